@@ -1,0 +1,31 @@
+# The daily commands. `make demo` builds and shows the main job, `make check` passes the tests.
+
+DEMO_OUT ?= target/demo
+
+.PHONY: demo check fmt lint test docs
+
+## Build, and compact a log directory that a real broker wrote
+demo:
+	cargo build --release --locked
+	rm -rf $(DEMO_OUT)
+	target/release/logcompact compact testdata/broker-3.9.1 --now 1795300000000 --out $(DEMO_OUT)
+
+## All that must hold before a change lands
+check: tools fmt lint test docs
+
+.PHONY: tools
+tools:
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+fmt:
+	cargo fmt --check
+
+lint:
+	cargo clippy --locked --all-targets -- -D warnings
+
+test:
+	cargo test --locked
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

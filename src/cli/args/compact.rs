@@ -1,0 +1,168 @@
+//! Arguments of `logcompact compact`.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+
+use super::duration::Milliseconds;
+
+const EXAMPLES: &str = "\
+Examples:
+  # A copy of a broker's data: each partition compacted into ./kafka-logs.compacted/<topic>-<n>/
+  logcompact compact /backup/kafka-logs
+
+  # What would it save? Decides everything, writes nothing
+  logcompact compact /backup/kafka-logs --dry-run
+
+  # One partition of a backup that nobody writes to any more, the active segment too
+  logcompact compact /backup/kafka-logs/orders-0 --include-active --out /restore
+
+  # State only, no delete markers; the same clock gives the same bytes again
+  logcompact compact orders-0 --drop-tombstones --now 1795300000000 --out orders-state
+
+  # With the topic's own settings, and the report on standard output
+  logcompact compact orders-0 --topic-config orders.properties --report - --out o | jq .totals
+
+Exit status: 0 done; 1 done, but a partition was left alone (damaged, or refused by --null-keys
+fail); 2 not done. The source is never changed.";
+
+/// Arguments of `logcompact compact`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompactArgs {
+    /// Partition directories (<topic>-<n>) or log directories that hold many
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Output folder; each partition lands in OUT/<topic>-<n>/ [default: <name of DIR>.compacted]
+    #[arg(long, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+    /// Decide everything, write nothing, report the exact saving
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The clock, in ms since 1970: same input and same clock give the same bytes [default: now]
+    #[arg(long, value_name = "MS")]
+    pub now: Option<i64>,
+    /// Clean the active segment too, as if it had been rolled first (a backup has no writer)
+    #[arg(long)]
+    pub include_active: bool,
+    /// What becomes of records without a key; a zero-length key is a key
+    #[arg(long, value_name = "WHAT", default_value = "drop")]
+    pub null_keys: NullKeysArg,
+    /// Keep state only: no delete marker (tombstone) survives
+    #[arg(long)]
+    pub drop_tombstones: bool,
+    /// Surviving batches of magic 0 and 1: rewritten as magic 2, as Kafka 4 does, or kept
+    #[arg(long, value_name = "MAGIC", default_value = "2")]
+    pub message_format: MessageFormatArg,
+    /// Where the JSON report goes; - is standard output [default: OUT/logcompact-report.json]
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The topic's settings under Kafka's names.
+    #[command(flatten)]
+    pub topic: TopicArgs,
+    /// Known by name, refused by this version.
+    #[command(flatten)]
+    pub later: LaterArgs,
+}
+
+/// `--null-keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NullKeysArg {
+    /// They go, as in Kafka, counted and with a warning
+    Drop,
+    /// They stay
+    Keep,
+    /// Their partition is left alone
+    Fail,
+}
+
+/// `--message-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormatArg {
+    /// As Kafka 4: rewritten as magic 2
+    #[value(name = "2")]
+    Magic2,
+    /// As Kafka 3: in their own magic
+    Keep,
+}
+
+/// A topic's settings under Kafka's names; durations take ms or units (7d, 1h30m, 500ms), sizes
+/// bytes or units (64MiB, 1GB).
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Topic settings, under Kafka's names and with Kafka's meaning")]
+pub struct TopicArgs {
+    /// A file of name=value lines with these settings; the command line wins
+    #[arg(long, value_name = "FILE")]
+    pub topic_config: Option<PathBuf>,
+    /// compact, delete, or compact,delete [default: compact]
+    #[arg(long, value_name = "POLICY")]
+    pub cleanup_policy: Option<String>,
+    /// How long tombstones and markers stay after their first cleaning [default: 1d]
+    #[arg(long, value_name = "MS")]
+    pub delete_retention_ms: Option<Milliseconds>,
+    /// Segments with younger records are not cleaned [default: 0]
+    #[arg(long, value_name = "MS")]
+    pub min_compaction_lag_ms: Option<Milliseconds>,
+    /// Dirty data older than this makes a partition due whatever its ratio [default: no limit]
+    #[arg(long, value_name = "MS")]
+    pub max_compaction_lag_ms: Option<Milliseconds>,
+    /// Partitions that are not dirtier are carried over as they are [default: 0, clean all]
+    #[arg(long, value_name = "RATIO")]
+    pub min_cleanable_dirty_ratio: Option<f64>,
+    /// Neighbouring segments are joined up to this size [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub segment_bytes: Option<ByteSize>,
+    /// Accepted for complete topic files; it decides when a writer rolls, not what is cleaned
+    #[arg(long, value_name = "MS")]
+    pub segment_ms: Option<Milliseconds>,
+    /// Neighbouring segments are joined up to this size of either index [default: 10MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub segment_index_bytes: Option<ByteSize>,
+    /// Bytes of log between two index entries [default: 4096]
+    #[arg(long, value_name = "SIZE")]
+    pub index_interval_bytes: Option<ByteSize>,
+    /// A producer silent for longer loses its last, emptied batch [default: 1d]
+    #[arg(long, value_name = "MS")]
+    pub producer_id_expiration_ms: Option<Milliseconds>,
+    /// With the delete policy: older segments go whole [default: 7d; -1: no limit]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    pub retention_ms: Option<Milliseconds>,
+    /// With the delete policy: the oldest segments beyond this size go [default: -1, no limit]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    pub retention_bytes: Option<String>,
+}
+
+/// Options that the contract names and a later version carries out. They are refused, clearly,
+/// instead of being taken for a mistake in spelling.
+#[derive(Debug, Args)]
+pub struct LaterArgs {
+    #[arg(long, hide = true)]
+    pub in_place: bool,
+    #[arg(long, hide = true, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub erase_keys: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "TYPE")]
+    pub compression: Option<String>,
+    #[arg(long, hide = true, value_name = "WHAT")]
+    pub on_damage: Option<String>,
+    #[arg(long, hide = true, value_name = "OFFSET")]
+    pub to_offset: Option<i64>,
+    #[arg(long, hide = true)]
+    pub full: bool,
+    #[arg(long, hide = true, value_name = "OLD")]
+    pub rebase_from: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "N")]
+    pub rebase_high_watermark: Option<i64>,
+    #[arg(long, hide = true)]
+    pub reindex: bool,
+    #[arg(long, hide = true, value_name = "R")]
+    pub min_rewrite_ratio: Option<f64>,
+    #[arg(long, hide = true, value_name = "N")]
+    pub keep_rounds: Option<u32>,
+    #[arg(long, hide = true)]
+    pub empty_is_tombstone: bool,
+    #[arg(long, hide = true)]
+    pub verify: bool,
+}

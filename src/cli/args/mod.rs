@@ -1,0 +1,71 @@
+//! What clap parses: types and help texts, no decisions.
+
+mod compact;
+mod duration;
+
+use std::num::NonZeroUsize;
+
+use bytesize::ByteSize;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, TopicArgs};
+pub use duration::Milliseconds;
+
+/// Dump, verify and compact Apache Kafka segment directories, with no broker running.
+#[derive(Debug, Parser)]
+#[command(
+    name = "logcompact",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of all commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compact: keep the latest record of each key, as Kafka's cleaner does
+    Compact(CompactArgs),
+}
+
+/// When to do something that only a terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// If the output is a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Options of all commands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct CommonArgs {
+    /// Worker threads [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// Draw a progress bar on standard error
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub progress: When,
+    /// Use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more; twice, still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}

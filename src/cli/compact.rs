@@ -1,0 +1,205 @@
+//! `logcompact compact`: validates the options, runs the compaction, says what happened.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg};
+use super::bar::Bar;
+use super::{Outcome, messages, summary, topic_config};
+use crate::compact::{self, CompactOptions, NullKeys, Policy};
+use crate::format::MessageFormat;
+use crate::report::{PartitionOutcome, RunOutcome, RunReport};
+use crate::segment::find_partitions;
+use crate::units::Timestamp;
+
+/// The report's file name inside the output folder.
+const REPORT_NAME: &str = "logcompact-report.json";
+
+/// Runs the command.
+pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    refuse_later(&args.later)?;
+    let sources = find_partitions(&args.dirs)?;
+    let options = options(&args, common)?;
+    let report = compact::run(&sources, &options, &Bar::new(common))?;
+    let place = write_report(&report, &args, &options)?;
+    if !common.quiet {
+        sources.passed_over.iter().for_each(|path| {
+            messages::warning(&format!(
+                "{}: on its way in or out, passed over",
+                path.display()
+            ));
+        });
+        say_what_to_know(&report);
+        let on_stdout = place != ReportPlace::StandardOutput;
+        summary::print(
+            &report,
+            &options.out,
+            place.file(),
+            on_stdout,
+            common.verbose,
+        )?;
+    }
+    say_what_failed(&report);
+    Ok(match report.outcome {
+        RunOutcome::Ok => Outcome::Clean,
+        RunOutcome::Problems => Outcome::Problems,
+    })
+}
+
+fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOptions> {
+    let memory_limit_bytes = common.memory_bytes();
+    let policy = Policy {
+        topic: topic_config::resolve(&args.topic)?,
+        now: args.now.map_or_else(
+            || Timestamp(jiff::Timestamp::now().as_millisecond()),
+            Timestamp,
+        ),
+        include_active: args.include_active,
+        null_keys: match args.null_keys {
+            NullKeysArg::Drop => NullKeys::Drop,
+            NullKeysArg::Keep => NullKeys::Keep,
+            NullKeysArg::Fail => NullKeys::Fail,
+        },
+        drop_tombstones: args.drop_tombstones,
+        message_format: match args.message_format {
+            MessageFormatArg::Magic2 => MessageFormat::Magic2,
+            MessageFormatArg::Keep => MessageFormat::Keep,
+        },
+        // The other half is for what is being read and written.
+        key_index_bytes: usize::try_from(memory_limit_bytes / 2).unwrap_or(usize::MAX),
+    };
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => default_out(&args.dirs)?,
+    };
+    Ok(CompactOptions {
+        policy,
+        out,
+        dry_run: args.dry_run,
+        memory_limit_bytes,
+    })
+}
+
+/// `<name of DIR>.compacted` in the current folder.
+fn default_out(dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
+    let [dir] = dirs else {
+        bail!("several directories are compacted: say with --out where the output goes");
+    };
+    let full = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
+    let Some(name) = full.file_name() else {
+        bail!(
+            "{}: has no name; say with --out where the output goes",
+            dir.display()
+        );
+    };
+    Ok(PathBuf::from(format!(
+        "{}.compacted",
+        name.to_string_lossy()
+    )))
+}
+
+fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
+    let not_offset = later
+        .strategy
+        .as_deref()
+        .is_some_and(|strategy| strategy != "offset");
+    let not_fail = later
+        .on_damage
+        .as_deref()
+        .is_some_and(|what| what != "fail");
+    let asked = [
+        ("--in-place", later.in_place),
+        ("--strategy other than offset", not_offset),
+        ("--erase-keys", later.erase_keys.is_some()),
+        ("--compression", later.compression.is_some()),
+        ("--on-damage other than fail", not_fail),
+        ("--to-offset", later.to_offset.is_some()),
+        ("--full", later.full),
+        ("--rebase-from", later.rebase_from.is_some()),
+        (
+            "--rebase-high-watermark",
+            later.rebase_high_watermark.is_some(),
+        ),
+        ("--reindex", later.reindex),
+        ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
+        ("--keep-rounds", later.keep_rounds.is_some()),
+        ("--empty-is-tombstone", later.empty_is_tombstone),
+        ("--verify", later.verify),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),
+        None => Ok(()),
+    }
+}
+
+/// Where the JSON report went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ReportPlace {
+    File(PathBuf),
+    StandardOutput,
+    Nowhere,
+}
+
+impl ReportPlace {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            ReportPlace::File(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+fn write_report(
+    report: &RunReport,
+    args: &CompactArgs,
+    options: &CompactOptions,
+) -> anyhow::Result<ReportPlace> {
+    let mut json = serde_json::to_vec_pretty(report)?;
+    json.push(b'\n');
+    let path = match &args.report {
+        Some(path) if path.as_os_str() == "-" => {
+            std::io::stdout().lock().write_all(&json)?;
+            return Ok(ReportPlace::StandardOutput);
+        }
+        Some(path) => path.clone(),
+        None if options.dry_run => return Ok(ReportPlace::Nowhere),
+        None => options.out.join(REPORT_NAME),
+    };
+    fs::write(&path, &json)
+        .with_context(|| format!("{}: cannot write the report", path.display()))?;
+    Ok(ReportPlace::File(path))
+}
+
+fn say_what_to_know(report: &RunReport) {
+    for partition in &report.partitions {
+        let name = format!("{}-{}", partition.topic, partition.partition);
+        for warning in &partition.warnings {
+            messages::warning(&format!("{name}: {warning}"));
+        }
+        let null_keys = partition.counters.removed.null_key;
+        if null_keys > 0 {
+            messages::warning(&format!(
+                "{name}: {} records without a key were dropped, as Kafka's cleaner does; \
+                 --null-keys keep keeps them",
+                summary::grouped(null_keys)
+            ));
+        }
+    }
+}
+
+fn say_what_failed(report: &RunReport) {
+    let failed = report
+        .partitions
+        .iter()
+        .filter(|p| p.outcome == PartitionOutcome::Failed);
+    for partition in failed {
+        messages::error(&format!(
+            "{}: left alone: {}",
+            partition.source.display(),
+            partition.reason.as_deref().unwrap_or("unknown")
+        ));
+    }
+}

@@ -1,0 +1,17 @@
+//! What people read on standard error: one line a message, coloured only on a terminal.
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Something was not done.
+pub fn error(text: &str) {
+    eprintln!("{ERROR}error{ERROR:#}: {text}");
+}
+
+/// Something was done, but the reader should know this.
+pub fn warning(text: &str) {
+    eprintln!("{WARNING}warning{WARNING:#}: {text}");
+}

@@ -1,0 +1,95 @@
+//! The command line: parse, run one command, turn the outcome into an exit status.
+//!
+//! `args` holds what clap parsed and nothing else; each command's file validates its part into
+//! the library's options before it opens a file. Exit status: 0 done, nothing wrong; 1 done, and
+//! the data has problems; 2 not done. A closed pipe on standard output is not an error.
+
+mod args;
+mod bar;
+mod compact;
+mod messages;
+mod plain_terminal;
+mod summary;
+mod topic_config;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, CommonArgs};
+
+/// How a command that was carried out ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is wrong with the data.
+    Clean,
+    /// The data has problems, all of them reported.
+    Problems,
+}
+
+/// Runs the program on the arguments of the process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for, and go to standard output with status 0.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(cli) {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Problems) => ExitCode::from(1),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            messages::error(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
+    cli.common.start_threads()?;
+    match cli.command {
+        Command::Compact(args) => compact::run(args, &cli.common),
+    }
+}
+
+impl CommonArgs {
+    fn start_threads(&self) -> anyhow::Result<()> {
+        let threads = self.threads.map_or(0, std::num::NonZeroUsize::get);
+        Ok(rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()?)
+    }
+}
+
+/// Whether the reader of our standard output went away, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+impl CommonArgs {
+    /// What `--memory` allows: a quarter of the machine's memory if nothing is said.
+    fn memory_bytes(&self) -> u64 {
+        const ASSUMED_MACHINE_BYTES: u64 = 4 << 30;
+        self.memory.map_or_else(
+            || machine_memory_bytes().unwrap_or(ASSUMED_MACHINE_BYTES) / 4,
+            |size| size.as_u64(),
+        )
+    }
+}
+
+fn machine_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}

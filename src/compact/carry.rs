@@ -1,0 +1,192 @@
+//! What a compaction leaves as it is: segments outside the range and the partition's other files.
+//!
+//! They are copied byte for byte, with their modification times. An index loses the zeros that a
+//! running broker preallocates; one that is missing or cannot be right is built anew, because a
+//! broker that starts on the output would have to.
+
+use std::time::SystemTime;
+
+use super::rewrite::{ChunkOutput, From, OutBatch};
+use super::segment_writer::{GroupWriter, Target};
+use super::survey::{Chunk, Survey};
+use super::worker::with_decoder;
+use crate::disk::{StagedFile, copy_file, write_whole_file};
+use crate::error::{Error, Result};
+use crate::format::Flaw;
+use crate::segment::{Damaged, FileName, Kind, OffsetIndex, PartitionDir, Segment, TimeIndex};
+use crate::units::{Offset, Position};
+
+/// Checks every batch of a segment that is to be carried over: checksum and records.
+pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
+    let mut damage = Vec::new();
+    with_decoder(|decoder| {
+        for item in survey.log.batches().until(survey.end) {
+            let Ok((position, batch)) = item else {
+                continue;
+            }; // the survey has listed it
+            let mut check = || -> Result<(), Flaw> {
+                batch.check_crc()?;
+                decoder
+                    .records(&batch)?
+                    .try_for_each(|record| record.map(drop))
+            };
+            if let Err(flaw) = check() {
+                let size_bytes = batch.header.size_bytes as u64;
+                damage.push(Damaged {
+                    position,
+                    size_bytes,
+                    flaw,
+                });
+            }
+        }
+    });
+    damage
+}
+
+/// Copies one segment into the target's folder; a torn tail stays behind.
+pub fn carry_segment(survey: &Survey, target: &Target) -> Result<()> {
+    let Some(dir) = &target.dir else {
+        return Ok(());
+    };
+    let segment = &survey.segment;
+    let indexes = sound_indexes(survey)?;
+    let Some((offset_index, time_index)) = indexes else {
+        return rebuild_segment(survey, target);
+    };
+    let named = |kind| dir.join(FileName::new(segment.base, kind).to_string());
+    let put = |kind, bytes: &[u8], modified: SystemTime| -> Result<()> {
+        let mut file = StagedFile::create(&named(kind))?;
+        file.write(bytes)?;
+        file.finish(Some(modified))
+    };
+    put(Kind::Log, whole_batches(survey), segment.modified)?;
+    put(Kind::Index, &offset_index, segment.modified)?;
+    put(Kind::TimeIndex, &time_index, segment.modified)?;
+    carry_txn_index(segment, target)
+}
+
+/// Copies the partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
+pub fn carry_companions(source: &PartitionDir, replaced: &[Offset], target: &Target) -> Result<()> {
+    let Some(dir) = &target.dir else {
+        return Ok(());
+    };
+    for offset in source
+        .snapshots
+        .iter()
+        .filter(|offset| !replaced.contains(offset))
+    {
+        let name = FileName::new(*offset, Kind::Snapshot).to_string();
+        copy_file(&source.file(&name), &dir.join(name))?;
+    }
+    for name in &source.others {
+        copy_file(&source.file(name), &dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// Creates the empty segment that a roll leaves behind.
+pub fn put_empty_segment(base: Offset, target: &Target) -> Result<()> {
+    let Some(dir) = &target.dir else {
+        return Ok(());
+    };
+    for kind in [Kind::Log, Kind::Index, Kind::TimeIndex] {
+        write_whole_file(&dir.join(FileName::new(base, kind).to_string()), &[])?;
+    }
+    Ok(())
+}
+
+fn whole_batches(survey: &Survey) -> &[u8] {
+    survey
+        .log
+        .bytes()
+        .get(..survey.end.index())
+        .unwrap_or_default()
+}
+
+fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
+    let Some(dir) = &target.dir else {
+        return Ok(());
+    };
+    let from = segment.path(Kind::TxnIndex);
+    if !from
+        .try_exists()
+        .map_err(|source| Error::io(&from, "cannot read", source))?
+    {
+        return Ok(());
+    }
+    let to = dir.join(FileName::new(segment.base, Kind::TxnIndex).to_string());
+    copy_file(&from, &to)
+}
+
+/// The bytes of both indexes without trailing zeros; `None` if one is missing, or points where
+/// this segment has nothing.
+fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let segment = &survey.segment;
+    let (index, time) = (segment.read(Kind::Index)?, segment.read(Kind::TimeIndex)?);
+    let (Some(index), Some(time)) = (index, time) else {
+        return Ok(None);
+    };
+    let offsets = OffsetIndex::parse(&index, segment.base);
+    let times = TimeIndex::parse(&time, segment.base);
+    let within = |offset: Offset| offset >= segment.base && offset < survey.next_offset;
+    let mut last = None;
+    let rising = offsets.entries.iter().all(|entry| {
+        let above = last
+            .is_none_or(|(offset, position)| entry.offset > offset && entry.position > position);
+        last = Some((entry.offset, entry.position));
+        above && within(entry.offset) && entry.position < survey.end
+    });
+    let mut last = None;
+    let times_rise = times.entries.iter().all(|entry| {
+        let above = last.is_none_or(|(timestamp, offset)| {
+            entry.timestamp > timestamp && entry.offset >= offset
+        });
+        last = Some((entry.timestamp, entry.offset));
+        above && within(entry.offset)
+    });
+    let whole = offsets.whole && times.whole;
+    if !(rising && times_rise && whole) || survey.torn_tail.is_some() {
+        return Ok(None);
+    }
+    let trimmed = |bytes: &[u8], entries: usize, size: usize| {
+        bytes.get(..entries * size).unwrap_or_default().to_vec()
+    };
+    Ok(Some((
+        trimmed(
+            &index,
+            offsets.entries.len(),
+            crate::segment::INDEX_ENTRY_BYTES,
+        ),
+        trimmed(&time, times.entries.len(), crate::segment::TIME_ENTRY_BYTES),
+    )))
+}
+
+/// Writes the segment's whole batches with indexes built anew.
+fn rebuild_segment(survey: &Survey, target: &Target) -> Result<()> {
+    let segment = &survey.segment;
+    let target = Target {
+        modified: segment.modified,
+        ..target.clone()
+    };
+    let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
+    for chunk in &survey.chunks {
+        writer.append(survey.log.bytes(), &whole_chunk(survey, *chunk))?;
+    }
+    writer.finish()?;
+    carry_txn_index(segment, &target)
+}
+
+/// A chunk of which everything stays.
+fn whole_chunk(survey: &Survey, chunk: Chunk) -> ChunkOutput {
+    let batches = survey.log.batches_from(chunk.start).until(chunk.end);
+    let copied = batches
+        .filter_map(Result::ok)
+        .map(|(position, batch): (Position, _)| OutBatch {
+            base_offset: batch.header.base_offset,
+            last_offset: batch.header.last_offset,
+            max_timestamp: batch.header.max_timestamp,
+            size_bytes: batch.header.size_bytes,
+            from: From::Source(position),
+        });
+    ChunkOutput::of_batches(copied.collect())
+}

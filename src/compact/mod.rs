@@ -1,0 +1,30 @@
+//! Compaction: decide, then do.
+//!
+//! The [`policy`] and a [`survey`] of the headers give a [`plan`]; the vote ([`election`], on the
+//! [`key_index`]) gives a [`retained_set`] for each chunk; [`retain`] gives each batch a verdict,
+//! which [`rewrite`] carries out; [`segment_writer`] and [`carry`] put the output into a staging
+//! folder, and [`run`] moves it to its place. Up to the last step nothing has a final name.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
+)]
+
+mod carry;
+mod election;
+mod key_index;
+mod partition;
+mod plan;
+mod policy;
+mod producers;
+mod retain;
+mod retained_set;
+mod rewrite;
+mod run;
+mod scan;
+mod segment_writer;
+mod survey;
+mod transactions;
+mod worker;
+
+pub use policy::{CleanupPolicy, NullKeys, Policy, TopicConfig};
+pub use run::{CompactOptions, run};

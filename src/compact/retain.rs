@@ -1,0 +1,81 @@
+//! What becomes of a batch: a pure verdict (`Cleaner.cleanInto`'s record filter in Kafka).
+
+use crate::format::{BatchHeader, MessageFormat};
+use crate::units::Timestamp;
+
+/// What the verdict on a batch rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The batch.
+    pub header: &'a BatchHeader,
+    /// Records in it.
+    pub records: u32,
+    /// Records that the vote (or, in a control batch, nobody) keeps.
+    pub kept: u32,
+    /// Whether a tombstone is among the kept ones.
+    pub keeps_tombstone: bool,
+    /// Whether a kept record is of another magic than its set (KAFKA-4298).
+    pub has_foreign_magic: bool,
+    /// Aborted data, or a marker with nothing left to mark.
+    pub discardable: bool,
+    /// The last batch of an active producer, or the last of the range.
+    pub needed: bool,
+    /// The clock of the run.
+    pub now: Timestamp,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
+    /// What becomes of magic 0 and 1.
+    pub message_format: MessageFormat,
+}
+
+/// What becomes of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its bytes stay as they are.
+    Copy,
+    /// It is rebuilt from the records that stay, with this delete horizon.
+    Rebuild(Option<Timestamp>),
+    /// It is rebuilt in its own old message format.
+    RebuildLegacy,
+    /// Its header stays, without records.
+    Empty,
+    /// It goes.
+    Drop,
+}
+
+/// Whether all records of the batch go, whatever the vote says: aborted data at once, a marker
+/// only behind its delete horizon.
+pub fn goes_whole(header: &BatchHeader, discardable: bool, now: Timestamp) -> bool {
+    let passed = header
+        .delete_horizon()
+        .is_some_and(|horizon| horizon <= now);
+    discardable && (passed || !header.is_control())
+}
+
+/// The verdict.
+pub fn judge(case: &Case<'_>) -> Verdict {
+    let header = case.header;
+    if case.kept == 0 {
+        return if case.needed {
+            Verdict::Empty
+        } else {
+            Verdict::Drop
+        };
+    }
+    let is_spent_marker = header.is_control() && case.discardable;
+    let horizon = case.now.plus_ms(case.delete_retention_ms);
+    if header.magic < 2 {
+        return match case.message_format {
+            MessageFormat::Magic2 => Verdict::Rebuild(case.keeps_tombstone.then_some(horizon)),
+            MessageFormat::Keep if case.kept == case.records && !case.has_foreign_magic => {
+                Verdict::Copy
+            }
+            MessageFormat::Keep => Verdict::RebuildLegacy,
+        };
+    }
+    match header.delete_horizon() {
+        None if case.keeps_tombstone || is_spent_marker => Verdict::Rebuild(Some(horizon)),
+        _ if case.kept == case.records => Verdict::Copy,
+        carried => Verdict::Rebuild(carried),
+    }
+}

@@ -1,0 +1,404 @@
+//! The one place where a run is put in order: sources, partitions, staging, final names, report.
+//!
+//! Each partition is written to a staging folder inside the output folder and gets its name by one
+//! rename when it is complete and synced. Whatever fails, the staging folder goes; a partition has
+//! its final name only if it is whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use super::partition::{Done, Task, compact};
+use super::policy::Policy;
+use crate::disk::{copy_file, create_dir, rename, sync_dir, write_whole_file};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
+use crate::segment::{
+    CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, PartitionDir, Sources, TopicPartition,
+};
+use crate::units::Offset;
+
+/// Where partitions are written before they have their names.
+const STAGING: &str = ".logcompact-staging";
+/// Files of a log directory, besides the checkpoints, that a broker expects or honours.
+const LOG_DIR_FILES: [&str; 3] = [
+    "meta.properties",
+    ".kafka_cleanshutdown",
+    "bootstrap.checkpoint",
+];
+/// Above this, partitions are taken one after the other, each on all threads.
+const LARGE_PARTITION_BYTES: u64 = 64 << 20;
+
+/// A validated request to compact.
+#[derive(Clone, Debug)]
+pub struct CompactOptions {
+    /// The rules.
+    pub policy: Policy,
+    /// The output folder; in a dry run it is only named.
+    pub out: PathBuf,
+    /// Decide everything, write nothing.
+    pub dry_run: bool,
+    /// What `--memory` allowed, for the report.
+    pub memory_limit_bytes: u64,
+}
+
+/// Compacts the partitions of `sources` into the output folder.
+///
+/// # Errors
+/// What ends the whole run: an output folder that cannot be used, two sources with one name, a
+/// write that fails. Trouble with a single partition is in its report.
+pub fn run(
+    sources: &Sources,
+    options: &CompactOptions,
+    progress: &dyn Progress,
+) -> Result<RunReport> {
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let clock = Instant::now();
+    let partitions = open_all(sources)?;
+    let staging = if options.dry_run {
+        None
+    } else {
+        Some(Staging::create(&options.out)?)
+    };
+    let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
+    progress.begin("compacting", 2 * total_bytes);
+    let run = Run {
+        options,
+        staging: staging.as_ref(),
+        progress,
+        stop: AtomicBool::new(false),
+    };
+    let reports = run.all(&partitions);
+    progress.finish();
+    let reports = reports?;
+    if let Some(staging) = &staging {
+        carry_log_dir_files(sources, &options.out, &reports)?;
+        staging.remove()?;
+        sync_dir(&options.out)?;
+    }
+
+    let mut totals = Counters::default();
+    reports
+        .iter()
+        .for_each(|report| totals.add(&report.counters));
+    let failed = reports
+        .iter()
+        .any(|report| report.outcome == PartitionOutcome::Failed);
+    Ok(RunReport {
+        schema_version: 1,
+        tool: "logcompact",
+        version: env!("CARGO_PKG_VERSION"),
+        command: "compact",
+        started_ms: started.as_millis() as u64,
+        elapsed_ms: clock.elapsed().as_millis() as u64,
+        now_ms: options.policy.now,
+        strategy: "offset",
+        threads: rayon::current_num_threads(),
+        memory_limit_bytes: options.memory_limit_bytes,
+        peak_memory_bytes: crate::report::peak_memory_bytes(),
+        dry_run: options.dry_run,
+        in_place: false,
+        include_active: options.policy.include_active,
+        outcome: if failed {
+            RunOutcome::Problems
+        } else {
+            RunOutcome::Ok
+        },
+        partitions: reports,
+        totals,
+    })
+}
+
+/// A partition that is to be compacted.
+struct Opened {
+    dir: PartitionDir,
+    name: TopicPartition,
+    size_bytes: u64,
+    log_start: Option<Offset>,
+    first_dirty: Option<Offset>,
+    /// What was wrong with the log directory's checkpoints.
+    warnings: Vec<String>,
+}
+
+fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
+    let mut seen: BTreeMap<TopicPartition, PathBuf> = BTreeMap::new();
+    let mut opened = Vec::new();
+    for path in &sources.partitions {
+        let dir = PartitionDir::open(path)?;
+        let name = dir.name.clone().ok_or_else(|| {
+            Error::refused(format!(
+                "{}: a partition directory must be called <topic>-<n>",
+                path.display()
+            ))
+        })?;
+        if let Some(other) = seen.insert(name.clone(), path.clone()) {
+            return Err(Error::refused(format!(
+                "{} and {} are both {name}; compact them one at a time",
+                other.display(),
+                path.display()
+            )));
+        }
+        opened.push(Opened::new(dir, name));
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    fn new(dir: PartitionDir, name: TopicPartition) -> Opened {
+        let mut warnings = Vec::new();
+        let mut offset = |file: &str| match LogDir::around(&dir.path)?.checkpoint(file) {
+            Ok(checkpoint) => checkpoint.offsets.get(&name).copied(),
+            Err(error) => {
+                warnings.push(format!("{error}; it is not used"));
+                None
+            }
+        };
+        let log_start = offset("log-start-offset-checkpoint");
+        let first_dirty = offset("cleaner-offset-checkpoint");
+        let size_bytes = dir.segments.iter().map(|segment| segment.size_bytes).sum();
+        Opened {
+            dir,
+            name,
+            size_bytes,
+            log_start,
+            first_dirty,
+            warnings,
+        }
+    }
+}
+
+struct Run<'a> {
+    options: &'a CompactOptions,
+    staging: Option<&'a Staging>,
+    progress: &'a dyn Progress,
+    stop: AtomicBool,
+}
+
+impl Run<'_> {
+    /// Small partitions side by side, then large ones each on all threads.
+    fn all(&self, partitions: &[Opened]) -> Result<Vec<PartitionReport>> {
+        let is_large = |p: &&Opened| p.size_bytes > LARGE_PARTITION_BYTES;
+        let (large, small): (Vec<&Opened>, Vec<&Opened>) = partitions.iter().partition(is_large);
+        let mut reports: Vec<PartitionReport> = small
+            .par_iter()
+            .map(|p| self.one(p))
+            .collect::<Result<_>>()?;
+        for partition in large {
+            reports.push(self.one(partition)?);
+        }
+        reports.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        Ok(reports)
+    }
+
+    fn one(&self, opened: &Opened) -> Result<PartitionReport> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::refused("stopped after an earlier failure"));
+        }
+        let clock = Instant::now();
+        let task = Task {
+            source: &opened.dir,
+            log_start: opened.log_start,
+            first_dirty: opened.first_dirty,
+            staging: self.staging.map(|staging| staging.place_of(&opened.name)),
+        };
+        let done = if opened.dir.segments.is_empty() {
+            let left_alone = Some("it holds no segments (<20 digits>.log)".to_owned());
+            Ok(Done {
+                left_alone,
+                ..Done::default()
+            })
+        } else {
+            compact(&task, &self.options.policy, self.progress)
+        };
+        let done = done.or_else(|error| self.survive(error))?;
+        let kept = done.left_alone.is_none();
+        if let Some(staging) = self.staging {
+            if kept {
+                staging.commit(&opened.name)
+            } else {
+                staging.discard(&opened.name)
+            }
+            .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+        }
+        let destination = self.options.out.join(opened.name.to_string());
+        let mut report = report(opened, done, kept.then_some(destination));
+        report.elapsed_ms = clock.elapsed().as_millis() as u64;
+        Ok(report)
+    }
+
+    /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,
+    /// the run.
+    fn survive(&self, error: Error) -> Result<Done> {
+        let at_output = error
+            .path
+            .as_ref()
+            .is_some_and(|p| p.starts_with(&self.options.out));
+        if at_output || matches!(error.kind, ErrorKind::Bug(_)) {
+            self.stop.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(Done {
+            left_alone: Some(error.to_string()),
+            ..Done::default()
+        })
+    }
+}
+
+fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> PartitionReport {
+    let plan = done.plan.as_ref();
+    let nothing = plan.and_then(|plan| plan.nothing_because.as_ref());
+    let outcome = match (&done.left_alone, nothing) {
+        (Some(_), _) => PartitionOutcome::Failed,
+        (None, None) => PartitionOutcome::Compacted,
+        (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
+        (None, Some(_)) => PartitionOutcome::Unchanged,
+    };
+    let first_base = opened
+        .dir
+        .segments
+        .first()
+        .map_or(Offset(0), |segment| segment.base);
+    let mut warnings = opened.warnings.clone();
+    warnings.extend(done.warnings);
+    PartitionReport {
+        topic: opened.name.topic.clone(),
+        partition: opened.name.partition,
+        source: opened.dir.path.clone(),
+        destination,
+        outcome,
+        reason: done.left_alone.or_else(|| nothing.map(ToString::to_string)),
+        log_start_offset: plan.map_or(first_base, |plan| plan.log_start),
+        first_dirty_offset: plan.map_or(first_base, |plan| plan.first_dirty),
+        end_offset: plan.map_or(first_base, |plan| plan.end),
+        log_end_offset: done.log_end,
+        last_stable_offset: done.last_stable,
+        counters: done.counters,
+        passes: done.passes,
+        damage: done.damage,
+        warnings,
+        elapsed_ms: 0,
+    }
+}
+
+/// The folder inside the output where partitions are written before they have their names.
+/// Dropping it removes what is left in it.
+struct Staging {
+    out: PathBuf,
+    dir: PathBuf,
+    removed: Mutex<bool>,
+}
+
+impl Staging {
+    /// Creates output and staging folders.
+    ///
+    /// # Errors
+    /// An output folder that exists and is not empty is refused.
+    fn create(out: &Path) -> Result<Staging> {
+        let listing = fs::read_dir(out);
+        if let Ok(mut entries) = listing
+            && entries.next().is_some()
+        {
+            return Err(Error::refused(format!(
+                "{}: the output folder is not empty; name another with --out, or empty it",
+                out.display()
+            )));
+        }
+        let dir = out.join(STAGING);
+        create_dir(&dir)?;
+        Ok(Staging {
+            out: out.into(),
+            dir,
+            removed: Mutex::new(false),
+        })
+    }
+
+    fn place_of(&self, name: &TopicPartition) -> PathBuf {
+        self.dir.join(name.to_string())
+    }
+
+    fn commit(&self, name: &TopicPartition) -> Result<()> {
+        rename(&self.place_of(name), &self.out.join(name.to_string()))?;
+        sync_dir(&self.out)
+    }
+
+    fn discard(&self, name: &TopicPartition) -> Result<()> {
+        let place = self.place_of(name);
+        match fs::remove_dir_all(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(&place, "cannot remove", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(&self) -> Result<()> {
+        if let Ok(mut removed) = self.removed.lock() {
+            *removed = true;
+        }
+        fs::remove_dir_all(&self.dir).map_err(|e| Error::io(&self.dir, "cannot remove", e))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.removed.lock().is_ok_and(|removed| *removed) {
+            return;
+        }
+        // The run failed. Nothing here has a final name; an output folder that is empty after
+        // this was ours, too.
+        let _ = fs::remove_dir_all(&self.dir);
+        let _ = fs::remove_dir(&self.out);
+    }
+}
+
+/// Gives the output what a log directory has beside its partitions, for those that are in it.
+fn carry_log_dir_files(sources: &Sources, out: &Path, reports: &[PartitionReport]) -> Result<()> {
+    if sources.log_dirs.is_empty() {
+        return Ok(());
+    }
+    for name in CHECKPOINT_NAMES {
+        let mut merged = OffsetCheckpoint::default();
+        for dir in &sources.log_dirs {
+            merged
+                .offsets
+                .extend(dir.checkpoint(name).unwrap_or_default().offsets);
+        }
+        let in_output = |at: &TopicPartition| {
+            reports.iter().find(|report| {
+                report.destination.is_some()
+                    && (&report.topic, report.partition) == (&at.topic, at.partition)
+            })
+        };
+        merged.offsets.retain(|at, _| in_output(at).is_some());
+        if name == "cleaner-offset-checkpoint" {
+            let compacted = reports
+                .iter()
+                .filter(|report| report.outcome == PartitionOutcome::Compacted);
+            for report in compacted {
+                let at = TopicPartition {
+                    topic: report.topic.clone(),
+                    partition: report.partition,
+                };
+                merged.offsets.insert(at, report.end_offset);
+            }
+        }
+        write_whole_file(&out.join(name), merged.render().as_bytes())?;
+    }
+    // The identity of a log directory belongs to one directory only.
+    if let [only] = sources.log_dirs.as_slice() {
+        for name in LOG_DIR_FILES {
+            let from = only.path.join(name);
+            if from.is_file() {
+                copy_file(&from, &out.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}

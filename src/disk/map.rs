@@ -1,0 +1,59 @@
+//! A file mapped for reading: the one `unsafe` of the crate.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The bytes of a file as they were when it was mapped: its length is taken once, what is
+/// appended later is not seen.
+pub struct Map {
+    // An empty file cannot be mapped.
+    mapped: Option<memmap2::Mmap>,
+}
+
+impl Map {
+    /// Maps the file at `path`.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn open(path: &Path) -> Result<Map> {
+        let io = |source| Error::io(path, "cannot read", source);
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+        }
+        if metadata.len() == 0 {
+            return Ok(Map { mapped: None });
+        }
+        let mapped = map_readonly(&file).map_err(io)?;
+        Ok(Map {
+            mapped: Some(mapped),
+        })
+    }
+}
+
+/// # Safety of the one unsafe block
+/// A mapping is unsound if another process changes the bytes while a reference to them lives, and
+/// a page that is cut off the file raises SIGBUS. Kafka only ever appends to a segment and swaps
+/// whole files by rename, which leaves a mapping whole; what is appended lies beyond the mapped
+/// length. A bit that changes under our eyes is caught where it matters, by the batch's CRC, and
+/// every read through a map is bounds-checked. Who truncates a segment while we read it
+/// (a broker in recovery) ends the process, not the data: nothing is ever written through a map.
+#[expect(
+    unsafe_code,
+    reason = "reading a terabyte by read() costs a copy of every byte"
+)]
+fn map_readonly(file: &File) -> std::io::Result<memmap2::Mmap> {
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.mapped.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,9 @@
+//! The few file operations that matter. Nothing here knows Kafka.
+
+mod durable;
+mod map;
+
+pub use durable::{
+    StagedFile, copy_file, create_dir, rename, set_modified, sync_dir, write_whole_file,
+};
+pub use map::Map;

@@ -1,0 +1,24 @@
+//! What the bytes of a log mean: batches, records, control records, codecs.
+//!
+//! Pure functions over slices: no files, no policies, no allocation to look at a header. Everything
+//! here reads hostile bytes, so nothing indexes, unwraps or trusts a length field.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
+)]
+
+mod batch;
+pub mod codec;
+mod control;
+mod encode;
+mod flaw;
+mod legacy;
+mod record;
+
+pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
+pub use codec::Codec;
+pub use control::{Control, EndMarker};
+pub use encode::{EmptyBatch, Rebuild, RebuildError};
+pub use flaw::Flaw;
+pub use legacy::{MessageFormat, rebuild_message_set};
+pub use record::{Decoder, Header, Headers, Record, Records};

@@ -1,0 +1,22 @@
+//! `logcompact`: Apache Kafka segment directories, read, verified and compacted without a broker.
+//!
+//! Bytes on disk become batch views, batch views become records, records vote on which offsets
+//! survive, the survivors of each segment are a set, and a rewriter copies what the set names into
+//! new segments, counting everything it leaves out:
+//!
+//! ```text
+//! bytes -> batch view -> records -> winners -> retained set -> rewritten segments -> report
+//! ```
+//!
+//! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`bytes`],
+//! [`format`](mod@format), [`disk`], [`segment`].
+
+pub mod bytes;
+pub mod cli;
+pub mod compact;
+pub mod disk;
+pub mod error;
+pub mod format;
+pub mod report;
+pub mod segment;
+pub mod units;

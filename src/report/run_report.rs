@@ -1,0 +1,227 @@
+//! The report of a compaction: one object for the run, one for each partition, the same counters
+//! in both. Merging is addition. `schema_version` 1: fields are only ever added.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::units::{Offset, Position, Timestamp};
+
+/// What became of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionOutcome {
+    /// Its range was cleaned.
+    Compacted,
+    /// There was nothing to clean; it was carried over as it is.
+    Unchanged,
+    /// A setting says that it is not to be cleaned; it was carried over as it is.
+    Skipped,
+    /// It was left alone and is not in the output.
+    Failed,
+}
+
+/// Records that are gone, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// A later record has the same key.
+    pub superseded: u64,
+    /// Tombstones behind their delete horizon.
+    pub tombstones: u64,
+    /// Data of aborted transactions.
+    pub aborted: u64,
+    /// Records without a key.
+    pub null_key: u64,
+    /// Markers with nothing left to mark.
+    pub control: u64,
+    /// Records of keys that were to be erased.
+    pub erased: u64,
+    /// Records of damaged batches.
+    pub damaged: u64,
+    /// Records in segments that retention dropped.
+    pub retention: u64,
+}
+
+impl Removed {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.superseded
+            + self.tombstones
+            + self.aborted
+            + self.null_key
+            + self.control
+            + self.erased
+            + self.damaged
+            + self.retention
+    }
+}
+
+/// The counters of the cleaned range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Segments of the range before.
+    pub segments_before: u64,
+    /// And after.
+    pub segments_after: u64,
+    /// Log bytes of the range before.
+    pub bytes_before: u64,
+    /// And after.
+    pub bytes_after: u64,
+    /// Batches of the range before.
+    pub batches_before: u64,
+    /// And after.
+    pub batches_after: u64,
+    /// Records of the range, markers included.
+    pub records_read: u64,
+    /// Records that stay, markers included.
+    pub records_kept: u64,
+    /// Distinct keys.
+    pub distinct_keys: u64,
+    /// Records that are gone; with those kept they are all that were read.
+    pub removed: Removed,
+    /// Tombstones among the kept records.
+    pub tombstones_kept: u64,
+    /// Batches whose bytes stay as they were.
+    pub batches_copied: u64,
+    /// Batches rebuilt from the records that stay.
+    pub batches_rewritten: u64,
+    /// Batches that are gone.
+    pub batches_removed: u64,
+    /// Batches of which only the header stays.
+    pub batches_emptied: u64,
+}
+
+impl Counters {
+    /// Adds the counters of another part.
+    pub fn add(&mut self, other: &Counters) {
+        let sums = [
+            (&mut self.segments_before, other.segments_before),
+            (&mut self.segments_after, other.segments_after),
+            (&mut self.bytes_before, other.bytes_before),
+            (&mut self.bytes_after, other.bytes_after),
+            (&mut self.batches_before, other.batches_before),
+            (&mut self.batches_after, other.batches_after),
+            (&mut self.records_read, other.records_read),
+            (&mut self.records_kept, other.records_kept),
+            (&mut self.distinct_keys, other.distinct_keys),
+            (&mut self.removed.superseded, other.removed.superseded),
+            (&mut self.removed.tombstones, other.removed.tombstones),
+            (&mut self.removed.aborted, other.removed.aborted),
+            (&mut self.removed.null_key, other.removed.null_key),
+            (&mut self.removed.control, other.removed.control),
+            (&mut self.removed.erased, other.removed.erased),
+            (&mut self.removed.damaged, other.removed.damaged),
+            (&mut self.removed.retention, other.removed.retention),
+            (&mut self.tombstones_kept, other.tombstones_kept),
+            (&mut self.batches_copied, other.batches_copied),
+            (&mut self.batches_rewritten, other.batches_rewritten),
+            (&mut self.batches_removed, other.batches_removed),
+            (&mut self.batches_emptied, other.batches_emptied),
+        ];
+        for (sum, value) in sums {
+            *sum += value;
+        }
+    }
+}
+
+/// A damaged stretch of a segment and what was done about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The segment's file name.
+    pub segment: String,
+    /// Where it starts.
+    pub position: Position,
+    /// How far it reaches, in bytes.
+    pub size: u64,
+    /// What is wrong.
+    pub reason: String,
+    /// What was done.
+    pub action: &'static str,
+}
+
+/// One partition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartitionReport {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Where it was read.
+    pub source: PathBuf,
+    /// Where it was written; null if it was not.
+    pub destination: Option<PathBuf>,
+    /// What became of it.
+    pub outcome: PartitionOutcome,
+    /// Why, unless it was compacted.
+    pub reason: Option<String>,
+    /// The first offset of the range.
+    pub log_start_offset: Offset,
+    /// Where the last cleaning ended.
+    pub first_dirty_offset: Offset,
+    /// The offset behind the range.
+    pub end_offset: Offset,
+    /// The offset behind the last record.
+    pub log_end_offset: Offset,
+    /// The first offset that an open transaction leaves undecided.
+    pub last_stable_offset: Offset,
+    /// The counters.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// How often the range was read for the vote.
+    pub passes: u32,
+    /// Damaged stretches.
+    pub damage: Vec<Damage>,
+    /// What else the operator should know.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunReport {
+    /// 1.
+    pub schema_version: u32,
+    /// `logcompact`.
+    pub tool: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// `compact`.
+    pub command: &'static str,
+    /// When the run began, in ms since 1970.
+    pub started_ms: u64,
+    /// How long it took.
+    pub elapsed_ms: u64,
+    /// The clock that the rules went by.
+    pub now_ms: Timestamp,
+    /// Which record of a key survives.
+    pub strategy: &'static str,
+    /// Worker threads.
+    pub threads: usize,
+    /// What `--memory` allowed.
+    pub memory_limit_bytes: u64,
+    /// The most memory that the process held, mapped files left out.
+    pub peak_memory_bytes: u64,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// The source itself was rewritten.
+    pub in_place: bool,
+    /// The active segment was cleaned too.
+    pub include_active: bool,
+    /// `ok`, or `problems` if a partition was left out.
+    pub outcome: RunOutcome,
+    /// By topic and partition.
+    pub partitions: Vec<PartitionReport>,
+    /// The counters of all partitions, added up.
+    pub totals: Counters,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// All partitions are in the output.
+    Ok,
+    /// At least one was left out.
+    Problems,
+}

@@ -1,0 +1,134 @@
+//! From the paths that a user names to partition directories.
+//!
+//! A path is a partition directory (it holds `.log` files, or is named like one) or a log
+//! directory that holds many. What a broker keeps beside the partitions, checkpoints above all,
+//! belongs to the log directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{FileName, Kind, OffsetCheckpoint, TopicPartition};
+use crate::error::{Error, Result};
+use crate::units::Position;
+
+/// The offset checkpoints of a log directory.
+pub const CHECKPOINT_NAMES: [&str; 4] = [
+    "cleaner-offset-checkpoint",
+    "log-start-offset-checkpoint",
+    "recovery-point-offset-checkpoint",
+    "replication-offset-checkpoint",
+];
+
+/// A directory that holds partition directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDir {
+    /// The directory.
+    pub path: PathBuf,
+}
+
+impl LogDir {
+    /// The log directory around a partition directory.
+    pub fn around(partition: &Path) -> Option<LogDir> {
+        let full = fs::canonicalize(partition).ok()?;
+        Some(LogDir {
+            path: full.parent()?.into(),
+        })
+    }
+
+    /// One of its offset checkpoints; empty if there is no such file.
+    ///
+    /// # Errors
+    /// The system's, or the line that is no checkpoint line.
+    pub fn checkpoint(&self, name: &str) -> Result<OffsetCheckpoint> {
+        let path = self.path.join(name);
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(OffsetCheckpoint::default());
+            }
+            Err(error) => return Err(Error::io(&path, "cannot read", error)),
+        };
+        OffsetCheckpoint::parse(&text)
+            .map_err(|error| Error::corrupt(&path, Position(0), error.to_string()))
+    }
+}
+
+/// The partition directories that a user's paths stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The partition directories, in the order of topic and partition.
+    pub partitions: Vec<PathBuf>,
+    /// The log directories among the paths.
+    pub log_dirs: Vec<LogDir>,
+    /// Directories on their way in or out (`-delete`, `-future`, `-stray`), which were left out.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// Finds the partition directories at `paths`.
+///
+/// # Errors
+/// A path that is neither kind of directory is refused, with what was expected.
+pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
+    let mut sources = Sources::default();
+    for path in paths {
+        let io = |source| Error::io(path, "cannot open", source);
+        if !fs::metadata(path).map_err(io)?.is_dir() {
+            return Err(Error::refused(format!(
+                "{}: not a folder; name a partition directory (<topic>-<n>) or a log directory",
+                path.display()
+            )));
+        }
+        let listing = list(path)?;
+        if listing.has_segments {
+            sources.partitions.push(path.clone());
+        } else if !listing.partitions.is_empty() {
+            sources.log_dirs.push(LogDir { path: path.clone() });
+            sources.partitions.extend(listing.partitions);
+            sources.passed_over.extend(listing.passed_over);
+        } else {
+            return Err(Error::refused(format!(
+                "{}: holds neither segments (<20 digits>.log) nor partition directories \
+                 (<topic>-<n>)",
+                path.display()
+            )));
+        }
+    }
+    sources
+        .partitions
+        .sort_by_cached_key(|path| (name_of(path), path.clone()));
+    sources.partitions.dedup();
+    Ok(sources)
+}
+
+fn name_of(path: &Path) -> Option<TopicPartition> {
+    TopicPartition::parse(path.file_name()?.to_str()?)
+}
+
+#[derive(Default)]
+struct Listing {
+    has_segments: bool,
+    partitions: Vec<PathBuf>,
+    passed_over: Vec<PathBuf>,
+}
+
+fn list(path: &Path) -> Result<Listing> {
+    let io = |source| Error::io(path, "cannot list the folder", source);
+    let mut listing = Listing::default();
+    for entry in fs::read_dir(path).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let text = entry.file_name().to_string_lossy().into_owned();
+        let is_log = |name: FileName| name.kind == Kind::Log && name.suffix.is_none();
+        if FileName::parse(&text).is_some_and(is_log) {
+            listing.has_segments = true;
+        } else if TopicPartition::parse(&text).is_some() && entry.path().is_dir() {
+            listing.partitions.push(entry.path());
+        } else if ["-delete", "-future", "-stray"]
+            .iter()
+            .any(|end| text.ends_with(end))
+            && entry.path().is_dir()
+        {
+            listing.passed_over.push(entry.path());
+        }
+    }
+    Ok(listing)
+}

@@ -1,0 +1,188 @@
+//! A `.log` file: its batches with their positions, going on behind damage.
+//!
+//! Reading steps from header to header. Where a header cannot be believed, the stretch up to the
+//! next batch whose length and CRC hold is given as one [`Damaged`], and reading resumes there.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::Map;
+use crate::error::Result;
+use crate::format::{Batch, Flaw};
+use crate::units::{Offset, Position};
+
+/// A mapped segment log.
+pub struct LogFile {
+    path: PathBuf,
+    base: Offset,
+    map: Map,
+}
+
+/// A stretch of a log that is no batch, or one that fails its checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where it starts.
+    pub position: Position,
+    /// How far it reaches.
+    pub size_bytes: u64,
+    /// What is wrong.
+    pub flaw: Flaw,
+}
+
+impl LogFile {
+    /// Maps the log at `path` of the segment that begins at `base`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(path: &Path, base: Offset) -> Result<LogFile> {
+        Ok(LogFile {
+            path: path.into(),
+            base,
+            map: Map::open(path)?,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The segment's base offset, as its name says.
+    pub fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Its bytes as they were when it was opened.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// The batches from the start, headers only: checksums are the caller's business.
+    pub fn batches(&self) -> Batches<'_> {
+        self.batches_from(Position(0))
+    }
+
+    /// The batches from `position`, which must be the start of one.
+    pub fn batches_from(&self, position: Position) -> Batches<'_> {
+        Batches {
+            bytes: &self.map,
+            position,
+            end: self.map.len(),
+            check_crc: false,
+        }
+    }
+
+    /// The batches from the start, each with its checksum compared.
+    pub fn checked_batches(&self) -> Batches<'_> {
+        Batches {
+            check_crc: true,
+            ..self.batches()
+        }
+    }
+}
+
+/// Iterates over batches and damaged stretches in file order.
+#[derive(Clone)]
+pub struct Batches<'a> {
+    bytes: &'a [u8],
+    position: Position,
+    end: usize,
+    check_crc: bool,
+}
+
+impl<'a> Batches<'a> {
+    /// Ends the iteration at the first batch that starts at or behind `end`.
+    pub fn until(self, end: Position) -> Batches<'a> {
+        Batches {
+            end: end.index().min(self.bytes.len()),
+            ..self
+        }
+    }
+
+    /// Compares checksums from here on.
+    pub fn checked(self) -> Batches<'a> {
+        Batches {
+            check_crc: true,
+            ..self
+        }
+    }
+
+    fn damage(&mut self, flaw: Flaw, size_bytes: usize) -> Damaged {
+        let position = self.position;
+        self.position = position.plus(size_bytes);
+        Damaged {
+            position,
+            size_bytes: size_bytes as u64,
+            flaw,
+        }
+    }
+}
+
+impl<'a> Iterator for Batches<'a> {
+    type Item = Result<(Position, Batch<'a>), Damaged>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.position.index() >= self.end {
+            return None;
+        }
+        let rest = self.bytes.get(self.position.index()..)?;
+        match Batch::parse(rest) {
+            Ok(batch) => {
+                if self.check_crc
+                    && let Err(flaw) = batch.check_crc()
+                {
+                    let size_bytes = extent_of_bad_batch(rest, batch.header.size_bytes);
+                    return Some(Err(self.damage(flaw, size_bytes)));
+                }
+                let position = self.position;
+                self.position = position.plus(batch.header.size_bytes);
+                Some(Ok((position, batch)))
+            }
+            Err(flaw) => {
+                let size_bytes = next_batch_behind(rest).unwrap_or(rest.len());
+                Some(Err(self.damage(flaw, size_bytes)))
+            }
+        }
+    }
+}
+
+/// How far a batch with a wrong checksum reaches: as far as its length says if a batch (or the
+/// end of the file) is there, else the length is part of the damage.
+fn extent_of_bad_batch(rest: &[u8], claimed: usize) -> usize {
+    let behind = rest.get(claimed..).unwrap_or_default();
+    if behind.is_empty() || is_sound(behind) {
+        return claimed;
+    }
+    next_batch_behind(rest).unwrap_or(rest.len())
+}
+
+fn is_sound(bytes: &[u8]) -> bool {
+    Batch::parse(bytes).is_ok_and(|batch| batch.check_header().is_ok() && batch.check_crc().is_ok())
+}
+
+/// The distance to the next place whose header and CRC hold.
+///
+/// Each candidate costs a checksum over its claimed length, so hostile bytes could make this
+/// quadratic; a budget ends the search, and what is left counts as damaged.
+fn next_batch_behind(rest: &[u8]) -> Option<usize> {
+    const MAGIC_AT: usize = 16;
+    let mut budget_bytes = (rest.len() as u64)
+        .saturating_mul(16)
+        .saturating_add(1 << 26);
+    for start in 1..rest.len().saturating_sub(MAGIC_AT) {
+        if *rest.get(start + MAGIC_AT)? > 2 {
+            continue;
+        }
+        let Some(Ok(batch)) = rest.get(start..).map(Batch::parse) else {
+            continue;
+        };
+        if batch.check_header().is_err() {
+            continue;
+        }
+        budget_bytes = budget_bytes.checked_sub(batch.header.size_bytes as u64)?;
+        if batch.check_crc().is_ok() {
+            return Some(start);
+        }
+    }
+    None
+}

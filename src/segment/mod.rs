@@ -1,0 +1,28 @@
+//! What a Kafka log directory and its partition directories mean: names, segments, indexes,
+//! producer snapshots, checkpoints. Nothing here decides what to do with them.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
+)]
+
+mod checkpoint;
+mod log_dir;
+mod log_file;
+mod name;
+mod offset_index;
+mod partition;
+mod producers;
+mod time_index;
+mod txn_index;
+
+pub use checkpoint::{
+    CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs,
+};
+pub use log_dir::{CHECKPOINT_NAMES, LogDir, Sources, find_partitions};
+pub use log_file::{Batches, Damaged, LogFile};
+pub use name::{FileName, Kind, Suffix, TopicPartition};
+pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
+pub use partition::{PartitionDir, Segment};
+pub use producers::{ProducerEntry, SnapshotError, parse_snapshot};
+pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
+pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};

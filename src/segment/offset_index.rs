@@ -1,0 +1,146 @@
+//! `.index`: every few kilobytes of log, which offset lies at which position (`OffsetIndex`).
+//!
+//! An entry is the last offset of a batch, relative to the segment's base, and the position where
+//! that batch starts. A segment that is written to has its index preallocated and zero behind the
+//! last entry; such trailing zeros are not entries.
+
+use crate::bytes::Cursor;
+use crate::units::{Offset, Position};
+
+/// The size of an entry.
+pub const INDEX_ENTRY_BYTES: usize = 8;
+
+/// One entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// The last offset of the batch.
+    pub offset: Offset,
+    /// Where the batch starts in the `.log`.
+    pub position: Position,
+}
+
+/// A read index.
+#[derive(Clone, Debug, Default)]
+pub struct OffsetIndex {
+    /// The entries in file order.
+    pub entries: Vec<IndexEntry>,
+    /// Whether the file holds whole entries only.
+    pub whole: bool,
+}
+
+impl OffsetIndex {
+    /// Reads the bytes of an `.index` whose segment begins at `base`.
+    pub fn parse(bytes: &[u8], base: Offset) -> OffsetIndex {
+        let mut cursor = Cursor::new(bytes);
+        let mut entries = Vec::new();
+        let mut real = 0;
+        while let (Ok(relative), Ok(position)) = (cursor.u32(), cursor.u32()) {
+            let offset = Offset(base.0.saturating_add(i64::from(relative)));
+            entries.push(IndexEntry {
+                offset,
+                position: Position(u64::from(position)),
+            });
+            if relative != 0 || position != 0 {
+                real = entries.len();
+            }
+        }
+        // The first entry may be zero in earnest only if another follows it.
+        entries.truncate(real);
+        OffsetIndex {
+            entries,
+            whole: bytes.len().is_multiple_of(INDEX_ENTRY_BYTES),
+        }
+    }
+
+    /// Where to begin looking for `offset`: the last entry at or below it, or the file's start.
+    pub fn floor(&self, offset: Offset) -> Position {
+        let below = self.entries.partition_point(|entry| entry.offset <= offset);
+        let entry = below
+            .checked_sub(1)
+            .and_then(|index| self.entries.get(index));
+        entry.map_or(Position(0), |entry| entry.position)
+    }
+}
+
+/// Builds an index batch by batch, as Kafka 4's log does: an entry in front of a batch when more
+/// than the interval was written since the last one.
+#[derive(Clone, Debug)]
+pub struct OffsetIndexBuilder {
+    base: Offset,
+    interval_bytes: u64,
+    since_last_bytes: u64,
+    bytes: Vec<u8>,
+}
+
+impl OffsetIndexBuilder {
+    /// For a segment that begins at `base`; `interval_bytes` is `index.interval.bytes`.
+    pub fn new(base: Offset, interval_bytes: u64) -> OffsetIndexBuilder {
+        OffsetIndexBuilder {
+            base,
+            interval_bytes,
+            since_last_bytes: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes note of a batch; true if it got an entry.
+    pub fn batch(&mut self, last_offset: Offset, position: Position, size_bytes: usize) -> bool {
+        let due = self.since_last_bytes > self.interval_bytes;
+        if due {
+            let relative = last_offset.distance_from(self.base) as u32;
+            self.bytes.extend_from_slice(&relative.to_be_bytes());
+            self.bytes
+                .extend_from_slice(&(position.0 as u32).to_be_bytes());
+            self.since_last_bytes = 0;
+        }
+        self.since_last_bytes += size_bytes as u64;
+        due
+    }
+
+    /// The bytes of the file.
+    pub fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_zeros_of_a_preallocated_index_are_not_entries() {
+        let mut bytes = vec![0, 0, 0, 5, 0, 0, 16, 0];
+        bytes.resize(4096, 0);
+        let index = OffsetIndex::parse(&bytes, Offset(100));
+        let entry = IndexEntry {
+            offset: Offset(105),
+            position: Position(4096),
+        };
+        assert_eq!(index.entries, [entry]);
+        assert!(index.whole);
+        assert_eq!(OffsetIndex::parse(&[0; 4096], Offset(0)).entries, []);
+    }
+
+    #[test]
+    fn a_search_begins_at_the_last_entry_at_or_below_the_offset() {
+        let bytes = [[0, 0, 0, 5, 0, 0, 16, 0], [0, 0, 0, 9, 0, 0, 32, 0]].concat();
+        let index = OffsetIndex::parse(&bytes, Offset(100));
+        let floors = [104, 105, 108, 109, 500].map(|offset| index.floor(Offset(offset)).0);
+        assert_eq!(floors, [0, 4096, 4096, 8192, 8192]);
+    }
+
+    #[test]
+    fn an_entry_is_written_once_more_than_the_interval_lies_behind_the_last() {
+        let mut builder = OffsetIndexBuilder::new(Offset(0), 100);
+        let due: Vec<bool> = (0..5)
+            .map(|n| builder.batch(Offset(n), Position(60 * n as u64), 60))
+            .collect();
+        assert_eq!(due, [false, false, true, false, true]);
+        assert_eq!(
+            OffsetIndex::parse(&builder.finish(), Offset(0))
+                .entries
+                .len(),
+            2
+        );
+    }
+}

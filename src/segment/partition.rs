@@ -1,0 +1,171 @@
+//! A partition directory: its segments in order and what else lies in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{FileName, Kind, OffsetIndex, Suffix, TimeIndex, TopicPartition};
+use super::{INDEX_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use crate::disk::Map;
+use crate::error::{Error, Result};
+use crate::units::Offset;
+
+/// One segment, as the directory lists it.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its base offset, from the name.
+    pub base: Offset,
+    /// The directory it is in.
+    pub dir: PathBuf,
+    /// Size of the `.log`.
+    pub size_bytes: u64,
+    /// Modification time of the `.log`, which Kafka's older rules go by.
+    pub modified: SystemTime,
+}
+
+impl Segment {
+    /// One of the segment's files.
+    pub fn path(&self, kind: Kind) -> PathBuf {
+        self.dir.join(FileName::new(self.base, kind).to_string())
+    }
+
+    /// The bytes of one of its files; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// The system's, other than "not found".
+    pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
+        let path = self.path(kind);
+        if path.try_exists().unwrap_or(true) {
+            Map::open(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// What the entries of its offset index take up, without preallocated zeros.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn offset_index_bytes(&self) -> Result<u64> {
+        let map = self.read(Kind::Index)?;
+        let entries = map.map_or(0, |map| OffsetIndex::parse(&map, self.base).entries.len());
+        Ok((entries * INDEX_ENTRY_BYTES) as u64)
+    }
+
+    /// What the entries of its time index take up, without preallocated zeros.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn time_index_bytes(&self) -> Result<u64> {
+        let map = self.read(Kind::TimeIndex)?;
+        let entries = map.map_or(0, |map| TimeIndex::parse(&map, self.base).entries.len());
+        Ok((entries * TIME_ENTRY_BYTES) as u64)
+    }
+}
+
+/// A partition directory, listed once.
+#[derive(Clone, Debug)]
+pub struct PartitionDir {
+    /// The directory.
+    pub path: PathBuf,
+    /// Which partition it is; `None` if its name does not say.
+    pub name: Option<TopicPartition>,
+    /// Its segments, ascending; the last is the active one.
+    pub segments: Vec<Segment>,
+    /// The offsets of its producer snapshots, ascending.
+    pub snapshots: Vec<Offset>,
+    /// Files of segments whose `.log` is not there.
+    pub orphans: Vec<FileName>,
+    /// Files of a swap that did not finish.
+    pub leftovers: Vec<FileName>,
+    /// All other files, by name (`leader-epoch-checkpoint`, `partition.metadata`, strangers).
+    pub others: Vec<String>,
+}
+
+impl PartitionDir {
+    /// Lists the directory at `path`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(path: &Path) -> Result<PartitionDir> {
+        let io = |source| Error::io(path, "cannot list the folder", source);
+        let mut dir = PartitionDir {
+            path: path.into(),
+            name: partition_name(path),
+            segments: Vec::new(),
+            snapshots: Vec::new(),
+            orphans: Vec::new(),
+            leftovers: Vec::new(),
+            others: Vec::new(),
+        };
+        let mut companions = Vec::new();
+        for entry in fs::read_dir(path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let metadata = fs::metadata(entry.path());
+            if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+                continue;
+            }
+            let text = entry.file_name().to_string_lossy().into_owned();
+            match FileName::parse(&text) {
+                None => dir.others.push(text),
+                Some(name) if name.suffix.is_some() => dir.leftovers.push(name),
+                Some(FileName {
+                    kind: Kind::Snapshot,
+                    offset,
+                    ..
+                }) => dir.snapshots.push(offset),
+                Some(FileName {
+                    kind: Kind::Log,
+                    offset,
+                    ..
+                }) => {
+                    let unreadable = |source| Error::io(&entry.path(), "cannot read", source);
+                    let metadata = metadata.map_err(unreadable)?;
+                    dir.segments.push(Segment {
+                        base: offset,
+                        dir: path.into(),
+                        size_bytes: metadata.len(),
+                        modified: metadata.modified().map_err(unreadable)?,
+                    });
+                }
+                Some(name) => companions.push(name),
+            }
+        }
+        dir.segments.sort_by_key(|segment| segment.base);
+        dir.snapshots.sort();
+        dir.leftovers.sort();
+        dir.others.sort();
+        companions.sort();
+        let has_log = |name: &FileName| {
+            dir.segments
+                .binary_search_by_key(&name.offset, |s| s.base)
+                .is_ok()
+        };
+        dir.orphans = companions
+            .into_iter()
+            .filter(|name| !has_log(name))
+            .collect();
+        Ok(dir)
+    }
+
+    /// A file of a swap that must be finished or undone before the rest can be believed; old
+    /// files that only wait for their removal (`.deleted`) are no hindrance.
+    pub fn unfinished_swap(&self) -> Option<FileName> {
+        let hinders = |name: &&FileName| name.suffix != Some(Suffix::Deleted);
+        self.leftovers.iter().find(hinders).copied()
+    }
+
+    /// The path of a file in this directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// What the directory's own name says, also for `.` and for links.
+fn partition_name(path: &Path) -> Option<TopicPartition> {
+    let full = fs::canonicalize(path).ok()?;
+    let given = path
+        .file_name()
+        .and_then(|name| TopicPartition::parse(name.to_str()?));
+    given.or_else(|| TopicPartition::parse(full.file_name()?.to_str()?))
+}
