@@ -69,6 +69,16 @@ pub struct Done {
     pub warnings: Vec<String>,
 }
 
+impl Done {
+    /// A partition that is not compacted, and why.
+    pub fn left_alone(reason: String) -> Done {
+        Done {
+            left_alone: Some(reason),
+            ..Done::default()
+        }
+    }
+}
+
 /// Compacts one partition into its staging directory.
 ///
 /// # Errors

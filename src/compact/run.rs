@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
 use crate::segment::{
     CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, PartitionDir, Sources, TopicPartition,
+    partition_name,
 };
 use crate::units::Offset;
 
@@ -118,7 +119,8 @@ pub fn run(
 
 /// A partition that is to be compacted.
 struct Opened {
-    dir: PartitionDir,
+    path: PathBuf,
+    dir: Result<PartitionDir>,
     name: TopicPartition,
     size_bytes: u64,
     log_start: Option<Offset>,
@@ -131,8 +133,7 @@ fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
     let mut seen: BTreeMap<TopicPartition, PathBuf> = BTreeMap::new();
     let mut opened = Vec::new();
     for path in &sources.partitions {
-        let dir = PartitionDir::open(path)?;
-        let name = dir.name.clone().ok_or_else(|| {
+        let name = partition_name(path).ok_or_else(|| {
             Error::refused(format!(
                 "{}: a partition directory must be called <topic>-<n>",
                 path.display()
@@ -145,15 +146,16 @@ fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
                 path.display()
             )));
         }
-        opened.push(Opened::new(dir, name));
+        opened.push(Opened::open(path, name));
     }
     Ok(opened)
 }
 
 impl Opened {
-    fn new(dir: PartitionDir, name: TopicPartition) -> Opened {
+    fn open(path: &Path, name: TopicPartition) -> Opened {
+        let dir = PartitionDir::open(path);
         let mut warnings = Vec::new();
-        let mut offset = |file: &str| match LogDir::around(&dir.path)?.checkpoint(file) {
+        let mut offset = |file: &str| match LogDir::around(path)?.checkpoint(file) {
             Ok(checkpoint) => checkpoint.offsets.get(&name).copied(),
             Err(error) => {
                 warnings.push(format!("{error}; it is not used"));
@@ -162,8 +164,10 @@ impl Opened {
         };
         let log_start = offset("log-start-offset-checkpoint");
         let first_dirty = offset("cleaner-offset-checkpoint");
-        let size_bytes = dir.segments.iter().map(|segment| segment.size_bytes).sum();
+        let segments = dir.as_ref().map_or(&[][..], |dir| &dir.segments);
+        let size_bytes = segments.iter().map(|segment| segment.size_bytes).sum();
         Opened {
+            path: path.into(),
             dir,
             name,
             size_bytes,
@@ -202,22 +206,22 @@ impl Run<'_> {
             return Err(Error::refused("stopped after an earlier failure"));
         }
         let clock = Instant::now();
-        let task = Task {
-            source: &opened.dir,
-            log_start: opened.log_start,
-            first_dirty: opened.first_dirty,
-            staging: self.staging.map(|staging| staging.place_of(&opened.name)),
+        let done = match &opened.dir {
+            Err(error) => Done::left_alone(error.to_string()),
+            Ok(source) if source.segments.is_empty() => {
+                Done::left_alone("it holds no segments (<20 digits>.log)".to_owned())
+            }
+            Ok(source) => {
+                let task = Task {
+                    source,
+                    log_start: opened.log_start,
+                    first_dirty: opened.first_dirty,
+                    staging: self.staging.map(|staging| staging.place_of(&opened.name)),
+                };
+                let done = compact(&task, &self.options.policy, self.progress);
+                done.or_else(|error| self.survive(error))?
+            }
         };
-        let done = if opened.dir.segments.is_empty() {
-            let left_alone = Some("it holds no segments (<20 digits>.log)".to_owned());
-            Ok(Done {
-                left_alone,
-                ..Done::default()
-            })
-        } else {
-            compact(&task, &self.options.policy, self.progress)
-        };
-        let done = done.or_else(|error| self.survive(error))?;
         let kept = done.left_alone.is_none();
         if let Some(staging) = self.staging {
             if kept {
@@ -260,17 +264,14 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
         (None, Some(_)) => PartitionOutcome::Unchanged,
     };
-    let first_base = opened
-        .dir
-        .segments
-        .first()
-        .map_or(Offset(0), |segment| segment.base);
+    let segments = opened.dir.as_ref().map_or(&[][..], |dir| &dir.segments);
+    let first_base = segments.first().map_or(Offset(0), |segment| segment.base);
     let mut warnings = opened.warnings.clone();
     warnings.extend(done.warnings);
     PartitionReport {
         topic: opened.name.topic.clone(),
         partition: opened.name.partition,
-        source: opened.dir.path.clone(),
+        source: opened.path.clone(),
         destination,
         outcome,
         reason: done.left_alone.or_else(|| nothing.map(ToString::to_string)),

@@ -161,8 +161,8 @@ impl PartitionDir {
     }
 }
 
-/// What the directory's own name says, also for `.` and for links.
-fn partition_name(path: &Path) -> Option<TopicPartition> {
+/// Which partition a directory's own name says it is, also for `.` and for links.
+pub fn partition_name(path: &Path) -> Option<TopicPartition> {
     let full = fs::canonicalize(path).ok()?;
     let given = path
         .file_name()
