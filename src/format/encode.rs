@@ -21,7 +21,8 @@ pub enum RebuildError {
     Records(&'static str),
 }
 
-/// A batch in the making. Records go in by [`Rebuild::push`], bytes come out of [`Rebuild::finish`].
+/// A batch in the making: records go in by [`Rebuild::push`], bytes come out of
+/// [`Rebuild::finish`].
 pub struct Rebuild {
     header: BatchHeader,
     horizon: Option<Timestamp>,

@@ -1,0 +1,98 @@
+//! The style rules that a machine can check: a rule that is not checked is a wish.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms in order: each may use those before it. Rooms in one group do not know each other.
+const ROOMS: [&[&str]; 7] = [
+    &["units", "error", "report"],
+    &["bytes"],
+    &["format"],
+    &["disk"],
+    &["segment"],
+    &["compact", "dump", "verify"],
+    &["cli"],
+];
+const MOST_COLUMNS: usize = 100;
+const MOST_LINES: usize = 600;
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    assert!(found.len() > 40, "the sources were not found");
+    found
+}
+
+#[test]
+fn a_room_uses_only_the_rooms_before_it() {
+    let level = |room: &str| ROOMS.iter().position(|group| group.contains(&room));
+    for (path, text) in sources() {
+        let Ok(inside) = path.strip_prefix("src") else {
+            continue;
+        };
+        let room = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
+        let Some(own) = level(room) else { continue }; // lib.rs and main.rs stand outside
+        for used in text.split("crate::").skip(1) {
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            let Some(other) = level(&used) else { continue };
+            let allowed = other < own || used == room || (own == 0 && other == 0);
+            assert!(allowed, "{}: `{room}` uses `{used}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn lines_files_and_characters_keep_to_their_limits() {
+    for (path, text) in sources() {
+        let name = path.display();
+        assert!(text.is_ascii(), "{name}: not ASCII");
+        assert!(
+            text.lines().count() <= MOST_LINES,
+            "{name}: more than {MOST_LINES} lines"
+        );
+        for (number, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            assert!(
+                columns <= MOST_COLUMNS,
+                "{name}:{}: {columns} columns",
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_opens_with_what_it_promises() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{}", path.display());
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_one_file() {
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("src")) {
+        let holds = text.contains("unsafe {") || text.contains("unsafe fn");
+        assert_eq!(holds, path.ends_with("disk/map.rs"), "{}", path.display());
+    }
+}
