@@ -42,10 +42,10 @@ impl Progress for Bar {
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
-        self.bar.reset();
         self.bar.set_style(style);
-        self.bar.set_length(total_bytes);
         self.bar.set_message(what.to_owned());
+        self.bar.set_length(total_bytes);
+        self.bar.reset();
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
 

@@ -1,9 +1,9 @@
 //! Compaction: decide, then do.
 //!
-//! The [`policy`] and a [`survey`] of the headers give a [`plan`]; the vote ([`election`], on the
-//! [`key_index`]) gives a [`retained_set`] for each chunk; [`retain`] gives each batch a verdict,
-//! which [`rewrite`] carries out; [`segment_writer`] and [`carry`] put the output into a staging
-//! folder, and [`run`] moves it to its place. Up to the last step nothing has a final name.
+//! The `policy` and a `survey` of the headers give a `plan`; the vote (`election`, on the
+//! `key_index`) gives a `retained_set` for each chunk; `retain` gives each batch a verdict,
+//! which `rewrite` carries out; `segment_writer` and `carry` put the output into a staging
+//! folder, and `run` moves it to its place. Up to the last step nothing has a final name.
 #![cfg_attr(
     not(test),
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
