@@ -378,6 +378,39 @@ fn the_output_does_not_depend_on_the_number_of_threads_or_on_memory() {
 }
 
 #[test]
+fn keys_of_a_megabyte_are_compared_to_their_last_byte_whatever_the_memory() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let key = |last: char| format!("{}{last}", "k".repeat(1 << 20));
+    let (a, b) = (key('a'), key('b'));
+    for round in ["1", "2", "3"] {
+        log.batch(&[put(&a, round)]).batch(&[put(&b, round)]);
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let out = temp.path().join("out");
+    let report = compact(&source, &out, &["--memory", "1MiB"]);
+    let offsets: Vec<String> = survivors(&out.join("t-0"))
+        .iter()
+        .map(|line| line.split_once(' ').unwrap().0.to_owned())
+        .collect();
+    assert_eq!(offsets, ["4", "5", "6"]);
+    assert_eq!(report["totals"]["distinct_keys"], 2);
+}
+
+#[test]
+fn a_run_that_was_killed_says_so_at_the_next() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("out");
+    fs::create_dir_all(out.join(".logcompact-staging/t-0")).unwrap();
+    logcompact()
+        .args(["compact", "--out"])
+        .args([&out, &testdata("broker-3.9.1/lab-raw-0")])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("a run that did not finish"));
+}
+
+#[test]
 fn a_log_directory_comes_out_as_one_with_its_checkpoints_moved_on() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("out");

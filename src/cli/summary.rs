@@ -79,8 +79,19 @@ fn write(
             grouped(totals.tombstones_kept)
         )?;
     }
+    let written = report
+        .partitions
+        .iter()
+        .any(|partition| partition.destination.is_some());
     match (report.dry_run, report_file) {
         (true, _) => writeln!(to, "A dry run: nothing was written."),
+        (false, Some(file)) if !written => {
+            writeln!(
+                to,
+                "Nothing was written but the report, {}.",
+                file.display()
+            )
+        }
         (false, Some(file)) => {
             writeln!(
                 to,
@@ -100,7 +111,17 @@ fn row(partition: &PartitionReport) -> [String; 6] {
         (PartitionOutcome::Unchanged, reason) => with_reason("unchanged", reason),
         (PartitionOutcome::Skipped, reason) => with_reason("skipped", reason),
         // The reason has a line of its own, on standard error.
-        (PartitionOutcome::Failed, _) => "LEFT ALONE".to_owned(),
+        (PartitionOutcome::Failed, _) => {
+            let name = format!("{}-{}", partition.topic, partition.partition);
+            return [
+                name,
+                "-".into(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+                "LEFT ALONE".into(),
+            ];
+        }
     };
     [
         format!("{}-{}", partition.topic, partition.partition),

@@ -171,7 +171,7 @@ fn left_alone_for_damage(mut done: Done) -> Done {
         .first()
         .map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
     done.left_alone = Some(format!(
-        "{} damaged {}, the first at {}",
+        "{} damaged {}, the first at {}; `logcompact verify` lists them all",
         stretches,
         if stretches == 1 {
             "stretch"

@@ -69,11 +69,9 @@ impl NothingToClean {
 impl std::fmt::Display for NothingToClean {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            NothingToClean::OnlyActive => write!(
-                f,
-                "0 cleanable segments (the active segment is left alone; --include-active cleans \
-                 it too)"
-            ),
+            NothingToClean::OnlyActive => {
+                write!(f, "0 cleanable segments (active segment excluded)")
+            }
             NothingToClean::OpenTransaction(offset) => write!(
                 f,
                 "0 cleanable segments (a transaction without a marker begins at offset {offset}, \

@@ -306,10 +306,13 @@ impl Staging {
         if let Ok(mut entries) = listing
             && entries.next().is_some()
         {
-            return Err(Error::refused(format!(
-                "{}: the output folder is not empty; name another with --out, or empty it",
-                out.display()
-            )));
+            let what = if out.join(STAGING).exists() {
+                "holds the output of a run that did not finish; remove it, or name another folder \
+                 with --out"
+            } else {
+                "the output folder is not empty; name another with --out, or empty it"
+            };
+            return Err(Error::refused(format!("{}: {what}", out.display())));
         }
         let dir = out.join(STAGING);
         create_dir(&dir)?;

@@ -1,5 +1,8 @@
 //! What clap parses: types and help texts, no decisions.
-#![allow(rustdoc::invalid_html_tags, reason = "these comments are help texts for a terminal")]
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "these comments are help texts for a terminal"
+)]
 
 mod compact;
 mod duration;
