@@ -15,6 +15,7 @@ pub mod bytes;
 pub mod cli;
 pub mod compact;
 pub mod disk;
+pub mod dump;
 pub mod error;
 pub mod format;
 pub mod report;

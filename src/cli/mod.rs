@@ -7,6 +7,7 @@
 mod args;
 mod bar;
 mod compact;
+mod dump;
 mod messages;
 mod plain_terminal;
 mod summary;
@@ -52,7 +53,8 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     cli.common.start_threads()?;
     match cli.command {
-        Command::Compact(args) => compact::run(args, &cli.common),
+        Command::Compact(args) => compact::run(*args, &cli.common),
+        Command::Dump(args) => dump::run(args, &cli.common),
     }
 }
 

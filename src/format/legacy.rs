@@ -6,6 +6,7 @@
 //! did; Kafka 4 turns what survives a cleaning into magic 2, see [`super::Rebuild`].
 
 use super::codec::{CodecError, Workbench};
+use super::record::MessageCrc;
 use super::{Attributes, Batch, BatchHeader, Codec, Flaw, Record};
 use crate::bytes::{Cursor, Overrun, crc32};
 use crate::units::{Offset, Timestamp};
@@ -46,6 +47,7 @@ struct Message<'a> {
     timestamp: Timestamp,
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
+    crc: MessageCrc<'a>,
 }
 
 impl<'a> MessageSet<'a> {
@@ -131,6 +133,7 @@ impl<'a> MessageSet<'a> {
             value: message.value,
             wire_tail: None,
             headers: &[],
+            message_crc: Some(message.crc),
         })
     }
 }
@@ -167,7 +170,10 @@ fn read_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, Overrun> {
         .nullable(i64::from(size))?
         .ok_or(Overrun::Length(-1))?;
     let mut inner = Cursor::new(bytes);
-    let _crc = inner.u32()?;
+    let crc = MessageCrc {
+        stored: inner.u32()?,
+        covered: inner.rest(),
+    };
     let magic = inner.i8()?;
     let attributes = Attributes(i16::from(inner.i8()?));
     let timestamp = match magic {
@@ -189,6 +195,7 @@ fn read_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, Overrun> {
         timestamp,
         key,
         value,
+        crc,
     })
 }
 

@@ -21,4 +21,4 @@ pub use control::{Control, EndMarker};
 pub use encode::{EmptyBatch, Rebuild, RebuildError};
 pub use flaw::Flaw;
 pub use legacy::{MessageFormat, rebuild_message_set};
-pub use record::{Decoder, Header, Headers, Record, Records};
+pub use record::{Decoder, Header, Headers, MessageCrc, Record, Records};

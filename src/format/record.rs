@@ -6,7 +6,7 @@
 use super::codec::Workbench;
 use super::legacy::MessageSet;
 use super::{Batch, BatchHeader, Codec, Flaw};
-use crate::bytes::{Cursor, Overrun};
+use crate::bytes::{Cursor, Overrun, crc32};
 use crate::units::{Offset, Timestamp};
 
 /// One record, borrowed from its batch (or from the decoder's scratch).
@@ -28,6 +28,23 @@ pub struct Record<'a> {
     pub(super) wire_tail: Option<&'a [u8]>,
     /// The headers, beginning with their count; empty for magic 0 and 1.
     pub(super) headers: &'a [u8],
+    /// Magic 0 and 1: the message's own checksum.
+    pub(super) message_crc: Option<MessageCrc<'a>>,
+}
+
+/// The checksum that each message of magic 0 and 1 carries, inside a compressed set too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageCrc<'a> {
+    /// What the message says.
+    pub stored: u32,
+    pub(super) covered: &'a [u8],
+}
+
+impl MessageCrc<'_> {
+    /// Whether it is that of the message's bytes.
+    pub fn holds(&self) -> bool {
+        crc32(self.covered) == self.stored
+    }
 }
 
 /// A record header: a name, and bytes or null.
@@ -43,6 +60,11 @@ impl<'a> Record<'a> {
     /// Whether the record deletes its key.
     pub fn is_tombstone(&self) -> bool {
         self.value.is_none()
+    }
+
+    /// The message's own checksum; magic 2 has one for the batch only.
+    pub fn message_crc(&self) -> Option<MessageCrc<'a>> {
+        self.message_crc
     }
 
     /// The headers in their order.
@@ -282,6 +304,7 @@ impl<'a> RecordsV2<'a> {
             value,
             wire_tail: Some(wire_tail),
             headers: inner.rest(),
+            message_crc: None,
         })
     }
 }

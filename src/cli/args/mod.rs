@@ -5,6 +5,7 @@
 )]
 
 mod compact;
+mod dump;
 mod duration;
 
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, TopicArgs};
+pub use dump::{DumpArgs, EncodingArg, FormatArg, PrintArg, ShowArg};
 pub use duration::Milliseconds;
 
 /// Dump, verify and compact Apache Kafka segment directories, with no broker running.
@@ -36,7 +38,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Compact: keep the latest record of each key, as Kafka's cleaner does
-    Compact(CompactArgs),
+    Compact(Box<CompactArgs>),
+    /// Show what is in segments, indexes, snapshots and checkpoints
+    Dump(DumpArgs),
 }
 
 /// When to do something that only a terminal can show.
