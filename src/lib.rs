@@ -8,8 +8,9 @@
 //! bytes -> batch view -> records -> winners -> retained set -> rewritten segments -> report
 //! ```
 //!
-//! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`bytes`],
-//! [`format`](mod@format), [`disk`], [`segment`].
+//! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
+//! [`bytes`], [`format`](mod@format), [`disk`], [`segment`]; then [`compact`], [`dump`] and
+//! [`verify`], which do not know each other; and [`cli`], the command line.
 
 pub mod bytes;
 pub mod cli;
@@ -21,3 +22,4 @@ pub mod format;
 pub mod report;
 pub mod segment;
 pub mod units;
+pub mod verify;

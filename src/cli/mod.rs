@@ -12,6 +12,7 @@ mod messages;
 mod plain_terminal;
 mod summary;
 mod topic_config;
+mod verify;
 
 use std::io;
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(args, &cli.common),
+        Command::Verify(args) => verify::run(args, &cli.common),
     }
 }
 

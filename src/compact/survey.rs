@@ -172,12 +172,8 @@ impl Survey {
                 Err(damaged) => damage.push(damaged),
             }
         }
-        let tail_bytes = self
-            .log
-            .bytes()
-            .get(state.end.index()..)
-            .unwrap_or_default();
-        if is_active && damage.len() == 1 && is_tail(&damage, state.end, tail_bytes) {
+        let is_tail = |damaged: &Damaged| self.log.is_unfinished_tail(damaged);
+        if is_active && damage.last().is_some_and(is_tail) {
             self.torn_tail = damage.pop();
         }
         self.damage = damage;
@@ -192,16 +188,6 @@ pub fn modified_ms(segment: &Segment) -> Timestamp {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Whether the one stretch of damage is what an unfinished append leaves: a cut batch at the very
-/// end, or the zeros of preallocated space.
-fn is_tail(damage: &[Damaged], end: Position, tail: &[u8]) -> bool {
-    damage.first().is_some_and(|damaged| {
-        let at_end = damaged.position == end && damaged.size_bytes == tail.len() as u64;
-        let unfinished = matches!(damaged.flaw, Flaw::Torn { .. });
-        at_end && (unfinished || tail.iter().all(|byte| *byte == 0))
-    })
 }
 
 fn check_order(

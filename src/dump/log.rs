@@ -203,9 +203,7 @@ impl Walk<'_> {
             note(damage(self.item, damaged));
             return self.batch(damaged.position, &batch, false, sink, note);
         }
-        let unfinished = matches!(damaged.flaw, Flaw::Torn { .. });
-        let is_zeros = rest.iter().all(|byte| *byte == 0);
-        let is_tail = is_last && self.item.next_base.is_none() && (unfinished || is_zeros);
+        let is_tail = self.item.next_base.is_none() && self.log.is_unfinished_tail(damaged);
         let mut what = damage(self.item, damaged);
         if is_tail {
             what.kind = NoteKind::Tail;

@@ -56,6 +56,15 @@ impl LogFile {
         &self.map
     }
 
+    /// Whether a damaged stretch is what an unfinished append leaves at the end of the segment
+    /// that is written to: a batch that is cut short, or the zeros of preallocated space.
+    pub fn is_unfinished_tail(&self, damaged: &Damaged) -> bool {
+        let rest = self.map.get(damaged.position.index()..).unwrap_or_default();
+        let reaches_end = damaged.size_bytes == rest.len() as u64;
+        let is_torn = matches!(damaged.flaw, Flaw::Torn { .. });
+        reaches_end && (is_torn || rest.iter().all(|byte| *byte == 0))
+    }
+
     /// The batches from the start, headers only: checksums are the caller's business.
     pub fn batches(&self) -> Batches<'_> {
         self.batches_from(Position(0))

@@ -7,6 +7,7 @@
 mod compact;
 mod dump;
 mod duration;
+mod verify;
 
 use std::num::NonZeroUsize;
 
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, TopicArgs};
 pub use dump::{DumpArgs, EncodingArg, FormatArg, PrintArg, ShowArg};
 pub use duration::Milliseconds;
+pub use verify::{VerifyArgs, VerifyFormat};
 
 /// Dump, verify and compact Apache Kafka segment directories, with no broker running.
 #[derive(Debug, Parser)]
@@ -41,6 +43,8 @@ pub enum Command {
     Compact(Box<CompactArgs>),
     /// Show what is in segments, indexes, snapshots and checkpoints
     Dump(DumpArgs),
+    /// Check everything that can be checked; find damage
+    Verify(VerifyArgs),
 }
 
 /// When to do something that only a terminal can show.

@@ -1,0 +1,121 @@
+//! `logcompact verify`: runs the checks, shows findings, turns them into an outcome.
+
+use std::io::{self, BufWriter, Write};
+
+use anstyle::{AnsiColor, Style};
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use super::Outcome;
+use super::args::{CommonArgs, VerifyArgs, VerifyFormat};
+use super::bar::Bar;
+use super::summary::grouped;
+use crate::segment::find_partitions;
+use crate::verify::{self, Finding, Severity, Summary, Verified};
+
+/// Runs the command.
+pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    let sources = find_partitions(&args.dirs)?;
+    let verified = verify::run(&sources, &Bar::new(common))?;
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    match args.format {
+        VerifyFormat::Text => write_text(&mut out, &verified, common)?,
+        VerifyFormat::Json => write_json(&mut out, &verified)?,
+    }
+    out.flush()?;
+    let summary = &verified.summary;
+    let is_bad = summary.errors > 0 || (args.strict && summary.warnings > 0);
+    Ok(if is_bad {
+        Outcome::Problems
+    } else {
+        Outcome::Clean
+    })
+}
+
+/// The last line of the JSON output.
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+fn write_json(out: &mut impl Write, verified: &Verified) -> io::Result<()> {
+    for finding in &verified.findings {
+        serde_json::to_writer(&mut *out, finding)?;
+        writeln!(out)?;
+    }
+    let summary = &verified.summary;
+    serde_json::to_writer(
+        &mut *out,
+        &SummaryLine {
+            r#type: "summary",
+            summary,
+        },
+    )?;
+    writeln!(out)
+}
+
+fn write_text(out: &mut impl Write, verified: &Verified, common: &CommonArgs) -> io::Result<()> {
+    let shown = |finding: &&Finding| {
+        finding.severity > Severity::Info || (common.verbose > 0 && !common.quiet)
+    };
+    for finding in verified.findings.iter().filter(shown) {
+        write_finding(out, finding)?;
+    }
+    if common.quiet {
+        return Ok(());
+    }
+    let read = &verified.summary;
+    writeln!(
+        out,
+        "{} partitions, {} segments, {} batches, {} records read ({}); {} index, {} time index, \
+         {} transaction index entries and {} snapshots checked.",
+        grouped(read.partitions),
+        grouped(read.segments),
+        grouped(read.batches),
+        grouped(read.records),
+        ByteSize::b(read.log_bytes).display().iec(),
+        grouped(read.index_entries),
+        grouped(read.time_index_entries),
+        grouped(read.txn_index_entries),
+        grouped(read.snapshots),
+    )?;
+    let infos = match (read.infos, common.verbose) {
+        (0, _) => String::new(),
+        (infos, 0) => format!("; {} notes (-v shows them)", grouped(infos)),
+        (infos, _) => format!("; {} notes", grouped(infos)),
+    };
+    match (read.errors, read.warnings) {
+        (0, 0) => writeln!(out, "Nothing is wrong{infos}."),
+        (errors, warnings) => {
+            writeln!(
+                out,
+                "{} errors, {} warnings{infos}.",
+                grouped(errors),
+                grouped(warnings)
+            )
+        }
+    }
+}
+
+fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let (name, style): (&str, Style) = match finding.severity {
+        Severity::Error => ("error", AnsiColor::Red.on_default().bold()),
+        Severity::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
+        Severity::Info => ("info", Style::new()),
+    };
+    write!(
+        out,
+        "{style}{name}{style:#} {}: {}",
+        finding.rule,
+        finding.path.display()
+    )?;
+    if let Some(position) = finding.position {
+        write!(out, " position {position}")?;
+    }
+    if let Some(offset) = finding.offset {
+        write!(out, " offset {offset}")?;
+    }
+    writeln!(out, ": {}", finding.message)
+}

@@ -1,0 +1,123 @@
+//! The checks of one batch: header, body, records, timestamps.
+
+use crate::format::{Batch, Control, Decoder, EndMarker, Flaw, Record};
+use crate::units::{Offset, Timestamp};
+
+/// What reading a batch whole brought to light.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchFacts {
+    /// Its first offset; of a compressed magic 0/1 set that of its first message.
+    pub base_offset: Offset,
+    /// Records in it.
+    pub records: u64,
+    /// The largest timestamp of its records, or -1.
+    pub largest_timestamp: Timestamp,
+    /// What a control batch says.
+    pub control: Option<Control>,
+}
+
+/// What is wrong with a batch whose checksum holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It cannot be read.
+    Flaw(Flaw),
+    /// It can be read, but should not be so: the rule, and what is wrong.
+    Odd(&'static str, String),
+}
+
+/// Reads a batch to the last header of its last record.
+pub fn read(
+    batch: &Batch<'_>,
+    decoder: &mut Decoder,
+    wrong: &mut Vec<Wrong>,
+) -> Option<BatchFacts> {
+    let header = &batch.header;
+    let mut facts = BatchFacts {
+        base_offset: header.base_offset,
+        records: 0,
+        largest_timestamp: Timestamp::NONE,
+        control: None,
+    };
+    let records = match decoder.records(batch) {
+        Ok(records) => records,
+        Err(flaw) => {
+            wrong.push(Wrong::Flaw(flaw));
+            return None;
+        }
+    };
+    for record in records {
+        let record = match record.and_then(|record| check_record(facts.records, record)) {
+            Ok(record) => record,
+            Err(flaw) => {
+                wrong.push(Wrong::Flaw(flaw));
+                return None;
+            }
+        };
+        if facts.records == 0 && header.is_wrapper() {
+            facts.base_offset = record.offset;
+        }
+        if header.is_control() {
+            facts.control = check_control(&record, wrong);
+        }
+        facts.records += 1;
+        facts.largest_timestamp = facts.largest_timestamp.max(record.timestamp);
+    }
+    check_whole(batch, &facts, wrong);
+    Some(facts)
+}
+
+fn check_record(index: u64, record: Record<'_>) -> Result<Record<'_>, Flaw> {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    if record.magic >= 2 {
+        record
+            .check_headers()
+            .map_err(|overrun| Flaw::Record { index, overrun })?;
+    }
+    if record.message_crc().is_some_and(|crc| !crc.holds()) {
+        let reason = "its own CRC is not that of its bytes";
+        return Err(Flaw::RecordContent { index, reason });
+    }
+    Ok(record)
+}
+
+/// A control record has a key that says its type; an end marker has a value (`ControlRecordType`).
+fn check_control(record: &Record<'_>, wrong: &mut Vec<Wrong>) -> Option<Control> {
+    let control = Control::of_key(record.key);
+    let is_end = matches!(control, Some(Control::Abort | Control::Commit));
+    if control.is_none() || (is_end && EndMarker::of_record(record).is_none()) {
+        let text = format!(
+            "the control record at offset {} is malformed",
+            record.offset
+        );
+        wrong.push(Wrong::Odd("control-record", text));
+    }
+    control
+}
+
+fn check_whole(batch: &Batch<'_>, facts: &BatchFacts, wrong: &mut Vec<Wrong>) {
+    let header = &batch.header;
+    let by_producer = !header.attributes.is_log_append_time();
+    if header.magic >= 1
+        && by_producer
+        && facts.records > 0
+        && facts.largest_timestamp != header.max_timestamp
+    {
+        let text = format!(
+            "the header's largest timestamp is {}, that of the records {}",
+            header.max_timestamp, facts.largest_timestamp
+        );
+        wrong.push(Wrong::Odd("batch-timestamp", text));
+    }
+    if header.is_transactional() && header.producer_id < 0 {
+        let text = "the batch is transactional but has no producer".to_owned();
+        wrong.push(Wrong::Odd("batch-producer", text));
+    }
+    if header.is_control() && facts.records > 1 && facts.control.is_some_and(is_end_marker) {
+        let text = format!("a marker's batch holds {} records", facts.records);
+        wrong.push(Wrong::Odd("control-record", text));
+    }
+}
+
+fn is_end_marker(control: Control) -> bool {
+    matches!(control, Control::Abort | Control::Commit)
+}

@@ -1,0 +1,94 @@
+//! Check everything that can be checked in partition and log directories; change nothing.
+//!
+//! Each segment is read once, in parallel (`segment`: batches and records, its indexes against
+//! them); what no segment can know alone is checked in log order afterwards (`partition`: order
+//! across segments, transactions, sequences, snapshots, names), and what belongs to no partition
+//! last (`checkpoints`). A finding never ends the reading.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
+)]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the tour names the rooms' own files"
+)]
+
+mod batches;
+mod checkpoints;
+mod finding;
+mod index_entries;
+mod partition;
+mod segment;
+mod sequences;
+mod summary;
+mod transactions;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+pub use finding::{Finding, Findings, Severity};
+pub use summary::Summary;
+
+use crate::error::Result;
+use crate::report::Progress;
+use crate::segment::{PartitionDir, Sources};
+
+/// What was found, and what was read to find it.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// In the order of partitions and of their logs.
+    pub findings: Vec<Finding>,
+    /// Counts.
+    pub summary: Summary,
+}
+
+/// Verifies the partitions of `sources` and the checkpoints of its log directories.
+///
+/// # Errors
+/// None of its own at present: what cannot be read is a finding.
+pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
+    let dirs: Vec<(&Path, Result<PartitionDir>)> = sources
+        .partitions
+        .iter()
+        .map(|p| (p.as_path(), PartitionDir::open(p)))
+        .collect();
+    let sizes = dirs.iter().filter_map(|(_, dir)| dir.as_ref().ok());
+    let total_bytes = sizes
+        .flat_map(|dir| &dir.segments)
+        .map(|s| s.size_bytes)
+        .sum();
+    progress.begin("verifying", total_bytes);
+    let parts: Vec<partition::Checked> = dirs
+        .par_iter()
+        .map(|(path, dir)| match dir {
+            Ok(dir) => partition::check(dir, progress),
+            Err(error) => partition::Checked::unreadable(path, error),
+        })
+        .collect();
+    progress.finish();
+    let mut verified = Verified::default();
+    let mut ends = Vec::new();
+    for part in parts {
+        ends.extend(part.end);
+        verified.findings.extend(part.findings.into_list());
+        verified.summary.add(&part.summary);
+    }
+    for path in &sources.passed_over {
+        verified.findings.push(Finding::about(
+            "directory-passed-over",
+            Severity::Info,
+            path,
+            "on its way in or out (-delete, -future, -stray), not verified",
+        ));
+    }
+    for dir in &sources.log_dirs {
+        verified
+            .findings
+            .extend(checkpoints::check(dir, &ends).into_list());
+    }
+    for finding in &verified.findings {
+        verified.summary.count(finding);
+    }
+    Ok(verified)
+}

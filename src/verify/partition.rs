@@ -1,0 +1,210 @@
+//! One partition: its segments in parallel, then what only shows across them, then its other files.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::finding::{Finding, Findings, Severity};
+use super::segment::{self, CheckedSegment, Place, unreadable, went_back};
+use super::sequences::Sequences;
+use super::summary::Summary;
+use super::transactions::TxnCheck;
+use crate::disk::Map;
+use crate::error::{Error, Result};
+use crate::report::Progress;
+use crate::segment::{
+    EpochEntry, FileName, Kind, PartitionDir, PartitionMetadata, Suffix, TopicPartition,
+    parse_epochs, parse_snapshot,
+};
+use crate::units::Offset;
+
+/// What was found in a partition.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// In log order.
+    pub findings: Findings,
+    /// What was read.
+    pub summary: Summary,
+    /// Which partition it is and where its log ends, for the checkpoints.
+    pub end: Option<(TopicPartition, Offset)>,
+}
+
+impl Checked {
+    /// A directory that cannot be listed.
+    pub fn unreadable(path: &Path, error: &Error) -> Checked {
+        let mut checked = Checked::default();
+        let error = Error {
+            path: error.path.clone().or(Some(path.into())),
+            ..Error::bug("")
+        };
+        checked.findings.push(unreadable(&error));
+        checked
+    }
+}
+
+/// Checks a partition directory.
+pub fn check(dir: &PartitionDir, progress: &dyn Progress) -> Checked {
+    let mut checked = Checked::default();
+    checked.summary.partitions = 1;
+    let epochs = epochs(dir, &mut checked.findings);
+    let segments = &dir.segments;
+    let next = segments
+        .iter()
+        .skip(1)
+        .map(|next| Some(next.base))
+        .chain([None]);
+    let places: Vec<_> = segments.iter().zip(next).collect();
+    let parts: Vec<CheckedSegment> = places
+        .par_iter()
+        .map(|(segment, next_base)| {
+            let place = Place {
+                next_base: *next_base,
+                epochs: &epochs,
+            };
+            segment::check(segment, place, progress)
+        })
+        .collect();
+    let mut sequences = Sequences::default();
+    let mut txns = TxnCheck::default();
+    let mut log_end = dir.segments.last().map(|segment| segment.base);
+    for part in parts {
+        let path = part.txns.log_path.clone();
+        checked.findings.append(part.findings);
+        for back in sequences.append(&part.sequences) {
+            checked.findings.push(went_back(&path, &back));
+        }
+        txns.segment(&part.txns, &mut checked.findings);
+        checked.summary.add(&part.summary);
+        log_end = part.next_offset.max(log_end);
+    }
+    if let Some((offset, producer_id)) = txns.first_open() {
+        let text = format!(
+            "the transaction of producer {producer_id} has no marker: read_committed consumers \
+             and the cleaner stop there"
+        );
+        let finding = Finding::about("open-transaction", Severity::Info, &dir.path, text);
+        checked.findings.push(finding.of(offset));
+    }
+    let log_end = log_end.unwrap_or(Offset(0));
+    snapshots(dir, log_end, &mut checked);
+    metadata(dir, &mut checked.findings);
+    names(dir, &mut checked.findings);
+    checked.end = dir.name.clone().map(|name| (name, log_end));
+    checked
+}
+
+/// The text of a file of the partition, if there is one.
+fn text_of(dir: &PartitionDir, name: &str) -> Option<Result<String>> {
+    let path = dir.file(name);
+    dir.others.iter().any(|other| other == name).then(|| {
+        let map = Map::open(&path)?;
+        Ok(String::from_utf8_lossy(&map).into_owned())
+    })
+}
+
+fn epochs(dir: &PartitionDir, found: &mut Findings) -> Vec<EpochEntry> {
+    const NAME: &str = "leader-epoch-checkpoint";
+    let path = dir.file(NAME);
+    let text = match text_of(dir, NAME) {
+        None => return Vec::new(),
+        Some(Err(error)) => {
+            found.push(unreadable(&error));
+            return Vec::new();
+        }
+        Some(Ok(text)) => text,
+    };
+    let epochs = match parse_epochs(&text) {
+        Ok(epochs) => epochs,
+        Err(error) => {
+            let text = error.to_string();
+            found.push(Finding::about(
+                "checkpoint-text",
+                Severity::Error,
+                &path,
+                text,
+            ));
+            return Vec::new();
+        }
+    };
+    let rises = |pair: &[EpochEntry]| match pair {
+        [a, b] => a.epoch < b.epoch && a.start_offset <= b.start_offset,
+        _ => true,
+    };
+    if !epochs.windows(2).all(rises) {
+        let text = "epochs and offsets do not ascend";
+        found.push(Finding::about("leader-epoch", Severity::Error, &path, text));
+    }
+    epochs
+}
+
+fn snapshots(dir: &PartitionDir, log_end: Offset, checked: &mut Checked) {
+    for offset in &dir.snapshots {
+        let path = dir.file(&FileName::new(*offset, Kind::Snapshot).to_string());
+        checked.summary.snapshots += 1;
+        let map = match Map::open(&path) {
+            Ok(map) => map,
+            Err(error) => {
+                checked.findings.push(unreadable(&error));
+                continue;
+            }
+        };
+        if let Err(error) = parse_snapshot(&map) {
+            let text = format!("{error}; a broker deletes it and uses the one before");
+            checked
+                .findings
+                .push(Finding::about("snapshot", Severity::Error, &path, text));
+        } else if *offset > log_end {
+            let text = format!("it is of offset {offset}, behind the log end {log_end}");
+            let finding = Finding::about("snapshot-offset", Severity::Warning, &path, text);
+            checked.findings.push(finding.of(*offset));
+        }
+    }
+}
+
+fn metadata(dir: &PartitionDir, found: &mut Findings) {
+    const NAME: &str = "partition.metadata";
+    match text_of(dir, NAME) {
+        None => {}
+        Some(Err(error)) => found.push(unreadable(&error)),
+        Some(Ok(text)) => {
+            if let Err(error) = PartitionMetadata::parse(&text) {
+                let text = error.to_string();
+                let path = dir.file(NAME);
+                found.push(Finding::about(
+                    "checkpoint-text",
+                    Severity::Error,
+                    &path,
+                    text,
+                ));
+            }
+        }
+    }
+}
+
+/// Files that should not be there, and what a broker does with them at start
+/// (`LogLoader.removeTempFilesAndCollectSwapFiles`).
+fn names(dir: &PartitionDir, found: &mut Findings) {
+    for name in &dir.leftovers {
+        let text = match name.suffix {
+            Some(Suffix::Cleaned) => "left of a cleaning that did not finish; a broker removes it",
+            Some(Suffix::Swap) => "left of a swap that did not finish; a broker finishes it",
+            _ => "replaced and waiting to be removed; a broker removes it",
+        };
+        let path = dir.file(&name.to_string());
+        found.push(Finding::about("leftover", Severity::Warning, &path, text));
+    }
+    for name in &dir.orphans {
+        let text = "there is no .log with this base offset; a broker removes it";
+        let path = dir.file(&name.to_string());
+        found.push(Finding::about("orphan", Severity::Warning, &path, text));
+    }
+    if dir.segments.is_empty() {
+        let text = "there are no segments (<20 digits>.log)";
+        found.push(Finding::about(
+            "no-segments",
+            Severity::Warning,
+            &dir.path,
+            text,
+        ));
+    }
+}

@@ -1,0 +1,143 @@
+//! Markers against `.txnindex`: each transaction that was aborted and still has data in the log has
+//! its entry in the index of the segment that holds its marker, and no entry is without a marker.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::finding::{Finding, Findings, Severity};
+use crate::segment::AbortedTxn;
+use crate::units::{Offset, Position};
+
+/// What a transactional or control batch is to its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Data.
+    Data,
+    /// COMMIT.
+    Commit,
+    /// ABORT.
+    Abort,
+}
+
+/// Such a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct TxnStep {
+    /// What it is.
+    pub step: Step,
+    /// Whose.
+    pub producer_id: i64,
+    /// Its first offset.
+    pub offset: Offset,
+    /// Where it starts.
+    pub position: Position,
+}
+
+/// What one segment has of both.
+#[derive(Debug, Default)]
+pub struct SegmentTxns {
+    /// The batches.
+    pub steps: Vec<TxnStep>,
+    /// The entries of its `.txnindex`.
+    pub indexed: Vec<AbortedTxn>,
+    /// That file.
+    pub index_path: PathBuf,
+    /// Its log.
+    pub log_path: PathBuf,
+}
+
+/// Walks over the segments in order.
+#[derive(Default)]
+pub struct TxnCheck {
+    open: HashMap<i64, Offset>,
+}
+
+impl TxnCheck {
+    /// Checks one segment's index against its markers.
+    pub fn segment(&mut self, txns: &SegmentTxns, found: &mut Findings) {
+        let indexed: HashSet<(i64, Offset)> = txns
+            .indexed
+            .iter()
+            .map(|txn| (txn.producer_id, txn.last_offset))
+            .collect();
+        let mut markers = HashMap::new();
+        for step in &txns.steps {
+            match step.step {
+                Step::Data => {
+                    self.open.entry(step.producer_id).or_insert(step.offset);
+                }
+                Step::Commit => {
+                    self.open.remove(&step.producer_id);
+                }
+                Step::Abort => {
+                    let first = self.open.remove(&step.producer_id);
+                    markers.insert((step.producer_id, step.offset), first);
+                    if let Some(first) = first
+                        && !indexed.contains(&(step.producer_id, step.offset))
+                    {
+                        found.push(missing(txns, step, first));
+                    }
+                }
+            }
+        }
+        check_entries(txns, &markers, found);
+    }
+
+    /// First offset of the earliest transaction without a marker, and its producer.
+    pub fn first_open(&self) -> Option<(Offset, i64)> {
+        self.open.iter().map(|(id, first)| (*first, *id)).min()
+    }
+}
+
+fn missing(txns: &SegmentTxns, step: &TxnStep, first: Offset) -> Finding {
+    let text = format!(
+        "the transaction of producer {} from offset {first} was aborted here but has no entry in \
+         {}: read_committed consumers will see its data",
+        step.producer_id,
+        txns.index_path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+    );
+    Finding::about("txnindex-missing", Severity::Error, &txns.log_path, text)
+        .at(step.position)
+        .of(step.offset)
+}
+
+fn check_entries(
+    txns: &SegmentTxns,
+    markers: &HashMap<(i64, Offset), Option<Offset>>,
+    found: &mut Findings,
+) {
+    let path: &Path = &txns.index_path;
+    let mut last_offset = None;
+    for txn in &txns.indexed {
+        let finding = |rule, text: String| {
+            Finding::about(rule, Severity::Error, path, text).of(txn.last_offset)
+        };
+        if last_offset.is_some_and(|last| txn.last_offset <= last) {
+            found.push(finding(
+                "txnindex-order",
+                "the entry does not ascend".into(),
+            ));
+        }
+        last_offset = Some(txn.last_offset);
+        if txn.first_offset > txn.last_offset {
+            let text = format!("the entry begins at {}, behind its end", txn.first_offset);
+            found.push(finding("txnindex-entry", text));
+        }
+        match markers.get(&(txn.producer_id, txn.last_offset)) {
+            None => found.push(finding(
+                "txnindex-entry",
+                format!("producer {} has no ABORT marker there", txn.producer_id),
+            )),
+            Some(Some(first)) if txn.first_offset > *first => {
+                let text = format!(
+                    "the entry begins at {} but the data of producer {} at {first}",
+                    txn.first_offset, txn.producer_id
+                );
+                found.push(finding("txnindex-entry", text));
+            }
+            Some(_) => {}
+        }
+    }
+}
