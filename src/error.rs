@@ -49,11 +49,7 @@ pub enum ErrorKind {
 impl Error {
     /// An I/O failure at `path` while `doing` something.
     pub fn io(path: &Path, doing: &'static str, source: io::Error) -> Error {
-        Error {
-            path: Some(path.into()),
-            position: None,
-            kind: ErrorKind::Io { doing, source },
-        }
+        Error { path: Some(path.into()), position: None, kind: ErrorKind::Io { doing, source } }
     }
 
     /// Bytes at `position` of `path` that are not what Kafka writes.
@@ -67,20 +63,12 @@ impl Error {
 
     /// A request that is not carried out; `reason` says what to do instead.
     pub fn refused(reason: impl Into<String>) -> Error {
-        Error {
-            path: None,
-            position: None,
-            kind: ErrorKind::Refused(reason.into()),
-        }
+        Error { path: None, position: None, kind: ErrorKind::Refused(reason.into()) }
     }
 
     /// A broken promise of this program about itself.
     pub fn bug(reason: impl Into<String>) -> Error {
-        Error {
-            path: None,
-            position: None,
-            kind: ErrorKind::Bug(reason.into()),
-        }
+        Error { path: None, position: None, kind: ErrorKind::Bug(reason.into()) }
     }
 
     /// Whether the bytes of a file are at fault, so that other partitions can go on.

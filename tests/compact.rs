@@ -15,10 +15,7 @@ const NOW_MS: &str = "1700000100000";
 /// Compacts `source` into `out`, which must succeed, and gives the report.
 fn compact(source: &Path, out: &Path, options: &[&str]) -> Value {
     let mut command = logcompact();
-    command
-        .args(["compact", "--quiet", "--now", NOW_MS, "--out"])
-        .arg(out)
-        .arg(source);
+    command.args(["compact", "--quiet", "--now", NOW_MS, "--out"]).arg(out).arg(source);
     command.args(options).assert().success();
     report_of(out)
 }
@@ -36,9 +33,7 @@ fn survivors(dir: &Path) -> Vec<String> {
     };
     let lines = lines_of(dir);
     let records = lines.iter().filter(|line| line.get("key").is_some());
-    records
-        .map(|r| format!("{} {} {}", r["offset"], text(&r["key"]), text(&r["value"])))
-        .collect()
+    records.map(|r| format!("{} {} {}", r["offset"], text(&r["key"]), text(&r["value"]))).collect()
 }
 
 #[test]
@@ -64,26 +59,17 @@ fn of_three_values_of_a_key_only_the_last_survives_at_its_own_offset() {
 fn login_update_profile_logout_leaves_logout() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "user-states-0");
-    let events = [
-        put("user1", "login"),
-        put("user1", "update_profile"),
-        put("user1", "logout"),
-    ];
+    let events = [put("user1", "login"), put("user1", "update_profile"), put("user1", "logout")];
     let source = log.batch(&events).roll().flush();
     compact(&source, &temp.path().join("out"), &[]);
-    assert_eq!(
-        survivors(&temp.path().join("out/user-states-0")),
-        ["2 user1 logout"]
-    );
+    assert_eq!(survivors(&temp.path().join("out/user-states-0")), ["2 user1 logout"]);
 }
 
 #[test]
 fn with_nothing_rolled_nothing_changes_and_the_report_says_why() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "user-states-0");
-    let source = log
-        .batch(&[put("A", "1"), put("A", "2"), put("A", "3")])
-        .flush();
+    let source = log.batch(&[put("A", "1"), put("A", "2"), put("A", "3")]).flush();
     let out = temp.path().join("out");
     let report = compact(&source, &out, &[]);
     let name = "00000000000000000000.log";
@@ -99,9 +85,7 @@ fn with_nothing_rolled_nothing_changes_and_the_report_says_why() {
 fn the_active_segment_is_cleaned_when_asked_for_and_the_report_says_so() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "user-states-0");
-    let source = log
-        .batch(&[put("A", "1"), put("A", "2"), put("A", "3")])
-        .flush();
+    let source = log.batch(&[put("A", "1"), put("A", "2"), put("A", "3")]).flush();
     let out = temp.path().join("out");
     let report = compact(&source, &out, &["--include-active"]);
     assert_eq!(survivors(&out.join("user-states-0")), ["2 A 3"]);
@@ -113,11 +97,7 @@ fn the_active_segment_is_cleaned_when_asked_for_and_the_report_says_so() {
 fn a_newer_value_in_the_active_segment_leaves_the_older_one_in_place() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");
-    let source = log
-        .batch(&[put("A", "1"), put("A", "2")])
-        .roll()
-        .batch(&[put("A", "3")])
-        .flush();
+    let source = log.batch(&[put("A", "1"), put("A", "2")]).roll().batch(&[put("A", "3")]).flush();
     compact(&source, &temp.path().join("out"), &[]);
     assert_eq!(survivors(&temp.path().join("out/t-0")), ["1 A 2", "2 A 3"]);
 }
@@ -133,17 +113,12 @@ fn a_tombstone_hides_what_is_older_and_goes_in_a_later_pass_behind_its_horizon()
         .flush();
     let (first, second) = (temp.path().join("1"), temp.path().join("2"));
     let report = compact(&source, &first, &[]);
-    assert_eq!(
-        survivors(&first.join("t-0")),
-        ["1 A null", "2 B 1", "3 C 1"]
-    );
+    assert_eq!(survivors(&first.join("t-0")), ["1 A null", "2 B 1", "3 C 1"]);
     assert_eq!(report["totals"]["tombstones_kept"], 1);
     let a_day_later = (NOW_MS.parse::<i64>().unwrap() + 86_400_000).to_string();
     let report = {
         let mut command = logcompact();
-        command
-            .args(["compact", "-q", "--now", &a_day_later, "--out"])
-            .arg(&second);
+        command.args(["compact", "-q", "--now", &a_day_later, "--out"]).arg(&second);
         command.arg(first.join("t-0")).assert().success();
         report_of(&second)
     };
@@ -155,10 +130,7 @@ fn a_tombstone_hides_what_is_older_and_goes_in_a_later_pass_behind_its_horizon()
 fn drop_tombstones_leaves_state_only_in_one_pass() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");
-    let source = log
-        .batch(&[put("A", "1"), tombstone("A"), put("B", "1")])
-        .roll()
-        .flush();
+    let source = log.batch(&[put("A", "1"), tombstone("A"), put("B", "1")]).roll().flush();
     let report = compact(&source, &temp.path().join("out"), &["--drop-tombstones"]);
     assert_eq!(survivors(&temp.path().join("out/t-0")), ["2 B 1"]);
     assert_eq!(report["totals"]["removed"]["tombstones"], 1);
@@ -174,17 +146,11 @@ fn a_record_without_a_key_goes_stays_or_fails_as_asked_and_an_empty_key_is_a_key
     let out = |name: &str| temp.path().join(name);
 
     let report = compact(&source, &out("drop"), &[]);
-    assert_eq!(
-        survivors(&out("drop").join("t-0")),
-        ["2  2", "3 A 1", "4 Z 1"]
-    );
+    assert_eq!(survivors(&out("drop").join("t-0")), ["2  2", "3 A 1", "4 Z 1"]);
     assert_eq!(report["totals"]["removed"]["null_key"], 1);
 
     compact(&source, &out("keep"), &["--null-keys", "keep"]);
-    assert_eq!(
-        survivors(&out("keep").join("t-0")),
-        ["1 null n", "2  2", "3 A 1", "4 Z 1"]
-    );
+    assert_eq!(survivors(&out("keep").join("t-0")), ["1 null n", "2  2", "3 A 1", "4 Z 1"]);
 
     logcompact()
         .args(["compact", "--null-keys", "fail", "--out"])
@@ -201,21 +167,14 @@ fn aborted_data_does_not_hide_the_committed_value_even_without_a_txnindex() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");
     log.batch(&[put("A", "committed")]);
-    log.transactional(7, &[put("A", "aborted")])
-        .marker(7, false);
+    log.transactional(7, &[put("A", "aborted")]).marker(7, false);
     log.batch(&[put("B", "1")]);
     let source = log.roll().batch(&[put("Z", "1")]).flush();
     let out = temp.path().join("out");
     let report = compact(&source, &out, &[]);
     let survivors = survivors(&out.join("t-0"));
-    assert!(
-        survivors.contains(&"0 A committed".to_owned()),
-        "{survivors:?}"
-    );
-    assert!(
-        !survivors.iter().any(|line| line.contains("aborted")),
-        "{survivors:?}"
-    );
+    assert!(survivors.contains(&"0 A committed".to_owned()), "{survivors:?}");
+    assert!(!survivors.iter().any(|line| line.contains("aborted")), "{survivors:?}");
     assert_eq!(report["totals"]["removed"]["aborted"], 1);
     let warning = report["partitions"][0]["warnings"][0].as_str().unwrap();
     assert!(warning.contains("in no .txnindex"), "{warning}");
@@ -226,9 +185,7 @@ fn nothing_from_the_first_open_transaction_on_is_cleaned() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");
     log.batch(&[put("A", "1"), put("A", "2")]).roll();
-    log.transactional(7, &[put("A", "3")])
-        .batch(&[put("A", "4"), put("A", "5")])
-        .roll();
+    log.transactional(7, &[put("A", "3")]).batch(&[put("A", "4"), put("A", "5")]).roll();
     let source = log.batch(&[put("Z", "1")]).flush();
     let report = compact(&source, &temp.path().join("out"), &[]);
     let kept = survivors(&temp.path().join("out/t-0"));
@@ -242,26 +199,17 @@ fn offsets_too_far_apart_for_one_index_go_to_segments_of_their_own() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");
     log.batch(&[put("A", "1")]).roll();
-    log.skip_to(3_000_000_000)
-        .roll()
-        .batch(&[put("B", "1")])
-        .roll();
+    log.skip_to(3_000_000_000).roll().batch(&[put("B", "1")]).roll();
     log.skip_to(3_000_000_007).roll();
     let source = log.batch(&[put("Z", "1")]).flush();
     let out = temp.path().join("out");
     compact(&source, &out, &[]);
-    let names = [
-        "00000000000000000000.log",
-        "00000000003000000000.log",
-        "00000000003000000007.log",
-    ];
+    let names =
+        ["00000000000000000000.log", "00000000003000000000.log", "00000000003000000007.log"];
     for name in names {
         assert!(out.join("t-0").join(name).exists(), "{name}");
     }
-    assert_eq!(
-        survivors(&out.join("t-0")),
-        ["0 A 1", "3000000000 B 1", "3000000007 Z 1"]
-    );
+    assert_eq!(survivors(&out.join("t-0")), ["0 A 1", "3000000000 B 1", "3000000007 Z 1"]);
 }
 
 #[test]
@@ -287,12 +235,7 @@ fn the_delete_policy_drops_whole_old_segments_and_counts_their_records() {
     log.now_ms += 50_000;
     log.batch(&[put("A", "2"), put("A", "3")]).roll();
     let source = log.batch(&[put("Z", "1")]).flush();
-    let options = [
-        "--cleanup-policy",
-        "compact,delete",
-        "--retention-ms",
-        "60000",
-    ];
+    let options = ["--cleanup-policy", "compact,delete", "--retention-ms", "60000"];
     let report = compact(&source, &temp.path().join("both"), &options);
     assert_eq!(survivors(&temp.path().join("both/t-0")), ["3 A 3", "4 Z 1"]);
     assert_eq!(report["totals"]["removed"]["retention"], 2);
@@ -300,10 +243,7 @@ fn the_delete_policy_drops_whole_old_segments_and_counts_their_records() {
 
     let options = ["--cleanup-policy", "delete", "--retention-ms", "60000"];
     compact(&source, &temp.path().join("delete"), &options);
-    assert_eq!(
-        survivors(&temp.path().join("delete/t-0")),
-        ["2 A 2", "3 A 3", "4 Z 1"]
-    );
+    assert_eq!(survivors(&temp.path().join("delete/t-0")), ["2 A 2", "3 A 3", "4 Z 1"]);
 }
 
 #[test]
@@ -313,11 +253,7 @@ fn settings_come_from_a_topic_file_and_the_command_line_wins() {
     let lines = "# the lab\ncleanup.policy=compact\nsegment.ms=100\nmin.compaction.lag.ms=7d\n";
     fs::write(&config, lines).unwrap();
     let mut log = Log::create(temp.path(), "t-0");
-    let source = log
-        .batch(&[put("A", "1"), put("A", "2")])
-        .roll()
-        .batch(&[put("Z", "1")])
-        .flush();
+    let source = log.batch(&[put("A", "1"), put("A", "2")]).roll().batch(&[put("Z", "1")]).flush();
     let file = ["--topic-config", config.to_str().unwrap()];
     let report = compact(&source, &temp.path().join("lag"), &file);
     assert_eq!(report["partitions"][0]["outcome"], "unchanged");
@@ -334,15 +270,7 @@ fn a_dry_run_reports_the_exact_saving_and_writes_nothing() {
     let real = compact(&source, &out, &[]);
     let dry = temp.path().join("dry");
     let output = logcompact()
-        .args([
-            "compact",
-            "--dry-run",
-            "--report",
-            "-",
-            "--now",
-            NOW_MS,
-            "--out",
-        ])
+        .args(["compact", "--dry-run", "--report", "-", "--now", NOW_MS, "--out"])
         .args([&dry, &source])
         .assert()
         .success()
@@ -420,10 +348,7 @@ fn a_log_directory_comes_out_as_one_with_its_checkpoints_moved_on() {
     let checkpoint = fs::read_to_string(out.join("cleaner-offset-checkpoint")).unwrap();
     assert!(checkpoint.contains("\nlab-compacted 0 7\n"), "{checkpoint}");
     assert!(checkpoint.contains("\nlab-raw 0 7\n"), "{checkpoint}");
-    assert!(
-        !checkpoint.contains("lab-compacted-h"),
-        "not in the output: {checkpoint}"
-    );
+    assert!(!checkpoint.contains("lab-compacted-h"), "not in the output: {checkpoint}");
     assert!(out.join("meta.properties").exists());
     assert!(out.join("lab-raw-0/partition.metadata").exists());
     assert!(out.join("lab-raw-0/leader-epoch-checkpoint").exists());

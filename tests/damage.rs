@@ -19,10 +19,7 @@ fn two_partitions(root: &Path) -> (PathBuf, PathBuf) {
     for name in ["bad-0", "good-0"] {
         let mut log = Log::create(&logs, name);
         log.batch(&[put("A", "one"), put("B", "two"), put("C", "three")]);
-        log.batch(&[put("A", "four")])
-            .roll()
-            .batch(&[put("Z", "active")])
-            .flush();
+        log.batch(&[put("A", "four")]).roll().batch(&[put("Z", "active")]).flush();
     }
     (logs.clone(), logs.join("bad-0"))
 }
@@ -36,10 +33,7 @@ fn left_alone(logs: &Path, root: &Path) -> Vec<Value> {
         .assert()
         .code(1)
         .stderr(predicate::str::contains("bad-0: left alone"));
-    assert!(
-        !out.join("bad-0").exists(),
-        "a damaged partition has no output"
-    );
+    assert!(!out.join("bad-0").exists(), "a damaged partition has no output");
     assert!(out.join("good-0").join(LOG).exists(), "the others go on");
     assert!(!out.join(".logcompact-staging").exists());
     let report = fs::read(out.join("logcompact-report.json")).unwrap();
@@ -110,9 +104,7 @@ fn a_byte_flipped_anywhere_that_a_crc_covers_leaves_the_partition_alone() {
 fn damage_in_the_active_segment_leaves_the_partition_alone_too() {
     let temp = tempfile::tempdir().unwrap();
     let (logs, bad) = two_partitions(temp.path());
-    change(&bad.join("00000000000000000004.log"), |bytes| {
-        *bytes.last_mut().unwrap() ^= 1
-    });
+    change(&bad.join("00000000000000000004.log"), |bytes| *bytes.last_mut().unwrap() ^= 1);
     assert_eq!(left_alone(&logs, temp.path()).len(), 1);
 }
 
@@ -122,28 +114,20 @@ fn a_segment_cut_short_is_damage_unless_it_is_the_active_one() {
     let (logs, bad) = two_partitions(temp.path());
     change(&bad.join(LOG), |bytes| bytes.truncate(bytes.len() - 1));
     let damage = left_alone(&logs, temp.path());
-    assert!(
-        damage[0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("the file ends inside a batch")
-    );
+    assert!(damage[0]["reason"].as_str().unwrap().contains("the file ends inside a batch"));
 }
 
 #[test]
 fn an_unfinished_write_at_the_end_of_the_active_segment_is_left_out_with_a_warning() {
     let temp = tempfile::tempdir().unwrap();
-    for (name, tail) in [
-        ("torn", batch_bytes(5, 0, PLAIN, &[put("Y", "torn")])),
-        ("zeros", vec![0; 500]),
-    ] {
+    for (name, tail) in
+        [("torn", batch_bytes(5, 0, PLAIN, &[put("Y", "torn")])), ("zeros", vec![0; 500])]
+    {
         let root = temp.path().join(name);
         let (logs, bad) = two_partitions(&root);
         let active = bad.join("00000000000000000004.log");
         let whole = fs::read(&active).unwrap();
-        change(&active, |bytes| {
-            bytes.extend_from_slice(&tail[..tail.len() - 1])
-        });
+        change(&active, |bytes| bytes.extend_from_slice(&tail[..tail.len() - 1]));
         let out = root.join("out");
         logcompact()
             .args(["compact", "--out"])
@@ -160,17 +144,9 @@ fn a_zeroed_block_in_the_middle_is_damage_and_every_stretch_is_listed() {
     let temp = tempfile::tempdir().unwrap();
     let (logs, bad) = two_partitions(temp.path());
     change(&bad.join(LOG), |bytes| bytes[..40].fill(0));
-    change(&bad.join("00000000000000000004.log"), |bytes| {
-        bytes[30] ^= 1
-    });
+    change(&bad.join("00000000000000000004.log"), |bytes| bytes[30] ^= 1);
     let damage = left_alone(&logs, temp.path());
-    assert!(
-        damage[0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("length field"),
-        "{damage:?}"
-    );
+    assert!(damage[0]["reason"].as_str().unwrap().contains("length field"), "{damage:?}");
 }
 
 #[test]
@@ -183,14 +159,8 @@ fn a_batch_whose_checksum_holds_but_whose_records_do_not_decode_is_damage() {
             "count 2^31-1",
             Box::new(move |b| b[count_at..61].copy_from_slice(&i32::MAX.to_be_bytes())),
         ),
-        (
-            "count -1",
-            Box::new(move |b| b[count_at..61].copy_from_slice(&(-1i32).to_be_bytes())),
-        ),
-        (
-            "record length without end",
-            Box::new(|b| b[61..66].fill(0xff)),
-        ),
+        ("count -1", Box::new(move |b| b[count_at..61].copy_from_slice(&(-1i32).to_be_bytes()))),
+        ("record length without end", Box::new(|b| b[61..66].fill(0xff))),
         ("codec 7", Box::new(|b| b[22] |= 7)),
         ("garbage for zstd", Box::new(|b| b[22] |= 4)),
     ];
@@ -201,9 +171,7 @@ fn a_batch_whose_checksum_holds_but_whose_records_do_not_decode_is_damage() {
         spoil(&mut batch);
         let crc = crc32c::crc32c(&batch[21..]);
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
-        change(&bad.join("00000000000000000004.log"), |bytes| {
-            *bytes = batch.clone()
-        });
+        change(&bad.join("00000000000000000004.log"), |bytes| *bytes = batch.clone());
         assert_eq!(left_alone(&logs, &root).len(), 1, "{name}");
     }
 }
@@ -219,24 +187,14 @@ fn a_body_that_would_expand_beyond_all_measure_is_refused_in_bounded_memory() {
         std::io::Write::write_all(&mut encoder, &zeros).unwrap();
     }
     encoder.finish().unwrap();
-    let mut batch = batch_bytes(
-        4,
-        0,
-        BatchKind {
-            attributes: 1,
-            ..PLAIN
-        },
-        &[put("H", "")],
-    );
+    let mut batch = batch_bytes(4, 0, BatchKind { attributes: 1, ..PLAIN }, &[put("H", "")]);
     batch.truncate(61);
     batch.extend_from_slice(&bomb);
     let length = batch.len() as i32 - 12;
     batch[8..12].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
-    change(&bad.join("00000000000000000004.log"), |bytes| {
-        *bytes = batch
-    });
+    change(&bad.join("00000000000000000004.log"), |bytes| *bytes = batch);
     let damage = left_alone(&logs, temp.path());
     let reason = damage[0]["reason"].as_str().unwrap();
     assert!(reason.contains("gzip"), "{reason}");
@@ -316,10 +274,7 @@ fn a_disk_that_is_full_ends_the_run_and_leaves_nothing_half_written() {
     let out = temp.path().join("out");
     // A limit on the size of a file fails a write just as a full disk does. Blocks of 512 bytes.
     let output = Command::new("sh")
-        .args([
-            "-c",
-            "trap '' XFSZ; ulimit -f 4; exec \"$0\" compact -q --out \"$1\" \"$2\"",
-        ])
+        .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" compact -q --out \"$1\" \"$2\""])
         .arg(env!("CARGO_BIN_EXE_logcompact"))
         .arg(&out)
         .arg(testdata("storage-4.1.1/v2-plain-0"))

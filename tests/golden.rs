@@ -36,10 +36,7 @@ fn clocks(case: &str) -> (i64, i64) {
         return (PASS1_MS, PASS2_MS);
     };
     let clock = |pass: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(pass))
-            .unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(pass)).unwrap();
         line.trim().parse().unwrap()
     };
     (clock("pass1"), clock("pass2"))
@@ -53,19 +50,11 @@ fn a_first_and_a_second_pass_leave_what_kafka_4_leaves() {
         let expected = testdata(&format!("expected/storage-4.1.1/{case}"));
         let source = testdata(&format!("storage-4.1.1/{case}"));
         let (lines, report) = compact(&source, &temp.path().join("1"), now1, &[]);
-        assert_same(
-            &lines,
-            &expected_lines(&expected.join("pass1.jsonl")),
-            &case,
-        );
+        assert_same(&lines, &expected_lines(&expected.join("pass1.jsonl")), &case);
         assert_counts(&report, &case);
         let first = temp.path().join("1").join(&case);
         let (lines, report) = compact(&first, &temp.path().join("2"), now2, &[]);
-        assert_same(
-            &lines,
-            &expected_lines(&expected.join("pass2.jsonl")),
-            &case,
-        );
+        assert_same(&lines, &expected_lines(&expected.join("pass2.jsonl")), &case);
         assert_counts(&report, &case);
     }
 }
@@ -91,32 +80,16 @@ fn a_brokers_directory_is_left_as_kafka_leaves_it_with_and_without_the_active_se
 #[test]
 fn an_uncompressed_log_is_the_same_byte_for_byte() {
     let temp = tempfile::tempdir().unwrap();
-    compact(
-        &testdata("storage-4.1.1/v2-plain-0"),
-        temp.path(),
-        PASS1_MS,
-        &[],
-    );
+    compact(&testdata("storage-4.1.1/v2-plain-0"), temp.path(), PASS1_MS, &[]);
     let log = "v2-plain-0/00000000000000000000.log";
     let kafkas = fs::read(testdata("expected/storage-4.1.1/v2-plain-0/pass1.log")).unwrap();
-    assert!(
-        fs::read(temp.path().join(log)).unwrap() == kafkas,
-        "the bytes differ"
-    );
+    assert!(fs::read(temp.path().join(log)).unwrap() == kafkas, "the bytes differ");
 }
 
 /// Every record that was read is kept or counted as removed.
 fn assert_counts(report: &Value, case: &str) {
     let number = |value: &Value| value.as_u64().unwrap();
-    let removed: u64 = report["removed"]
-        .as_object()
-        .unwrap()
-        .values()
-        .map(number)
-        .sum();
-    let (read, kept) = (
-        number(&report["records_read"]),
-        number(&report["records_kept"]),
-    );
+    let removed: u64 = report["removed"].as_object().unwrap().values().map(number).sum();
+    let (read, kept) = (number(&report["records_read"]), number(&report["records_kept"]));
     assert_eq!(read, kept + removed, "{case}: {report}");
 }

@@ -71,10 +71,7 @@ fn write(log: &mut Log, steps: &[Step]) -> (Vec<Written>, Vec<i64>) {
                     .iter()
                     .zip(&bytes)
                     .map(|(change, (key, value))| {
-                        (
-                            change.key.map(|_| &key[..]),
-                            change.value.map(|_| &value[..]),
-                        )
+                        (change.key.map(|_| &key[..]), change.value.map(|_| &value[..]))
                     })
                     .collect();
                 let producer = match step {
@@ -86,22 +83,14 @@ fn write(log: &mut Log, steps: &[Step]) -> (Vec<Written>, Vec<i64>) {
                     None => log.batch(&pairs),
                 };
                 for change in changes {
-                    written.push(Written {
-                        offset,
-                        key: change.key,
-                        producer,
-                        end: None,
-                    });
+                    written.push(Written { offset, key: change.key, producer, end: None });
                     offset += 1;
                 }
             }
             Step::Marker(producer, commit) => {
                 log.marker(i64::from(*producer), *commit);
                 let open = |w: &&mut Written| w.producer == Some(*producer) && w.end.is_none();
-                written
-                    .iter_mut()
-                    .filter(open)
-                    .for_each(|w| w.end = Some((offset, *commit)));
+                written.iter_mut().filter(open).for_each(|w| w.end = Some((offset, *commit)));
                 offset += 1;
             }
             Step::Roll => {
@@ -117,12 +106,8 @@ fn write(log: &mut Log, steps: &[Step]) -> (Vec<Written>, Vec<i64>) {
 
 /// The offsets of the data records that must be left.
 fn survivors(written: &[Written], bases: &[i64]) -> BTreeSet<i64> {
-    let undecided = written
-        .iter()
-        .find(|w| w.producer.is_some() && w.end.is_none());
-    let bound = undecided
-        .map_or(i64::MAX, |w| w.offset)
-        .min(*bases.last().unwrap());
+    let undecided = written.iter().find(|w| w.producer.is_some() && w.end.is_none());
+    let bound = undecided.map_or(i64::MAX, |w| w.offset).min(*bases.last().unwrap());
     let end = *bases.iter().filter(|base| **base <= bound).max().unwrap();
     let aborted = |w: &&Written| w.end.is_some_and(|(_, commit)| !commit);
     let mut latest = HashMap::new();
@@ -142,10 +127,7 @@ fn data_offsets(dir: &Path) -> BTreeSet<i64> {
         match line.get("control").and_then(Value::as_bool) {
             Some(is_control) => control = is_control,
             None if control => {}
-            None => assert!(
-                offsets.insert(line["offset"].as_i64().unwrap()),
-                "twice: {line}"
-            ),
+            None => assert!(offsets.insert(line["offset"].as_i64().unwrap()), "twice: {line}"),
         }
     }
     offsets
@@ -153,9 +135,7 @@ fn data_offsets(dir: &Path) -> BTreeSet<i64> {
 
 /// The same logs in every run, unless `LOGCOMPACT_SEED` asks for others.
 fn seed() -> RngSeed {
-    let asked = std::env::var("LOGCOMPACT_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let asked = std::env::var("LOGCOMPACT_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = asked.unwrap_or(1);
     println!("LOGCOMPACT_SEED={seed}");
     RngSeed::Fixed(seed)

@@ -42,19 +42,11 @@ fn a_room_uses_only_the_rooms_before_it() {
         let Ok(inside) = path.strip_prefix("src") else {
             continue;
         };
-        let room = inside
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs");
+        let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         let Some(own) = level(room) else { continue }; // lib.rs and main.rs stand outside
         for used in text.split("crate::").skip(1) {
-            let used: String = used
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                .collect();
+            let used: String =
+                used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             let Some(other) = level(&used) else { continue };
             let allowed = other < own || used == room || (own == 0 && other == 0);
             assert!(allowed, "{}: `{room}` uses `{used}`", path.display());
@@ -67,17 +59,10 @@ fn lines_files_and_characters_keep_to_their_limits() {
     for (path, text) in sources() {
         let name = path.display();
         assert!(text.is_ascii(), "{name}: not ASCII");
-        assert!(
-            text.lines().count() <= MOST_LINES,
-            "{name}: more than {MOST_LINES} lines"
-        );
+        assert!(text.lines().count() <= MOST_LINES, "{name}: more than {MOST_LINES} lines");
         for (number, line) in text.lines().enumerate() {
             let columns = line.chars().count();
-            assert!(
-                columns <= MOST_COLUMNS,
-                "{name}:{}: {columns} columns",
-                number + 1
-            );
+            assert!(columns <= MOST_COLUMNS, "{name}:{}: {columns} columns", number + 1);
         }
     }
 }

@@ -62,11 +62,7 @@ fn whatever_kafka_wrote_has_no_error_and_no_warning() {
     for corpus in ["storage-4.1.1", "broker-3.9.1"] {
         assert_eq!(findings(&testdata(corpus)), [], "{corpus}");
         for case in folders_in(&testdata(corpus)) {
-            assert_eq!(
-                findings(&testdata(&format!("{corpus}/{case}"))),
-                [],
-                "{case}"
-            );
+            assert_eq!(findings(&testdata(&format!("{corpus}/{case}"))), [], "{case}");
         }
     }
 }
@@ -116,9 +112,7 @@ fn every_flipped_byte_of_a_log_is_found_at_or_before_its_place() {
         }
         copy.change(segment, |bytes| bytes[at] ^= 0x40);
         let found = findings(&copy.dir);
-        let first = found
-            .iter()
-            .find(|finding| finding.severity == Severity::Error);
+        let first = found.iter().find(|finding| finding.severity == Severity::Error);
         let first = first.unwrap_or_else(|| panic!("byte {at} of {segment}: nothing found"));
         let position = first.position.map_or(0, |position| position.0 as usize);
         assert!(position <= at, "byte {at}: found at {position}");
@@ -145,17 +139,9 @@ fn behind_a_hole_in_the_middle_the_batches_are_still_read() {
 fn a_wrong_length_does_not_hide_the_batches_behind_it() {
     for length in [0u32, 5, 48, 0x7fff_ffff, 0xffff_ffff, 300] {
         let copy = Copy::of("storage-4.1.1/v2-plain-0");
-        copy.change(LOG, |bytes| {
-            bytes[8..12].copy_from_slice(&length.to_be_bytes())
-        });
-        let all = summary(&testdata("storage-4.1.1/v2-plain-0"), 0)["batches"]
-            .as_u64()
-            .unwrap();
-        assert_eq!(
-            summary(&copy.dir, 1)["batches"],
-            all - 1,
-            "length {length:#x}"
-        );
+        copy.change(LOG, |bytes| bytes[8..12].copy_from_slice(&length.to_be_bytes()));
+        let all = summary(&testdata("storage-4.1.1/v2-plain-0"), 0)["batches"].as_u64().unwrap();
+        assert_eq!(summary(&copy.dir, 1)["batches"], all - 1, "length {length:#x}");
     }
 }
 
@@ -190,11 +176,7 @@ fn an_index_entry_that_would_lead_past_a_batch_is_an_error() {
     assert_eq!(lowered.rules(), ["index-entry"]);
     let raised = Copy::of("broker-3.9.1/rdk-none-0");
     raised.change(index, |bytes| bytes[3] = bytes[3].wrapping_add(1));
-    assert!(
-        raised.rules().contains(&"index-entry"),
-        "{:?}",
-        raised.rules()
-    );
+    assert!(raised.rules().contains(&"index-entry"), "{:?}", raised.rules());
     let cut = Copy::of("broker-3.9.1/rdk-none-0");
     cut.change(index, |bytes| bytes.truncate(bytes.len() - 3));
     assert_eq!(cut.rules(), ["index-size"]);
@@ -204,14 +186,8 @@ fn an_index_entry_that_would_lead_past_a_batch_is_an_error() {
 fn a_time_index_that_is_too_low_or_too_high_is_an_error() {
     for byte in [7, 6, 9] {
         let copy = Copy::of("broker-3.9.1/rdk-none-0");
-        copy.change("00000000000000000000.timeindex", |bytes| {
-            bytes[byte] ^= 0x20
-        });
-        assert!(
-            copy.rules().contains(&"timeindex-entry"),
-            "byte {byte}: {:?}",
-            copy.rules()
-        );
+        copy.change("00000000000000000000.timeindex", |bytes| bytes[byte] ^= 0x20);
+        assert!(copy.rules().contains(&"timeindex-entry"), "byte {byte}: {:?}", copy.rules());
     }
     let emptied = Copy::of("broker-3.9.1/rdk-none-0");
     emptied.change("00000000000000000000.timeindex", Vec::clear);
@@ -238,33 +214,19 @@ fn snapshots_checkpoints_and_metadata_are_checked() {
     copy.change("00000000000000001196.snapshot", |bytes| bytes[20] ^= 1);
     copy.change("leader-epoch-checkpoint", |bytes| bytes[0] = b'7');
     copy.change("partition.metadata", |bytes| bytes.truncate(12));
-    assert_eq!(
-        copy.rules(),
-        ["checkpoint-text", "snapshot", "checkpoint-text"]
-    );
+    assert_eq!(copy.rules(), ["checkpoint-text", "snapshot", "checkpoint-text"]);
 
     let logs = tempfile::tempdir().unwrap();
     copy_folder(&testdata("broker-3.9.1/tx-0"), &logs.path().join("tx-0"));
-    fs::write(
-        logs.path().join("cleaner-offset-checkpoint"),
-        "0\n1\ntx 0 99999\n",
-    )
-    .unwrap();
-    fs::write(
-        logs.path().join("recovery-point-offset-checkpoint"),
-        "0\n2\ntx 0 7\n",
-    )
-    .unwrap();
+    fs::write(logs.path().join("cleaner-offset-checkpoint"), "0\n1\ntx 0 99999\n").unwrap();
+    fs::write(logs.path().join("recovery-point-offset-checkpoint"), "0\n2\ntx 0 7\n").unwrap();
     assert_eq!(rules(logs.path()), ["checkpoint-offset", "checkpoint-text"]);
 }
 
 #[test]
 fn leftovers_orphans_and_missing_indexes_are_named() {
     let copy = Copy::of("broker-3.9.1/lab-raw-0");
-    for name in [
-        "00000000000000000000.log.cleaned",
-        "00000000000000000000.index.swap",
-    ] {
+    for name in ["00000000000000000000.log.cleaned", "00000000000000000000.index.swap"] {
         fs::write(copy.dir.join(name), []).unwrap();
     }
     fs::write(copy.dir.join("00000000000000009999.index"), []).unwrap();
@@ -292,11 +254,7 @@ fn a_record_that_contradicts_its_batch_is_an_error_though_the_checksum_holds() {
     let crc = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
     let source = log.raw(&batch).flush();
-    assert!(
-        rules(&source).contains(&"record-count"),
-        "{:?}",
-        rules(&source)
-    );
+    assert!(rules(&source).contains(&"record-count"), "{:?}", rules(&source));
 }
 
 #[test]
@@ -320,11 +278,7 @@ fn warnings_fail_only_when_asked_to() {
     let copy = Copy::of("broker-3.9.1/lab-raw-0");
     fs::write(copy.dir.join("00000000000000000000.log.deleted"), []).unwrap();
     logcompact().arg("verify").arg(&copy.dir).assert().success();
-    logcompact()
-        .args(["verify", "--strict"])
-        .arg(&copy.dir)
-        .assert()
-        .code(1);
+    logcompact().args(["verify", "--strict"]).arg(&copy.dir).assert().code(1);
 }
 
 #[test]
@@ -349,9 +303,7 @@ fn json(dir: &Path, code: i32) -> Vec<Value> {
         .stdout
         .clone();
     let text = String::from_utf8(output).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn summary(dir: &Path, code: i32) -> Value {

@@ -62,10 +62,8 @@ impl<'a> Cursor<'a> {
     /// The next `length` bytes.
     #[inline]
     pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], Overrun> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(Overrun::Length(length as i64))?;
+        let (head, rest) =
+            self.rest.split_at_checked(length).ok_or(Overrun::Length(length as i64))?;
         self.rest = rest;
         Ok(head)
     }
@@ -74,11 +72,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn nullable(&mut self, length: i64) -> Result<Option<&'a [u8]>, Overrun> {
         if length < 0 {
-            return if length == -1 {
-                Ok(None)
-            } else {
-                Err(Overrun::Length(length))
-            };
+            return if length == -1 { Ok(None) } else { Err(Overrun::Length(length)) };
         }
         let length_bytes = usize::try_from(length).map_err(|_| Overrun::Length(length))?;
         self.bytes(length_bytes).map(Some)
@@ -115,11 +109,7 @@ impl<'a> Cursor<'a> {
                 return Ok(value);
             }
         }
-        Err(if self.rest.len() < most_bytes {
-            Overrun::Short
-        } else {
-            Overrun::Varint
-        })
+        Err(if self.rest.len() < most_bytes { Overrun::Short } else { Overrun::Varint })
     }
 }
 
@@ -150,9 +140,6 @@ mod tests {
         assert_eq!(Cursor::new(b"ab").nullable(-2), Err(Overrun::Length(-2)));
         assert_eq!(Cursor::new(b"ab").nullable(2), Ok(Some(&b"ab"[..])));
         assert_eq!(Cursor::new(b"ab").nullable(3), Err(Overrun::Length(3)));
-        assert_eq!(
-            Cursor::new(b"ab").nullable(i64::MAX),
-            Err(Overrun::Length(i64::MAX))
-        );
+        assert_eq!(Cursor::new(b"ab").nullable(i64::MAX), Err(Overrun::Length(i64::MAX)));
     }
 }

@@ -29,9 +29,7 @@ impl Bar {
             }
             (true, _) => ProgressDrawTarget::stderr(),
         };
-        Bar {
-            bar: ProgressBar::with_draw_target(None, target),
-        }
+        Bar { bar: ProgressBar::with_draw_target(None, target) }
     }
 }
 

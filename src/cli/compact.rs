@@ -27,20 +27,11 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let place = write_report(&report, &args, &options)?;
     if !common.quiet {
         sources.passed_over.iter().for_each(|path| {
-            messages::warning(&format!(
-                "{}: on its way in or out, passed over",
-                path.display()
-            ));
+            messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
         });
         say_what_to_know(&report);
         let on_stdout = place != ReportPlace::StandardOutput;
-        summary::print(
-            &report,
-            &options.out,
-            place.file(),
-            on_stdout,
-            common.verbose,
-        )?;
+        summary::print(&report, &options.out, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
     Ok(match report.outcome {
@@ -53,10 +44,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     let memory_limit_bytes = common.memory_bytes();
     let policy = Policy {
         topic: topic_config::resolve(&args.topic)?,
-        now: args.now.map_or_else(
-            || Timestamp(jiff::Timestamp::now().as_millisecond()),
-            Timestamp,
-        ),
+        now: args.now.map_or_else(|| Timestamp(jiff::Timestamp::now().as_millisecond()), Timestamp),
         include_active: args.include_active,
         null_keys: match args.null_keys {
             NullKeysArg::Drop => NullKeys::Drop,
@@ -75,12 +63,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         Some(out) => out.clone(),
         None => default_out(&args.dirs)?,
     };
-    Ok(CompactOptions {
-        policy,
-        out,
-        dry_run: args.dry_run,
-        memory_limit_bytes,
-    })
+    Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes })
 }
 
 /// `<name of DIR>.compacted` in the current folder.
@@ -90,26 +73,14 @@ fn default_out(dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
     };
     let full = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
     let Some(name) = full.file_name() else {
-        bail!(
-            "{}: has no name; say with --out where the output goes",
-            dir.display()
-        );
+        bail!("{}: has no name; say with --out where the output goes", dir.display());
     };
-    Ok(PathBuf::from(format!(
-        "{}.compacted",
-        name.to_string_lossy()
-    )))
+    Ok(PathBuf::from(format!("{}.compacted", name.to_string_lossy())))
 }
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
-    let not_offset = later
-        .strategy
-        .as_deref()
-        .is_some_and(|strategy| strategy != "offset");
-    let not_fail = later
-        .on_damage
-        .as_deref()
-        .is_some_and(|what| what != "fail");
+    let not_offset = later.strategy.as_deref().is_some_and(|strategy| strategy != "offset");
+    let not_fail = later.on_damage.as_deref().is_some_and(|what| what != "fail");
     let asked = [
         ("--in-place", later.in_place),
         ("--strategy other than offset", not_offset),
@@ -119,10 +90,7 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
         ("--to-offset", later.to_offset.is_some()),
         ("--full", later.full),
         ("--rebase-from", later.rebase_from.is_some()),
-        (
-            "--rebase-high-watermark",
-            later.rebase_high_watermark.is_some(),
-        ),
+        ("--rebase-high-watermark", later.rebase_high_watermark.is_some()),
         ("--reindex", later.reindex),
         ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
         ("--keep-rounds", later.keep_rounds.is_some()),
@@ -191,10 +159,7 @@ fn say_what_to_know(report: &RunReport) {
 }
 
 fn say_what_failed(report: &RunReport) {
-    let failed = report
-        .partitions
-        .iter()
-        .filter(|p| p.outcome == PartitionOutcome::Failed);
+    let failed = report.partitions.iter().filter(|p| p.outcome == PartitionOutcome::Failed);
     for partition in failed {
         messages::error(&format!(
             "{}: left alone: {}",

@@ -15,12 +15,7 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut outcome = Outcome::Clean;
     let mut note = |note: Note| {
-        let text = format!(
-            "{}: position {}: {}",
-            note.path.display(),
-            note.position,
-            note.text
-        );
+        let text = format!("{}: position {}: {}", note.path.display(), note.position, note.text);
         match note.kind {
             NoteKind::Damage => {
                 outcome = Outcome::Problems;
@@ -41,20 +36,15 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
 }
 
 fn options(args: DumpArgs) -> DumpOptions {
-    let default_show = if args.format == FormatArg::Kafka {
-        ShowArg::All
-    } else {
-        ShowArg::Records
-    };
+    let default_show =
+        if args.format == FormatArg::Kafka { ShowArg::All } else { ShowArg::Records };
     let show = match args.show.unwrap_or(default_show) {
         ShowArg::Records => Show::Records,
         ShowArg::Batches => Show::Batches,
         ShowArg::All => Show::All,
     };
     let format = match args.format {
-        FormatArg::Text => Format::Text {
-            width: terminal_width(),
-        },
+        FormatArg::Text => Format::Text { width: terminal_width() },
         FormatArg::Json => Format::Json(match args.encoding {
             EncodingArg::Auto => Encoding::Auto,
             EncodingArg::Base64 => Encoding::Base64,
@@ -62,25 +52,13 @@ fn options(args: DumpArgs) -> DumpOptions {
         }),
         FormatArg::Kafka => Format::Kafka,
         FormatArg::Console => Format::Console(ConsoleOptions {
-            fields: args
-                .print
-                .iter()
-                .map(|field| console_field(*field))
-                .collect(),
+            fields: args.print.iter().map(|field| console_field(*field)).collect(),
             key_separator: args.key_separator.unwrap_or_else(|| "\t".to_owned()),
         }),
     };
     let offsets = args.offsets.unwrap_or(OffsetRange::ALL);
-    let selection = Selection {
-        show,
-        offsets,
-        limit: args.limit,
-    };
-    DumpOptions {
-        paths: args.paths,
-        format,
-        selection,
-    }
+    let selection = Selection { show, offsets, limit: args.limit };
+    DumpOptions { paths: args.paths, format, selection }
 }
 
 fn console_field(field: PrintArg) -> Field {

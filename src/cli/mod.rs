@@ -63,9 +63,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
 impl CommonArgs {
     fn start_threads(&self) -> anyhow::Result<()> {
         let threads = self.threads.map_or(0, std::num::NonZeroUsize::get);
-        Ok(rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()?)
+        Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
     }
 }
 
@@ -91,9 +89,7 @@ impl CommonArgs {
 
 fn machine_memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     kilobytes.checked_mul(1024)
 }

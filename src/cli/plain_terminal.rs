@@ -35,11 +35,7 @@ impl TermLike for PlainTerminal {
 
     fn write_str(&self, text: &str) -> io::Result<()> {
         let text = text.trim_end();
-        if text.is_empty() {
-            Ok(())
-        } else {
-            writeln!(stderr(), "{text}")
-        }
+        if text.is_empty() { Ok(()) } else { writeln!(stderr(), "{text}") }
     }
 
     fn clear_line(&self) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
-use crate::report::{PartitionOutcome, PartitionReport, Removed, RunReport};
+use crate::report::{Counters, PartitionOutcome, PartitionReport, Removed, RunReport};
 
 /// Partitions listed without `-v`; the report has them all.
 const MOST_LISTED: usize = 40;
@@ -38,11 +38,7 @@ fn write(
     let rows: Vec<[String; 6]> = report.partitions.iter().take(most).map(row).collect();
     let head = ["PARTITION", "RECORDS", "KEPT", "BYTES", "AFTER", "OUTCOME"].map(String::from);
     let width = |column: usize| {
-        rows.iter()
-            .chain([&head])
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
+        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0)
     };
     let widths: [usize; 6] = std::array::from_fn(width);
     for [name, records, kept, before, after, outcome] in [&head].into_iter().chain(&rows) {
@@ -53,55 +49,56 @@ fn write(
         )?;
     }
     if report.partitions.len() > most {
+        writeln!(to, "... and {} more (-v lists all)", report.partitions.len() - most)?;
+    }
+    let failed = |p: &PartitionReport| p.outcome == PartitionOutcome::Failed;
+    if !report.partitions.iter().all(failed) {
+        write_totals(to, &report.totals)?;
+    }
+    let unchanged = |p: &&PartitionReport| p.outcome == PartitionOutcome::Unchanged;
+    let unchanged = report.partitions.iter().filter(unchanged).count();
+    if unchanged > 0 && !report.include_active {
         writeln!(
             to,
-            "... and {} more (-v lists all)",
-            report.partitions.len() - most
+            "Unchanged: {}. Like Kafka, logcompact leaves the active segment alone; \
+             --include-active cleans it too.",
+            counted(unchanged as u64, "partition")
         )?;
     }
-    let totals = &report.totals;
+    let written = report.partitions.iter().any(|partition| partition.destination.is_some());
+    match (report.dry_run, report_file) {
+        (true, _) => writeln!(to, "A dry run: nothing was written."),
+        (false, Some(file)) if !written => {
+            writeln!(to, "Nothing was written but the report, {}.", file.display())
+        }
+        (false, Some(file)) => {
+            writeln!(to, "Written to {}; the report is {}.", out.display(), file.display())
+        }
+        (false, None) => writeln!(to, "Written to {}.", out.display()),
+    }
+}
+
+fn write_totals(to: &mut Vec<u8>, totals: &Counters) -> io::Result<()> {
     writeln!(to)?;
     writeln!(
         to,
-        "{} of {} records kept, {} of {} ({}), {} keys.",
+        "{} of {} kept, {} of {} ({}), {}.",
         grouped(totals.records_kept),
-        grouped(totals.records_read),
+        counted(totals.records_read, "record"),
         size(totals.bytes_after),
         size(totals.bytes_before),
         percent(totals.bytes_after, totals.bytes_before),
-        grouped(totals.distinct_keys),
+        counted(totals.distinct_keys, "key"),
     )?;
     write_removed(to, &totals.removed)?;
     if totals.tombstones_kept > 0 {
         writeln!(
             to,
-            "Kept for now: {} tombstones, until their delete horizon has passed.",
-            grouped(totals.tombstones_kept)
+            "Kept for now: {}, until the delete horizon has passed.",
+            counted(totals.tombstones_kept, "tombstone")
         )?;
     }
-    let written = report
-        .partitions
-        .iter()
-        .any(|partition| partition.destination.is_some());
-    match (report.dry_run, report_file) {
-        (true, _) => writeln!(to, "A dry run: nothing was written."),
-        (false, Some(file)) if !written => {
-            writeln!(
-                to,
-                "Nothing was written but the report, {}.",
-                file.display()
-            )
-        }
-        (false, Some(file)) => {
-            writeln!(
-                to,
-                "Written to {}; the report is {}.",
-                out.display(),
-                file.display()
-            )
-        }
-        (false, None) => writeln!(to, "Written to {}.", out.display()),
-    }
+    Ok(())
 }
 
 fn row(partition: &PartitionReport) -> [String; 6] {
@@ -113,14 +110,7 @@ fn row(partition: &PartitionReport) -> [String; 6] {
         // The reason has a line of its own, on standard error.
         (PartitionOutcome::Failed, _) => {
             let name = format!("{}-{}", partition.topic, partition.partition);
-            return [
-                name,
-                "-".into(),
-                "-".into(),
-                "-".into(),
-                "-".into(),
-                "LEFT ALONE".into(),
-            ];
+            return [name, "-".into(), "-".into(), "-".into(), "-".into(), "LEFT ALONE".into()];
         }
     };
     [
@@ -134,34 +124,19 @@ fn row(partition: &PartitionReport) -> [String; 6] {
 }
 
 fn with_reason(outcome: &str, reason: &Option<String>) -> String {
-    reason.as_ref().map_or_else(
-        || outcome.to_owned(),
-        |reason| format!("{outcome}: {reason}"),
-    )
+    reason.as_ref().map_or_else(|| outcome.to_owned(), |reason| format!("{outcome}: {reason}"))
 }
 
 fn write_removed(to: &mut Vec<u8>, removed: &Removed) -> io::Result<()> {
     let reasons = [
-        (
-            removed.superseded,
-            "superseded: a later record has the same key",
-        ),
-        (
-            removed.tombstones,
-            "tombstones: their delete horizon has passed",
-        ),
+        (removed.superseded, "superseded: a later record has the same key"),
+        (removed.tombstones, "tombstones: their delete horizon has passed"),
         (removed.aborted, "aborted: their transaction was aborted"),
         (removed.null_key, "without a key: they cannot be compacted"),
-        (
-            removed.control,
-            "transaction markers: nothing of their transaction is left",
-        ),
+        (removed.control, "transaction markers: nothing of their transaction is left"),
         (removed.erased, "erased: their keys were to be erased"),
         (removed.damaged, "damaged: their batch failed its checks"),
-        (
-            removed.retention,
-            "retention: their segment was too old, or beyond the size limit",
-        ),
+        (removed.retention, "retention: their segment was too old, or beyond the size limit"),
     ];
     if removed.total() == 0 {
         return writeln!(to, "Removed: nothing.");
@@ -172,6 +147,12 @@ fn write_removed(to: &mut Vec<u8>, removed: &Removed) -> io::Result<()> {
         writeln!(to, "  {:>width$}  {reason}", grouped(count))?;
     }
     Ok(())
+}
+
+/// A number and what it counts, in the singular where it is one: `1 key`, `2,000 keys`.
+pub fn counted(number: u64, one: &str) -> String {
+    let (digits, plural) = (grouped(number), if number == 1 { "" } else { "s" });
+    format!("{digits} {one}{plural}")
 }
 
 /// A number with its thousands apart: `1,234,567`.

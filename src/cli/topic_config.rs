@@ -50,18 +50,12 @@ pub fn resolve(args: &TopicArgs) -> anyhow::Result<TopicConfig> {
         ("delete.retention.ms", text(&args.delete_retention_ms)),
         ("min.compaction.lag.ms", text(&args.min_compaction_lag_ms)),
         ("max.compaction.lag.ms", text(&args.max_compaction_lag_ms)),
-        (
-            "min.cleanable.dirty.ratio",
-            args.min_cleanable_dirty_ratio.map(|r| r.to_string()),
-        ),
+        ("min.cleanable.dirty.ratio", args.min_cleanable_dirty_ratio.map(|r| r.to_string())),
         ("segment.bytes", bytes(&args.segment_bytes)),
         ("segment.ms", text(&args.segment_ms)),
         ("segment.index.bytes", bytes(&args.segment_index_bytes)),
         ("index.interval.bytes", bytes(&args.index_interval_bytes)),
-        (
-            "producer.id.expiration.ms",
-            text(&args.producer_id_expiration_ms),
-        ),
+        ("producer.id.expiration.ms", text(&args.producer_id_expiration_ms)),
         ("retention.ms", text(&args.retention_ms)),
         ("retention.bytes", args.retention_bytes.clone()),
     ];
@@ -115,10 +109,7 @@ fn set(config: &mut TopicConfig, name: &str, value: &str) -> anyhow::Result<bool
 }
 
 fn cleanup_policy(value: &str) -> anyhow::Result<CleanupPolicy> {
-    let mut policy = CleanupPolicy {
-        compact: false,
-        delete: false,
-    };
+    let mut policy = CleanupPolicy { compact: false, delete: false };
     for word in value.trim_matches(['[', ']']).split(',').map(str::trim) {
         match word {
             "compact" => policy.compact = true,
@@ -166,10 +157,7 @@ mod tests {
         assert!(set(&mut config, "cleanup.policy", "[compact, delete]").unwrap());
         assert!(set(&mut config, "max.message.bytes", "anything").unwrap());
         assert!(!set(&mut config, "rentention.ms", "1").unwrap());
-        assert_eq!(
-            (config.delete_retention_ms, config.segment_bytes),
-            (100, 64 << 20)
-        );
+        assert_eq!((config.delete_retention_ms, config.segment_bytes), (100, 64 << 20));
         assert!(config.cleanup.delete && config.cleanup.compact);
         for (name, value) in [
             ("min.cleanable.dirty.ratio", "1.5"),

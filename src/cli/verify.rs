@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::args::{CommonArgs, VerifyArgs, VerifyFormat};
 use super::bar::Bar;
-use super::summary::grouped;
+use super::summary::{counted, grouped};
 use crate::segment::find_partitions;
 use crate::verify::{self, Finding, Severity, Summary, Verified};
 
@@ -25,11 +25,7 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     out.flush()?;
     let summary = &verified.summary;
     let is_bad = summary.errors > 0 || (args.strict && summary.warnings > 0);
-    Ok(if is_bad {
-        Outcome::Problems
-    } else {
-        Outcome::Clean
-    })
+    Ok(if is_bad { Outcome::Problems } else { Outcome::Clean })
 }
 
 /// The last line of the JSON output.
@@ -46,13 +42,7 @@ fn write_json(out: &mut impl Write, verified: &Verified) -> io::Result<()> {
         writeln!(out)?;
     }
     let summary = &verified.summary;
-    serde_json::to_writer(
-        &mut *out,
-        &SummaryLine {
-            r#type: "summary",
-            summary,
-        },
-    )?;
+    serde_json::to_writer(&mut *out, &SummaryLine { r#type: "summary", summary })?;
     writeln!(out)
 }
 
@@ -69,34 +59,34 @@ fn write_text(out: &mut impl Write, verified: &Verified, common: &CommonArgs) ->
     let read = &verified.summary;
     writeln!(
         out,
-        "{} partitions, {} segments, {} batches, {} records read ({}); {} index, {} time index, \
-         {} transaction index entries and {} snapshots checked.",
-        grouped(read.partitions),
-        grouped(read.segments),
-        grouped(read.batches),
-        grouped(read.records),
+        "Read {}, {}, {}, {} ({}); checked {}, {}, {}, {}.",
+        counted(read.partitions, "partition"),
+        counted(read.segments, "segment"),
+        if read.batches == 1 { "1 batch".into() } else { grouped(read.batches) + " batches" },
+        counted(read.records, "record"),
         ByteSize::b(read.log_bytes).display().iec(),
-        grouped(read.index_entries),
-        grouped(read.time_index_entries),
-        grouped(read.txn_index_entries),
-        grouped(read.snapshots),
+        entries(read.index_entries, "index"),
+        entries(read.time_index_entries, "time index"),
+        entries(read.txn_index_entries, "transaction index"),
+        counted(read.snapshots, "producer snapshot"),
     )?;
     let infos = match (read.infos, common.verbose) {
         (0, _) => String::new(),
-        (infos, 0) => format!("; {} notes (-v shows them)", grouped(infos)),
-        (infos, _) => format!("; {} notes", grouped(infos)),
+        (infos, 0) => format!("; {} (-v shows them)", counted(infos, "note")),
+        (infos, _) => format!("; {}", counted(infos, "note")),
     };
     match (read.errors, read.warnings) {
         (0, 0) => writeln!(out, "Nothing is wrong{infos}."),
         (errors, warnings) => {
-            writeln!(
-                out,
-                "{} errors, {} warnings{infos}.",
-                grouped(errors),
-                grouped(warnings)
-            )
+            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+            writeln!(out, "{errors}, {warnings}{infos}.")
         }
     }
+}
+
+fn entries(number: u64, index: &str) -> String {
+    let plural = if number == 1 { "entry" } else { "entries" };
+    format!("{} {index} {plural}", grouped(number))
 }
 
 fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
@@ -105,12 +95,7 @@ fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         Severity::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
         Severity::Info => ("info", Style::new()),
     };
-    write!(
-        out,
-        "{style}{name}{style:#} {}: {}",
-        finding.rule,
-        finding.path.display()
-    )?;
+    write!(out, "{style}{name}{style:#} {}: {}", finding.rule, finding.path.display())?;
     if let Some(position) = finding.position {
         write!(out, " position {position}")?;
     }

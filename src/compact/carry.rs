@@ -26,17 +26,11 @@ pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
             }; // the survey has listed it
             let mut check = || -> Result<(), Flaw> {
                 batch.check_crc()?;
-                decoder
-                    .records(&batch)?
-                    .try_for_each(|record| record.map(drop))
+                decoder.records(&batch)?.try_for_each(|record| record.map(drop))
             };
             if let Err(flaw) = check() {
                 let size_bytes = batch.header.size_bytes as u64;
-                damage.push(Damaged {
-                    position,
-                    size_bytes,
-                    flaw,
-                });
+                damage.push(Damaged { position, size_bytes, flaw });
             }
         }
     });
@@ -70,11 +64,7 @@ pub fn carry_companions(source: &PartitionDir, replaced: &[Offset], target: &Tar
     let Some(dir) = &target.dir else {
         return Ok(());
     };
-    for offset in source
-        .snapshots
-        .iter()
-        .filter(|offset| !replaced.contains(offset))
-    {
+    for offset in source.snapshots.iter().filter(|offset| !replaced.contains(offset)) {
         let name = FileName::new(*offset, Kind::Snapshot).to_string();
         copy_file(&source.file(&name), &dir.join(name))?;
     }
@@ -96,11 +86,7 @@ pub fn put_empty_segment(base: Offset, target: &Target) -> Result<()> {
 }
 
 fn whole_batches(survey: &Survey) -> &[u8] {
-    survey
-        .log
-        .bytes()
-        .get(..survey.end.index())
-        .unwrap_or_default()
+    survey.log.bytes().get(..survey.end.index()).unwrap_or_default()
 }
 
 fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
@@ -108,10 +94,7 @@ fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
         return Ok(());
     };
     let from = segment.path(Kind::TxnIndex);
-    if !from
-        .try_exists()
-        .map_err(|source| Error::io(&from, "cannot read", source))?
-    {
+    if !from.try_exists().map_err(|source| Error::io(&from, "cannot read", source))? {
         return Ok(());
     }
     let to = dir.join(FileName::new(segment.base, Kind::TxnIndex).to_string());
@@ -152,11 +135,7 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         bytes.get(..entries * size).unwrap_or_default().to_vec()
     };
     Ok(Some((
-        trimmed(
-            &index,
-            offsets.entries.len(),
-            crate::segment::INDEX_ENTRY_BYTES,
-        ),
+        trimmed(&index, offsets.entries.len(), crate::segment::INDEX_ENTRY_BYTES),
         trimmed(&time, times.entries.len(), crate::segment::TIME_ENTRY_BYTES),
     )))
 }
@@ -164,10 +143,7 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
 /// Writes the segment's whole batches with indexes built anew.
 fn rebuild_segment(survey: &Survey, target: &Target) -> Result<()> {
     let segment = &survey.segment;
-    let target = Target {
-        modified: segment.modified,
-        ..target.clone()
-    };
+    let target = Target { modified: segment.modified, ..target.clone() };
     let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
     for chunk in &survey.chunks {
         writer.append(survey.log.bytes(), &whole_chunk(survey, *chunk))?;
@@ -179,14 +155,12 @@ fn rebuild_segment(survey: &Survey, target: &Target) -> Result<()> {
 /// A chunk of which everything stays.
 fn whole_chunk(survey: &Survey, chunk: Chunk) -> ChunkOutput {
     let batches = survey.log.batches_from(chunk.start).until(chunk.end);
-    let copied = batches
-        .filter_map(Result::ok)
-        .map(|(position, batch): (Position, _)| OutBatch {
-            base_offset: batch.header.base_offset,
-            last_offset: batch.header.last_offset,
-            max_timestamp: batch.header.max_timestamp,
-            size_bytes: batch.header.size_bytes,
-            from: From::Source(position),
-        });
+    let copied = batches.filter_map(Result::ok).map(|(position, batch): (Position, _)| OutBatch {
+        base_offset: batch.header.base_offset,
+        last_offset: batch.header.last_offset,
+        max_timestamp: batch.header.max_timestamp,
+        size_bytes: batch.header.size_bytes,
+        from: From::Source(position),
+    });
     ChunkOutput::of_batches(copied.collect())
 }

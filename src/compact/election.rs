@@ -84,9 +84,7 @@ pub fn hold(
     let chunks = chunks_of(surveys);
     let hasher = KeyHasher::new();
     let mut election = Election::default();
-    election
-        .chunks
-        .resize_with(chunks.len(), ChunkResult::default);
+    election.chunks.resize_with(chunks.len(), ChunkResult::default);
     let mut pending = [true; SHARDS];
     while pending.contains(&true) {
         let context = ScanContext {
@@ -99,21 +97,8 @@ pub fn hold(
             null_keys: policy.null_keys,
         };
         let mut pass = Pass::new(&pending, election.passes == 0);
-        pass.run(
-            surveys,
-            txns,
-            &chunks,
-            context,
-            policy.key_index_bytes,
-            progress,
-            &mut election,
-        );
-        for (shard, done) in pass
-            .shards
-            .iter()
-            .zip(pending.iter_mut())
-            .filter(|(s, _)| s.active)
-        {
+        pass.run(surveys, txns, &chunks, context, policy.key_index_bytes, progress, &mut election);
+        for (shard, done) in pass.shards.iter().zip(pending.iter_mut()).filter(|(s, _)| s.active) {
             *done = false;
             election.count.superseded += shard.superseded;
             election.count.expired_tombstones += shard.expired;
@@ -132,10 +117,7 @@ pub fn chunks_of(surveys: &[Survey]) -> Vec<ChunkAt> {
     let numbered = surveys.iter().enumerate();
     numbered
         .flat_map(|(segment, s)| {
-            s.chunks.iter().map(move |chunk| ChunkAt {
-                segment,
-                chunk: *chunk,
-            })
+            s.chunks.iter().map(move |chunk| ChunkAt { segment, chunk: *chunk })
         })
         .collect()
 }
@@ -156,20 +138,11 @@ struct ShardState {
 
 impl Pass {
     fn new(pending: &[bool; SHARDS], is_first: bool) -> Pass {
-        let shard = |active: &bool| ShardState {
-            active: *active,
-            ..ShardState::default()
-        };
-        Pass {
-            shards: pending.iter().map(shard).collect(),
-            is_first,
-        }
+        let shard = |active: &bool| ShardState { active: *active, ..ShardState::default() };
+        Pass { shards: pending.iter().map(shard).collect(), is_first }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the one place where all of it meets"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the one place where all of it meets")]
     fn run(
         &mut self,
         surveys: &[Survey],
@@ -186,10 +159,7 @@ impl Pass {
         while unread > 0 {
             let first = unread.saturating_sub(window);
             let gathered = self.active();
-            let context = ScanContext {
-                gathered: &gathered,
-                ..context
-            };
+            let context = ScanContext { gathered: &gathered, ..context };
             let stretch = chunks.get(first..unread).unwrap_or_default();
             let scans: Vec<ChunkScan> = stretch
                 .par_iter()
@@ -208,25 +178,20 @@ impl Pass {
             if self.is_first {
                 for ((result, scan), at) in results.iter_mut().zip(&scans).zip(stretch) {
                     note(result, scan, &mut election.count);
-                    let damage = scan
-                        .damage
-                        .iter()
-                        .map(|damaged| (at.segment, damaged.clone()));
+                    let damage = scan.damage.iter().map(|damaged| (at.segment, damaged.clone()));
                     election.damage.extend(damage);
                     election.first_null_key = scan.first_null_key.or(election.first_null_key);
                 }
             }
-            self.shards
-                .par_iter_mut()
-                .enumerate()
-                .filter(|(_, s)| s.active)
-                .for_each(|(number, shard)| {
+            self.shards.par_iter_mut().enumerate().filter(|(_, s)| s.active).for_each(
+                |(number, shard)| {
                     for (scan, result) in scans.iter().zip(results.iter()).rev() {
                         if let Some(ballot) = scan.ballots.get(number) {
                             shard.count(ballot, &result.retained);
                         }
                     }
-                });
+                },
+            );
             self.shed(budget_bytes);
             unread = first;
         }
@@ -249,11 +214,7 @@ impl Pass {
         }
         let mut left = self.shards.iter().filter(|shard| shard.active).count();
         while total > budget_bytes / 2 && left > 1 {
-            let largest = self
-                .shards
-                .iter_mut()
-                .filter(|s| s.active)
-                .max_by_key(|s| size(s));
+            let largest = self.shards.iter_mut().filter(|s| s.active).max_by_key(|s| size(s));
             let Some(largest) = largest else { return };
             total -= size(largest);
             *largest = ShardState::default();
@@ -287,9 +248,7 @@ impl ShardState {
 
 fn note(result: &mut ChunkResult, scan: &ChunkScan, count: &mut Count) {
     result.retained = RetainedSet::of_size(scan.voters);
-    scan.kept_unasked
-        .iter()
-        .for_each(|ordinal| result.retained.insert(*ordinal));
+    scan.kept_unasked.iter().for_each(|ordinal| result.retained.insert(*ordinal));
     result.set_sizes.clone_from(&scan.set_sizes);
     result.with_tombstone.clone_from(&scan.with_tombstone);
     count.records += scan.records;

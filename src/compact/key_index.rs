@@ -28,19 +28,13 @@ impl KeyHasher {
     /// A hasher with a seed of its own.
     pub fn new() -> KeyHasher {
         use std::hash::{BuildHasher, RandomState};
-        KeyHasher {
-            seed: RandomState::new().hash_one(0u8),
-            mask: u64::MAX,
-        }
+        KeyHasher { seed: RandomState::new().hash_one(0u8), mask: u64::MAX }
     }
 
     /// A hasher of `bits` bits, so that a test can force collisions.
     #[cfg(test)]
     pub fn with_bits(bits: u32) -> KeyHasher {
-        KeyHasher {
-            mask: u64::MAX >> (64 - bits),
-            ..KeyHasher::new()
-        }
+        KeyHasher { mask: u64::MAX >> (64 - bits), ..KeyHasher::new() }
     }
 
     /// The hash of a key.
@@ -93,11 +87,7 @@ impl Shard {
         match table.entry(slot, |s| s.is(hash, key, keys), |s| spread(s.hash)) {
             Entry::Occupied(_) => false,
             Entry::Vacant(vacant) => {
-                vacant.insert(Sighting {
-                    hash,
-                    start: keys.len(),
-                    length: key.len() as u32,
-                });
+                vacant.insert(Sighting { hash, start: keys.len(), length: key.len() as u32 });
                 keys.extend_from_slice(key);
                 true
             }
@@ -106,9 +96,7 @@ impl Shard {
 
     /// Whether the key was sighted; takes no note of it.
     pub fn contains(&self, hash: u64, key: &[u8]) -> bool {
-        self.table
-            .find(spread(hash), |s| s.is(hash, key, &self.keys))
-            .is_some()
+        self.table.find(spread(hash), |s| s.is(hash, key, &self.keys)).is_some()
     }
 
     /// How many keys it holds.

@@ -4,10 +4,7 @@
 //! `key_index`) gives a `retained_set` for each chunk; `retain` gives each batch a verdict,
 //! which `rewrite` carries out; `segment_writer` and `carry` put the output into a staging
 //! folder, and `run` moves it to its place. Up to the last step nothing has a final name.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod carry;
 mod election;

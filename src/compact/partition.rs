@@ -72,10 +72,7 @@ pub struct Done {
 impl Done {
     /// A partition that is not compacted, and why.
     pub fn left_alone(reason: String) -> Done {
-        Done {
-            left_alone: Some(reason),
-            ..Done::default()
-        }
+        Done { left_alone: Some(reason), ..Done::default() }
     }
 }
 
@@ -122,33 +119,20 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let election = election::hold(range, &txns, &plan, policy, progress);
     done.passes = election.passes;
     let in_range = |(at, damaged): &(usize, Damaged)| range.get(*at).map(|s| entry(s, damaged));
-    done.damage
-        .extend(election.damage.iter().filter_map(in_range));
+    done.damage.extend(election.damage.iter().filter_map(in_range));
     check_carried(&surveys, &plan, progress, &mut done);
     if !done.damage.is_empty() {
         done.plan = Some(plan);
         return Ok(left_alone_for_damage(done));
     }
     if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, election.first_null_key) {
-        done.left_alone = Some(format!(
-            "the record at offset {offset} has no key, and --null-keys is fail"
-        ));
+        done.left_alone =
+            Some(format!("the record at offset {offset} has no key, and --null-keys is fail"));
         return Ok(done);
     }
 
-    let context = RewriteContext {
-        policy,
-        producers: &producers,
-        end: plan.end,
-    };
-    let job = Job {
-        range,
-        txns: &txns,
-        election: &election,
-        context,
-        plan: &plan,
-        progress,
-    };
+    let context = RewriteContext { policy, producers: &producers, end: plan.end };
+    let job = Job { range, txns: &txns, election: &election, context, plan: &plan, progress };
     let target_dir = task.staging.as_deref();
     if let Some(dir) = target_dir {
         create_dir(dir)?;
@@ -166,18 +150,12 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
 
 fn left_alone_for_damage(mut done: Done) -> Done {
     let stretches = done.damage.len();
-    let first = done
-        .damage
-        .first()
-        .map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
+    let first =
+        done.damage.first().map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
     done.left_alone = Some(format!(
         "{} damaged {}, the first at {}; `logcompact verify` lists them all",
         stretches,
-        if stretches == 1 {
-            "stretch"
-        } else {
-            "stretches"
-        },
+        if stretches == 1 { "stretch" } else { "stretches" },
         first.unwrap_or_default(),
     ));
     done
@@ -197,31 +175,19 @@ fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<
         let map = crate::disk::Map::open(&source.file(&name))?;
         match parse_snapshot(&map) {
             Ok(producers) => {
-                return Ok(Snapshot {
-                    offset: *offset,
-                    producers,
-                });
+                return Ok(Snapshot { offset: *offset, producers });
             }
             Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
         }
     }
-    Ok(Snapshot {
-        offset: Offset(0),
-        producers: Vec::new(),
-    })
+    Ok(Snapshot { offset: Offset(0), producers: Vec::new() })
 }
 
 fn survey(source: &PartitionDir, replay_from: Offset) -> Result<Vec<Survey>> {
     let segments = &source.segments;
     let with_bounds: Vec<(&Segment, Option<Offset>)> = segments
         .iter()
-        .zip(
-            segments
-                .iter()
-                .skip(1)
-                .map(|next| Some(next.base))
-                .chain([None]),
-        )
+        .zip(segments.iter().skip(1).map(|next| Some(next.base)).chain([None]))
         .collect();
     with_bounds
         .par_iter()
@@ -230,12 +196,9 @@ fn survey(source: &PartitionDir, replay_from: Offset) -> Result<Vec<Survey>> {
 }
 
 fn note_survey(surveys: &[Survey], done: &mut Done) {
-    done.log_end = surveys
-        .last()
-        .map_or(Offset(0), |survey| survey.next_offset);
+    done.log_end = surveys.last().map_or(Offset(0), |survey| survey.next_offset);
     for survey in surveys {
-        done.damage
-            .extend(survey.damage.iter().map(|damaged| entry(survey, damaged)));
+        done.damage.extend(survey.damage.iter().map(|damaged| entry(survey, damaged)));
         if let Some(tail) = &survey.torn_tail {
             done.warnings.push(format!(
                 "{}: the last {} bytes, from position {} on, are an unfinished write and were \
@@ -254,10 +217,7 @@ fn check_carried(surveys: &[Survey], plan: &Plan, progress: &dyn Progress, done:
     let found: Vec<Vec<Damage>> = carried
         .par_iter()
         .map(|survey| {
-            let damage = damage_in(survey)
-                .iter()
-                .map(|damaged| entry(survey, damaged))
-                .collect();
+            let damage = damage_in(survey).iter().map(|damaged| entry(survey, damaged)).collect();
             progress.advance(survey.end.0);
             damage
         })
@@ -294,15 +254,9 @@ fn indexed_txns(
         let (entries, whole) = parse_txn_index(&map);
         if !whole {
             let name = crate::segment::FileName::new(segment.base, Kind::TxnIndex);
-            warnings.push(format!(
-                "{name}: damaged; the markers in the log are used instead"
-            ));
+            warnings.push(format!("{name}: damaged; the markers in the log are used instead"));
         }
-        indexed.extend(
-            entries
-                .iter()
-                .map(|txn| ((txn.producer_id, txn.last_offset), *txn)),
-        );
+        indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
     }
     let missing = outcomes
         .aborted
@@ -371,10 +325,7 @@ impl Job<'_> {
             modified: last.segment.modified,
         };
         let txns = self.txns.get(group.clone()).unwrap_or_default();
-        let aborted = txns
-            .iter()
-            .flat_map(|txns| txns.index_entries.iter().copied())
-            .collect();
+        let aborted = txns.iter().flat_map(|txns| txns.index_entries.iter().copied()).collect();
         let mut writer = GroupWriter::begin(first.segment.base, aborted, target)?;
         let start = chunks.partition_point(|at| at.segment < group.start);
         let end = chunks.partition_point(|at| at.segment < group.end);
@@ -386,19 +337,12 @@ impl Job<'_> {
             let stop = (next + window).min(end);
             let (written, made) = rayon::join(
                 || self.write(&mut writer, &ready),
-                || {
-                    (next..stop)
-                        .into_par_iter()
-                        .map(|at| self.make(at, chunks))
-                        .collect()
-                },
+                || (next..stop).into_par_iter().map(|at| self.make(at, chunks)).collect(),
             );
             written?;
             let made: Result<Vec<_>> = made;
             ready = made?;
-            ready
-                .iter()
-                .for_each(|(_, output)| tally.add(&output.tally));
+            ready.iter().for_each(|(_, output)| tally.add(&output.tally));
             next = stop;
         }
         Ok((tally, writer.finish()?))
@@ -409,12 +353,7 @@ impl Job<'_> {
         let parts = chunks.get(number).and_then(|at| {
             let survey = self.range.get(at.segment)?;
             let result = self.election.chunks.get(number)?;
-            Some((
-                at,
-                survey,
-                result,
-                self.txns.get(at.segment).unwrap_or(&no_txns),
-            ))
+            Some((at, survey, result, self.txns.get(at.segment).unwrap_or(&no_txns)))
         });
         let Some((at, survey, result, txns)) = parts else {
             return Err(Error::bug("a chunk that was not voted on"));
@@ -442,9 +381,7 @@ fn carry_over(task: &Task<'_>, surveys: &[Survey], plan: &Plan, policy: &Policy)
         modified: SystemTime::now(),
     };
     let carried = surveys.get(plan.cleaned..).unwrap_or_default();
-    carried
-        .par_iter()
-        .try_for_each(|survey| carry_segment(survey, &target))?;
+    carried.par_iter().try_for_each(|survey| carry_segment(survey, &target))?;
     let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
     let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
     if policy.include_active && plan.nothing_because.is_none() && !last_is_empty {
@@ -456,10 +393,7 @@ fn carry_over(task: &Task<'_>, surveys: &[Survey], plan: &Plan, policy: &Policy)
 /// The bases whose snapshots go: those of dropped segments, and of all but the first of a group.
 fn replaced_bases(surveys: &[Survey], plan: &Plan) -> Vec<Offset> {
     let newest = surveys.last().map(|survey| survey.next_offset);
-    let joined = plan
-        .groups
-        .iter()
-        .flat_map(|group| group.start + 1..group.end);
+    let joined = plan.groups.iter().flat_map(|group| group.start + 1..group.end);
     (0..plan.retired)
         .chain(joined)
         .filter_map(|at| surveys.get(at).map(|survey| survey.segment.base))
@@ -484,12 +418,10 @@ impl Retired {
             retired.records += with_decoder(|decoder| {
                 let batches = survey.log.batches().filter_map(Result::ok);
                 batches
-                    .map(
-                        |(_, batch)| match u64::try_from(batch.header.record_count) {
-                            Ok(count) => count,
-                            Err(_) => decoder.records(&batch).map_or(0, |set| set.count() as u64),
-                        },
-                    )
+                    .map(|(_, batch)| match u64::try_from(batch.header.record_count) {
+                        Ok(count) => count,
+                        Err(_) => decoder.records(&batch).map_or(0, |set| set.count() as u64),
+                    })
                     .sum::<u64>()
             });
         }
@@ -507,11 +439,7 @@ fn counters(
 ) -> Counters {
     let range = surveys.get(plan.range()).unwrap_or_default();
     let count = &election.count;
-    let null_key = if policy.null_keys == NullKeys::Keep {
-        0
-    } else {
-        count.null_keys
-    };
+    let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
     let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
@@ -552,9 +480,7 @@ fn prove(counters: &Counters) -> Result<()> {
     let kept = counters.batches_copied + counters.batches_rewritten + counters.batches_emptied;
     if counters.batches_before != kept + counters.batches_removed || counters.batches_after != kept
     {
-        return Err(Error::bug(format!(
-            "batches are not accounted for: {counters:?}"
-        )));
+        return Err(Error::bug(format!("batches are not accounted for: {counters:?}")));
     }
     Ok(())
 }

@@ -59,10 +59,7 @@ pub enum NothingToClean {
 impl NothingToClean {
     /// Whether a setting asked for this, rather than the state of the log.
     pub fn is_by_policy(&self) -> bool {
-        matches!(
-            self,
-            NothingToClean::NotDirty { .. } | NothingToClean::NotCompacted
-        )
+        matches!(self, NothingToClean::NotDirty { .. } | NothingToClean::NotCompacted)
     }
 }
 
@@ -78,10 +75,7 @@ impl std::fmt::Display for NothingToClean {
                  in the first segment)"
             ),
             NothingToClean::TooYoung => {
-                write!(
-                    f,
-                    "0 cleanable segments (younger than min.compaction.lag.ms)"
-                )
+                write!(f, "0 cleanable segments (younger than min.compaction.lag.ms)")
             }
             NothingToClean::NotDirty { ratio, least } => {
                 write!(f, "dirty ratio {ratio:.3} is not above {least}")
@@ -109,30 +103,17 @@ impl Plan {
     /// The system's, from reading index sizes.
     pub fn make(surveys: &[Survey], known: &Known, policy: &Policy) -> Result<Plan> {
         let topic = &policy.topic;
-        let first_base = surveys
-            .first()
-            .map_or(Offset(0), |survey| survey.segment.base);
-        let log_end = surveys
-            .last()
-            .map_or(first_base, |survey| survey.next_offset);
+        let first_base = surveys.first().map_or(Offset(0), |survey| survey.segment.base);
+        let log_end = surveys.last().map_or(first_base, |survey| survey.next_offset);
         let retired = retired_by_retention(surveys, topic, policy.now);
-        let front = surveys
-            .get(retired)
-            .map_or(log_end, |survey| survey.segment.base);
-        let log_start = known
-            .log_start
-            .filter(|start| *start <= log_end)
-            .unwrap_or(front);
+        let front = surveys.get(retired).map_or(log_end, |survey| survey.segment.base);
+        let log_start = known.log_start.filter(|start| *start <= log_end).unwrap_or(front);
         let log_start = log_start.max(front);
-        let first_dirty = known
-            .first_dirty
-            .filter(|o| (log_start..=log_end).contains(o));
+        let first_dirty = known.first_dirty.filter(|o| (log_start..=log_end).contains(o));
         let first_dirty = first_dirty.unwrap_or(log_start);
 
         let (cleaned, bound) = first_uncleanable(surveys, retired, known, policy);
-        let end = surveys
-            .get(cleaned)
-            .map_or(log_end, |survey| survey.segment.base);
+        let end = surveys.get(cleaned).map_or(log_end, |survey| survey.segment.base);
         let mut plan = Plan {
             retired,
             log_start,
@@ -177,15 +158,8 @@ impl Plan {
         let dirty = |survey: &&Survey| survey.next_offset > self.first_dirty;
         let clean_bytes: f64 = range.iter().filter(below).map(size).sum();
         let dirty_bytes: f64 = range.iter().filter(dirty).map(size).sum();
-        let ratio = if dirty_bytes > 0.0 {
-            dirty_bytes / (clean_bytes + dirty_bytes)
-        } else {
-            0.0
-        };
-        let due_before = policy
-            .now
-            .0
-            .saturating_sub(policy.topic.max_compaction_lag_ms);
+        let ratio = if dirty_bytes > 0.0 { dirty_bytes / (clean_bytes + dirty_bytes) } else { 0.0 };
+        let due_before = policy.now.0.saturating_sub(policy.topic.max_compaction_lag_ms);
         let overdue = range.iter().filter(dirty).any(|survey| {
             survey.first_batch_timestamp.0 > 0 && survey.first_batch_timestamp.0 < due_before
         });
@@ -195,10 +169,7 @@ impl Plan {
 }
 
 fn legacy_horizon(surveys: &[Survey], log_start: Offset, topic: &TopicConfig) -> Timestamp {
-    let below = surveys
-        .iter()
-        .take_while(|survey| survey.segment.base < log_start)
-        .last();
+    let below = surveys.iter().take_while(|survey| survey.segment.base < log_start).last();
     below.map_or(Timestamp(0), |survey| {
         modified_ms(&survey.segment).plus_ms(topic.delete_retention_ms.saturating_neg())
     })
@@ -215,19 +186,11 @@ fn retired_by_retention(surveys: &[Survey], topic: &TopicConfig, now: Timestamp)
         let age_ms = now.0.saturating_sub(survey.age_timestamp().0);
         topic.retention_ms >= 0 && age_ms > topic.retention_ms
     };
-    let by_age = surveys
-        .iter()
-        .take(inactive)
-        .take_while(|survey| too_old(survey))
-        .count();
+    let by_age = surveys.iter().take(inactive).take_while(|survey| too_old(survey)).count();
     if topic.retention_bytes < 0 {
         return by_age;
     }
-    let kept: u64 = surveys
-        .iter()
-        .skip(by_age)
-        .map(|survey| survey.segment.size_bytes)
-        .sum();
+    let kept: u64 = surveys.iter().skip(by_age).map(|survey| survey.segment.size_bytes).sum();
     let mut excess = kept.saturating_sub(topic.retention_bytes as u64);
     let by_size = surveys
         .iter()
@@ -250,11 +213,7 @@ fn first_uncleanable(
     policy: &Policy,
 ) -> (usize, NothingToClean) {
     let inactive = surveys.len().saturating_sub(1);
-    let mut cleaned = if policy.include_active {
-        surveys.len()
-    } else {
-        inactive
-    };
+    let mut cleaned = if policy.include_active { surveys.len() } else { inactive };
     let mut why = NothingToClean::OnlyActive;
     if let Some(undecided) = known.first_undecided {
         let reached = surveys.partition_point(|survey| survey.segment.base <= undecided);
@@ -268,10 +227,7 @@ fn first_uncleanable(
         let youngest = policy.now.0.saturating_sub(lag_ms);
         let young = |survey: &Survey| survey.age_timestamp().0 > youngest;
         let first_young = surveys.iter().skip(retired).position(young);
-        if let Some(young) = first_young
-            .map(|index| index + retired)
-            .filter(|i| *i < cleaned)
-        {
+        if let Some(young) = first_young.map(|index| index + retired).filter(|i| *i < cleaned) {
             (cleaned, why) = (young, NothingToClean::TooYoung);
         }
     }
@@ -294,9 +250,7 @@ fn group(
         let next_base = surveys.get(at + 1).filter(|_| at + 1 < range.end);
         let last_offset = next_base.map_or(end, |next| next.segment.base).0 - 1;
         if let Some(open) = groups.last_mut() {
-            let base = surveys
-                .get(open.start)
-                .map_or(segment.base, |first| first.segment.base);
+            let base = surveys.get(open.start).map_or(segment.base, |first| first.segment.base);
             let fits = log_bytes + segment.size_bytes <= topic.segment_bytes
                 && index_bytes + index <= topic.segment_index_bytes
                 && time_bytes + time <= topic.segment_index_bytes

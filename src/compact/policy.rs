@@ -56,10 +56,7 @@ pub struct TopicConfig {
 impl Default for TopicConfig {
     fn default() -> TopicConfig {
         TopicConfig {
-            cleanup: CleanupPolicy {
-                compact: true,
-                delete: false,
-            },
+            cleanup: CleanupPolicy { compact: true, delete: false },
             delete_retention_ms: DAY_MS,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,

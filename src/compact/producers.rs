@@ -56,11 +56,9 @@ impl ActiveProducers {
         if header.producer_id < 0 {
             return false;
         }
-        self.by_id
-            .get(&header.producer_id)
-            .is_some_and(|seen| match seen.last_data_offset {
-                Some(last) => header.last_offset == last,
-                None => header.is_control() && header.producer_epoch == seen.epoch,
-            })
+        self.by_id.get(&header.producer_id).is_some_and(|seen| match seen.last_data_offset {
+            Some(last) => header.last_offset == last,
+            None => header.is_control() && header.producer_epoch == seen.epoch,
+        })
     }
 }

@@ -46,9 +46,7 @@ pub enum Verdict {
 /// Whether all records of the batch go, whatever the vote says: aborted data at once, a marker
 /// only behind its delete horizon.
 pub fn goes_whole(header: &BatchHeader, discardable: bool, now: Timestamp) -> bool {
-    let passed = header
-        .delete_horizon()
-        .is_some_and(|horizon| horizon <= now);
+    let passed = header.delete_horizon().is_some_and(|horizon| horizon <= now);
     discardable && (passed || !header.is_control())
 }
 
@@ -56,11 +54,7 @@ pub fn goes_whole(header: &BatchHeader, discardable: bool, now: Timestamp) -> bo
 pub fn judge(case: &Case<'_>) -> Verdict {
     let header = case.header;
     if case.kept == 0 {
-        return if case.needed {
-            Verdict::Empty
-        } else {
-            Verdict::Drop
-        };
+        return if case.needed { Verdict::Empty } else { Verdict::Drop };
     }
     let is_spent_marker = header.is_control() && case.discardable;
     let horizon = case.now.plus_ms(case.delete_retention_ms);

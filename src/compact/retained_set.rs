@@ -12,11 +12,7 @@ impl RetainedSet {
     /// An empty set over `size` records.
     pub fn of_size(size: u32) -> RetainedSet {
         let words = (size as usize).div_ceil(64);
-        RetainedSet {
-            words: std::iter::repeat_with(AtomicU64::default)
-                .take(words)
-                .collect(),
-        }
+        RetainedSet { words: std::iter::repeat_with(AtomicU64::default).take(words).collect() }
     }
 
     /// Adds a record. Setting a bit twice is setting it once, so passes may repeat.
@@ -42,15 +38,8 @@ impl RetainedSet {
         let mut kept = 0;
         while at < end {
             let bits = (64 - at % 64).min(end - at);
-            let word = self
-                .words
-                .get(at as usize / 64)
-                .map_or(0, |w| w.load(Ordering::Relaxed));
-            let mask = if bits == 64 {
-                u64::MAX
-            } else {
-                ((1u64 << bits) - 1) << (at % 64)
-            };
+            let word = self.words.get(at as usize / 64).map_or(0, |w| w.load(Ordering::Relaxed));
+            let mask = if bits == 64 { u64::MAX } else { ((1u64 << bits) - 1) << (at % 64) };
             kept += (word & mask).count_ones();
             at += bits;
         }
@@ -67,19 +56,8 @@ mod tests {
         let set = RetainedSet::of_size(300);
         let members: Vec<u32> = (0..300).filter(|n| n % 7 == 0 || n % 64 == 63).collect();
         members.iter().for_each(|n| set.insert(*n));
-        for (first, count) in [
-            (0, 300),
-            (0, 0),
-            (63, 1),
-            (63, 2),
-            (1, 128),
-            (64, 64),
-            (250, 50),
-        ] {
-            let wanted = members
-                .iter()
-                .filter(|n| (first..first + count).contains(*n))
-                .count();
+        for (first, count) in [(0, 300), (0, 0), (63, 1), (63, 2), (1, 128), (64, 64), (250, 50)] {
+            let wanted = members.iter().filter(|n| (first..first + count).contains(*n)).count();
             assert_eq!(set.count(first, count) as usize, wanted, "{first} {count}");
         }
     }

@@ -96,10 +96,7 @@ pub struct ChunkOutput {
 impl ChunkOutput {
     /// A chunk of which these batches stay as they are.
     pub fn of_batches(batches: Vec<OutBatch>) -> ChunkOutput {
-        ChunkOutput {
-            batches,
-            ..ChunkOutput::default()
-        }
+        ChunkOutput { batches, ..ChunkOutput::default() }
     }
 
     /// Rewrites a chunk by the vote's `result`.
@@ -115,18 +112,8 @@ impl ChunkOutput {
         decoder: &mut Decoder,
     ) -> Result<ChunkOutput> {
         let mut output = ChunkOutput::default();
-        let mut shares = Shares {
-            result,
-            next_ordinal: 0,
-            set: 0,
-            tombstone: 0,
-        };
-        for (number, item) in survey
-            .log
-            .batches_from(chunk.start)
-            .until(chunk.end)
-            .enumerate()
-        {
+        let mut shares = Shares { result, next_ordinal: 0, set: 0, tombstone: 0 };
+        for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
             };
@@ -194,8 +181,7 @@ impl ChunkOutput {
         match verdict {
             Verdict::Copy => {
                 tally.batches_copied += 1;
-                self.batches
-                    .push(OutBatch::new(&batch.header, From::Source(position)));
+                self.batches.push(OutBatch::new(&batch.header, From::Source(position)));
             }
             Verdict::Rebuild(horizon) => {
                 tally.batches_rewritten += 1;
@@ -297,14 +283,11 @@ struct Share<'a> {
 
 impl Share<'_> {
     fn kept(&self) -> u32 {
-        self.voted.map_or(self.records, |(retained, first)| {
-            retained.count(first, self.records)
-        })
+        self.voted.map_or(self.records, |(retained, first)| retained.count(first, self.records))
     }
 
     fn keeps(&self, ordinal: u32) -> bool {
-        self.voted
-            .is_none_or(|(retained, first)| retained.contains(first.saturating_add(ordinal)))
+        self.voted.is_none_or(|(retained, first)| retained.contains(first.saturating_add(ordinal)))
     }
 }
 
@@ -312,11 +295,7 @@ impl<'a> Shares<'a> {
     fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
         let mut records = u32::try_from(header.record_count).unwrap_or(0);
         if header.is_control() || discardable {
-            return Share {
-                records,
-                voted: None,
-                has_tombstone: false,
-            };
+            return Share { records, voted: None, has_tombstone: false };
         }
         if header.is_wrapper() {
             records = self.result.set_sizes.get(self.set).copied().unwrap_or(0);
@@ -326,10 +305,6 @@ impl<'a> Shares<'a> {
         self.next_ordinal += records;
         let has_tombstone = self.result.with_tombstone.get(self.tombstone) == Some(&number);
         self.tombstone += usize::from(has_tombstone);
-        Share {
-            records,
-            voted: Some((&self.result.retained, first)),
-            has_tombstone,
-        }
+        Share { records, voted: Some((&self.result.retained, first)), has_tombstone }
     }
 }

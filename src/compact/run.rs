@@ -27,11 +27,8 @@ use crate::units::Offset;
 /// Where partitions are written before they have their names.
 const STAGING: &str = ".logcompact-staging";
 /// Files of a log directory, besides the checkpoints, that a broker expects or honours.
-const LOG_DIR_FILES: [&str; 3] = [
-    "meta.properties",
-    ".kafka_cleanshutdown",
-    "bootstrap.checkpoint",
-];
+const LOG_DIR_FILES: [&str; 3] =
+    ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
 /// Above this, partitions are taken one after the other, each on all threads.
 const LARGE_PARTITION_BYTES: u64 = 64 << 20;
 
@@ -58,24 +55,13 @@ pub fn run(
     options: &CompactOptions,
     progress: &dyn Progress,
 ) -> Result<RunReport> {
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
     let partitions = open_all(sources)?;
-    let staging = if options.dry_run {
-        None
-    } else {
-        Some(Staging::create(&options.out)?)
-    };
+    let staging = if options.dry_run { None } else { Some(Staging::create(&options.out)?) };
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
     progress.begin("compacting", 2 * total_bytes);
-    let run = Run {
-        options,
-        staging: staging.as_ref(),
-        progress,
-        stop: AtomicBool::new(false),
-    };
+    let run = Run { options, staging: staging.as_ref(), progress, stop: AtomicBool::new(false) };
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
@@ -86,12 +72,8 @@ pub fn run(
     }
 
     let mut totals = Counters::default();
-    reports
-        .iter()
-        .for_each(|report| totals.add(&report.counters));
-    let failed = reports
-        .iter()
-        .any(|report| report.outcome == PartitionOutcome::Failed);
+    reports.iter().for_each(|report| totals.add(&report.counters));
+    let failed = reports.iter().any(|report| report.outcome == PartitionOutcome::Failed);
     Ok(RunReport {
         schema_version: 1,
         tool: "logcompact",
@@ -107,11 +89,7 @@ pub fn run(
         dry_run: options.dry_run,
         in_place: false,
         include_active: options.policy.include_active,
-        outcome: if failed {
-            RunOutcome::Problems
-        } else {
-            RunOutcome::Ok
-        },
+        outcome: if failed { RunOutcome::Problems } else { RunOutcome::Ok },
         partitions: reports,
         totals,
     })
@@ -166,15 +144,7 @@ impl Opened {
         let first_dirty = offset("cleaner-offset-checkpoint");
         let segments = dir.as_ref().map_or(&[][..], |dir| &dir.segments);
         let size_bytes = segments.iter().map(|segment| segment.size_bytes).sum();
-        Opened {
-            path: path.into(),
-            dir,
-            name,
-            size_bytes,
-            log_start,
-            first_dirty,
-            warnings,
-        }
+        Opened { path: path.into(), dir, name, size_bytes, log_start, first_dirty, warnings }
     }
 }
 
@@ -190,10 +160,8 @@ impl Run<'_> {
     fn all(&self, partitions: &[Opened]) -> Result<Vec<PartitionReport>> {
         let is_large = |p: &&Opened| p.size_bytes > LARGE_PARTITION_BYTES;
         let (large, small): (Vec<&Opened>, Vec<&Opened>) = partitions.iter().partition(is_large);
-        let mut reports: Vec<PartitionReport> = small
-            .par_iter()
-            .map(|p| self.one(p))
-            .collect::<Result<_>>()?;
+        let mut reports: Vec<PartitionReport> =
+            small.par_iter().map(|p| self.one(p)).collect::<Result<_>>()?;
         for partition in large {
             reports.push(self.one(partition)?);
         }
@@ -224,12 +192,8 @@ impl Run<'_> {
         };
         let kept = done.left_alone.is_none();
         if let Some(staging) = self.staging {
-            if kept {
-                staging.commit(&opened.name)
-            } else {
-                staging.discard(&opened.name)
-            }
-            .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+            if kept { staging.commit(&opened.name) } else { staging.discard(&opened.name) }
+                .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
         }
         let destination = self.options.out.join(opened.name.to_string());
         let mut report = report(opened, done, kept.then_some(destination));
@@ -240,18 +204,12 @@ impl Run<'_> {
     /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,
     /// the run.
     fn survive(&self, error: Error) -> Result<Done> {
-        let at_output = error
-            .path
-            .as_ref()
-            .is_some_and(|p| p.starts_with(&self.options.out));
+        let at_output = error.path.as_ref().is_some_and(|p| p.starts_with(&self.options.out));
         if at_output || matches!(error.kind, ErrorKind::Bug(_)) {
             self.stop.store(true, Ordering::Relaxed);
             return Err(error);
         }
-        Ok(Done {
-            left_alone: Some(error.to_string()),
-            ..Done::default()
-        })
+        Ok(Done { left_alone: Some(error.to_string()), ..Done::default() })
     }
 }
 
@@ -316,11 +274,7 @@ impl Staging {
         }
         let dir = out.join(STAGING);
         create_dir(&dir)?;
-        Ok(Staging {
-            out: out.into(),
-            dir,
-            removed: Mutex::new(false),
-        })
+        Ok(Staging { out: out.into(), dir, removed: Mutex::new(false) })
     }
 
     fn place_of(&self, name: &TopicPartition) -> PathBuf {
@@ -370,9 +324,7 @@ fn carry_log_dir_files(sources: &Sources, out: &Path, reports: &[PartitionReport
     for name in CHECKPOINT_NAMES {
         let mut merged = OffsetCheckpoint::default();
         for dir in &sources.log_dirs {
-            merged
-                .offsets
-                .extend(dir.checkpoint(name).unwrap_or_default().offsets);
+            merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
         }
         let in_output = |at: &TopicPartition| {
             reports.iter().find(|report| {
@@ -382,14 +334,11 @@ fn carry_log_dir_files(sources: &Sources, out: &Path, reports: &[PartitionReport
         };
         merged.offsets.retain(|at, _| in_output(at).is_some());
         if name == "cleaner-offset-checkpoint" {
-            let compacted = reports
-                .iter()
-                .filter(|report| report.outcome == PartitionOutcome::Compacted);
+            let compacted =
+                reports.iter().filter(|report| report.outcome == PartitionOutcome::Compacted);
             for report in compacted {
-                let at = TopicPartition {
-                    topic: report.topic.clone(),
-                    partition: report.partition,
-                };
+                let at =
+                    TopicPartition { topic: report.topic.clone(), partition: report.partition };
                 merged.offsets.insert(at, report.end_offset);
             }
         }

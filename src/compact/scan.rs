@@ -97,9 +97,7 @@ impl ScanContext<'_> {
     /// (KIP-534), or for magic 0/1 by the age of its segment.
     fn tombstones_expired(&self, modified: Timestamp, header: &BatchHeader) -> bool {
         self.drop_tombstones
-            || header
-                .delete_horizon()
-                .is_some_and(|horizon| self.now >= horizon)
+            || header.delete_horizon().is_some_and(|horizon| self.now >= horizon)
             || (header.magic < 2 && modified <= self.legacy_horizon)
     }
 }
@@ -114,36 +112,20 @@ impl ChunkScan {
         decoder: &mut Decoder,
     ) -> ChunkScan {
         let mut scan = ChunkScan {
-            ballots: std::iter::repeat_with(Ballot::default)
-                .take(SHARDS)
-                .collect(),
+            ballots: std::iter::repeat_with(Ballot::default).take(SHARDS).collect(),
             ..ChunkScan::default()
         };
         let modified = modified_ms(&survey.segment);
-        for (number, item) in survey
-            .log
-            .batches_from(chunk.start)
-            .until(chunk.end)
-            .enumerate()
-        {
+        for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
-            let at = BatchAt {
-                number: number as u32,
-                position,
-                modified,
-            };
-            let read = batch
-                .check_crc()
-                .and_then(|()| scan.batch(&at, &batch, txns, context, decoder));
+            let at = BatchAt { number: number as u32, position, modified };
+            let read =
+                batch.check_crc().and_then(|()| scan.batch(&at, &batch, txns, context, decoder));
             if let Err(flaw) = read {
                 let size_bytes = batch.header.size_bytes as u64;
-                scan.damage.push(Damaged {
-                    position,
-                    size_bytes,
-                    flaw,
-                });
+                scan.damage.push(Damaged { position, size_bytes, flaw });
             }
         }
         scan
@@ -215,12 +197,7 @@ impl ChunkScan {
         };
         let key_bytes = key.len() as u32;
         if let Some(ballot) = self.ballots.get_mut(shard) {
-            ballot.votes.push(Vote {
-                hash,
-                ordinal,
-                key_bytes,
-                standing,
-            });
+            ballot.votes.push(Vote { hash, ordinal, key_bytes, standing });
             ballot.keys.extend_from_slice(key);
         }
     }

@@ -51,12 +51,7 @@ impl GroupWriter {
     /// for the `.txnindex`, in marker order.
     pub fn begin(base: Offset, aborted: Vec<AbortedTxn>, target: Target) -> Result<GroupWriter> {
         let segment = SegmentWriter::begin(base, &target)?;
-        Ok(GroupWriter {
-            target,
-            aborted,
-            segment,
-            written: Written::default(),
-        })
+        Ok(GroupWriter { target, aborted, segment, written: Written::default() })
     }
 
     /// Appends what stays of a chunk; `source` is the log that its spans are copied from.
@@ -73,9 +68,7 @@ impl GroupWriter {
                 From::Made(start) => output.made.get(start..),
             };
             let size_bytes = run.iter().map(|batch| batch.size_bytes).sum::<usize>();
-            let bytes = bytes
-                .and_then(|bytes| bytes.get(..size_bytes))
-                .unwrap_or_default();
+            let bytes = bytes.and_then(|bytes| bytes.get(..size_bytes)).unwrap_or_default();
             self.segment.append(run, bytes)?;
             self.written.batches += run.len() as u64;
             batches = rest;
@@ -96,9 +89,7 @@ impl GroupWriter {
 
     fn close(&mut self, next_base: Option<Offset>) -> Result<Written> {
         let here = |txn: &AbortedTxn| next_base.is_none_or(|next| txn.last_offset < next);
-        let (aborted, later) = std::mem::take(&mut self.aborted)
-            .into_iter()
-            .partition(here);
+        let (aborted, later) = std::mem::take(&mut self.aborted).into_iter().partition(here);
         self.aborted = later;
         let open = std::mem::replace(&mut self.segment, SegmentWriter::nowhere());
         self.written.segments += 1;
@@ -172,12 +163,8 @@ impl SegmentWriter {
 
     fn append(&mut self, batches: &[OutBatch], bytes: &[u8]) -> Result<()> {
         for batch in batches {
-            self.time_index
-                .batch(batch.max_timestamp, batch.last_offset);
-            if self
-                .offset_index
-                .batch(batch.last_offset, self.position, batch.size_bytes)
-            {
+            self.time_index.batch(batch.max_timestamp, batch.last_offset);
+            if self.offset_index.batch(batch.last_offset, self.position, batch.size_bytes) {
                 self.time_index.entry();
             }
             self.position = self.position.plus(batch.size_bytes);

@@ -161,11 +161,7 @@ impl Survey {
                     });
                     if let Err(flaw) = order {
                         let size_bytes = batch.header.size_bytes as u64;
-                        damage.push(Damaged {
-                            position,
-                            size_bytes,
-                            flaw,
-                        });
+                        damage.push(Damaged { position, size_bytes, flaw });
                     }
                     state.take(position, &batch, replay_from, &mut decoder);
                 }
@@ -183,10 +179,7 @@ impl Survey {
 
 /// The modification time of a segment's log, in ms.
 pub fn modified_ms(segment: &Segment) -> Timestamp {
-    let since_epoch = segment
-        .modified
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = segment.modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -197,9 +190,7 @@ fn check_order(
     bound: Option<Offset>,
 ) -> Result<(), Flaw> {
     if header.base_offset < next_offset.unwrap_or(base) {
-        return Err(Flaw::Header(
-            "its offsets are not above those of the batch before it",
-        ));
+        return Err(Flaw::Header("its offsets are not above those of the batch before it"));
     }
     if bound.is_some_and(|bound| header.last_offset >= bound) {
         return Err(Flaw::Header("its offsets reach into the next segment"));
@@ -233,13 +224,9 @@ impl Walk {
         self.batches += 1;
         self.next_offset = Some(header.last_offset.next());
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
-        self.first_batch_timestamp
-            .get_or_insert(header.max_timestamp);
+        self.first_batch_timestamp.get_or_insert(header.max_timestamp);
         if at.0 - self.chunk_start.0 >= CHUNK_BYTES {
-            self.chunks.push(Chunk {
-                start: self.chunk_start,
-                end: at,
-            });
+            self.chunks.push(Chunk { start: self.chunk_start, end: at });
             self.chunk_start = at;
         }
         self.end = at.plus(header.size_bytes);
@@ -272,10 +259,7 @@ impl Walk {
 
     fn into_survey(mut self, survey: &mut Survey) {
         if self.end > self.chunk_start {
-            self.chunks.push(Chunk {
-                start: self.chunk_start,
-                end: self.end,
-            });
+            self.chunks.push(Chunk { start: self.chunk_start, end: self.end });
         }
         survey.end = self.end;
         survey.next_offset = self.next_offset.unwrap_or(survey.segment.base);
@@ -296,10 +280,7 @@ fn kind_of(batch: &Batch<'_>, decoder: &mut Decoder) -> TxnBatchKind {
         return TxnBatchKind::EmptiedControl;
     }
     // What cannot be read here is found again, and reported, when the chunk's records are read.
-    let first = decoder
-        .records(batch)
-        .ok()
-        .and_then(|mut records| records.next()?.ok());
+    let first = decoder.records(batch).ok().and_then(|mut records| records.next()?.ok());
     match first.and_then(|record| Control::of_key(record.key)) {
         Some(Control::Commit) => TxnBatchKind::Commit,
         Some(Control::Abort) => TxnBatchKind::Abort,

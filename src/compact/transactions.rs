@@ -31,10 +31,7 @@ impl Outcomes {
             let producer_id = batch.producer_id;
             match batch.kind {
                 TxnBatchKind::Data => {
-                    let first = outcomes
-                        .open
-                        .entry(producer_id)
-                        .or_insert(batch.base_offset);
+                    let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
                     open_firsts.insert((*first, producer_id));
                 }
                 TxnBatchKind::Commit | TxnBatchKind::Abort => {
@@ -97,9 +94,7 @@ pub fn settle(
                 } else if batch.kind == TxnBatchKind::Abort {
                     let key = (batch.producer_id, batch.base_offset);
                     let derived = pass.by_marker.get(&key).copied();
-                    settled
-                        .index_entries
-                        .extend(indexed.get(&key).copied().or(derived));
+                    settled.index_entries.extend(indexed.get(&key).copied().or(derived));
                 }
             }
             settled
@@ -123,25 +118,12 @@ impl Pass {
         let mut coming = outcomes.aborted.clone();
         coming.sort_by_key(|txn| std::cmp::Reverse(txn.first_offset));
         let key = |txn: &AbortedTxn| (txn.producer_id, txn.last_offset);
-        let by_marker = outcomes
-            .aborted
-            .iter()
-            .map(|txn| (key(txn), *txn))
-            .collect();
-        Pass {
-            coming,
-            aborting: HashMap::new(),
-            committing: HashSet::new(),
-            by_marker,
-        }
+        let by_marker = outcomes.aborted.iter().map(|txn| (key(txn), *txn)).collect();
+        Pass { coming, aborting: HashMap::new(), committing: HashSet::new(), by_marker }
     }
 
     fn is_discardable(&mut self, batch: &TxnBatch) -> bool {
-        while let Some(txn) = self
-            .coming
-            .last()
-            .filter(|t| t.first_offset <= batch.last_offset)
-        {
+        while let Some(txn) = self.coming.last().filter(|t| t.first_offset <= batch.last_offset) {
             self.aborting.entry(txn.producer_id).or_insert(false);
             self.coming.pop();
         }
@@ -172,13 +154,7 @@ mod tests {
     fn batch(offset: i64, producer_id: i64, kind: TxnBatchKind) -> TxnBatch {
         let offset = Offset(offset);
         let position = Position(offset.0 as u64);
-        TxnBatch {
-            position,
-            base_offset: offset,
-            last_offset: offset,
-            producer_id,
-            kind,
-        }
+        TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
     }
 
     #[test]
@@ -205,12 +181,7 @@ mod tests {
     #[test]
     fn a_marker_is_discardable_once_no_data_of_its_transaction_is_left() {
         use TxnBatchKind::{Abort, Commit, Data};
-        let log = [
-            batch(0, 7, Abort),
-            batch(1, 7, Commit),
-            batch(2, 7, Data),
-            batch(3, 7, Commit),
-        ];
+        let log = [batch(0, 7, Abort), batch(1, 7, Commit), batch(2, 7, Data), batch(3, 7, Commit)];
         let mut pass = Pass::new(&Outcomes::of(log.iter()));
         let discardable: Vec<bool> = log.iter().map(|b| pass.is_discardable(b)).collect();
         assert_eq!(discardable, [true, true, false, false]);

@@ -22,17 +22,12 @@ impl StagedFile {
         let file =
             File::create_new(path).map_err(|source| Error::io(path, "cannot create", source))?;
         // Small writes (index entries, rebuilt batches) gather; large spans pass through.
-        Ok(StagedFile {
-            path: path.into(),
-            writer: BufWriter::with_capacity(1 << 18, file),
-        })
+        Ok(StagedFile { path: path.into(), writer: BufWriter::with_capacity(1 << 18, file) })
     }
 
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer
-            .write_all(bytes)
-            .map_err(|source| Error::io(&self.path, "cannot write", source))
+        self.writer.write_all(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
     /// Flushes, gives the file the modification time it is to carry, and syncs it.
@@ -41,8 +36,7 @@ impl StagedFile {
         let io = |source| Error::io(&path, "cannot write", source);
         let file = self.writer.into_inner().map_err(|e| io(e.into_error()))?;
         if let Some(modified) = modified {
-            file.set_times(FileTimes::new().set_modified(modified))
-                .map_err(io)?;
+            file.set_times(FileTimes::new().set_modified(modified)).map_err(io)?;
         }
         file.sync_all().map_err(io)
     }
@@ -64,9 +58,7 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
         File::create_new(to).map_err(|source| Error::io(to, "cannot create", source))?;
     let write = |source| Error::io(to, "cannot write", source);
     io::copy(&mut source, &mut target).map_err(write)?;
-    target
-        .set_times(FileTimes::new().set_modified(modified))
-        .map_err(write)?;
+    target.set_times(FileTimes::new().set_modified(modified)).map_err(write)?;
     target.sync_all().map_err(write)
 }
 
@@ -74,8 +66,7 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
 pub fn set_modified(path: &Path, modified: SystemTime) -> Result<()> {
     let io = |source| Error::io(path, "cannot set the modification time of", source);
     let file = File::options().append(true).open(path).map_err(io)?;
-    file.set_times(FileTimes::new().set_modified(modified))
-        .map_err(io)
+    file.set_times(FileTimes::new().set_modified(modified)).map_err(io)
 }
 
 /// Creates a directory and those above it.

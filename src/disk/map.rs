@@ -29,9 +29,7 @@ impl Map {
             return Ok(Map { mapped: None });
         }
         let mapped = map_readonly(&file).map_err(io)?;
-        Ok(Map {
-            mapped: Some(mapped),
-        })
+        Ok(Map { mapped: Some(mapped) })
     }
 }
 
@@ -42,10 +40,7 @@ impl Map {
 /// length. A bit that changes under our eyes is caught where it matters, by the batch's CRC, and
 /// every read through a map is bounds-checked. Who truncates a segment while we read it
 /// (a broker in recovery) ends the process, not the data: nothing is ever written through a map.
-#[expect(
-    unsafe_code,
-    reason = "reading a terabyte by read() costs a copy of every byte"
-)]
+#[expect(unsafe_code, reason = "reading a terabyte by read() costs a copy of every byte")]
 fn map_readonly(file: &File) -> std::io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }

@@ -23,12 +23,7 @@ pub fn dump(
     let text = || String::from_utf8_lossy(&map).into_owned();
     let mut damaged = |text: String| {
         let path = path.to_path_buf();
-        note(Note {
-            path,
-            position: Position(0),
-            text,
-            kind: NoteKind::Damage,
-        });
+        note(Note { path, position: Position(0), text, kind: NoteKind::Damage });
     };
     match item.kind {
         Companion::OffsetIndex(base) => {
@@ -36,22 +31,14 @@ pub fn dump(
             if !index.whole {
                 damaged("the file ends inside an entry".into());
             }
-            entries(
-                path,
-                sink,
-                index.entries.iter().map(|entry| Entry::Offset(*entry)),
-            )
+            entries(path, sink, index.entries.iter().map(|entry| Entry::Offset(*entry)))
         }
         Companion::TimeIndex(base) => {
             let index = TimeIndex::parse(&map, base);
             if !index.whole {
                 damaged("the file ends inside an entry".into());
             }
-            entries(
-                path,
-                sink,
-                index.entries.iter().map(|entry| Entry::Time(*entry)),
-            )
+            entries(path, sink, index.entries.iter().map(|entry| Entry::Time(*entry)))
         }
         Companion::TxnIndex => {
             let (aborted, is_whole) = parse_txn_index(&map);
@@ -84,11 +71,7 @@ pub fn dump(
         Companion::OffsetCheckpoint => match OffsetCheckpoint::parse(&text()) {
             Ok(checkpoint) => {
                 let offsets = &checkpoint.offsets;
-                entries(
-                    path,
-                    sink,
-                    offsets.iter().map(|(at, o)| Entry::Checkpoint(at, *o)),
-                )
+                entries(path, sink, offsets.iter().map(|(at, o)| Entry::Checkpoint(at, *o)))
             }
             Err(error) => {
                 damaged(error.to_string());

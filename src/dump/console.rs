@@ -71,11 +71,7 @@ impl<'a> Console<'a> {
                     out.write_all(b":")?;
                     out.write_all(header.value.unwrap_or(b"null"))?;
                 }
-                if is_first {
-                    out.write_all(b"NO_HEADERS")
-                } else {
-                    Ok(())
-                }
+                if is_first { out.write_all(b"NO_HEADERS") } else { Ok(()) }
             }
             Field::Key => out.write_all(record.key.unwrap_or(b"null")),
             Field::Value => out.write_all(record.value.unwrap_or(b"null")),

@@ -193,14 +193,8 @@ impl Sink for Json<'_> {
             timestamp: record.timestamp,
             timestamp_type: shown.batch.batch.header.timestamp_type().name(),
             sequence: record.sequence,
-            key: Bytes {
-                bytes: record.key,
-                encoding,
-            },
-            value: Bytes {
-                bytes: record.value,
-                encoding,
-            },
+            key: Bytes { bytes: record.key, encoding },
+            value: Bytes { bytes: record.value, encoding },
             headers: HeaderList { record, encoding },
             control: shown.control.map(|control| control_object(control, record)),
         })
@@ -212,16 +206,12 @@ impl Sink for Json<'_> {
 
     fn entry(&mut self, path: &Path, entry: &Entry<'_>) -> io::Result<()> {
         let line = match entry {
-            Entry::Offset(e) => EntryLine::IndexEntry {
-                path,
-                offset: e.offset,
-                position: e.position,
-            },
-            Entry::Time(e) => EntryLine::TimeIndexEntry {
-                path,
-                timestamp: e.timestamp,
-                offset: e.offset,
-            },
+            Entry::Offset(e) => {
+                EntryLine::IndexEntry { path, offset: e.offset, position: e.position }
+            }
+            Entry::Time(e) => {
+                EntryLine::TimeIndexEntry { path, timestamp: e.timestamp, offset: e.offset }
+            }
             Entry::Aborted(txn) => EntryLine::TxnIndexEntry {
                 path,
                 producer_id: txn.producer_id,
@@ -240,11 +230,9 @@ impl Sink for Json<'_> {
                 coordinator_epoch: producer.coordinator_epoch,
                 current_txn_first_offset: producer.open_txn_first_offset,
             },
-            Entry::Epoch(e) => EntryLine::LeaderEpoch {
-                path,
-                epoch: e.epoch,
-                start_offset: e.start_offset,
-            },
+            Entry::Epoch(e) => {
+                EntryLine::LeaderEpoch { path, epoch: e.epoch, start_offset: e.start_offset }
+            }
             Entry::Metadata(metadata) => EntryLine::PartitionMetadata {
                 path,
                 version: metadata.version,
@@ -263,23 +251,13 @@ impl Sink for Json<'_> {
 
 fn place(log: &LogItem) -> (Option<&str>, Option<i32>) {
     let partition = log.partition.as_ref();
-    (
-        partition.map(|at| at.topic.as_str()),
-        partition.map(|at| at.partition),
-    )
+    (partition.map(|at| at.topic.as_str()), partition.map(|at| at.partition))
 }
 
 fn control_object(control: Control, record: &Record<'_>) -> ControlObject {
-    let version = record
-        .key
-        .and_then(|key| key.first_chunk())
-        .map(|v| i16::from_be_bytes(*v));
+    let version = record.key.and_then(|key| key.first_chunk()).map(|v| i16::from_be_bytes(*v));
     let coordinator_epoch = EndMarker::of_record(record).map(|marker| marker.coordinator_epoch);
-    ControlObject {
-        r#type: control.name(),
-        version,
-        coordinator_epoch,
-    }
+    ControlObject { r#type: control.name(), version, coordinator_epoch }
 }
 
 /// A key or value in the encoding asked for.
@@ -336,14 +314,8 @@ impl Serialize for HeaderList<'_> {
         let mut list = serializer.serialize_seq(None)?;
         for header in self.record.headers().filter_map(Result::ok) {
             list.serialize_element(&HeaderObject {
-                key: Bytes {
-                    bytes: Some(header.key),
-                    encoding: Encoding::Auto,
-                },
-                value: Bytes {
-                    bytes: header.value,
-                    encoding: self.encoding,
-                },
+                key: Bytes { bytes: Some(header.key), encoding: Encoding::Auto },
+                value: Bytes { bytes: header.value, encoding: self.encoding },
             })?;
         }
         list.end()

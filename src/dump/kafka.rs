@@ -95,18 +95,12 @@ impl Sink for Kafka<'_> {
     }
 
     fn trailing_bytes(&mut self, log: &LogItem, bytes: u64) -> io::Result<()> {
-        writeln!(
-            self.out,
-            "Found {bytes} invalid bytes at the end of {}",
-            log.file_name
-        )
+        writeln!(self.out, "Found {bytes} invalid bytes at the end of {}", log.file_name)
     }
 
     fn companion_file(&mut self, path: &Path, entries: usize) -> io::Result<()> {
         writeln!(self.out, "Dumping {}", path.display())?;
-        let is_index = path
-            .extension()
-            .is_some_and(|extension| extension == "index");
+        let is_index = path.extension().is_some_and(|extension| extension == "index");
         if is_index && entries == 0 {
             writeln!(self.out, "{} is empty.", path.display())?;
         }
@@ -159,11 +153,7 @@ impl Kafka<'_> {
             // The brace is Kafka's.
             return write!(self.out, " isValid: {} crc: {}}}", crc.holds(), crc.stored);
         }
-        let sequence = if header.magic >= 2 {
-            record.sequence
-        } else {
-            -1
-        };
+        let sequence = if header.magic >= 2 { record.sequence } else { -1 };
         write!(self.out, " sequence: {sequence} headerKeys: [")?;
         for (number, header) in record.headers().filter_map(Result::ok).enumerate() {
             let comma = if number > 0 { "," } else { "" };
@@ -178,11 +168,7 @@ impl Kafka<'_> {
         match control {
             Control::Abort | Control::Commit => {
                 let epoch = EndMarker::of_record(record).map_or(-1, |m| m.coordinator_epoch);
-                write!(
-                    out,
-                    " endTxnMarker: {} coordinatorEpoch: {epoch}",
-                    control.name()
-                )
+                write!(out, " endTxnMarker: {} coordinatorEpoch: {epoch}", control.name())
             }
             Control::LeaderChange => {
                 let text = leader_change(value).unwrap_or_default();
@@ -206,10 +192,7 @@ impl Kafka<'_> {
                 let mut cursor = Cursor::new(value);
                 let (version, kraft) = (cursor.i16(), cursor.i16());
                 let (version, kraft) = (version.unwrap_or(0), kraft.unwrap_or(0));
-                write!(
-                    out,
-                    " KRaftVersion {{\"version\":{version},\"kRaftVersion\":{kraft}}}"
-                )
+                write!(out, " KRaftVersion {{\"version\":{version},\"kRaftVersion\":{kraft}}}")
             }
             Control::KraftVoters => write!(out, " KRaftVoters"),
             Control::Unknown(number) => write!(out, " controlType: UNKNOWN({number})"),
@@ -260,8 +243,5 @@ fn sequence_before(sequence: i32, delta: i32) -> i32 {
 
 /// A Java `OptionalLong`.
 fn optional(value: Option<i64>) -> String {
-    value.map_or_else(
-        || "OptionalLong.empty".to_owned(),
-        |value| format!("OptionalLong[{value}]"),
-    )
+    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
 }

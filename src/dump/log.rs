@@ -21,22 +21,14 @@ pub fn dump(
     sink: &mut dyn Sink,
     note: &mut dyn FnMut(Note),
 ) -> Result<(), Stopped> {
-    let above = item
-        .next_base
-        .is_some_and(|next| next <= selection.offsets.start());
+    let above = item.next_base.is_some_and(|next| next <= selection.offsets.start());
     if above || selection.offsets.ends_before(item.base) || *left == 0 {
         return Ok(());
     }
     let log = LogFile::open(&item.path, item.base)?;
     sink.log_file(item)?;
     let start = starting_position(&log, item, selection.offsets.start());
-    let mut walk = Walk {
-        item,
-        log: &log,
-        selection,
-        left,
-        decoder: Decoder::new(),
-    };
+    let mut walk = Walk { item, log: &log, selection, left, decoder: Decoder::new() };
     for batch in log.batches_from(start).checked() {
         let goes_on = match batch {
             Ok((position, batch)) => walk.batch(position, &batch, true, sink, note)?,
@@ -91,25 +83,14 @@ impl Walk<'_> {
         if is_valid && !header.is_wrapper() && range.ends_before(header.base_offset) {
             return Ok(false);
         }
-        let set = if header.is_wrapper() {
-            self.look_into(batch)
-        } else {
-            None
-        };
+        let set = if header.is_wrapper() { self.look_into(batch) } else { None };
         let (base_offset, count) =
             set.unwrap_or((header.base_offset, i64::from(header.record_count)));
         if is_valid && range.ends_before(base_offset) {
             return Ok(false);
         }
         let item = self.item;
-        let shown = ShownBatch {
-            log: item,
-            position,
-            batch,
-            base_offset,
-            count,
-            is_valid,
-        };
+        let shown = ShownBatch { log: item, position, batch, base_offset, count, is_valid };
         if self.selection.show != Show::Records {
             if *self.left == 0 {
                 return Ok(false);
@@ -133,11 +114,7 @@ impl Walk<'_> {
             // A batch with a wrong checksum was noted already.
             if shown.is_valid {
                 let size_bytes = shown.batch.bytes.len() as u64;
-                let damaged = Damaged {
-                    position: shown.position,
-                    size_bytes,
-                    flaw,
-                };
+                let damaged = Damaged { position: shown.position, size_bytes, flaw };
                 note(damage(shown.log, &damaged));
             }
         };
@@ -165,16 +142,8 @@ impl Walk<'_> {
             *self.left -= 1;
             let is_control = shown.batch.header.is_control();
             let control = is_control.then(|| Control::of_key(record.key)).flatten();
-            let control = if is_control {
-                control.or(Some(Control::Unknown(-1)))
-            } else {
-                None
-            };
-            sink.record(&ShownRecord {
-                batch: shown,
-                record: &record,
-                control,
-            })?;
+            let control = if is_control { control.or(Some(Control::Unknown(-1))) } else { None };
+            sink.record(&ShownRecord { batch: shown, record: &record, control })?;
         }
         Ok(*self.left > 0)
     }

@@ -3,10 +3,7 @@
 //! `source` says what the named paths hold, `log` walks a log and `companions` the other files, a
 //! `Sink` turns what they find into lines. Inspection goes as far as it can: a batch with a wrong
 //! checksum is shown and marked, a stretch that is no batch is noted, and the rest goes on.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod companions;
 mod console;

@@ -37,10 +37,7 @@ pub struct OffsetRange {
 
 impl OffsetRange {
     /// All offsets.
-    pub const ALL: OffsetRange = OffsetRange {
-        start: Offset(0),
-        end: Offset(i64::MAX),
-    };
+    pub const ALL: OffsetRange = OffsetRange { start: Offset(0), end: Offset(i64::MAX) };
 
     /// The first offset in it.
     pub fn start(&self) -> Offset {
@@ -69,9 +66,7 @@ impl FromStr for OffsetRange {
     fn from_str(text: &str) -> Result<OffsetRange, String> {
         let offset = |text: &str| match text.trim().parse::<i64>() {
             Ok(number) if number >= 0 => Ok(number),
-            _ => Err(format!(
-                "{text:?} is no offset; expected A..B, A..=B, A.., ..B or A"
-            )),
+            _ => Err(format!("{text:?} is no offset; expected A..B, A..=B, A.., ..B or A")),
         };
         let (start, end) = match text.split_once("..") {
             None => (offset(text)?, Bound::Included(offset(text)?)),
@@ -90,10 +85,7 @@ impl FromStr for OffsetRange {
             Bound::Excluded(end) => end,
             Bound::Unbounded => i64::MAX,
         };
-        Ok(OffsetRange {
-            start: Offset(start),
-            end: Offset(end),
-        })
+        Ok(OffsetRange { start: Offset(start), end: Offset(end) })
     }
 }
 

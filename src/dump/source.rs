@@ -75,11 +75,7 @@ pub fn items(path: &Path) -> Result<Vec<Item>> {
     for dir in &sources.partitions {
         let partition = PartitionDir::open(dir)?;
         let segments = &partition.segments;
-        let next = segments
-            .iter()
-            .skip(1)
-            .map(|next| Some(next.base))
-            .chain([None]);
+        let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
         items.extend(segments.iter().zip(next).map(|(segment, next_base)| {
             let file_name = FileName::new(segment.base, Kind::Log).to_string();
             Item::Log(LogItem {
@@ -95,32 +91,14 @@ pub fn items(path: &Path) -> Result<Vec<Item>> {
 }
 
 fn file(path: &Path) -> Result<Item> {
-    let file_name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let companion = |kind| {
-        Item::Companion(CompanionItem {
-            path: path.into(),
-            kind,
-        })
-    };
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let companion = |kind| Item::Companion(CompanionItem { path: path.into(), kind });
     let folder = fs::canonicalize(path).ok();
-    let folder = folder
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(Path::file_name);
+    let folder = folder.as_deref().and_then(Path::parent).and_then(Path::file_name);
     let partition = folder.and_then(|name| TopicPartition::parse(name.to_str()?));
     let log = |base| {
         let (path, file_name) = (path.to_path_buf(), file_name.clone());
-        Item::Log(LogItem {
-            path,
-            file_name,
-            base,
-            next_base: None,
-            partition: partition.clone(),
-        })
+        Item::Log(LogItem { path, file_name, base, next_base: None, partition: partition.clone() })
     };
     if let Some(name) = FileName::parse(&file_name) {
         return Ok(match name.kind {

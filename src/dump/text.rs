@@ -71,15 +71,9 @@ impl Sink for Text<'_> {
         let flags = [
             (header.is_transactional(), ", transactional"),
             (header.is_control(), ", control"),
-            (
-                header.attributes.is_log_append_time() && header.magic > 0,
-                ", log append time",
-            ),
+            (header.attributes.is_log_append_time() && header.magic > 0, ", log append time"),
         ];
-        flags
-            .iter()
-            .filter(|(set, _)| *set)
-            .for_each(|(_, name)| line.push_str(name));
+        flags.iter().filter(|(set, _)| *set).for_each(|(_, name)| line.push_str(name));
         if let Some(horizon) = header.delete_horizon() {
             let _ = write!(line, ", delete horizon {}", time(horizon));
         }
@@ -103,11 +97,7 @@ impl Sink for Text<'_> {
         write!(self.out, "{front}  {key} = {value}")?;
         for header in record.headers().filter_map(Result::ok) {
             let name = readable(header.key, None);
-            write!(
-                self.out,
-                "  {name}:{}",
-                self.bytes(header.value, front.len(), 2)
-            )?;
+            write!(self.out, "  {name}:{}", self.bytes(header.value, front.len(), 2))?;
         }
         writeln!(self.out)
     }
@@ -142,11 +132,7 @@ impl Sink for Text<'_> {
                 }
             }
             Entry::Epoch(e) => {
-                writeln!(
-                    out,
-                    "leader epoch {} from offset {}",
-                    e.epoch, e.start_offset
-                )
+                writeln!(out, "leader epoch {} from offset {}", e.epoch, e.start_offset)
             }
             Entry::Metadata(metadata) => writeln!(out, "topic id {}", metadata.topic_id),
             Entry::Checkpoint(at, offset) => writeln!(out, "{at} offset {offset}"),
@@ -222,10 +208,7 @@ mod tests {
 
     #[test]
     fn times_are_shown_to_the_millisecond() {
-        assert_eq!(
-            time(Timestamp(1_700_000_000_123)),
-            "2023-11-14T22:13:20.123Z"
-        );
+        assert_eq!(time(Timestamp(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
         assert_eq!(time(Timestamp::NONE), "-");
     }
 }

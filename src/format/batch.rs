@@ -64,20 +64,12 @@ impl Attributes {
     /// The same attributes with the delete horizon bit set or cleared.
     pub fn with_delete_horizon(self, set: bool) -> Attributes {
         let cleared = self.0 & !Self::DELETE_HORIZON;
-        Attributes(if set {
-            cleared | Self::DELETE_HORIZON
-        } else {
-            cleared
-        })
+        Attributes(if set { cleared | Self::DELETE_HORIZON } else { cleared })
     }
 
     /// The attributes of a magic 2 batch that takes over a magic 0 or 1 one.
     pub fn of_legacy(codec: Codec, log_append_time: bool) -> Attributes {
-        let timestamp_type = if log_append_time {
-            Self::LOG_APPEND_TIME
-        } else {
-            0
-        };
+        let timestamp_type = if log_append_time { Self::LOG_APPEND_TIME } else { 0 };
         Attributes(timestamp_type | i16::from(codec.id()))
     }
 }
@@ -204,10 +196,8 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// A [`Flaw`]; [`Flaw::Torn`] where the file ends before the batch does.
     pub fn parse(rest: &'a [u8]) -> Result<Batch<'a>, Flaw> {
-        let torn = |needed: usize| Flaw::Torn {
-            needed: needed as u64,
-            available: rest.len() as u64,
-        };
+        let torn =
+            |needed: usize| Flaw::Torn { needed: needed as u64, available: rest.len() as u64 };
         let mut cursor = Cursor::new(rest);
         let short = |_: Overrun| torn(MAGIC_END);
         let offset = Offset(cursor.i64().map_err(short)?);
@@ -245,21 +235,13 @@ impl<'a> Batch<'a> {
             crc32(self.bytes.get(16..).unwrap_or_default())
         };
         let stored = self.header.crc;
-        if stored == computed {
-            Ok(())
-        } else {
-            Err(Flaw::Crc { stored, computed })
-        }
+        if stored == computed { Ok(()) } else { Err(Flaw::Crc { stored, computed }) }
     }
 
     /// What a header can contradict without its checksum noticing (a writer's mistake).
     pub fn check_header(&self) -> Result<(), Flaw> {
         let header = &self.header;
-        let known = if header.magic == 2 {
-            Attributes::KNOWN_V2
-        } else {
-            0x0f
-        };
+        let known = if header.magic == 2 { Attributes::KNOWN_V2 } else { 0x0f };
         let zstd_too_early = header.magic < 2 && header.codec() == Codec::Zstd;
         if header.attributes.codec().is_none()
             || header.attributes.0 & !known != 0
@@ -325,11 +307,7 @@ fn parse_legacy(
     size_bytes: usize,
 ) -> Result<BatchHeader, Overrun> {
     let attributes = Attributes(i16::from(cursor.i8()?));
-    let timestamp = if magic == 1 {
-        Timestamp(cursor.i64()?)
-    } else {
-        Timestamp::NONE
-    };
+    let timestamp = if magic == 1 { Timestamp(cursor.i64()?) } else { Timestamp::NONE };
     let is_wrapper = attributes.codec() != Some(Codec::None);
     Ok(BatchHeader {
         magic,

@@ -77,9 +77,6 @@ impl EndMarker {
         };
         let mut cursor = Cursor::new(record.value?);
         let _version = cursor.i16().ok()?;
-        Some(EndMarker {
-            commit,
-            coordinator_epoch: cursor.i32().ok()?,
-        })
+        Some(EndMarker { commit, coordinator_epoch: cursor.i32().ok()? })
     }
 }

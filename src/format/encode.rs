@@ -73,10 +73,7 @@ impl Rebuild {
             return;
         };
         self.last_delta = delta;
-        let timestamp_delta_ms = record
-            .timestamp
-            .0
-            .wrapping_sub(self.header.base_timestamp.0);
+        let timestamp_delta_ms = record.timestamp.0.wrapping_sub(self.header.base_timestamp.0);
         put_record(&mut self.body, offset_delta, timestamp_delta_ms, record);
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
         self.count += 1;
@@ -102,9 +99,7 @@ impl Rebuild {
         if !append_time {
             header.max_timestamp = self.max_timestamp;
         }
-        header.attributes = header
-            .attributes
-            .with_delete_horizon(self.horizon.is_some());
+        header.attributes = header.attributes.with_delete_horizon(self.horizon.is_some());
         header.record_count = self.count;
         let start = out.len();
         out.resize(start + HEADER_BYTES, 0);
@@ -129,10 +124,7 @@ impl EmptyBatch {
             let append_time = source.magic == 1 && source.attributes.is_log_append_time();
             header.attributes = Attributes::of_legacy(Codec::None, append_time);
         }
-        header.attributes = header
-            .attributes
-            .with_codec(Codec::None)
-            .with_delete_horizon(false);
+        header.attributes = header.attributes.with_codec(Codec::None).with_delete_horizon(false);
         header.base_timestamp = Timestamp::NONE;
         header.record_count = 0;
         let start = out.len();

@@ -93,9 +93,6 @@ impl Flaw {
     /// Whether the batch's extent is known in spite of the flaw, so that reading can go on
     /// behind it.
     pub fn has_known_extent(&self) -> bool {
-        !matches!(
-            self,
-            Flaw::Torn { .. } | Flaw::Length { .. } | Flaw::Magic(_)
-        )
+        !matches!(self, Flaw::Torn { .. } | Flaw::Length { .. } | Flaw::Magic(_))
     }
 }

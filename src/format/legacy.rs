@@ -70,27 +70,15 @@ impl<'a> MessageSet<'a> {
         }
         let wrapper = read_message(&mut Cursor::new(batch.bytes))
             .map_err(|overrun| Flaw::Record { index: 0, overrun })?;
-        let packed = wrapper
-            .value
-            .ok_or(Flaw::Wrapper("the wrapper has no value"))?;
+        let packed = wrapper.value.ok_or(Flaw::Wrapper("the wrapper has no value"))?;
         workbench.decompress(header.codec(), header.magic, packed, body)?;
         let rule = match header.magic {
             0 => OffsetRule::Absolute,
             _ => OffsetRule::RelativeTo(base_offset(body, header.last_offset)?),
         };
-        let append_time = header
-            .attributes
-            .is_log_append_time()
-            .then_some(header.max_timestamp);
+        let append_time = header.attributes.is_log_append_time().then_some(header.max_timestamp);
         let cursor = Cursor::new(body);
-        Ok(MessageSet {
-            cursor,
-            rule,
-            append_time,
-            is_inner: true,
-            index: 0,
-            done: false,
-        })
+        Ok(MessageSet { cursor, rule, append_time, is_inner: true, index: 0, done: false })
     }
 
     #[inline]
@@ -111,9 +99,7 @@ impl<'a> MessageSet<'a> {
         let message =
             read_message(&mut self.cursor).map_err(|overrun| Flaw::Record { index, overrun })?;
         if self.is_inner && message.attributes.codec() != Some(Codec::None) {
-            return Err(Flaw::Wrapper(
-                "a message inside the set is compressed again",
-            ));
+            return Err(Flaw::Wrapper("a message inside the set is compressed again"));
         }
         let offset = match self.rule {
             OffsetRule::Absolute => Some(Offset(message.offset)),
@@ -156,9 +142,7 @@ fn base_offset(set: &[u8], wrapper_offset: Offset) -> Result<Offset, Flaw> {
         return Ok(Offset(0)); // an old librdkafka left the wrapper's offset at 0
     }
     if last_inner < 0 || wrapper_offset.0 < last_inner {
-        return Err(Flaw::Wrapper(
-            "the last inner offset lies behind the wrapper's",
-        ));
+        return Err(Flaw::Wrapper("the last inner offset lies behind the wrapper's"));
     }
     Ok(Offset(wrapper_offset.0 - last_inner))
 }
@@ -166,14 +150,9 @@ fn base_offset(set: &[u8], wrapper_offset: Offset) -> Result<Offset, Flaw> {
 fn read_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, Overrun> {
     let offset = cursor.i64()?;
     let size = cursor.i32()?;
-    let bytes = cursor
-        .nullable(i64::from(size))?
-        .ok_or(Overrun::Length(-1))?;
+    let bytes = cursor.nullable(i64::from(size))?.ok_or(Overrun::Length(-1))?;
     let mut inner = Cursor::new(bytes);
-    let crc = MessageCrc {
-        stored: inner.u32()?,
-        covered: inner.rest(),
-    };
+    let crc = MessageCrc { stored: inner.u32()?, covered: inner.rest() };
     let magic = inner.i8()?;
     let attributes = Attributes(i16::from(inner.i8()?));
     let timestamp = match magic {
@@ -188,15 +167,7 @@ fn read_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, Overrun> {
     if !inner.is_empty() {
         return Err(Overrun::Length(i64::from(size)));
     }
-    Ok(Message {
-        offset,
-        magic,
-        attributes,
-        timestamp,
-        key,
-        value,
-        crc,
-    })
+    Ok(Message { offset, magic, attributes, timestamp, key, value, crc })
 }
 
 /// Appends to `out` a message set of the magic and codec of `wrapper` that holds just `kept`, as
@@ -219,48 +190,16 @@ pub fn rebuild_message_set(
     let plain = Attributes::of_legacy(Codec::None, append_time);
     let mut set = Vec::new();
     for record in kept {
-        let offset = if magic == 0 {
-            record.offset.0
-        } else {
-            record.offset.0 - first.offset.0
-        };
-        let timestamp = if append_time {
-            wrapper.max_timestamp
-        } else {
-            record.timestamp
-        };
-        put_message(
-            &mut set,
-            offset,
-            magic,
-            plain,
-            timestamp,
-            record.key,
-            record.value,
-        );
+        let offset = if magic == 0 { record.offset.0 } else { record.offset.0 - first.offset.0 };
+        let timestamp = if append_time { wrapper.max_timestamp } else { record.timestamp };
+        put_message(&mut set, offset, magic, plain, timestamp, record.key, record.value);
     }
-    let newest = kept
-        .iter()
-        .map(|record| record.timestamp)
-        .max()
-        .unwrap_or(Timestamp::NONE);
-    let timestamp = if append_time {
-        wrapper.max_timestamp
-    } else {
-        newest
-    };
+    let newest = kept.iter().map(|record| record.timestamp).max().unwrap_or(Timestamp::NONE);
+    let timestamp = if append_time { wrapper.max_timestamp } else { newest };
     let attributes = plain.with_codec(wrapper.codec());
     let mut packed = Vec::new();
     workbench.compress(wrapper.codec(), magic, &set, &mut packed)?;
-    put_message(
-        out,
-        last.offset.0,
-        magic,
-        attributes,
-        timestamp,
-        None,
-        Some(&packed),
-    );
+    put_message(out, last.offset.0, magic, attributes, timestamp, None, Some(&packed));
     Ok(())
 }
 

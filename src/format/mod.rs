@@ -2,10 +2,7 @@
 //!
 //! Pure functions over slices: no files, no policies, no allocation to look at a header. Everything
 //! here reads hostile bytes, so nothing indexes, unwraps or trusts a length field.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod batch;
 pub mod codec;

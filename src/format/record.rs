@@ -70,17 +70,9 @@ impl<'a> Record<'a> {
     /// The headers in their order.
     pub fn headers(&self) -> Headers<'a> {
         let mut cursor = Cursor::new(self.headers);
-        let remaining = if self.headers.is_empty() {
-            Ok(0)
-        } else {
-            cursor.varint()
-        };
+        let remaining = if self.headers.is_empty() { Ok(0) } else { cursor.varint() };
         match remaining {
-            Ok(remaining) if remaining >= 0 => Headers {
-                cursor,
-                remaining,
-                overrun: None,
-            },
+            Ok(remaining) if remaining >= 0 => Headers { cursor, remaining, overrun: None },
             Ok(count) => Headers::broken(Overrun::Length(i64::from(count))),
             Err(overrun) => Headers::broken(overrun),
         }
@@ -113,11 +105,7 @@ pub struct Headers<'a> {
 
 impl Headers<'_> {
     fn broken(overrun: Overrun) -> Self {
-        Headers {
-            cursor: Cursor::new(&[]),
-            remaining: 0,
-            overrun: Some(overrun),
-        }
+        Headers { cursor: Cursor::new(&[]), remaining: 0, overrun: Some(overrun) }
     }
 }
 
@@ -142,9 +130,7 @@ impl<'a> Iterator for Headers<'a> {
 
 fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<Header<'a>, Overrun> {
     let key_bytes = cursor.varint()?;
-    let key = cursor
-        .nullable(i64::from(key_bytes))?
-        .ok_or(Overrun::Length(-1))?;
+    let key = cursor.nullable(i64::from(key_bytes))?.ok_or(Overrun::Length(-1))?;
     let value_bytes = cursor.varint()?;
     let value = cursor.nullable(i64::from(value_bytes))?;
     Ok(Header { key, value })
@@ -180,8 +166,7 @@ impl Decoder {
             Codec::None => batch.body(),
             _ if batch.body().is_empty() => batch.body(),
             codec => {
-                self.workbench
-                    .decompress(codec, header.magic, batch.body(), &mut self.body)?;
+                self.workbench.decompress(codec, header.magic, batch.body(), &mut self.body)?;
                 &self.body
             }
         };
@@ -226,13 +211,7 @@ pub struct RecordsV2<'a> {
 impl<'a> RecordsV2<'a> {
     fn new(header: BatchHeader, body: &'a [u8]) -> RecordsV2<'a> {
         let cursor = Cursor::new(body);
-        RecordsV2 {
-            header,
-            cursor,
-            index: 0,
-            least_delta: 0,
-            done: false,
-        }
+        RecordsV2 { header, cursor, index: 0, least_delta: 0, done: false }
     }
 
     #[inline]
@@ -243,18 +222,13 @@ impl<'a> RecordsV2<'a> {
         if i64::from(self.index) >= i64::from(self.header.record_count) {
             self.done = true;
             let claimed = i64::from(self.header.record_count);
-            return (!self.cursor.is_empty()).then_some(Err(Flaw::Count {
-                claimed,
-                found: "has bytes behind the last one",
-            }));
+            return (!self.cursor.is_empty())
+                .then_some(Err(Flaw::Count { claimed, found: "has bytes behind the last one" }));
         }
         if self.cursor.is_empty() {
             self.done = true;
             let claimed = i64::from(self.header.record_count);
-            return Some(Err(Flaw::Count {
-                claimed,
-                found: "ends before that",
-            }));
+            return Some(Err(Flaw::Count { claimed, found: "ends before that" }));
         }
         let record = self.read();
         self.done = record.is_err();

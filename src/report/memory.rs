@@ -14,7 +14,5 @@ pub fn peak_memory_bytes() -> u64 {
     let peak = kilobytes("VmHWM:").unwrap_or(0);
     let files = kilobytes("RssFile:").unwrap_or(0) + kilobytes("RssShmem:").unwrap_or(0);
     let anonymous = kilobytes("RssAnon:").unwrap_or(0);
-    peak.saturating_sub(files)
-        .max(anonymous)
-        .saturating_mul(1024)
+    peak.saturating_sub(files).max(anonymous).saturating_mul(1024)
 }

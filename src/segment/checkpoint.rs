@@ -81,14 +81,10 @@ pub fn parse_epochs(text: &str) -> Result<Vec<EpochEntry>, CheckpointError> {
             let epoch = fields.next().and_then(|field| field.parse().ok());
             let start = fields.next().and_then(|field| field.parse().ok());
             match (epoch, start, fields.next()) {
-                (Some(epoch), Some(start), None) => Ok(EpochEntry {
-                    epoch,
-                    start_offset: Offset(start),
-                }),
-                _ => Err(CheckpointError {
-                    line,
-                    reason: "expected: epoch offset",
-                }),
+                (Some(epoch), Some(start), None) => {
+                    Ok(EpochEntry { epoch, start_offset: Offset(start) })
+                }
+                _ => Err(CheckpointError { line, reason: "expected: epoch offset" }),
             }
         })
         .collect()
@@ -100,23 +96,13 @@ fn entries(text: &str) -> Result<Vec<(usize, &str)>, CheckpointError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()));
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     if lines.next().map(|(_, version)| version) != Some("0") {
-        return Err(CheckpointError {
-            line: 1,
-            reason: "expected version 0",
-        });
+        return Err(CheckpointError { line: 1, reason: "expected version 0" });
     }
-    let count = lines
-        .next()
-        .and_then(|(_, count)| count.parse::<usize>().ok());
-    let count = count.ok_or(CheckpointError {
-        line: 2,
-        reason: "expected the count of entries",
-    })?;
+    let count = lines.next().and_then(|(_, count)| count.parse::<usize>().ok());
+    let count =
+        count.ok_or(CheckpointError { line: 2, reason: "expected the count of entries" })?;
     let entries: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
     if entries.len() != count {
         let reason = "the count does not fit the entries that follow";
@@ -143,26 +129,14 @@ impl PartitionMetadata {
         let mut lines = text.lines();
         let version = lines.next().and_then(|line| line.strip_prefix("version: "));
         let version = version.and_then(|version| version.trim().parse().ok());
-        let topic_id = lines
-            .next()
-            .and_then(|line| line.strip_prefix("topic_id: "));
+        let topic_id = lines.next().and_then(|line| line.strip_prefix("topic_id: "));
         match (version, topic_id.map(str::trim)) {
-            (None, _) => Err(CheckpointError {
-                line: 1,
-                reason: "expected: version: N",
-            }),
-            (_, None) => Err(CheckpointError {
-                line: 2,
-                reason: "expected: topic_id: ID",
-            }),
-            (Some(version), Some(id)) if id.len() == 22 => Ok(PartitionMetadata {
-                version,
-                topic_id: id.into(),
-            }),
-            _ => Err(CheckpointError {
-                line: 2,
-                reason: "the topic id is not 22 characters",
-            }),
+            (None, _) => Err(CheckpointError { line: 1, reason: "expected: version: N" }),
+            (_, None) => Err(CheckpointError { line: 2, reason: "expected: topic_id: ID" }),
+            (Some(version), Some(id)) if id.len() == 22 => {
+                Ok(PartitionMetadata { version, topic_id: id.into() })
+            }
+            _ => Err(CheckpointError { line: 2, reason: "the topic id is not 22 characters" }),
         }
     }
 }
@@ -177,10 +151,7 @@ mod tests {
         let checkpoint = OffsetCheckpoint::parse(text).unwrap();
         assert_eq!(checkpoint.offsets.len(), 2);
         assert_eq!(checkpoint.render(), text);
-        assert_eq!(
-            OffsetCheckpoint::parse("0\n0\n"),
-            Ok(OffsetCheckpoint::default())
-        );
+        assert_eq!(OffsetCheckpoint::parse("0\n0\n"), Ok(OffsetCheckpoint::default()));
     }
 
     #[test]
@@ -196,21 +167,9 @@ mod tests {
     #[test]
     fn leader_epochs_and_partition_metadata_are_read() {
         let epochs = parse_epochs("0\n2\n0 0\n3 51\n").unwrap();
-        assert_eq!(
-            epochs.last(),
-            Some(&EpochEntry {
-                epoch: 3,
-                start_offset: Offset(51)
-            })
-        );
+        assert_eq!(epochs.last(), Some(&EpochEntry { epoch: 3, start_offset: Offset(51) }));
         let metadata = "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA";
-        assert_eq!(
-            PartitionMetadata::parse(metadata).unwrap().topic_id.len(),
-            22
-        );
-        assert_eq!(
-            PartitionMetadata::parse("version: x\n").unwrap_err().line,
-            1
-        );
+        assert_eq!(PartitionMetadata::parse(metadata).unwrap().topic_id.len(), 22);
+        assert_eq!(PartitionMetadata::parse("version: x\n").unwrap_err().line, 1);
     }
 }

@@ -30,9 +30,7 @@ impl LogDir {
     /// The log directory around a partition directory.
     pub fn around(partition: &Path) -> Option<LogDir> {
         let full = fs::canonicalize(partition).ok()?;
-        Some(LogDir {
-            path: full.parent()?.into(),
-        })
+        Some(LogDir { path: full.parent()?.into() })
     }
 
     /// One of its offset checkpoints; empty if there is no such file.
@@ -93,9 +91,7 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
             )));
         }
     }
-    sources
-        .partitions
-        .sort_by_cached_key(|path| (name_of(path), path.clone()));
+    sources.partitions.sort_by_cached_key(|path| (name_of(path), path.clone()));
     sources.partitions.dedup();
     Ok(sources)
 }
@@ -122,9 +118,7 @@ fn list(path: &Path) -> Result<Listing> {
             listing.has_segments = true;
         } else if TopicPartition::parse(&text).is_some() && entry.path().is_dir() {
             listing.partitions.push(entry.path());
-        } else if ["-delete", "-future", "-stray"]
-            .iter()
-            .any(|end| text.ends_with(end))
+        } else if ["-delete", "-future", "-stray"].iter().any(|end| text.ends_with(end))
             && entry.path().is_dir()
         {
             listing.passed_over.push(entry.path());

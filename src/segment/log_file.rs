@@ -34,11 +34,7 @@ impl LogFile {
     /// # Errors
     /// The system's.
     pub fn open(path: &Path, base: Offset) -> Result<LogFile> {
-        Ok(LogFile {
-            path: path.into(),
-            base,
-            map: Map::open(path)?,
-        })
+        Ok(LogFile { path: path.into(), base, map: Map::open(path)? })
     }
 
     /// The file.
@@ -72,20 +68,12 @@ impl LogFile {
 
     /// The batches from `position`, which must be the start of one.
     pub fn batches_from(&self, position: Position) -> Batches<'_> {
-        Batches {
-            bytes: &self.map,
-            position,
-            end: self.map.len(),
-            check_crc: false,
-        }
+        Batches { bytes: &self.map, position, end: self.map.len(), check_crc: false }
     }
 
     /// The batches from the start, each with its checksum compared.
     pub fn checked_batches(&self) -> Batches<'_> {
-        Batches {
-            check_crc: true,
-            ..self.batches()
-        }
+        Batches { check_crc: true, ..self.batches() }
     }
 }
 
@@ -101,28 +89,18 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Ends the iteration at the first batch that starts at or behind `end`.
     pub fn until(self, end: Position) -> Batches<'a> {
-        Batches {
-            end: end.index().min(self.bytes.len()),
-            ..self
-        }
+        Batches { end: end.index().min(self.bytes.len()), ..self }
     }
 
     /// Compares checksums from here on.
     pub fn checked(self) -> Batches<'a> {
-        Batches {
-            check_crc: true,
-            ..self
-        }
+        Batches { check_crc: true, ..self }
     }
 
     fn damage(&mut self, flaw: Flaw, size_bytes: usize) -> Damaged {
         let position = self.position;
         self.position = position.plus(size_bytes);
-        Damaged {
-            position,
-            size_bytes: size_bytes as u64,
-            flaw,
-        }
+        Damaged { position, size_bytes: size_bytes as u64, flaw }
     }
 }
 
@@ -175,9 +153,7 @@ fn is_sound(bytes: &[u8]) -> bool {
 /// quadratic; a budget ends the search, and what is left counts as damaged.
 fn next_batch_behind(rest: &[u8]) -> Option<usize> {
     const MAGIC_AT: usize = 16;
-    let mut budget_bytes = (rest.len() as u64)
-        .saturating_mul(16)
-        .saturating_add(1 << 26);
+    let mut budget_bytes = (rest.len() as u64).saturating_mul(16).saturating_add(1 << 26);
     for start in 1..rest.len().saturating_sub(MAGIC_AT) {
         if *rest.get(start + MAGIC_AT)? > 2 {
             continue;

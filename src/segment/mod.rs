@@ -1,9 +1,6 @@
 //! What a Kafka log directory and its partition directories mean: names, segments, indexes,
 //! producer snapshots, checkpoints. Nothing here decides what to do with them.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod checkpoint;
 mod log_dir;

@@ -27,10 +27,7 @@ impl TopicPartition {
         {
             return None;
         }
-        Some(TopicPartition {
-            topic: topic.into(),
-            partition: number.parse().ok()?,
-        })
+        Some(TopicPartition { topic: topic.into(), partition: number.parse().ok()? })
     }
 }
 
@@ -57,13 +54,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 5] = [
-        Kind::Log,
-        Kind::Index,
-        Kind::TimeIndex,
-        Kind::TxnIndex,
-        Kind::Snapshot,
-    ];
+    pub const ALL: [Kind; 5] =
+        [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex, Kind::Snapshot];
 
     /// The file name's extension.
     pub fn extension(self) -> &'static str {
@@ -113,11 +105,7 @@ pub struct FileName {
 impl FileName {
     /// A file in its place.
     pub fn new(offset: Offset, kind: Kind) -> FileName {
-        FileName {
-            offset,
-            kind,
-            suffix: None,
-        }
+        FileName { offset, kind, suffix: None }
     }
 
     /// Reads a file name; `None` for files that are not named after an offset.
@@ -129,9 +117,7 @@ impl FileName {
         }
         let offset = Offset(digits.parse().ok()?);
         let extension = parts.next()?;
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.extension() == extension)?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.extension() == extension)?;
         let suffix = match parts.next() {
             None => None,
             Some("cleaned") => Some(Suffix::Cleaned),
@@ -139,19 +125,14 @@ impl FileName {
             Some("deleted") => Some(Suffix::Deleted),
             Some(_) => return None,
         };
-        parts.next().is_none().then_some(FileName {
-            offset,
-            kind,
-            suffix,
-        })
+        parts.next().is_none().then_some(FileName { offset, kind, suffix })
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:020}.{}", self.offset.0, self.kind.extension())?;
-        self.suffix
-            .map_or(Ok(()), |suffix| write!(f, ".{}", suffix.extension()))
+        self.suffix.map_or(Ok(()), |suffix| write!(f, ".{}", suffix.extension()))
     }
 }
 
@@ -162,15 +143,9 @@ mod tests {
     #[test]
     fn the_last_dash_splits_topic_and_partition() {
         let parse = |name| TopicPartition::parse(name).map(|tp| (tp.topic, tp.partition));
-        assert_eq!(
-            parse("experiments.latest-0"),
-            Some(("experiments.latest".into(), 0))
-        );
+        assert_eq!(parse("experiments.latest-0"), Some(("experiments.latest".into(), 0)));
         assert_eq!(parse("a-b-12"), Some(("a-b".into(), 12)));
-        assert_eq!(
-            parse("__consumer_offsets-49"),
-            Some(("__consumer_offsets".into(), 49))
-        );
+        assert_eq!(parse("__consumer_offsets-49"), Some(("__consumer_offsets".into(), 49)));
         assert_eq!(parse("-1"), None);
         assert_eq!(parse("orders"), None);
         assert_eq!(parse("orders-x"), None);
@@ -180,11 +155,7 @@ mod tests {
 
     #[test]
     fn a_directory_on_its_way_in_or_out_is_no_partition() {
-        for name in [
-            "t-0.0123456789abcdef-delete",
-            "t-0.0123-future",
-            "t-0.0123-stray",
-        ] {
+        for name in ["t-0.0123456789abcdef-delete", "t-0.0123-future", "t-0.0123-stray"] {
             assert_eq!(TopicPartition::parse(name), None, "{name}");
         }
     }
@@ -198,17 +169,9 @@ mod tests {
             "00000000000000000343.log.swap",
             "00000000000000003213.snapshot.deleted",
         ] {
-            assert_eq!(
-                FileName::parse(name).map(|n| n.to_string()).as_deref(),
-                Some(name)
-            );
+            assert_eq!(FileName::parse(name).map(|n| n.to_string()).as_deref(), Some(name));
         }
-        for name in [
-            "leader-epoch-checkpoint",
-            "0.log",
-            "00000000000000000000.log.old",
-            "x",
-        ] {
+        for name in ["leader-epoch-checkpoint", "0.log", "00000000000000000000.log.old", "x"] {
             assert_eq!(FileName::parse(name), None, "{name}");
         }
     }

@@ -36,28 +36,20 @@ impl OffsetIndex {
         let mut real = 0;
         while let (Ok(relative), Ok(position)) = (cursor.u32(), cursor.u32()) {
             let offset = Offset(base.0.saturating_add(i64::from(relative)));
-            entries.push(IndexEntry {
-                offset,
-                position: Position(u64::from(position)),
-            });
+            entries.push(IndexEntry { offset, position: Position(u64::from(position)) });
             if relative != 0 || position != 0 {
                 real = entries.len();
             }
         }
         // The first entry may be zero in earnest only if another follows it.
         entries.truncate(real);
-        OffsetIndex {
-            entries,
-            whole: bytes.len().is_multiple_of(INDEX_ENTRY_BYTES),
-        }
+        OffsetIndex { entries, whole: bytes.len().is_multiple_of(INDEX_ENTRY_BYTES) }
     }
 
     /// Where to begin looking for `offset`: the last entry at or below it, or the file's start.
     pub fn floor(&self, offset: Offset) -> Position {
         let below = self.entries.partition_point(|entry| entry.offset <= offset);
-        let entry = below
-            .checked_sub(1)
-            .and_then(|index| self.entries.get(index));
+        let entry = below.checked_sub(1).and_then(|index| self.entries.get(index));
         entry.map_or(Position(0), |entry| entry.position)
     }
 }
@@ -75,12 +67,7 @@ pub struct OffsetIndexBuilder {
 impl OffsetIndexBuilder {
     /// For a segment that begins at `base`; `interval_bytes` is `index.interval.bytes`.
     pub fn new(base: Offset, interval_bytes: u64) -> OffsetIndexBuilder {
-        OffsetIndexBuilder {
-            base,
-            interval_bytes,
-            since_last_bytes: 0,
-            bytes: Vec::new(),
-        }
+        OffsetIndexBuilder { base, interval_bytes, since_last_bytes: 0, bytes: Vec::new() }
     }
 
     /// Takes note of a batch; true if it got an entry.
@@ -89,8 +76,7 @@ impl OffsetIndexBuilder {
         if due {
             let relative = last_offset.distance_from(self.base) as u32;
             self.bytes.extend_from_slice(&relative.to_be_bytes());
-            self.bytes
-                .extend_from_slice(&(position.0 as u32).to_be_bytes());
+            self.bytes.extend_from_slice(&(position.0 as u32).to_be_bytes());
             self.since_last_bytes = 0;
         }
         self.since_last_bytes += size_bytes as u64;
@@ -112,10 +98,7 @@ mod tests {
         let mut bytes = vec![0, 0, 0, 5, 0, 0, 16, 0];
         bytes.resize(4096, 0);
         let index = OffsetIndex::parse(&bytes, Offset(100));
-        let entry = IndexEntry {
-            offset: Offset(105),
-            position: Position(4096),
-        };
+        let entry = IndexEntry { offset: Offset(105), position: Position(4096) };
         assert_eq!(index.entries, [entry]);
         assert!(index.whole);
         assert_eq!(OffsetIndex::parse(&[0; 4096], Offset(0)).entries, []);
@@ -132,15 +115,9 @@ mod tests {
     #[test]
     fn an_entry_is_written_once_more_than_the_interval_lies_behind_the_last() {
         let mut builder = OffsetIndexBuilder::new(Offset(0), 100);
-        let due: Vec<bool> = (0..5)
-            .map(|n| builder.batch(Offset(n), Position(60 * n as u64), 60))
-            .collect();
+        let due: Vec<bool> =
+            (0..5).map(|n| builder.batch(Offset(n), Position(60 * n as u64), 60)).collect();
         assert_eq!(due, [false, false, true, false, true]);
-        assert_eq!(
-            OffsetIndex::parse(&builder.finish(), Offset(0))
-                .entries
-                .len(),
-            2
-        );
+        assert_eq!(OffsetIndex::parse(&builder.finish(), Offset(0)).entries.len(), 2);
     }
 }

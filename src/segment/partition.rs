@@ -35,11 +35,7 @@ impl Segment {
     /// The system's, other than "not found".
     pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
         let path = self.path(kind);
-        if path.try_exists().unwrap_or(true) {
-            Map::open(&path).map(Some)
-        } else {
-            Ok(None)
-        }
+        if path.try_exists().unwrap_or(true) { Map::open(&path).map(Some) } else { Ok(None) }
     }
 
     /// What the entries of its offset index take up, without preallocated zeros.
@@ -109,16 +105,8 @@ impl PartitionDir {
             match FileName::parse(&text) {
                 None => dir.others.push(text),
                 Some(name) if name.suffix.is_some() => dir.leftovers.push(name),
-                Some(FileName {
-                    kind: Kind::Snapshot,
-                    offset,
-                    ..
-                }) => dir.snapshots.push(offset),
-                Some(FileName {
-                    kind: Kind::Log,
-                    offset,
-                    ..
-                }) => {
+                Some(FileName { kind: Kind::Snapshot, offset, .. }) => dir.snapshots.push(offset),
+                Some(FileName { kind: Kind::Log, offset, .. }) => {
                     let unreadable = |source| Error::io(&entry.path(), "cannot read", source);
                     let metadata = metadata.map_err(unreadable)?;
                     dir.segments.push(Segment {
@@ -136,15 +124,9 @@ impl PartitionDir {
         dir.leftovers.sort();
         dir.others.sort();
         companions.sort();
-        let has_log = |name: &FileName| {
-            dir.segments
-                .binary_search_by_key(&name.offset, |s| s.base)
-                .is_ok()
-        };
-        dir.orphans = companions
-            .into_iter()
-            .filter(|name| !has_log(name))
-            .collect();
+        let has_log =
+            |name: &FileName| dir.segments.binary_search_by_key(&name.offset, |s| s.base).is_ok();
+        dir.orphans = companions.into_iter().filter(|name| !has_log(name)).collect();
         Ok(dir)
     }
 
@@ -164,8 +146,6 @@ impl PartitionDir {
 /// Which partition a directory's own name says it is, also for `.` and for links.
 pub fn partition_name(path: &Path) -> Option<TopicPartition> {
     let full = fs::canonicalize(path).ok()?;
-    let given = path
-        .file_name()
-        .and_then(|name| TopicPartition::parse(name.to_str()?));
+    let given = path.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
     given.or_else(|| TopicPartition::parse(full.file_name()?.to_str()?))
 }

@@ -66,17 +66,10 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Vec<ProducerEntry>, SnapshotError>
     }
     let count = cursor.i32().map_err(size)?;
     let most = bytes.len().saturating_sub(HEADER_BYTES);
-    let count = usize::try_from(count)
-        .ok()
-        .filter(|n| *n <= most)
-        .ok_or(SnapshotError::Size)?;
+    let count = usize::try_from(count).ok().filter(|n| *n <= most).ok_or(SnapshotError::Size)?;
     let entries = (0..count).map(|_| read_entry(&mut cursor));
     let entries = entries.collect::<Result<Vec<_>, _>>().map_err(size)?;
-    if cursor.is_empty() {
-        Ok(entries)
-    } else {
-        Err(SnapshotError::Size)
-    }
+    if cursor.is_empty() { Ok(entries) } else { Err(SnapshotError::Size) }
 }
 
 fn read_entry(cursor: &mut Cursor<'_>) -> Result<ProducerEntry, Overrun> {

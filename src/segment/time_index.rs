@@ -35,19 +35,13 @@ impl TimeIndex {
         let mut real = 0;
         while let (Ok(timestamp), Ok(relative)) = (cursor.i64(), cursor.u32()) {
             let offset = Offset(base.0.saturating_add(i64::from(relative)));
-            entries.push(TimeEntry {
-                timestamp: Timestamp(timestamp),
-                offset,
-            });
+            entries.push(TimeEntry { timestamp: Timestamp(timestamp), offset });
             if timestamp != 0 || relative != 0 {
                 real = entries.len();
             }
         }
         entries.truncate(real);
-        TimeIndex {
-            entries,
-            whole: bytes.len().is_multiple_of(TIME_ENTRY_BYTES),
-        }
+        TimeIndex { entries, whole: bytes.len().is_multiple_of(TIME_ENTRY_BYTES) }
     }
 }
 
@@ -63,25 +57,14 @@ pub struct TimeIndexBuilder {
 impl TimeIndexBuilder {
     /// For a segment that begins at `base`.
     pub fn new(base: Offset) -> TimeIndexBuilder {
-        let largest = TimeEntry {
-            timestamp: Timestamp::NONE,
-            offset: base,
-        };
-        TimeIndexBuilder {
-            base,
-            largest,
-            last_written: Timestamp::NONE,
-            bytes: Vec::new(),
-        }
+        let largest = TimeEntry { timestamp: Timestamp::NONE, offset: base };
+        TimeIndexBuilder { base, largest, last_written: Timestamp::NONE, bytes: Vec::new() }
     }
 
     /// Takes note of a batch's largest timestamp; of equal ones the first counts.
     pub fn batch(&mut self, max_timestamp: Timestamp, last_offset: Offset) {
         if max_timestamp > self.largest.timestamp {
-            self.largest = TimeEntry {
-                timestamp: max_timestamp,
-                offset: last_offset,
-            };
+            self.largest = TimeEntry { timestamp: max_timestamp, offset: last_offset };
         }
     }
 
@@ -89,8 +72,7 @@ impl TimeIndexBuilder {
     pub fn entry(&mut self) {
         if self.largest.timestamp > self.last_written {
             let relative = self.largest.offset.distance_from(self.base) as u32;
-            self.bytes
-                .extend_from_slice(&self.largest.timestamp.0.to_be_bytes());
+            self.bytes.extend_from_slice(&self.largest.timestamp.0.to_be_bytes());
             self.bytes.extend_from_slice(&relative.to_be_bytes());
             self.last_written = self.largest.timestamp;
         }
@@ -114,13 +96,7 @@ mod tests {
         builder.batch(Timestamp(7), Offset(15));
         builder.batch(Timestamp(3), Offset(18));
         let index = TimeIndex::parse(&builder.finish(), Offset(10));
-        assert_eq!(
-            index.entries,
-            [TimeEntry {
-                timestamp: Timestamp(7),
-                offset: Offset(12)
-            }]
-        );
+        assert_eq!(index.entries, [TimeEntry { timestamp: Timestamp(7), offset: Offset(12) }]);
     }
 
     #[test]

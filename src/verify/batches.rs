@@ -69,9 +69,7 @@ pub fn read(
 fn check_record(index: u64, record: Record<'_>) -> Result<Record<'_>, Flaw> {
     let index = u32::try_from(index).unwrap_or(u32::MAX);
     if record.magic >= 2 {
-        record
-            .check_headers()
-            .map_err(|overrun| Flaw::Record { index, overrun })?;
+        record.check_headers().map_err(|overrun| Flaw::Record { index, overrun })?;
     }
     if record.message_crc().is_some_and(|crc| !crc.holds()) {
         let reason = "its own CRC is not that of its bytes";
@@ -85,10 +83,7 @@ fn check_control(record: &Record<'_>, wrong: &mut Vec<Wrong>) -> Option<Control>
     let control = Control::of_key(record.key);
     let is_end = matches!(control, Some(Control::Abort | Control::Commit));
     if control.is_none() || (is_end && EndMarker::of_record(record).is_none()) {
-        let text = format!(
-            "the control record at offset {} is malformed",
-            record.offset
-        );
+        let text = format!("the control record at offset {} is malformed", record.offset);
         wrong.push(Wrong::Odd("control-record", text));
     }
     control

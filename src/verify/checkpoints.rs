@@ -13,20 +13,12 @@ pub fn check(dir: &LogDir, ends: &[(TopicPartition, Offset)]) -> Findings {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
                 let text = error.kind.to_string();
-                found.push(Finding::about(
-                    "checkpoint-text",
-                    Severity::Error,
-                    &path,
-                    text,
-                ));
+                found.push(Finding::about("checkpoint-text", Severity::Error, &path, text));
                 continue;
             }
         };
         for (partition, offset) in &checkpoint.offsets {
-            let end = ends
-                .iter()
-                .find(|(at, _)| at == partition)
-                .map(|(_, end)| *end);
+            let end = ends.iter().find(|(at, _)| at == partition).map(|(_, end)| *end);
             let finding = match end {
                 None => {
                     let text = format!("{partition} has no directory here");

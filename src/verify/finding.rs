@@ -67,18 +67,12 @@ impl Finding {
 
     /// The same at a position.
     pub fn at(self, position: Position) -> Finding {
-        Finding {
-            position: Some(position),
-            ..self
-        }
+        Finding { position: Some(position), ..self }
     }
 
     /// The same about an offset.
     pub fn of(self, offset: Offset) -> Finding {
-        Finding {
-            offset: Some(offset),
-            ..self
-        }
+        Finding { offset: Some(offset), ..self }
     }
 }
 
@@ -104,10 +98,7 @@ impl Findings {
 
     /// Adds those of a part that was checked by itself.
     pub fn append(&mut self, other: Findings) {
-        other
-            .into_list()
-            .into_iter()
-            .for_each(|finding| self.push(finding));
+        other.into_list().into_iter().for_each(|finding| self.push(finding));
     }
 
     /// All of them; a rule that was broken too often ends with one line for the rest.
@@ -135,18 +126,10 @@ mod tests {
     fn a_rule_that_is_broken_a_million_times_takes_a_thousand_lines_and_one() {
         let mut findings = Findings::default();
         for _ in 0..1_000_000 {
-            findings.push(Finding::about(
-                "x",
-                Severity::Error,
-                Path::new("f"),
-                "wrong",
-            ));
+            findings.push(Finding::about("x", Severity::Error, Path::new("f"), "wrong"));
         }
         let list = findings.into_list();
         assert_eq!(list.len(), 1001);
-        assert_eq!(
-            list.iter().map(|finding| finding.stands_for).sum::<u64>(),
-            1_000_000
-        );
+        assert_eq!(list.iter().map(|finding| finding.stands_for).sum::<u64>(), 1_000_000);
     }
 }

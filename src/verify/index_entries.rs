@@ -54,11 +54,7 @@ impl OffsetIndexCheck {
             last = Some(*entry);
         }
         let coming = index.entries.into();
-        OffsetIndexCheck {
-            path: path.into(),
-            coming,
-            ahead: VecDeque::new(),
-        }
+        OffsetIndexCheck { path: path.into(), coming, ahead: VecDeque::new() }
     }
 
     /// A batch goes by.
@@ -105,18 +101,14 @@ impl OffsetIndexCheck {
 
     /// A damaged stretch goes by: entries for it cannot be checked.
     pub fn damage(&mut self, start: Position, end: Position) {
-        self.coming
-            .retain(|entry| !(start..end).contains(&entry.position));
+        self.coming.retain(|entry| !(start..end).contains(&entry.position));
         self.ahead.clear();
     }
 
     /// The log is over.
     pub fn finish(self, found: &mut Findings) {
         for entry in self.coming.iter().chain(&self.ahead) {
-            let text = format!(
-                "the entry (position {}) lies beyond the log",
-                entry.position
-            );
+            let text = format!("the entry (position {}) lies beyond the log", entry.position);
             found.push(error("index-entry", &self.path, text).of(entry.offset));
         }
     }
@@ -136,11 +128,7 @@ impl TimeIndexCheck {
     /// Checks the entries among themselves and waits for the batches.
     pub fn begin(path: &Path, index: TimeIndex, base: Offset, found: &mut Findings) -> Self {
         if !index.whole {
-            found.push(error(
-                "timeindex-size",
-                path,
-                "the file ends inside an entry",
-            ));
+            found.push(error("timeindex-size", path, "the file ends inside an entry"));
         }
         let mut last: Option<TimeEntry> = None;
         for entry in &index.entries {
@@ -148,10 +136,7 @@ impl TimeIndexCheck {
                 entry.timestamp <= last.timestamp || entry.offset < last.offset
             });
             if falls || entry.offset < base {
-                let text = format!(
-                    "the entry for timestamp {} does not ascend",
-                    entry.timestamp
-                );
+                let text = format!("the entry for timestamp {} does not ascend", entry.timestamp);
                 found.push(error("timeindex-order", path, text).of(entry.offset));
             }
             last = Some(*entry);
@@ -203,10 +188,7 @@ impl TimeIndexCheck {
     /// The log is over; a closed segment's last entry has its largest timestamp.
     pub fn finish(self, is_active: bool, found: &mut Findings) {
         for entry in self.coming.iter().filter(|_| !self.has_gaps) {
-            let text = format!(
-                "the entry (timestamp {}) lies beyond the log",
-                entry.timestamp
-            );
+            let text = format!("the entry (timestamp {}) lies beyond the log", entry.timestamp);
             found.push(error("timeindex-entry", &self.path, text).of(entry.offset));
         }
         if !is_active && self.largest > self.last.unwrap_or(Timestamp::NONE) {

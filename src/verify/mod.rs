@@ -4,14 +4,8 @@
 //! them); what no segment can know alone is checked in log order afterwards (`partition`: order
 //! across segments, transactions, sequences, snapshots, names), and what belongs to no partition
 //! last (`checkpoints`). A finding never ends the reading.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
-#![allow(
-    rustdoc::private_intra_doc_links,
-    reason = "the tour names the rooms' own files"
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
+#![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 
 mod batches;
 mod checkpoints;
@@ -48,16 +42,10 @@ pub struct Verified {
 /// # Errors
 /// None of its own at present: what cannot be read is a finding.
 pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
-    let dirs: Vec<(&Path, Result<PartitionDir>)> = sources
-        .partitions
-        .iter()
-        .map(|p| (p.as_path(), PartitionDir::open(p)))
-        .collect();
+    let dirs: Vec<(&Path, Result<PartitionDir>)> =
+        sources.partitions.iter().map(|p| (p.as_path(), PartitionDir::open(p))).collect();
     let sizes = dirs.iter().filter_map(|(_, dir)| dir.as_ref().ok());
-    let total_bytes = sizes
-        .flat_map(|dir| &dir.segments)
-        .map(|s| s.size_bytes)
-        .sum();
+    let total_bytes = sizes.flat_map(|dir| &dir.segments).map(|s| s.size_bytes).sum();
     progress.begin("verifying", total_bytes);
     let parts: Vec<partition::Checked> = dirs
         .par_iter()
@@ -83,9 +71,7 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
         ));
     }
     for dir in &sources.log_dirs {
-        verified
-            .findings
-            .extend(checkpoints::check(dir, &ends).into_list());
+        verified.findings.extend(checkpoints::check(dir, &ends).into_list());
     }
     for finding in &verified.findings {
         verified.summary.count(finding);

@@ -33,10 +33,7 @@ impl Checked {
     /// A directory that cannot be listed.
     pub fn unreadable(path: &Path, error: &Error) -> Checked {
         let mut checked = Checked::default();
-        let error = Error {
-            path: error.path.clone().or(Some(path.into())),
-            ..Error::bug("")
-        };
+        let error = Error { path: error.path.clone().or(Some(path.into())), ..Error::bug("") };
         checked.findings.push(unreadable(&error));
         checked
     }
@@ -48,19 +45,12 @@ pub fn check(dir: &PartitionDir, progress: &dyn Progress) -> Checked {
     checked.summary.partitions = 1;
     let epochs = epochs(dir, &mut checked.findings);
     let segments = &dir.segments;
-    let next = segments
-        .iter()
-        .skip(1)
-        .map(|next| Some(next.base))
-        .chain([None]);
+    let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
     let places: Vec<_> = segments.iter().zip(next).collect();
     let parts: Vec<CheckedSegment> = places
         .par_iter()
         .map(|(segment, next_base)| {
-            let place = Place {
-                next_base: *next_base,
-                epochs: &epochs,
-            };
+            let place = Place { next_base: *next_base, epochs: &epochs };
             segment::check(segment, place, progress)
         })
         .collect();
@@ -117,12 +107,7 @@ fn epochs(dir: &PartitionDir, found: &mut Findings) -> Vec<EpochEntry> {
         Ok(epochs) => epochs,
         Err(error) => {
             let text = error.to_string();
-            found.push(Finding::about(
-                "checkpoint-text",
-                Severity::Error,
-                &path,
-                text,
-            ));
+            found.push(Finding::about("checkpoint-text", Severity::Error, &path, text));
             return Vec::new();
         }
     };
@@ -150,9 +135,7 @@ fn snapshots(dir: &PartitionDir, log_end: Offset, checked: &mut Checked) {
         };
         if let Err(error) = parse_snapshot(&map) {
             let text = format!("{error}; a broker deletes it and uses the one before");
-            checked
-                .findings
-                .push(Finding::about("snapshot", Severity::Error, &path, text));
+            checked.findings.push(Finding::about("snapshot", Severity::Error, &path, text));
         } else if *offset > log_end {
             let text = format!("it is of offset {offset}, behind the log end {log_end}");
             let finding = Finding::about("snapshot-offset", Severity::Warning, &path, text);
@@ -170,12 +153,7 @@ fn metadata(dir: &PartitionDir, found: &mut Findings) {
             if let Err(error) = PartitionMetadata::parse(&text) {
                 let text = error.to_string();
                 let path = dir.file(NAME);
-                found.push(Finding::about(
-                    "checkpoint-text",
-                    Severity::Error,
-                    &path,
-                    text,
-                ));
+                found.push(Finding::about("checkpoint-text", Severity::Error, &path, text));
             }
         }
     }
@@ -200,11 +178,6 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
     }
     if dir.segments.is_empty() {
         let text = "there are no segments (<20 digits>.log)";
-        found.push(Finding::about(
-            "no-segments",
-            Severity::Warning,
-            &dir.path,
-            text,
-        ));
+        found.push(Finding::about("no-segments", Severity::Warning, &dir.path, text));
     }
 }

@@ -69,12 +69,7 @@ fn read(
     checked.summary.segments = 1;
     checked.summary.log_bytes = log.bytes().len() as u64;
 
-    let mut walk = Walk {
-        log: &log,
-        place,
-        next: segment.base,
-        epoch_said: false,
-    };
+    let mut walk = Walk { log: &log, place, next: segment.base, epoch_said: false };
     let mut decoder = Decoder::new();
     let mut reported = Position(0);
     for item in log.checked_batches() {
@@ -82,12 +77,8 @@ fn read(
             Ok((position, batch)) => {
                 if let Some(indexed) = walk.batch(position, &batch, &mut decoder, checked) {
                     let found = &mut checked.findings;
-                    offset_check
-                        .iter_mut()
-                        .for_each(|check| check.batch(&indexed, found));
-                    time_check
-                        .iter_mut()
-                        .for_each(|check| check.batch(&indexed, found));
+                    offset_check.iter_mut().for_each(|check| check.batch(&indexed, found));
+                    time_check.iter_mut().for_each(|check| check.batch(&indexed, found));
                 }
                 if position.0 - reported.0 > 1 << 20 {
                     progress.advance(position.0 - reported.0);
@@ -96,9 +87,7 @@ fn read(
             }
             Err(damaged) => {
                 let end = Position(damaged.position.0.saturating_add(damaged.size_bytes));
-                offset_check
-                    .iter_mut()
-                    .for_each(|check| check.damage(damaged.position, end));
+                offset_check.iter_mut().for_each(|check| check.damage(damaged.position, end));
                 time_check.iter_mut().for_each(TimeIndexCheck::damage);
                 walk.damaged(&damaged, checked);
             }
@@ -106,32 +95,19 @@ fn read(
     }
     progress.advance(log.bytes().len() as u64 - reported.0);
     let found = &mut checked.findings;
-    offset_check
-        .into_iter()
-        .for_each(|check| check.finish(found));
-    time_check
-        .into_iter()
-        .for_each(|check| check.finish(is_active, found));
+    offset_check.into_iter().for_each(|check| check.finish(found));
+    time_check.into_iter().for_each(|check| check.finish(is_active, found));
     Ok(())
 }
 
 fn missing_index(segment: &Segment, kind: Kind) -> Finding {
     let text = "there is no such file; a broker rebuilds it at start";
-    Finding::about(
-        "index-missing",
-        Severity::Warning,
-        &segment.path(kind),
-        text,
-    )
+    Finding::about("index-missing", Severity::Warning, &segment.path(kind), text)
 }
 
 /// Zeros behind the last entry: preallocated, as long as the segment is written to.
 fn preallocated(segment: &Segment, kind: Kind, is_active: bool) -> Finding {
-    let severity = if is_active {
-        Severity::Info
-    } else {
-        Severity::Warning
-    };
+    let severity = if is_active { Severity::Info } else { Severity::Warning };
     let text = "preallocated space behind the last entry was not trimmed";
     Finding::about("index-preallocated", severity, &segment.path(kind), text)
 }
@@ -151,12 +127,7 @@ fn open_offset_index(
     if map.len() / crate::segment::INDEX_ENTRY_BYTES > index.entries.len() {
         found.push(preallocated(segment, Kind::Index, is_active));
     }
-    Ok(Some(OffsetIndexCheck::begin(
-        &segment.path(Kind::Index),
-        index,
-        segment.base,
-        found,
-    )))
+    Ok(Some(OffsetIndexCheck::begin(&segment.path(Kind::Index), index, segment.base, found)))
 }
 
 fn open_time_index(
@@ -174,12 +145,7 @@ fn open_time_index(
     if map.len() / crate::segment::TIME_ENTRY_BYTES > index.entries.len() {
         found.push(preallocated(segment, Kind::TimeIndex, is_active));
     }
-    Ok(Some(TimeIndexCheck::begin(
-        &segment.path(Kind::TimeIndex),
-        index,
-        segment.base,
-        found,
-    )))
+    Ok(Some(TimeIndexCheck::begin(&segment.path(Kind::TimeIndex), index, segment.base, found)))
 }
 
 fn read_txn_index(segment: &Segment, checked: &mut CheckedSegment) -> Result<()> {
@@ -244,9 +210,7 @@ impl Walk<'_> {
         self.order(position, header, facts.base_offset, checked);
         self.leader_epoch(position, header, checked);
         if let Some(back) = checked.sequences.batch(header) {
-            checked
-                .findings
-                .push(went_back(self.log.path(), &back).at(position));
+            checked.findings.push(went_back(self.log.path(), &back).at(position));
         }
         let step = match (facts.control, header.is_control()) {
             (Some(Control::Commit), _) => Some(Step::Commit),
@@ -278,24 +242,11 @@ impl Walk<'_> {
     ) {
         let base = self.log.base();
         let problem = if base_offset < self.next {
-            Some(format!(
-                "the batch begins at {base_offset}, but {} was due",
-                self.next
-            ))
-        } else if self
-            .place
-            .next_base
-            .is_some_and(|next| header.last_offset >= next)
-        {
-            Some(format!(
-                "the batch ends at {}, in the next segment",
-                header.last_offset
-            ))
+            Some(format!("the batch begins at {base_offset}, but {} was due", self.next))
+        } else if self.place.next_base.is_some_and(|next| header.last_offset >= next) {
+            Some(format!("the batch ends at {}, in the next segment", header.last_offset))
         } else if header.last_offset.distance_from(base) > i64::from(i32::MAX) {
-            Some(format!(
-                "the batch ends at {}, too far from {base}",
-                header.last_offset
-            ))
+            Some(format!("the batch ends at {}, too far from {base}", header.last_offset))
         } else {
             None
         };
@@ -337,14 +288,8 @@ impl Walk<'_> {
             let rule = damaged.flaw.rule();
             self.finding(rule, Severity::Error, damaged.position, text)
         };
-        let rest = self
-            .log
-            .bytes()
-            .get(damaged.position.index()..)
-            .unwrap_or_default();
-        let claimed = Batch::parse(rest)
-            .ok()
-            .map(|batch| batch.header.base_offset);
+        let rest = self.log.bytes().get(damaged.position.index()..).unwrap_or_default();
+        let claimed = Batch::parse(rest).ok().map(|batch| batch.header.base_offset);
         checked.findings.push(match claimed {
             Some(offset) => finding.of(offset),
             None => finding,

@@ -57,9 +57,7 @@ impl Sequences {
     pub fn append(&mut self, behind: &Sequences) -> Vec<WentBack> {
         let mut runs: Vec<_> = behind.runs.iter().collect();
         runs.sort_by_key(|(_, run)| run.base_offset);
-        runs.into_iter()
-            .filter_map(|(id, run)| self.follow(*id, *run))
-            .collect()
+        runs.into_iter().filter_map(|(id, run)| self.follow(*id, *run)).collect()
     }
 
     fn follow(&mut self, producer_id: i64, run: Run) -> Option<WentBack> {
@@ -73,12 +71,7 @@ impl Sequences {
         before.last_sequence = run.last_sequence;
         let went_back = is_same_epoch && is_behind(run.base_sequence, after);
         let (offset, sequence) = (run.base_offset, run.base_sequence);
-        went_back.then_some(WentBack {
-            producer_id,
-            offset,
-            sequence,
-            after,
-        })
+        went_back.then_some(WentBack { producer_id, offset, sequence, after })
     }
 }
 

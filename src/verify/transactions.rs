@@ -54,11 +54,8 @@ pub struct TxnCheck {
 impl TxnCheck {
     /// Checks one segment's index against its markers.
     pub fn segment(&mut self, txns: &SegmentTxns, found: &mut Findings) {
-        let indexed: HashSet<(i64, Offset)> = txns
-            .indexed
-            .iter()
-            .map(|txn| (txn.producer_id, txn.last_offset))
-            .collect();
+        let indexed: HashSet<(i64, Offset)> =
+            txns.indexed.iter().map(|txn| (txn.producer_id, txn.last_offset)).collect();
         let mut markers = HashMap::new();
         for step in &txns.steps {
             match step.step {
@@ -93,10 +90,7 @@ fn missing(txns: &SegmentTxns, step: &TxnStep, first: Offset) -> Finding {
         "the transaction of producer {} from offset {first} was aborted here but has no entry in \
          {}: read_committed consumers will see its data",
         step.producer_id,
-        txns.index_path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
+        txns.index_path.file_name().unwrap_or_default().to_string_lossy()
     );
     Finding::about("txnindex-missing", Severity::Error, &txns.log_path, text)
         .at(step.position)
@@ -115,10 +109,7 @@ fn check_entries(
             Finding::about(rule, Severity::Error, path, text).of(txn.last_offset)
         };
         if last_offset.is_some_and(|last| txn.last_offset <= last) {
-            found.push(finding(
-                "txnindex-order",
-                "the entry does not ascend".into(),
-            ));
+            found.push(finding("txnindex-order", "the entry does not ascend".into()));
         }
         last_offset = Some(txn.last_offset);
         if txn.first_offset > txn.last_offset {

@@ -24,11 +24,7 @@ pub struct BatchKind {
     pub base_sequence: i32,
 }
 
-pub const PLAIN: BatchKind = BatchKind {
-    attributes: 0,
-    producer_id: -1,
-    base_sequence: -1,
-};
+pub const PLAIN: BatchKind = BatchKind { attributes: 0, producer_id: -1, base_sequence: -1 };
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 
@@ -46,13 +42,7 @@ impl Log {
     pub fn create(root: &Path, name: &str) -> Log {
         let dir = root.join(name);
         fs::create_dir_all(&dir).unwrap();
-        Log {
-            dir,
-            next_offset: 0,
-            base: 0,
-            open: Vec::new(),
-            now_ms: 1_700_000_000_000,
-        }
+        Log { dir, next_offset: 0, base: 0, open: Vec::new(), now_ms: 1_700_000_000_000 }
     }
 
     /// Appends a batch of records, a millisecond apart.
@@ -62,22 +52,14 @@ impl Log {
 
     /// Appends a batch of a transaction.
     pub fn transactional(&mut self, producer_id: i64, records: &[Pair<'_>]) -> &mut Log {
-        let kind = BatchKind {
-            attributes: TRANSACTIONAL,
-            producer_id,
-            base_sequence: 0,
-        };
+        let kind = BatchKind { attributes: TRANSACTIONAL, producer_id, base_sequence: 0 };
         self.batch_of(kind, records)
     }
 
     /// Appends a marker.
     pub fn marker(&mut self, producer_id: i64, commit: bool) -> &mut Log {
         let attributes = TRANSACTIONAL | CONTROL;
-        let kind = BatchKind {
-            attributes,
-            producer_id,
-            base_sequence: -1,
-        };
+        let kind = BatchKind { attributes, producer_id, base_sequence: -1 };
         let key = [0, 0, 0, u8::from(commit)];
         self.batch_of(kind, &[(Some(&key), Some(&[0, 0, 0, 0, 0, 0]))])
     }

@@ -20,9 +20,7 @@ pub fn logcompact() -> Command {
 
 /// A file or folder of the test data.
 pub fn testdata(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(path)
 }
 
 /// The folders in `path`, by name.
@@ -49,12 +47,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         fs::copy(entry.path(), &target).unwrap();
         let modified = entry.metadata().unwrap().modified().unwrap();
-        fs::File::options()
-            .append(true)
-            .open(target)
-            .unwrap()
-            .set_modified(modified)
-            .unwrap();
+        fs::File::options().append(true).open(target).unwrap().set_modified(modified).unwrap();
     }
 }
 
@@ -81,11 +74,7 @@ pub fn lines_of(dir: &Path) -> Vec<Value> {
 
 fn batch_line(batch: &Batch<'_>, first_offset: Option<Value>) -> Value {
     let header = &batch.header;
-    let base = if header.is_wrapper() {
-        first_offset
-    } else {
-        None
-    };
+    let base = if header.is_wrapper() { first_offset } else { None };
     json!({
         "base_offset": base.unwrap_or(json!(header.base_offset)),
         "last_offset": header.last_offset,
@@ -125,10 +114,7 @@ fn record_line(record: &Record<'_>) -> Value {
 /// The oracle's lines in a file, less the same fields.
 pub fn expected_lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
-    let mut lines: Vec<Value> = text
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
+    let mut lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     for line in lines.iter_mut().filter_map(Value::as_object_mut) {
         forget_layout(line);
     }
@@ -144,10 +130,7 @@ fn forget_layout(line: &mut Map<String, Value>) {
 /// Asserts that two dumps are the same, naming the first line that is not.
 pub fn assert_same(ours: &[Value], kafkas: &[Value], case: &str) {
     for (number, (ours, kafkas)) in ours.iter().zip(kafkas).enumerate() {
-        assert_eq!(
-            ours, kafkas,
-            "{case}: line {number} (ours left, Kafka's right)"
-        );
+        assert_eq!(ours, kafkas, "{case}: line {number} (ours left, Kafka's right)");
     }
     assert_eq!(ours.len(), kafkas.len(), "{case}: number of lines");
 }

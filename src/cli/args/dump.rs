@@ -54,12 +54,7 @@ pub struct DumpArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// What --format console prints: key, value, timestamp, offset, partition, headers
-    #[arg(
-        long,
-        value_name = "FIELDS",
-        value_delimiter = ',',
-        default_value = "value"
-    )]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "value")]
     pub print: Vec<PrintArg>,
     /// What --format console puts between two fields [default: TAB]
     #[arg(long, value_name = "TEXT")]

@@ -1,8 +1,5 @@
 //! What clap parses: types and help texts, no decisions.
-#![allow(
-    rustdoc::invalid_html_tags,
-    reason = "these comments are help texts for a terminal"
-)]
+#![allow(rustdoc::invalid_html_tags, reason = "these comments are help texts for a terminal")]
 
 mod compact;
 mod dump;
@@ -21,12 +18,7 @@ pub use verify::{VerifyArgs, VerifyFormat};
 
 /// Dump, verify and compact Apache Kafka segment directories, with no broker running.
 #[derive(Debug, Parser)]
-#[command(
-    name = "logcompact",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "logcompact", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -26,12 +26,8 @@ impl Gzip {
     pub(super) fn decompress(&mut self, body: &[u8], sink: &mut Sink) -> Result<(), CodecError> {
         let mut rest = skip_header(body).ok_or_else(|| sink.malformed("no gzip header"))?;
         // The last four bytes say how much the last member holds: a hint, and no more than that.
-        let claimed = body
-            .last_chunk()
-            .map_or(0, |size| u32::from_le_bytes(*size) as usize);
-        let likely = claimed
-            .min(body.len().saturating_mul(TRUSTED_EXPANSION))
-            .max(LEAST_ROOM);
+        let claimed = body.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+        let likely = claimed.min(body.len().saturating_mul(TRUSTED_EXPANSION)).max(LEAST_ROOM);
         loop {
             rest = self.member(rest, likely, sink)?;
             match skip_header(rest) {
@@ -89,9 +85,7 @@ impl Gzip {
 
     /// Writes one member.
     pub(super) fn compress(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let deflate = self
-            .deflate
-            .get_or_insert_with(|| Compress::new(LEVEL, false));
+        let deflate = self.deflate.get_or_insert_with(|| Compress::new(LEVEL, false));
         deflate.reset();
         out.extend_from_slice(&HEADER);
         loop {
@@ -168,20 +162,14 @@ mod tests {
     #[test]
     fn what_is_no_member_behind_the_last_is_ignored_as_java_does() {
         for tail in [&b"\0"[..], b"AAAA", &[0; 40]] {
-            assert_eq!(
-                unpacked(Codec::Gzip, 2, &[KAFKA, tail].concat()).unwrap(),
-                TEXT
-            );
+            assert_eq!(unpacked(Codec::Gzip, 2, &[KAFKA, tail].concat()).unwrap(), TEXT);
         }
     }
 
     #[test]
     fn a_member_cut_short_anywhere_is_malformed() {
         for end in 0..KAFKA.len() {
-            assert!(
-                unpacked(Codec::Gzip, 2, &KAFKA[..end]).is_err(),
-                "cut at {end}"
-            );
+            assert!(unpacked(Codec::Gzip, 2, &KAFKA[..end]).is_err(), "cut at {end}");
         }
     }
 

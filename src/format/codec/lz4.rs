@@ -76,9 +76,8 @@ impl Lz4 {
             if bytes > frame.max_block_bytes {
                 return Err(sink.malformed(format_args!("a block length says {bytes}")));
             }
-            let block = rest
-                .split_off(..bytes)
-                .ok_or_else(|| sink.malformed("a block is cut short"))?;
+            let block =
+                rest.split_off(..bytes).ok_or_else(|| sink.malformed("a block is cut short"))?;
             if frame.block_checksums && take_u32(&mut rest) != Some(xxh32(block, 0)) {
                 return Err(sink.malformed("a block's checksum is not that of its bytes"));
             }
@@ -100,10 +99,7 @@ impl Lz4 {
         block: &[u8],
         sink: &mut Sink,
     ) -> Result<(), CodecError> {
-        let most = block
-            .len()
-            .saturating_mul(MAX_EXPANSION)
-            .min(frame.max_block_bytes);
+        let most = block.len().saturating_mul(MAX_EXPANSION).min(frame.max_block_bytes);
         if self.block.len() < most {
             self.block.resize(most, 0);
         }
@@ -125,11 +121,7 @@ impl Lz4 {
         let start = out.len();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&KAFKA_DESCRIPTOR);
-        let summed = if magic == 0 {
-            start
-        } else {
-            start.saturating_add(MAGIC.len())
-        };
+        let summed = if magic == 0 { start } else { start.saturating_add(MAGIC.len()) };
         out.push(header_checksum(out.get(summed..).unwrap_or_default()));
 
         let most = get_maximum_output_size(BLOCK_BYTES);
@@ -139,10 +131,7 @@ impl Lz4 {
         for chunk in body.chunks(BLOCK_BYTES) {
             let written = compress_into_with_table(chunk, &mut self.block, &mut self.table)
                 .expect("the room is the most that a block can take");
-            let shrunk = self
-                .block
-                .get(..written)
-                .filter(|block| block.len() < chunk.len());
+            let shrunk = self.block.get(..written).filter(|block| block.len() < chunk.len());
             let (length, block) = match shrunk {
                 Some(block) => (written as u32, block),
                 None => (chunk.len() as u32 | STORED, chunk),
@@ -282,11 +271,7 @@ mod tests {
         // The room of an earlier, larger body must not hide it.
         let mut out = vec![0; 1 << 20];
         let body = frame(0x60, 0x40, &[&block]);
-        assert!(
-            super::super::Workbench::new()
-                .decompress(Codec::Lz4, 2, &body, &mut out)
-                .is_err()
-        );
+        assert!(super::super::Workbench::new().decompress(Codec::Lz4, 2, &body, &mut out).is_err());
     }
 
     #[test]
@@ -297,35 +282,23 @@ mod tests {
         for block_size in [0x00, 0x30, 0x41, 0xc0] {
             assert!(unpacked(Codec::Lz4, 2, &frame(0x60, block_size, &[])).is_err());
         }
-        assert_eq!(
-            unpacked(Codec::Lz4, 2, &frame(0x60, 0x70, &[])),
-            Ok(Vec::new())
-        );
+        assert_eq!(unpacked(Codec::Lz4, 2, &frame(0x60, 0x70, &[])), Ok(Vec::new()));
     }
 
     #[test]
     fn a_block_that_does_not_shrink_is_stored() {
         let content = noise(70_000);
         let body = packed(Codec::Lz4, 2, &content);
-        assert_eq!(
-            body.len(),
-            7 + 4 + (64 << 10) + 4 + (70_000 - (64 << 10)) + 4
-        );
+        assert_eq!(body.len(), 7 + 4 + (64 << 10) + 4 + (70_000 - (64 << 10)) + 4);
         assert_eq!(unpacked(Codec::Lz4, 2, &body).unwrap(), content);
     }
 
     #[test]
     fn a_frame_needs_its_end_mark_and_what_follows_is_ignored() {
         for end in 0..KAFKA.len() {
-            assert!(
-                unpacked(Codec::Lz4, 2, &KAFKA[..end]).is_err(),
-                "cut at {end}"
-            );
+            assert!(unpacked(Codec::Lz4, 2, &KAFKA[..end]).is_err(), "cut at {end}");
         }
-        assert_eq!(
-            unpacked(Codec::Lz4, 2, &[KAFKA, b"AAAA"].concat()).unwrap(),
-            TEXT
-        );
+        assert_eq!(unpacked(Codec::Lz4, 2, &[KAFKA, b"AAAA"].concat()).unwrap(), TEXT);
         assert_eq!(unpacked(Codec::Lz4, 2, &KAFKA.repeat(2)).unwrap(), TEXT);
         let mut high_bit = KAFKA.to_vec();
         *high_bit.last_mut().unwrap() = 0x80;

@@ -4,10 +4,7 @@
 //! of it, trailing bytes and odd framings included; each file says where it is more liberal or
 //! stricter than they are. Two rules hold for all: bytes of a body never panic, and no length that
 //! they claim is believed before the bytes to back it are there.
-#![cfg_attr(
-    not(test),
-    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod gzip;
 mod lz4;
@@ -46,13 +43,7 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec, in the order of the ids.
-    pub const ALL: [Codec; 5] = [
-        Codec::None,
-        Codec::Gzip,
-        Codec::Snappy,
-        Codec::Lz4,
-        Codec::Zstd,
-    ];
+    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
     /// The codec of an id from 0 to 4; `None` for the ids that mean nothing.
     pub fn from_id(id: u8) -> Option<Codec> {
@@ -130,10 +121,7 @@ impl Workbench {
 
     /// A workbench on which no body may decompress to more than `limit_bytes`.
     pub fn with_limit(limit_bytes: usize) -> Workbench {
-        Workbench {
-            limit_bytes: Some(limit_bytes),
-            ..Workbench::default()
-        }
+        Workbench { limit_bytes: Some(limit_bytes), ..Workbench::default() }
     }
 
     /// Replaces the content of `out` with the decompressed `body`; [`Codec::None`] copies.
@@ -210,9 +198,7 @@ mod tests {
 
     pub(super) fn packed(codec: Codec, magic: u8, content: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        Workbench::new()
-            .compress(codec, magic, content, &mut out)
-            .unwrap();
+        Workbench::new().compress(codec, magic, content, &mut out).unwrap();
         out
     }
 
@@ -245,15 +231,7 @@ mod tests {
         let mut out = Vec::new();
         let long = TEXT.repeat(10_000);
         let noise = noise(200_000);
-        for content in [
-            TEXT,
-            &long,
-            b"",
-            &noise,
-            b"x",
-            &long[..65_536],
-            &long[..32_769],
-        ] {
+        for content in [TEXT, &long, b"", &noise, b"x", &long[..65_536], &long[..32_769]] {
             for codec in Codec::ALL {
                 for magic in [0, 1, 2] {
                     let mut body = b"before".to_vec();
@@ -275,9 +253,7 @@ mod tests {
         for codec in Codec::ALL {
             let body = packed(codec, 2, &content);
             let mut out = Vec::new();
-            Workbench::with_limit(100_000)
-                .decompress(codec, 2, &body, &mut out)
-                .unwrap();
+            Workbench::with_limit(100_000).decompress(codec, 2, &body, &mut out).unwrap();
             assert_eq!(out, content);
             for limit_bytes in [0, 1, 70_000, 99_999] {
                 let outcome =
@@ -293,13 +269,7 @@ mod tests {
             let body = packed(codec, 2, &vec![0; 16 << 20]);
             let mut out = Vec::new();
             let outcome = Workbench::with_limit(1 << 20).decompress(codec, 2, &body, &mut out);
-            assert_eq!(
-                outcome,
-                Err(CodecError::TooLarge {
-                    codec,
-                    limit_bytes: 1 << 20
-                })
-            );
+            assert_eq!(outcome, Err(CodecError::TooLarge { codec, limit_bytes: 1 << 20 }));
             assert!(out.capacity() <= 3 << 20, "{codec} took {}", out.capacity());
         }
     }
@@ -329,17 +299,8 @@ mod tests {
     #[test]
     fn errors_name_the_codec_and_what_is_wrong() {
         let error = unpacked(Codec::Zstd, 2, b"not zstd").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the zstd body does not decode: Unknown frame descriptor"
-        );
-        let error = CodecError::TooLarge {
-            codec: Codec::Lz4,
-            limit_bytes: 9,
-        };
-        assert_eq!(
-            error.to_string(),
-            "the lz4 body decompresses to more than 9 bytes"
-        );
+        assert_eq!(error.to_string(), "the zstd body does not decode: Unknown frame descriptor");
+        let error = CodecError::TooLarge { codec: Codec::Lz4, limit_bytes: 9 };
+        assert_eq!(error.to_string(), "the lz4 body decompresses to more than 9 bytes");
     }
 }

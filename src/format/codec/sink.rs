@@ -20,12 +20,7 @@ pub(super) struct Sink<'a> {
 impl<'a> Sink<'a> {
     pub(super) fn new(codec: Codec, limit_bytes: usize, bytes: &'a mut Vec<u8>) -> Sink<'a> {
         bytes.truncate(limit_bytes.saturating_add(1));
-        Sink {
-            codec,
-            limit_bytes,
-            bytes,
-            filled: 0,
-        }
+        Sink { codec, limit_bytes, bytes, filled: 0 }
     }
 
     /// How much output there is so far.
@@ -55,11 +50,7 @@ impl<'a> Sink<'a> {
     /// Takes the first `count` bytes of the room as output.
     pub(super) fn advance(&mut self, count: usize) -> Result<(), CodecError> {
         self.filled = self.filled.saturating_add(count).min(self.bytes.len());
-        if self.filled > self.limit_bytes {
-            Err(self.too_large())
-        } else {
-            Ok(())
-        }
+        if self.filled > self.limit_bytes { Err(self.too_large()) } else { Ok(()) }
     }
 
     /// Takes bytes that need no decoding as output.
@@ -73,16 +64,10 @@ impl<'a> Sink<'a> {
     }
 
     pub(super) fn too_large(&self) -> CodecError {
-        CodecError::TooLarge {
-            codec: self.codec,
-            limit_bytes: self.limit_bytes,
-        }
+        CodecError::TooLarge { codec: self.codec, limit_bytes: self.limit_bytes }
     }
 
     pub(super) fn malformed(&self, reason: impl fmt::Display) -> CodecError {
-        CodecError::Malformed {
-            codec: self.codec,
-            reason: reason.to_string(),
-        }
+        CodecError::Malformed { codec: self.codec, reason: reason.to_string() }
     }
 }

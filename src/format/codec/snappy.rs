@@ -46,9 +46,7 @@ impl Snappy {
                 .and_then(|length| blocks.split_at_checked(length))
                 .ok_or_else(|| {
                     let left = blocks.len();
-                    sink.malformed(format_args!(
-                        "a block length says {length}, {left} are left"
-                    ))
+                    sink.malformed(format_args!("a block length says {length}, {left} are left"))
                 })?;
             self.block(block, sink)?;
             rest = behind;
@@ -66,10 +64,8 @@ impl Snappy {
         if room.len() < claimed {
             return Err(sink.too_large());
         }
-        let written = self
-            .decoder
-            .decompress(block, room)
-            .map_err(|error| sink.malformed(error))?;
+        let written =
+            self.decoder.decompress(block, room).map_err(|error| sink.malformed(error))?;
         sink.advance(written)
     }
 
@@ -90,11 +86,7 @@ impl Snappy {
 
 /// The blocks of a frame; `None` if this is not the start of one.
 fn skip_frame_header(bytes: &[u8]) -> Option<&[u8]> {
-    if bytes.starts_with(&FRAME_MAGIC) {
-        bytes.get(FRAME_HEADER.len()..)
-    } else {
-        None
-    }
+    if bytes.starts_with(&FRAME_MAGIC) { bytes.get(FRAME_HEADER.len()..) } else { None }
 }
 
 #[cfg(test)]
@@ -127,10 +119,7 @@ mod tests {
     fn another_frame_may_follow_and_so_may_too_few_bytes_for_a_length() {
         let twice = unpacked(Codec::Snappy, 2, &KAFKA.repeat(2)).unwrap();
         assert_eq!(twice, TEXT.repeat(2));
-        assert_eq!(
-            unpacked(Codec::Snappy, 2, &[KAFKA, b"AAA"].concat()).unwrap(),
-            TEXT
-        );
+        assert_eq!(unpacked(Codec::Snappy, 2, &[KAFKA, b"AAA"].concat()).unwrap(), TEXT);
         assert!(unpacked(Codec::Snappy, 2, &[KAFKA, b"AAAA"].concat()).is_err());
         assert!(unpacked(Codec::Snappy, 2, &[KAFKA, b"\0\0\0\0"].concat()).is_err());
     }
@@ -140,22 +129,14 @@ mod tests {
         for length in [-1, i32::MIN, 27, i32::MAX] {
             let mut body = KAFKA.to_vec();
             body[16..20].copy_from_slice(&i32::to_be_bytes(length));
-            assert!(
-                unpacked(Codec::Snappy, 2, &body).is_err(),
-                "length {length}"
-            );
+            assert!(unpacked(Codec::Snappy, 2, &body).is_err(), "length {length}");
         }
     }
 
     #[test]
     fn a_bare_block_is_not_believed_when_it_claims_four_gigabytes() {
         let error = unpacked(Codec::Snappy, 2, b"\xff\xff\xff\xff\x0f\0a").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("7 bytes claim to hold 4294967295"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("7 bytes claim to hold 4294967295"), "{error}");
         assert!(unpacked(Codec::Snappy, 2, b"").is_err());
     }
 

@@ -97,18 +97,12 @@ mod tests {
     #[test]
     fn a_frame_cut_short_anywhere_is_malformed() {
         for end in 1..KAFKA.len() {
-            assert!(
-                unpacked(Codec::Zstd, 2, &KAFKA[..end]).is_err(),
-                "cut at {end}"
-            );
+            assert!(unpacked(Codec::Zstd, 2, &KAFKA[..end]).is_err(), "cut at {end}");
         }
         // Also where the room that the content leaves is none at all.
         let sized = packed(Codec::Zstd, 2, &TEXT.repeat(5000));
         for end in [sized.len() - 1, sized.len() - 2, sized.len() / 2] {
-            assert!(
-                unpacked(Codec::Zstd, 2, &sized[..end]).is_err(),
-                "cut at {end}"
-            );
+            assert!(unpacked(Codec::Zstd, 2, &sized[..end]).is_err(), "cut at {end}");
         }
     }
 
@@ -118,10 +112,7 @@ mod tests {
         let body = b"\x28\xb5\x2f\xfd\xe0\0\0\0\x04\0\0\0\0\x01\0\0";
         let mut out = Vec::new();
         // libzstd compares the size only behind a block that is not empty; so does Kafka, then.
-        assert_eq!(
-            Workbench::new().decompress(Codec::Zstd, 2, body, &mut out),
-            Ok(())
-        );
+        assert_eq!(Workbench::new().decompress(Codec::Zstd, 2, body, &mut out), Ok(()));
         assert!(out.is_empty() && out.capacity() < 64 << 10);
     }
 

@@ -1,0 +1,149 @@
+// For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
+// let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
+// segment too. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
+package oracle;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+public final class Campaign {
+    private static final long FAR_MS = 1_795_300_000_000L;
+    private static final long TWO_DAYS_MS = 172_800_000L;
+
+    private final String binary;
+    private final Path work;
+    private int passed;
+    private int failed;
+    private int gaveUp;
+
+    private Campaign(String binary, Path work) {
+        this.binary = binary;
+        this.work = work;
+    }
+
+    public static void main(String[] args) throws Exception {
+        String[] seeds = args[0].split("\\.\\.");
+        long first = Long.parseLong(seeds[0]);
+        long last = seeds.length > 1 ? Long.parseLong(seeds[1]) : first;
+        Campaign campaign = new Campaign(args[1], Files.createTempDirectory("logcompact-oracle"));
+        List<Shape> shapes = Shape.all();
+        campaign.damage();
+        for (long seed = first; seed <= last; seed++) {
+            // A handful of shapes for a seed; over a few seeds all of them come up.
+            for (int i = 0; i < 4; i++) {
+                campaign.seed(seed, shapes.get((int) ((seed * 4 + i) % shapes.size())));
+            }
+        }
+        if (campaign.gaveUp > 0) {
+            System.out.println(campaign.gaveUp + " times Kafka gave up where logcompact goes on");
+        }
+        System.out.println(campaign.passed + " passed, " + campaign.failed + " failed");
+        System.exit(campaign.failed > 0 ? 1 : 0);
+    }
+
+    private void seed(long seed, Shape shape) throws Exception {
+        String name = shape.name() + "-seed-" + seed;
+        Path dir = work.resolve(name);
+        Path source = dir.resolve("source").resolve(shape.name() + "-0");
+        long lastMs = RandomLog.write(source, shape, seed);
+        // So near that producers are still active, or so far that none is.
+        long now = shape.producersRetire() ? lastMs + 1000 : FAR_MS;
+        boolean good = true;
+        Optional<Path> first = compare(name + " pass 1", source, dir.resolve("1"), now, false);
+        good &= first.isPresent();
+        if (first.isPresent()) {
+            long later = now + TWO_DAYS_MS;
+            good &= compare(name + " pass 2", first.get(), dir.resolve("2"), later, false).isPresent();
+        }
+        good &= compare(name + " with active", source, dir.resolve("3"), now, true).isPresent();
+        if (good) {
+            remove(dir);
+        }
+    }
+
+    // Cleans `source` both ways; Kafka's result if there is no difference.
+    private Optional<Path> compare(String name, Path source, Path dir, long now, boolean active)
+            throws Exception {
+        Path kafkas = dir.resolve("kafka").resolve(source.getFileName());
+        Path out = dir.resolve("logcompact");
+        Path ours = out.resolve(source.getFileName());
+        boolean kafkaGaveUp = false;
+        try {
+            KafkaCleaner.clean(source, kafkas, now, active);
+        } catch (IllegalStateException emptyLegacyBatch) {
+            kafkaGaveUp = true; // "Empty batches are only supported for magic v2 and above"
+        }
+        List<String> command = new ArrayList<>(List.of(binary, "compact", source.toString(),
+            "--quiet", "--now", Long.toString(now), "--out", out.toString()));
+        if (active) {
+            command.add("--include-active");
+        }
+        int status = run(command);
+        Optional<String> problem = Optional.empty();
+        if (status != 0) {
+            problem = Optional.of("logcompact ended with status " + status);
+        } else if (!kafkaGaveUp) {
+            problem = Comparison.difference(kafkas, ours);
+        }
+        if (problem.isEmpty()) {
+            problem = Loading.complaint(ours, dir.resolve("load"), now);
+        }
+        gaveUp += kafkaGaveUp ? 1 : 0;
+        report(name, problem, dir);
+        return problem.isEmpty() ? Optional.of(kafkaGaveUp ? ours : kafkas) : Optional.empty();
+    }
+
+    // One flipped byte in the value of a record that survives, in a batch that is rebuilt.
+    private void damage() throws Exception {
+        Path dir = work.resolve("damage");
+        Path source = dir.resolve("source").resolve("none-0");
+        Shape shape = Shape.all().stream().filter(s -> s.name().equals("none")).findFirst().get();
+        RandomLog.write(source, shape, 1);
+        Path kafkas = dir.resolve("kafka").resolve("none-0");
+        KafkaCleaner.clean(source, kafkas, FAR_MS, false);
+        Damage.flipSurvivor(source, kafkas);
+        remove(kafkas);
+        KafkaCleaner.clean(source, kafkas, FAR_MS, false);
+        boolean blessed = Damage.allValid(kafkas) && !Damage.allValid(source);
+        System.out.println("a flipped byte: Kafka's cleaner "
+            + (blessed ? "gave it a valid checksum" : "noticed"));
+        Path out = dir.resolve("logcompact");
+        int status = run(List.of(binary, "compact", source.toString(), "--quiet",
+            "--now", Long.toString(FAR_MS), "--out", out.toString()));
+        boolean leftAlone = status == 1 && !Files.exists(out.resolve("none-0"));
+        Optional<String> problem = leftAlone
+            ? Optional.empty() : Optional.of("it was not left alone, status " + status);
+        report("a flipped byte is not given a valid checksum", problem, dir);
+    }
+
+    private void report(String name, Optional<String> problem, Path dir) {
+        if (problem.isEmpty()) {
+            passed++;
+            System.out.println("ok   " + name);
+        } else {
+            failed++;
+            System.out.println("FAIL " + name + ": " + problem.get() + "\n     kept in " + dir);
+        }
+    }
+
+    private static int run(List<String> command) throws IOException, InterruptedException {
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
+        builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+        return builder.start().waitFor();
+    }
+
+    private static void remove(Path dir) throws IOException {
+        try (Stream<Path> files = Files.walk(dir)) {
+            for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+                Files.delete(file);
+            }
+        }
+    }
+}

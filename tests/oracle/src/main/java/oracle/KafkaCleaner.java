@@ -1,0 +1,54 @@
+// Kafka's own Cleaner over the whole cleanable range of a copy, in one pass.
+package oracle;
+
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Properties;
+import org.apache.kafka.common.utils.Time;
+import org.apache.kafka.storage.internals.log.Cleaner;
+import org.apache.kafka.storage.internals.log.LogToClean;
+import org.apache.kafka.storage.internals.log.SkimpyOffsetMap;
+import org.apache.kafka.storage.internals.log.UnifiedLog;
+import org.apache.kafka.storage.internals.utils.Throttler;
+
+final class KafkaCleaner {
+    private static final int DEDUPE_BUFFER_BYTES = 16 << 20;
+    private static final int IO_BUFFER_BYTES = 512 << 10;
+
+    private KafkaCleaner() { }
+
+    // Cleans `from` into `to` at the clock `nowMs`; `roll` rolls first, so that the active segment
+    // is cleaned too.
+    static void clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
+        KafkaLog.copy(from, to);
+        Clock clock = new Clock(nowMs);
+        try (KafkaLog kafka = KafkaLog.open(to, clock, true, new Properties())) {
+            UnifiedLog log = kafka.log;
+            log.updateHighWatermark(log.logEndOffset());
+            if (roll) {
+                log.roll();
+            }
+            long end = Math.min(log.activeSegment().baseOffset(), log.lastStableOffset());
+            long start = log.logStartOffset();
+            if (start < end) {
+                Throttler unthrottled =
+                    new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
+                Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES),
+                    IO_BUFFER_BYTES, 104_857_612, 0.9, unthrottled, clock, partition -> { });
+                cleaner.doClean(new LogToClean(log, start, end, false), nowMs);
+            }
+        }
+        removeReplaced(to);
+    }
+
+    // What the scheduler would have removed a little later.
+    private static void removeReplaced(Path dir) throws IOException {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(dir, "*.deleted")) {
+            for (Path file : files) {
+                Files.delete(file);
+            }
+        }
+    }
+}
