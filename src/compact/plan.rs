@@ -213,7 +213,9 @@ fn first_uncleanable(
     policy: &Policy,
 ) -> (usize, NothingToClean) {
     let inactive = surveys.len().saturating_sub(1);
-    let mut cleaned = if policy.include_active { surveys.len() } else { inactive };
+    // An active segment without a batch needs no rolling: it stays and goes on being the active one.
+    let rolls = policy.include_active && surveys.last().is_some_and(|active| active.batches > 0);
+    let mut cleaned = if rolls { surveys.len() } else { inactive };
     let mut why = NothingToClean::OnlyActive;
     if let Some(undecided) = known.first_undecided {
         let reached = surveys.partition_point(|survey| survey.segment.base <= undecided);

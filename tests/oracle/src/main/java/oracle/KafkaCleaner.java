@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Properties;
 import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.storage.internals.log.Cleaner;
+import org.apache.kafka.storage.internals.log.LogSegment;
 import org.apache.kafka.storage.internals.log.LogToClean;
 import org.apache.kafka.storage.internals.log.SkimpyOffsetMap;
 import org.apache.kafka.storage.internals.log.UnifiedLog;
@@ -27,7 +28,10 @@ final class KafkaCleaner {
         try (KafkaLog kafka = KafkaLog.open(to, clock, true, new Properties())) {
             UnifiedLog log = kafka.log;
             log.updateHighWatermark(log.logEndOffset());
-            if (roll) {
+            // Where an open transaction leaves nothing to clean, a roll would be for nothing.
+            LogSegment first = log.logSegments().iterator().next();
+            if (roll && log.logSegments(first.baseOffset(), log.lastStableOffset()).size() > 1
+                    || roll && log.lastStableOffset() == log.logEndOffset()) {
                 log.roll();
             }
             long end = Math.min(log.activeSegment().baseOffset(), log.lastStableOffset());
