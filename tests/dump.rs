@@ -71,11 +71,14 @@ fn as_oracle(line: &Value) -> Value {
 fn json_says_what_kafka_reads_in_every_directory() {
     for corpus in ["storage-4.1.1", "broker-3.9.1"] {
         for case in folders_in(&testdata(&format!("expected/{corpus}"))) {
+            let expected = testdata(&format!("expected/{corpus}/{case}/before.jsonl"));
+            if !expected.exists() {
+                continue; // the largest one is here for its passes only
+            }
             for encoding in ["auto", "base64"] {
                 let path = format!("{corpus}/{case}");
                 let lines = json_lines(&[&path, "--show", "all", "--encoding", encoding]);
                 let lines: Vec<Value> = lines.iter().map(as_oracle).collect();
-                let expected = testdata(&format!("expected/{corpus}/{case}/before.jsonl"));
                 assert_same(&lines, &expected_lines(&expected), &path);
             }
         }

@@ -86,6 +86,24 @@ fn an_uncompressed_log_is_the_same_byte_for_byte() {
     assert!(fs::read(temp.path().join(log)).unwrap() == kafkas, "the bytes differ");
 }
 
+#[test]
+fn kept_in_their_old_format_the_same_records_survive_in_their_own_magic() {
+    for (case, magic) in [("v0-mixed-0", 0), ("v0-lz4-0", 0), ("v1-mixed-0", 1), ("v1-gzip-0", 1)] {
+        let temp = tempfile::tempdir().unwrap();
+        let source = testdata(&format!("storage-4.1.1/{case}"));
+        let options = ["--message-format", "keep"];
+        let (lines, report) = compact(&source, temp.path(), PASS1_MS, &options);
+        assert_counts(&report, case);
+        let expected = testdata(&format!("expected/storage-4.1.1/{case}/pass1.jsonl"));
+        let is_record = |line: &&Value| line.get("key").is_some();
+        let kafkas = expected_lines(&expected);
+        let records: Vec<_> = lines.iter().filter(is_record).cloned().collect();
+        let kafkas: Vec<_> = kafkas.iter().filter(is_record).cloned().collect();
+        assert_same(&records, &kafkas, case);
+        assert!(lines.iter().filter(|l| !is_record(l)).all(|batch| batch["magic"] == magic));
+    }
+}
+
 /// Every record that was read is kept or counted as removed.
 fn assert_counts(report: &Value, case: &str) {
     let number = |value: &Value| value.as_u64().unwrap();

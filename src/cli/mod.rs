@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, CommonArgs};
+use args::{Cli, Command, CommonArgs, When};
 
 /// How a command that was carried out ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
+    cli.common.choose_colour();
     cli.common.start_threads()?;
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
@@ -61,6 +62,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
 }
 
 impl CommonArgs {
+    fn choose_colour(&self) {
+        match self.color {
+            When::Auto => {} // anstream looks at the terminal, NO_COLOR and CLICOLOR
+            When::Always => anstream::ColorChoice::Always.write_global(),
+            When::Never => anstream::ColorChoice::Never.write_global(),
+        }
+    }
+
     fn start_threads(&self) -> anyhow::Result<()> {
         let threads = self.threads.map_or(0, std::num::NonZeroUsize::get);
         Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)

@@ -7,6 +7,7 @@ mod duration;
 mod verify;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -16,9 +17,19 @@ pub use dump::{DumpArgs, EncodingArg, FormatArg, PrintArg, ShowArg};
 pub use duration::Milliseconds;
 pub use verify::{VerifyArgs, VerifyFormat};
 
+const EXAMPLES: &str = "\
+Examples:
+  logcompact verify /backup/kafka-logs               is it sound?
+  logcompact dump /backup/kafka-logs/orders-0        what is in it?
+  logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
+  logcompact compact /backup/kafka-logs --out /restore
+
+Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
+problems; 2 not done. Standard output carries the result and nothing else.";
+
 /// Dump, verify and compact Apache Kafka segment directories, with no broker running.
 #[derive(Debug, Parser)]
-#[command(name = "logcompact", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "logcompact", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -60,6 +71,9 @@ pub struct CommonArgs {
     /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]
     #[arg(long, global = true, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
+    /// Where to spill when memory is short; this version never spills, it reads again instead
+    #[arg(long, global = true, value_name = "DIR")]
+    pub temp_dir: Option<PathBuf>,
     /// Draw a progress bar on standard error
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub progress: When,
