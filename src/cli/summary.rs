@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
+use crate::compact::NothingToClean;
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Removed, RunReport};
 
 /// Partitions listed without `-v`; the report has them all.
@@ -55,8 +56,8 @@ fn write(
     if !report.partitions.iter().all(failed) {
         write_totals(to, &report.totals)?;
     }
-    let unchanged = |p: &&PartitionReport| p.outcome == PartitionOutcome::Unchanged;
-    let unchanged = report.partitions.iter().filter(unchanged).count();
+    let only_active = Some(NothingToClean::OnlyActive.to_string());
+    let unchanged = report.partitions.iter().filter(|p| p.reason == only_active).count();
     if unchanged > 0 && !report.include_active {
         writeln!(
             to,

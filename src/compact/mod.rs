@@ -23,5 +23,6 @@ mod survey;
 mod transactions;
 mod worker;
 
+pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, Policy, TopicConfig};
 pub use run::{CompactOptions, run};

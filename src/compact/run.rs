@@ -60,7 +60,8 @@ pub fn run(
     let partitions = open_all(sources)?;
     let staging = if options.dry_run { None } else { Some(Staging::create(&options.out)?) };
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
-    progress.begin("compacting", 2 * total_bytes);
+    // Once for the vote, once for the rewrite.
+    progress.begin("compacting in two passes", 2 * total_bytes);
     let run = Run { options, staging: staging.as_ref(), progress, stop: AtomicBool::new(false) };
     let reports = run.all(&partitions);
     progress.finish();
