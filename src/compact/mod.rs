@@ -6,9 +6,11 @@
 //! folder, and `run` moves it to its place. Up to the last step nothing has a final name.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
+mod account;
 mod carry;
 mod election;
 mod key_index;
+mod log_dir_files;
 mod partition;
 mod plan;
 mod policy;
@@ -16,9 +18,11 @@ mod producers;
 mod retain;
 mod retained_set;
 mod rewrite;
+mod rewrite_range;
 mod run;
 mod scan;
 mod segment_writer;
+mod staging;
 mod survey;
 mod transactions;
 mod worker;

@@ -11,25 +11,25 @@
 //! Nothing of it changes the source. Damage anywhere means that the partition is left alone.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use rayon::prelude::*;
 
+use super::account::{counters, prove};
 use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
-use super::election::{self, ChunkAt, Election};
+use super::election;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, Policy};
 use super::producers::ActiveProducers;
-use super::rewrite::{ChunkOutput, RewriteContext, Tally};
-use super::segment_writer::{GroupWriter, Target, Written};
+use super::rewrite::RewriteContext;
+use super::rewrite_range::Job;
+use super::segment_writer::Target;
 use super::survey::Survey;
-use super::transactions::{Outcomes, SegmentTxns, settle};
-use super::worker::with_decoder;
+use super::transactions::{Outcomes, settle};
 use crate::disk::{create_dir, sync_dir};
-use crate::error::{Error, Result};
-use crate::report::{Counters, Damage, Progress, Removed};
+use crate::error::Result;
+use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, PartitionDir, ProducerEntry, Segment, parse_snapshot,
     parse_txn_index,
@@ -273,107 +273,6 @@ fn indexed_txns(
     Ok(indexed)
 }
 
-/// Everything that the rewrite of a range rests on.
-struct Job<'a> {
-    range: &'a [Survey],
-    txns: &'a [SegmentTxns],
-    election: &'a Election,
-    context: RewriteContext<'a>,
-    plan: &'a Plan,
-    progress: &'a dyn Progress,
-}
-
-impl Job<'_> {
-    /// Rewrites all groups, in parallel.
-    fn rewrite(&self, dir: Option<&Path>) -> Result<(Tally, Written)> {
-        let chunks = election::chunks_of(self.range);
-        let results: Vec<(Tally, Written)> = self
-            .plan
-            .groups
-            .par_iter()
-            .map(|group| {
-                let retired = self.plan.retired;
-                let segments = group.start - retired..group.end - retired;
-                self.rewrite_group(segments, &chunks, dir)
-            })
-            .collect::<Result<_>>()?;
-        let mut sum = (Tally::default(), Written::default());
-        for (tally, written) in &results {
-            sum.0.add(tally);
-            sum.1.segments += written.segments;
-            sum.1.log_bytes += written.log_bytes;
-            sum.1.batches += written.batches;
-        }
-        Ok(sum)
-    }
-
-    /// Rewrites the group of segments `group` of the range: while one window of chunks is written,
-    /// the next is being made.
-    fn rewrite_group(
-        &self,
-        group: Range<usize>,
-        chunks: &[ChunkAt],
-        dir: Option<&Path>,
-    ) -> Result<(Tally, Written)> {
-        let segments = self.range.get(group.clone()).unwrap_or_default();
-        let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
-            return Err(Error::bug("a group without segments"));
-        };
-        let target = Target {
-            dir: dir.map(Path::to_path_buf),
-            index_interval_bytes: self.context.policy.topic.index_interval_bytes,
-            modified: last.segment.modified,
-        };
-        let txns = self.txns.get(group.clone()).unwrap_or_default();
-        let aborted = txns.iter().flat_map(|txns| txns.index_entries.iter().copied()).collect();
-        let mut writer = GroupWriter::begin(first.segment.base, aborted, target)?;
-        let start = chunks.partition_point(|at| at.segment < group.start);
-        let end = chunks.partition_point(|at| at.segment < group.end);
-        let window = rayon::current_num_threads() * 4;
-        let mut tally = Tally::default();
-        let mut ready: Vec<(usize, ChunkOutput)> = Vec::new();
-        let mut next = start;
-        while next < end || !ready.is_empty() {
-            let stop = (next + window).min(end);
-            let (written, made) = rayon::join(
-                || self.write(&mut writer, &ready),
-                || (next..stop).into_par_iter().map(|at| self.make(at, chunks)).collect(),
-            );
-            written?;
-            let made: Result<Vec<_>> = made;
-            ready = made?;
-            ready.iter().for_each(|(_, output)| tally.add(&output.tally));
-            next = stop;
-        }
-        Ok((tally, writer.finish()?))
-    }
-
-    fn make(&self, number: usize, chunks: &[ChunkAt]) -> Result<(usize, ChunkOutput)> {
-        let no_txns = SegmentTxns::default();
-        let parts = chunks.get(number).and_then(|at| {
-            let survey = self.range.get(at.segment)?;
-            let result = self.election.chunks.get(number)?;
-            Some((at, survey, result, self.txns.get(at.segment).unwrap_or(&no_txns)))
-        });
-        let Some((at, survey, result, txns)) = parts else {
-            return Err(Error::bug("a chunk that was not voted on"));
-        };
-        let output = with_decoder(|decoder| {
-            ChunkOutput::make(survey, at.chunk, result, txns, &self.context, decoder)
-        })?;
-        self.progress.advance(at.chunk.end.0 - at.chunk.start.0);
-        Ok((at.segment, output))
-    }
-
-    fn write(&self, writer: &mut GroupWriter, ready: &[(usize, ChunkOutput)]) -> Result<()> {
-        for (segment, output) in ready {
-            let survey = self.range.get(*segment);
-            writer.append(survey.map_or(&[], |survey| survey.log.bytes()), output)?;
-        }
-        Ok(())
-    }
-}
-
 fn carry_over(task: &Task<'_>, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Result<()> {
     let target = Target {
         dir: task.staging.clone(),
@@ -399,88 +298,4 @@ fn replaced_bases(surveys: &[Survey], plan: &Plan) -> Vec<Offset> {
         .filter_map(|at| surveys.get(at).map(|survey| survey.segment.base))
         .filter(|base| Some(*base) != newest)
         .collect()
-}
-
-/// What retention drops.
-#[derive(Default)]
-struct Retired {
-    bytes: u64,
-    batches: u64,
-    records: u64,
-}
-
-impl Retired {
-    fn of(surveys: &[Survey]) -> Retired {
-        let mut retired = Retired::default();
-        for survey in surveys {
-            retired.bytes += survey.end.0;
-            retired.batches += survey.batches;
-            retired.records += with_decoder(|decoder| {
-                let batches = survey.log.batches().filter_map(Result::ok);
-                batches
-                    .map(|(_, batch)| match u64::try_from(batch.header.record_count) {
-                        Ok(count) => count,
-                        Err(_) => decoder.records(&batch).map_or(0, |set| set.count() as u64),
-                    })
-                    .sum::<u64>()
-            });
-        }
-        retired
-    }
-}
-
-fn counters(
-    surveys: &[Survey],
-    plan: &Plan,
-    policy: &Policy,
-    election: &Election,
-    tally: &Tally,
-    written: &Written,
-) -> Counters {
-    let range = surveys.get(plan.range()).unwrap_or_default();
-    let count = &election.count;
-    let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
-    let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
-    Counters {
-        segments_before: range.len() as u64 + plan.retired as u64,
-        segments_after: written.segments,
-        bytes_before: range.iter().map(|survey| survey.end.0).sum::<u64>() + retired.bytes,
-        bytes_after: written.log_bytes,
-        batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
-        batches_after: written.batches,
-        records_read: count.records + retired.records,
-        records_kept: tally.records_kept,
-        distinct_keys: count.distinct_keys,
-        removed: Removed {
-            superseded: count.superseded,
-            tombstones: count.expired_tombstones,
-            aborted: count.aborted,
-            null_key,
-            control: tally.control_removed,
-            retention: retired.records,
-            ..Removed::default()
-        },
-        tombstones_kept: tally.tombstones_kept,
-        batches_copied: tally.batches_copied,
-        batches_rewritten: tally.batches_rewritten,
-        batches_removed: tally.batches_removed + retired.batches,
-        batches_emptied: tally.batches_emptied,
-    }
-}
-
-/// Every record that was read is kept or has a counter that says why not; every batch likewise.
-fn prove(counters: &Counters) -> Result<()> {
-    let accounted = counters.records_kept + counters.removed.total();
-    if counters.records_read != accounted {
-        return Err(Error::bug(format!(
-            "{} records were read but {accounted} are accounted for: {counters:?}",
-            counters.records_read
-        )));
-    }
-    let kept = counters.batches_copied + counters.batches_rewritten + counters.batches_emptied;
-    if counters.batches_before != kept + counters.batches_removed || counters.batches_after != kept
-    {
-        return Err(Error::bug(format!("batches are not accounted for: {counters:?}")));
-    }
-    Ok(())
 }

@@ -213,7 +213,7 @@ fn first_uncleanable(
     policy: &Policy,
 ) -> (usize, NothingToClean) {
     let inactive = surveys.len().saturating_sub(1);
-    // An active segment without a batch needs no rolling: it stays and goes on being the active one.
+    // An active segment without a batch needs no rolling: it stays the active one.
     let rolls = policy.include_active && surveys.last().is_some_and(|active| active.batches > 0);
     let mut cleaned = if rolls { surveys.len() } else { inactive };
     let mut why = NothingToClean::OnlyActive;

@@ -5,30 +5,22 @@
 //! its final name only if it is whole.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
+use super::log_dir_files::carry_log_dir_files;
 use super::partition::{Done, Task, compact};
 use super::policy::Policy;
-use crate::disk::{copy_file, create_dir, rename, sync_dir, write_whole_file};
+use super::staging::Staging;
+use crate::disk::sync_dir;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
-use crate::segment::{
-    CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, PartitionDir, Sources, TopicPartition,
-    partition_name,
-};
+use crate::segment::{LogDir, PartitionDir, Sources, TopicPartition, partition_name};
 use crate::units::Offset;
 
-/// Where partitions are written before they have their names.
-const STAGING: &str = ".logcompact-staging";
-/// Files of a log directory, besides the checkpoints, that a broker expects or honours.
-const LOG_DIR_FILES: [&str; 3] =
-    ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
 /// Above this, partitions are taken one after the other, each on all threads.
 const LARGE_PARTITION_BYTES: u64 = 64 << 20;
 
@@ -245,114 +237,4 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         warnings,
         elapsed_ms: 0,
     }
-}
-
-/// The folder inside the output where partitions are written before they have their names.
-/// Dropping it removes what is left in it.
-struct Staging {
-    out: PathBuf,
-    dir: PathBuf,
-    removed: Mutex<bool>,
-}
-
-impl Staging {
-    /// Creates output and staging folders.
-    ///
-    /// # Errors
-    /// An output folder that exists and is not empty is refused.
-    fn create(out: &Path) -> Result<Staging> {
-        let listing = fs::read_dir(out);
-        if let Ok(mut entries) = listing
-            && entries.next().is_some()
-        {
-            let what = if out.join(STAGING).exists() {
-                "holds the output of a run that did not finish; remove it, or name another folder \
-                 with --out"
-            } else {
-                "the output folder is not empty; name another with --out, or empty it"
-            };
-            return Err(Error::refused(format!("{}: {what}", out.display())));
-        }
-        let dir = out.join(STAGING);
-        create_dir(&dir)?;
-        Ok(Staging { out: out.into(), dir, removed: Mutex::new(false) })
-    }
-
-    fn place_of(&self, name: &TopicPartition) -> PathBuf {
-        self.dir.join(name.to_string())
-    }
-
-    fn commit(&self, name: &TopicPartition) -> Result<()> {
-        rename(&self.place_of(name), &self.out.join(name.to_string()))?;
-        sync_dir(&self.out)
-    }
-
-    fn discard(&self, name: &TopicPartition) -> Result<()> {
-        let place = self.place_of(name);
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(&place, "cannot remove", error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn remove(&self) -> Result<()> {
-        if let Ok(mut removed) = self.removed.lock() {
-            *removed = true;
-        }
-        fs::remove_dir_all(&self.dir).map_err(|e| Error::io(&self.dir, "cannot remove", e))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if self.removed.lock().is_ok_and(|removed| *removed) {
-            return;
-        }
-        // The run failed. Nothing here has a final name; an output folder that is empty after
-        // this was ours, too.
-        let _ = fs::remove_dir_all(&self.dir);
-        let _ = fs::remove_dir(&self.out);
-    }
-}
-
-/// Gives the output what a log directory has beside its partitions, for those that are in it.
-fn carry_log_dir_files(sources: &Sources, out: &Path, reports: &[PartitionReport]) -> Result<()> {
-    if sources.log_dirs.is_empty() {
-        return Ok(());
-    }
-    for name in CHECKPOINT_NAMES {
-        let mut merged = OffsetCheckpoint::default();
-        for dir in &sources.log_dirs {
-            merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
-        }
-        let in_output = |at: &TopicPartition| {
-            reports.iter().find(|report| {
-                report.destination.is_some()
-                    && (&report.topic, report.partition) == (&at.topic, at.partition)
-            })
-        };
-        merged.offsets.retain(|at, _| in_output(at).is_some());
-        if name == "cleaner-offset-checkpoint" {
-            let compacted =
-                reports.iter().filter(|report| report.outcome == PartitionOutcome::Compacted);
-            for report in compacted {
-                let at =
-                    TopicPartition { topic: report.topic.clone(), partition: report.partition };
-                merged.offsets.insert(at, report.end_offset);
-            }
-        }
-        write_whole_file(&out.join(name), merged.render().as_bytes())?;
-    }
-    // The identity of a log directory belongs to one directory only.
-    if let [only] = sources.log_dirs.as_slice() {
-        for name in LOG_DIR_FILES {
-            let from = only.path.join(name);
-            if from.is_file() {
-                copy_file(&from, &out.join(name))?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,8 +6,7 @@
 //! did; Kafka 4 turns what survives a cleaning into magic 2, see [`super::Rebuild`].
 
 use super::codec::{CodecError, Workbench};
-use super::record::MessageCrc;
-use super::{Attributes, Batch, BatchHeader, Codec, Flaw, Record};
+use super::{Attributes, Batch, BatchHeader, Codec, Flaw, MessageCrc, Record};
 use crate::bytes::{Cursor, Overrun, crc32};
 use crate::units::{Offset, Timestamp};
 

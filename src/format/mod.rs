@@ -7,6 +7,7 @@
 mod batch;
 pub mod codec;
 mod control;
+mod decoder;
 mod encode;
 mod flaw;
 mod legacy;
@@ -15,7 +16,8 @@ mod record;
 pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
 pub use codec::Codec;
 pub use control::{Control, EndMarker};
+pub use decoder::{Decoder, Records};
 pub use encode::{EmptyBatch, Rebuild, RebuildError};
 pub use flaw::Flaw;
 pub use legacy::{MessageFormat, rebuild_message_set};
-pub use record::{Decoder, Header, Headers, MessageCrc, Record, Records};
+pub use record::{Header, Headers, MessageCrc, Record};

@@ -29,7 +29,8 @@ problems; 2 not done. Standard output carries the result and nothing else.";
 
 /// Dump, verify and compact Apache Kafka segment directories, with no broker running.
 #[derive(Debug, Parser)]
-#[command(name = "logcompact", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "logcompact", version, propagate_version = true)]
+#[command(max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -1,0 +1,102 @@
+//! The account of a run: what was read, what stays, what went and why; and that it adds up.
+//!
+//! The numbers come from different steps (the vote counts what it read and what lost, the rewrite
+//! what it wrote), so that their agreement says something.
+
+use super::election::Election;
+use super::plan::Plan;
+use super::policy::{NullKeys, Policy};
+use super::rewrite::Tally;
+use super::segment_writer::Written;
+use super::survey::Survey;
+use super::worker::with_decoder;
+use crate::error::{Error, Result};
+use crate::report::{Counters, Removed};
+
+/// What retention drops.
+#[derive(Default)]
+struct Retired {
+    bytes: u64,
+    batches: u64,
+    records: u64,
+}
+
+impl Retired {
+    fn of(surveys: &[Survey]) -> Retired {
+        let mut retired = Retired::default();
+        for survey in surveys {
+            retired.bytes += survey.end.0;
+            retired.batches += survey.batches;
+            retired.records += with_decoder(|decoder| {
+                let batches = survey.log.batches().filter_map(Result::ok);
+                batches
+                    .map(|(_, batch)| match u64::try_from(batch.header.record_count) {
+                        Ok(count) => count,
+                        Err(_) => decoder.records(&batch).map_or(0, |set| set.count() as u64),
+                    })
+                    .sum::<u64>()
+            });
+        }
+        retired
+    }
+}
+
+/// The counters of the range, each from the step that knows it.
+pub fn counters(
+    surveys: &[Survey],
+    plan: &Plan,
+    policy: &Policy,
+    election: &Election,
+    tally: &Tally,
+    written: &Written,
+) -> Counters {
+    let range = surveys.get(plan.range()).unwrap_or_default();
+    let count = &election.count;
+    let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
+    let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
+    Counters {
+        segments_before: range.len() as u64 + plan.retired as u64,
+        segments_after: written.segments,
+        bytes_before: range.iter().map(|survey| survey.end.0).sum::<u64>() + retired.bytes,
+        bytes_after: written.log_bytes,
+        batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
+        batches_after: written.batches,
+        records_read: count.records + retired.records,
+        records_kept: tally.records_kept,
+        distinct_keys: count.distinct_keys,
+        removed: Removed {
+            superseded: count.superseded,
+            tombstones: count.expired_tombstones,
+            aborted: count.aborted,
+            null_key,
+            control: tally.control_removed,
+            retention: retired.records,
+            ..Removed::default()
+        },
+        tombstones_kept: tally.tombstones_kept,
+        batches_copied: tally.batches_copied,
+        batches_rewritten: tally.batches_rewritten,
+        batches_removed: tally.batches_removed + retired.batches,
+        batches_emptied: tally.batches_emptied,
+    }
+}
+
+/// Every record that was read is kept or has a counter that says why not; every batch likewise.
+///
+/// # Errors
+/// A bug, if they are not.
+pub fn prove(counters: &Counters) -> Result<()> {
+    let accounted = counters.records_kept + counters.removed.total();
+    if counters.records_read != accounted {
+        return Err(Error::bug(format!(
+            "{} records were read but {accounted} are accounted for: {counters:?}",
+            counters.records_read
+        )));
+    }
+    let kept = counters.batches_copied + counters.batches_rewritten + counters.batches_emptied;
+    if counters.batches_before != kept + counters.batches_removed || counters.batches_after != kept
+    {
+        return Err(Error::bug(format!("batches are not accounted for: {counters:?}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! What a log directory has beside its partitions: checkpoints, identity, the clean shutdown mark.
+
+use std::path::Path;
+
+use crate::disk::{copy_file, write_whole_file};
+use crate::error::Result;
+use crate::report::{PartitionOutcome, PartitionReport};
+use crate::segment::{CHECKPOINT_NAMES, OffsetCheckpoint, Sources, TopicPartition};
+
+/// Files of a log directory, besides the checkpoints, that a broker expects or honours.
+const LOG_DIR_FILES: [&str; 3] =
+    ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
+
+/// Gives the output what a log directory has beside its partitions, for those that are in it.
+pub fn carry_log_dir_files(
+    sources: &Sources,
+    out: &Path,
+    reports: &[PartitionReport],
+) -> Result<()> {
+    if sources.log_dirs.is_empty() {
+        return Ok(());
+    }
+    for name in CHECKPOINT_NAMES {
+        let mut merged = OffsetCheckpoint::default();
+        for dir in &sources.log_dirs {
+            merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
+        }
+        let in_output = |at: &TopicPartition| {
+            reports.iter().find(|report| {
+                report.destination.is_some()
+                    && (&report.topic, report.partition) == (&at.topic, at.partition)
+            })
+        };
+        merged.offsets.retain(|at, _| in_output(at).is_some());
+        if name == "cleaner-offset-checkpoint" {
+            let compacted =
+                reports.iter().filter(|report| report.outcome == PartitionOutcome::Compacted);
+            for report in compacted {
+                let at =
+                    TopicPartition { topic: report.topic.clone(), partition: report.partition };
+                merged.offsets.insert(at, report.end_offset);
+            }
+        }
+        write_whole_file(&out.join(name), merged.render().as_bytes())?;
+    }
+    // The identity of a log directory belongs to one directory only.
+    if let [only] = sources.log_dirs.as_slice() {
+        for name in LOG_DIR_FILES {
+            let from = only.path.join(name);
+            if from.is_file() {
+                copy_file(&from, &out.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}

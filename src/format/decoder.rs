@@ -1,0 +1,156 @@
+//! Batches of any magic turned into records, through one iterator.
+//!
+//! A [`Decoder`] keeps what decompression needs from batch to batch, so there is one per thread.
+
+use super::codec::Workbench;
+use super::legacy::MessageSet;
+use super::{Batch, BatchHeader, Codec, Flaw, Record};
+use crate::bytes::{Cursor, Overrun};
+use crate::units::Timestamp;
+
+/// Turns batches into records, with compression contexts and scratch that live as long as it does.
+#[derive(Default)]
+pub struct Decoder {
+    workbench: Workbench,
+    body: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder with the default limit on what a batch may expand to.
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// The records of `batch`, in their order; decompresses if need be.
+    ///
+    /// # Errors
+    /// A [`Flaw`] of the header or the body; flaws of single records come from the iterator,
+    /// which ends behind the first.
+    pub fn records<'s>(&'s mut self, batch: &Batch<'s>) -> Result<Records<'s>, Flaw> {
+        batch.check_header()?;
+        if batch.header.magic < 2 {
+            let set = MessageSet::open(batch, &mut self.workbench, &mut self.body)?;
+            return Ok(Records::Legacy(set));
+        }
+        let header = batch.header;
+        // An emptied batch may name a codec but has no body to decode.
+        let body = match header.codec() {
+            Codec::None => batch.body(),
+            _ if batch.body().is_empty() => batch.body(),
+            codec => {
+                self.workbench.decompress(codec, header.magic, batch.body(), &mut self.body)?;
+                &self.body
+            }
+        };
+        Ok(Records::V2(RecordsV2::new(header, body)))
+    }
+
+    /// Compression contexts, for who writes between reads.
+    pub fn workbench(&mut self) -> &mut Workbench {
+        &mut self.workbench
+    }
+}
+
+/// The records of one batch. After an `Err` it is at its end.
+pub enum Records<'a> {
+    /// Of a magic 2 batch.
+    V2(RecordsV2<'a>),
+    /// Of a magic 0 or 1 message or message set.
+    Legacy(MessageSet<'a>),
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, Flaw>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Records::V2(records) => records.next(),
+            Records::Legacy(set) => set.next(),
+        }
+    }
+}
+
+/// The records of a magic 2 batch (`DefaultRecord` in Kafka).
+pub struct RecordsV2<'a> {
+    header: BatchHeader,
+    cursor: Cursor<'a>,
+    index: u32,
+    least_delta: i32,
+    done: bool,
+}
+
+impl<'a> RecordsV2<'a> {
+    fn new(header: BatchHeader, body: &'a [u8]) -> RecordsV2<'a> {
+        let cursor = Cursor::new(body);
+        RecordsV2 { header, cursor, index: 0, least_delta: 0, done: false }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
+        if self.done {
+            return None;
+        }
+        if i64::from(self.index) >= i64::from(self.header.record_count) {
+            self.done = true;
+            let claimed = i64::from(self.header.record_count);
+            return (!self.cursor.is_empty())
+                .then_some(Err(Flaw::Count { claimed, found: "has bytes behind the last one" }));
+        }
+        if self.cursor.is_empty() {
+            self.done = true;
+            let claimed = i64::from(self.header.record_count);
+            return Some(Err(Flaw::Count { claimed, found: "ends before that" }));
+        }
+        let record = self.read();
+        self.done = record.is_err();
+        self.index += 1;
+        Some(record)
+    }
+
+    #[inline]
+    fn read(&mut self) -> Result<Record<'a>, Flaw> {
+        let index = self.index;
+        let flaw = |overrun| Flaw::Record { index, overrun };
+        let length = self.cursor.varint().map_err(flaw)?;
+        let bytes = self.cursor.nullable(i64::from(length)).map_err(flaw)?;
+        let mut inner = Cursor::new(bytes.ok_or(flaw(Overrun::Length(-1)))?);
+        let _unused_attributes = inner.i8().map_err(flaw)?;
+        let timestamp_delta_ms = inner.varlong().map_err(flaw)?;
+        let offset_delta = inner.varint().map_err(flaw)?;
+        let wire_tail = inner.rest();
+        let key_bytes = inner.varint().map_err(flaw)?;
+        let key = inner.nullable(i64::from(key_bytes)).map_err(flaw)?;
+        let value_bytes = inner.varint().map_err(flaw)?;
+        let value = inner.nullable(i64::from(value_bytes)).map_err(flaw)?;
+        if inner.is_empty() {
+            return Err(flaw(Overrun::Short)); // even no headers are a count of 0
+        }
+        let header = &self.header;
+        let offset = header.base_offset.checked_add(i64::from(offset_delta));
+        let Some(offset) = offset.filter(|offset| *offset <= header.last_offset) else {
+            let reason = "its offset lies outside the batch";
+            return Err(Flaw::RecordContent { index, reason });
+        };
+        if offset_delta < self.least_delta {
+            let reason = "its offset is not above that of the record before it";
+            return Err(Flaw::RecordContent { index, reason });
+        }
+        self.least_delta = offset_delta.saturating_add(1);
+        Ok(Record {
+            offset,
+            timestamp: if header.attributes.is_log_append_time() {
+                header.max_timestamp
+            } else {
+                Timestamp(header.base_timestamp.0.wrapping_add(timestamp_delta_ms))
+            },
+            sequence: header.sequence_at(i64::from(offset_delta)),
+            magic: 2,
+            key,
+            value,
+            wire_tail: Some(wire_tail),
+            headers: inner.rest(),
+            message_crc: None,
+        })
+    }
+}
