@@ -339,6 +339,44 @@ fn a_run_that_was_killed_says_so_at_the_next() {
 }
 
 #[test]
+fn an_output_inside_the_source_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(&temp.path().join("logs"), "t-0");
+    let source = log.batch(&[put("A", "1")]).roll().flush();
+    let logs = source.parent().unwrap();
+    for (folder, dir, out) in
+        [(&*source, ".", None), (logs, ".", None), (logs, "t-0", Some("t-0/x/y"))]
+    {
+        let mut command = logcompact();
+        command.current_dir(folder).args(["compact", dir]);
+        command.args(out.into_iter().flat_map(|out| ["--out", out]));
+        command.assert().code(2).stderr(predicate::str::contains("would lie inside"));
+    }
+    assert_eq!(fs::read_dir(logs).unwrap().count(), 1);
+}
+
+#[test]
+fn preallocated_indexes_of_the_active_segment_are_trimmed_and_a_missing_one_is_built() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("tx-compacted-0");
+    copy_folder(&testdata("broker-3.9.1/tx-compacted-0"), &source);
+    let index = source.join("00000000000000001087.index");
+    let whole = fs::read(&index).unwrap();
+    fs::write(&index, [whole.clone(), vec![0; 1 << 16]].concat()).unwrap();
+    fs::remove_file(source.join("00000000000000000000.index")).unwrap();
+    let out = temp.path().join("out");
+    compact(&source, &out, &[]);
+    let carried = fs::read(out.join("tx-compacted-0/00000000000000001087.index")).unwrap();
+    assert_eq!(carried, whole);
+    fs::remove_file(&index).unwrap();
+    let out = temp.path().join("again");
+    compact(&source, &out, &[]);
+    let built = fs::read(out.join("tx-compacted-0/00000000000000001087.index")).unwrap();
+    assert_eq!(built, whole, "what Kafka had written");
+    logcompact().args(["verify", "--strict"]).arg(&out).assert().success();
+}
+
+#[test]
 fn a_log_directory_comes_out_as_one_with_its_checkpoints_moved_on() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("out");

@@ -63,6 +63,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         Some(out) => out.clone(),
         None => default_out(&args.dirs)?,
     };
+    refuse_inside(&out, &args.dirs)?;
     Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes })
 }
 
@@ -76,6 +77,24 @@ fn default_out(dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
         bail!("{}: has no name; say with --out where the output goes", dir.display());
     };
     Ok(PathBuf::from(format!("{}.compacted", name.to_string_lossy())))
+}
+
+/// The output may not lie in what is being read: a broker takes no strange folder among its
+/// partitions, and the source is not to be touched.
+fn refuse_inside(out: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
+    let full = std::path::absolute(out).with_context(|| out.display().to_string())?;
+    let standing = full.ancestors().find_map(|path| fs::canonicalize(path).ok());
+    for dir in dirs {
+        let source = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
+        if standing.as_ref().is_some_and(|path| path.starts_with(&source)) {
+            bail!(
+                "{}: the output would lie inside {}; name another folder with --out",
+                out.display(),
+                dir.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
