@@ -21,6 +21,10 @@ use crate::report::Progress;
 use crate::segment::Damaged;
 use crate::units::Offset;
 
+/// Chunks that a thread reads before the shards go through their ballots: enough votes at a time
+/// that a shard, once it is in a core's cache, is worth having been fetched.
+const CHUNKS_A_THREAD: usize = 32;
+
 /// A chunk of the range and the segment (by number in the range) that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkAt {
@@ -153,7 +157,7 @@ impl Pass {
         progress: &dyn Progress,
         election: &mut Election,
     ) {
-        let window = rayon::current_num_threads() * 4;
+        let window = rayon::current_num_threads() * CHUNKS_A_THREAD;
         let no_txns = SegmentTxns::default();
         let mut unread = chunks.len();
         while unread > 0 {
