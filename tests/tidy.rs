@@ -81,3 +81,24 @@ fn unsafe_code_stands_in_one_file() {
         assert_eq!(holds, path.ends_with("disk/map.rs"), "{}", path.display());
     }
 }
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code: String = sources().into_iter().map(|(_, text)| text).collect();
+    let pages = ["README.md", "docs/architecture.md", "docs/compaction.md", "docs/format.md"];
+    let mut named = 0;
+    for page in pages {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_test = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            let name = word.trim_end_matches("...");
+            if name.matches('_').count() < 4 || !name.chars().all(is_test) {
+                continue;
+            }
+            named += 1;
+            assert!(code.contains(&format!("fn {name}")), "{page} names `{word}`");
+        }
+    }
+    assert!(named > 10, "{named} names were found");
+}

@@ -1,81 +1,130 @@
-//! `logcompact dump`: validates the options and runs the dump.
+//! `logcompact dump`: the arguments checked and turned into the room's options, then one run.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, StdoutLock, stdout};
 
-use super::args::{CommonArgs, DumpArgs, EncodingArg, FormatArg, PrintArg, ShowArg};
+use anyhow::bail;
+
+use super::args::{CommonArgs, DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
 use super::{Outcome, messages};
 use crate::dump::{
-    self, ConsoleOptions, DumpOptions, Encoding, Field, Format, Note, NoteKind, OffsetRange,
-    Selection, Show, Stopped,
+    self, Console, Damage, Encoding, Failure, Field, Json, Kafka, Selection, Show, Sink, Text,
+    Witness,
 };
+
+/// Large enough that a line is never a system call of its own.
+const OUTPUT_BUFFER_BYTES: usize = 1 << 18;
 
 /// Runs the command.
 pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
-    let options = options(args);
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut outcome = Outcome::Clean;
-    let mut note = |note: Note| {
-        let text = format!("{}: position {}: {}", note.path.display(), note.position, note.text);
-        match note.kind {
-            NoteKind::Damage => {
-                outcome = Outcome::Problems;
-                messages::warning(&text);
-            }
-            NoteKind::Tail if common.verbose > 0 => messages::warning(&text),
-            NoteKind::Tail => {}
+    let format = format_of(&args);
+    check(&args, format)?;
+    let selection = Selection {
+        show: match (args.show, format) {
+            (Some(ShowArg::All), _) | (None, FormatArg::Kafka) => Show::All,
+            (Some(ShowArg::Batches), _) => Show::Batches,
+            (Some(ShowArg::Records) | None, _) => Show::Records,
+        },
+        offsets: args.offsets.unwrap_or_default(),
+        limit: args.limit,
+    };
+    let sources = dump::find(&args.paths)?;
+    let mut sink = sink(&args, format);
+    let mut witness = StandardError { common, is_damaged: false };
+    match dump::run(&sources, selection, &mut *sink, &mut witness) {
+        Ok(()) => {}
+        Err(Failure::Input(error)) => return Err(error.into()),
+        // Kept as it is: a closed pipe must be known for one.
+        Err(Failure::Output(error)) => {
+            return Err(anyhow::Error::new(error).context("cannot write to standard output"));
         }
-    };
-    let stopped = dump::run(&options, &mut out, &mut note);
-    let flushed = out.flush();
-    match stopped {
-        Ok(()) => flushed?,
-        Err(Stopped::Output(error)) => return Err(error.into()),
-        Err(Stopped::Input(error)) => return Err(error.into()),
     }
-    Ok(outcome)
+    Ok(if witness.is_damaged { Outcome::Problems } else { Outcome::Clean })
 }
 
-fn options(args: DumpArgs) -> DumpOptions {
-    let default_show =
-        if args.format == FormatArg::Kafka { ShowArg::All } else { ShowArg::Records };
-    let show = match args.show.unwrap_or(default_show) {
-        ShowArg::Records => Show::Records,
-        ShowArg::Batches => Show::Batches,
-        ShowArg::All => Show::All,
-    };
-    let format = match args.format {
-        FormatArg::Text => Format::Text { width: terminal_width() },
-        FormatArg::Json => Format::Json(match args.encoding {
-            EncodingArg::Auto => Encoding::Auto,
-            EncodingArg::Base64 => Encoding::Base64,
-            EncodingArg::Hex => Encoding::Hex,
-        }),
-        FormatArg::Kafka => Format::Kafka,
-        FormatArg::Console => Format::Console(ConsoleOptions {
-            fields: args.print.iter().map(|field| console_field(*field)).collect(),
-            key_separator: args.key_separator.unwrap_or_else(|| "\t".to_owned()),
-        }),
-    };
-    let offsets = args.offsets.unwrap_or(OffsetRange::ALL);
-    let selection = Selection { show, offsets, limit: args.limit };
-    DumpOptions { paths: args.paths, format, selection }
+/// Who says what a console line holds wants console lines.
+fn format_of(args: &DumpArgs) -> FormatArg {
+    let is_about_console = args.print.is_some() || args.key_separator.is_some();
+    let default = if is_about_console { FormatArg::Console } else { FormatArg::Text };
+    args.format.unwrap_or(default)
 }
 
-fn console_field(field: PrintArg) -> Field {
-    match field {
-        PrintArg::Key => Field::Key,
-        PrintArg::Value => Field::Value,
-        PrintArg::Timestamp => Field::Timestamp,
-        PrintArg::Offset => Field::Offset,
-        PrintArg::Partition => Field::Partition,
-        PrintArg::Headers => Field::Headers,
+/// Refuses options that would have no effect: who gives one expects one.
+fn check(args: &DumpArgs, format: FormatArg) -> anyhow::Result<()> {
+    let is_console = format == FormatArg::Console;
+    if args.encoding.is_some() && format != FormatArg::Json {
+        bail!("--encoding is about the strings of JSON; add --format json");
+    }
+    if args.print.is_some() && !is_console {
+        bail!("--print chooses the parts of a console line; add --format console");
+    }
+    if args.key_separator.is_some() && !is_console {
+        bail!("--key-separator separates the parts of a console line; add --format console");
+    }
+    if is_console && !matches!(args.show, None | Some(ShowArg::Records)) {
+        bail!("--format console has lines for records only; leave out --show");
+    }
+    Ok(())
+}
+
+fn sink(args: &DumpArgs, format: FormatArg) -> Box<dyn Sink> {
+    let out: BufWriter<StdoutLock<'static>> =
+        BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout().lock());
+    match format {
+        FormatArg::Text => Box::new(Text::new(out, terminal_columns())),
+        FormatArg::Json => Box::new(Json::new(out, encoding(args.encoding))),
+        FormatArg::Kafka => Box::new(Kafka::new(out)),
+        FormatArg::Console => {
+            let fields = args.print.as_deref().unwrap_or(&[FieldArg::Value]);
+            let separator = args.key_separator.as_deref().unwrap_or("\t");
+            Box::new(Console::new(out, fields.iter().map(field).collect(), separator))
+        }
     }
 }
 
-/// The width that lines must fit, if somebody looks at them.
-fn terminal_width() -> Option<usize> {
-    if !io::stdout().is_terminal() {
+fn encoding(arg: Option<EncodingArg>) -> Encoding {
+    match arg {
+        None | Some(EncodingArg::Auto) => Encoding::Auto,
+        Some(EncodingArg::Base64) => Encoding::Base64,
+        Some(EncodingArg::Hex) => Encoding::Hex,
+    }
+}
+
+fn field(arg: &FieldArg) -> Field {
+    match arg {
+        FieldArg::Key => Field::Key,
+        FieldArg::Value => Field::Value,
+        FieldArg::Timestamp => Field::Timestamp,
+        FieldArg::Offset => Field::Offset,
+        FieldArg::Partition => Field::Partition,
+        FieldArg::Headers => Field::Headers,
+    }
+}
+
+/// The width to fit lines into; none where the output is no terminal.
+fn terminal_columns() -> Option<usize> {
+    if !stdout().is_terminal() {
         return None;
     }
     terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// Damage as warnings, notes for who wants to hear more.
+struct StandardError<'a> {
+    common: &'a CommonArgs,
+    is_damaged: bool,
+}
+
+impl Witness for StandardError<'_> {
+    fn damage(&mut self, damage: &Damage<'_>) {
+        self.is_damaged = true;
+        if !self.common.quiet {
+            messages::warning(&damage.to_string());
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        if self.common.verbose > 0 {
+            messages::note(text);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use anstyle::{AnsiColor, Style};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Something was not done.
 pub fn error(text: &str) {
@@ -14,4 +15,9 @@ pub fn error(text: &str) {
 /// Something was done, but the reader should know this.
 pub fn warning(text: &str) {
     eprintln!("{WARNING}warning{WARNING:#}: {text}");
+}
+
+/// Nothing is wrong; only who asked for more hears of it.
+pub fn note(text: &str) {
+    eprintln!("{NOTE}note{NOTE:#}: {text}");
 }

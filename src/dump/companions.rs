@@ -1,94 +1,111 @@
-//! The files that are not logs, entry by entry.
+//! The files around the logs: indexes, producer snapshots, checkpoints, read into entries.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::io;
 
-use super::Stopped;
-use super::sink::{Entry, Note, NoteKind, Sink};
-use super::source::{Companion, CompanionItem};
-use crate::disk::Map;
+use super::select::OffsetRange;
+use super::source::{Content, Source};
 use crate::segment::{
-    OffsetCheckpoint, OffsetIndex, PartitionMetadata, TimeIndex, parse_epochs, parse_snapshot,
+    AbortedTxn, EpochEntry, IndexEntry, OffsetCheckpoint, OffsetIndex, PartitionMetadata,
+    ProducerEntry, TimeEntry, TimeIndex, TopicPartition, parse_epochs, parse_snapshot,
     parse_txn_index,
 };
-use crate::units::Position;
+use crate::units::Offset;
 
-/// Dumps one such file.
-pub fn dump(
-    item: &CompanionItem,
-    sink: &mut dyn Sink,
-    note: &mut dyn FnMut(Note),
-) -> Result<(), Stopped> {
-    let path = item.path.as_path();
-    let map = Map::open(path)?;
-    let text = || String::from_utf8_lossy(&map).into_owned();
-    let mut damaged = |text: String| {
-        let path = path.to_path_buf();
-        note(Note { path, position: Position(0), text, kind: NoteKind::Damage });
-    };
-    match item.kind {
-        Companion::OffsetIndex(base) => {
-            let index = OffsetIndex::parse(&map, base);
-            if !index.whole {
-                damaged("the file ends inside an entry".into());
-            }
-            entries(path, sink, index.entries.iter().map(|entry| Entry::Offset(*entry)))
+/// One entry of a file that holds no batches.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// Of an `.index`.
+    Index(IndexEntry),
+    /// Of a `.timeindex`.
+    Time(TimeEntry),
+    /// Of a `.txnindex`.
+    AbortedTxn(AbortedTxn),
+    /// Of a `.snapshot`.
+    Producer(ProducerEntry),
+    /// A line of `leader-epoch-checkpoint`.
+    LeaderEpoch(EpochEntry),
+    /// A line of an offset checkpoint.
+    Checkpoint {
+        /// The partition.
+        at: &'a TopicPartition,
+        /// Its offset.
+        offset: Offset,
+    },
+    /// The whole of `partition.metadata`.
+    PartitionMetadata(&'a PartitionMetadata),
+}
+
+impl Entry<'_> {
+    /// Whether the entry is about offsets of the range. Where it is about no record, it always is.
+    pub(super) fn is_in(&self, offsets: &OffsetRange) -> bool {
+        match self {
+            Entry::Index(entry) => offsets.contains(entry.offset),
+            Entry::Time(entry) => offsets.contains(entry.offset),
+            Entry::AbortedTxn(txn) => offsets.overlaps(txn.first_offset, txn.last_offset),
+            _ => true,
         }
-        Companion::TimeIndex(base) => {
-            let index = TimeIndex::parse(&map, base);
-            if !index.whole {
-                damaged("the file ends inside an entry".into());
-            }
-            entries(path, sink, index.entries.iter().map(|entry| Entry::Time(*entry)))
+    }
+}
+
+/// Hands each entry of a file to `each`; gives what is wrong with the file.
+pub(super) fn read(
+    source: &Source,
+    bytes: &[u8],
+    each: &mut dyn FnMut(&Entry<'_>) -> io::Result<()>,
+) -> io::Result<Option<String>> {
+    match source.content {
+        Content::Log(_) => Ok(None),
+        Content::Index(base) => {
+            let index = OffsetIndex::parse(bytes, base);
+            index.entries.iter().try_for_each(|entry| each(&Entry::Index(*entry)))?;
+            Ok(whole(index.whole))
         }
-        Companion::TxnIndex => {
-            let (aborted, is_whole) = parse_txn_index(&map);
-            if !is_whole {
-                damaged("an entry is cut short or of an unknown version".into());
-            }
-            entries(path, sink, aborted.iter().map(|txn| Entry::Aborted(*txn)))
+        Content::TimeIndex(base) => {
+            let index = TimeIndex::parse(bytes, base);
+            index.entries.iter().try_for_each(|entry| each(&Entry::Time(*entry)))?;
+            Ok(whole(index.whole))
         }
-        Companion::Snapshot => match parse_snapshot(&map) {
-            Ok(producers) => entries(path, sink, producers.iter().map(Entry::Producer)),
-            Err(error) => {
-                damaged(error.to_string());
-                Ok(())
+        Content::TxnIndex => {
+            let (entries, is_whole) = parse_txn_index(bytes);
+            entries.iter().try_for_each(|txn| each(&Entry::AbortedTxn(*txn)))?;
+            let flaw = "the file ends inside an entry, or an entry's version is not 0";
+            Ok((!is_whole).then(|| flaw.into()))
+        }
+        Content::Producers => match parse_snapshot(bytes) {
+            Ok(producers) => {
+                producers.iter().try_for_each(|entry| each(&Entry::Producer(*entry)))?;
+                Ok(None)
             }
+            Err(error) => Ok(Some(format!("{error}; a broker would delete it"))),
         },
-        Companion::LeaderEpochs => match parse_epochs(&text()) {
-            Ok(epochs) => entries(path, sink, epochs.iter().map(|epoch| Entry::Epoch(*epoch))),
-            Err(error) => {
-                damaged(error.to_string());
-                Ok(())
+        Content::LeaderEpochs => match parse_epochs(&text(bytes)) {
+            Ok(epochs) => {
+                epochs.iter().try_for_each(|entry| each(&Entry::LeaderEpoch(*entry)))?;
+                Ok(None)
             }
+            Err(error) => Ok(Some(error.to_string())),
         },
-        Companion::Metadata => match PartitionMetadata::parse(&text()) {
-            Ok(metadata) => entries(path, sink, [Entry::Metadata(&metadata)].into_iter()),
-            Err(error) => {
-                damaged(error.to_string());
-                Ok(())
-            }
-        },
-        Companion::OffsetCheckpoint => match OffsetCheckpoint::parse(&text()) {
+        Content::OffsetCheckpoint => match OffsetCheckpoint::parse(&text(bytes)) {
             Ok(checkpoint) => {
-                let offsets = &checkpoint.offsets;
-                entries(path, sink, offsets.iter().map(|(at, o)| Entry::Checkpoint(at, *o)))
+                for (at, &offset) in &checkpoint.offsets {
+                    each(&Entry::Checkpoint { at, offset })?;
+                }
+                Ok(None)
             }
-            Err(error) => {
-                damaged(error.to_string());
-                Ok(())
-            }
+            Err(error) => Ok(Some(error.to_string())),
+        },
+        Content::PartitionMetadata => match PartitionMetadata::parse(&text(bytes)) {
+            Ok(metadata) => each(&Entry::PartitionMetadata(&metadata)).map(|()| None),
+            Err(error) => Ok(Some(error.to_string())),
         },
     }
 }
 
-fn entries<'a>(
-    path: &Path,
-    sink: &mut dyn Sink,
-    entries: impl Iterator<Item = Entry<'a>> + Clone,
-) -> Result<(), Stopped> {
-    sink.companion_file(path, entries.clone().count())?;
-    for entry in entries {
-        sink.entry(path, &entry)?;
-    }
-    Ok(())
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+fn whole(is_whole: bool) -> Option<String> {
+    (!is_whole).then(|| "the file ends inside an entry".into())
 }

@@ -1,112 +1,113 @@
-//! The lines of `kafka-console-consumer.sh` (`DefaultMessageFormatter`).
+//! The lines of `kafka-console-consumer.sh` (`DefaultMessageFormatter`): chosen fields of data
+//! records in a fixed order, bytes as they are. Control records are never shown, since a consumer
+//! never sees them.
 
 use std::io::{self, Write};
-use std::path::Path;
 
-use super::sink::{Entry, ShownBatch, ShownRecord, Sink};
-use super::source::LogItem;
-use crate::format::TimestampType;
+use super::companions::Entry;
+use super::sink::{BatchView, RecordView, Sink};
+use super::source::{Content, Source};
+use crate::format::{Record, TimestampType};
 
-/// What a line may hold. Fields come in this order, whatever order they were asked for in.
+/// What is printed for a field that is null.
+const NULL: &[u8] = b"null";
+
+/// A part of a record. The order here is the order on the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
-    /// `CreateTime:1700000000000`.
+    /// `CreateTime:<ms>`, `LogAppendTime:<ms>` or `NO_TIMESTAMP`.
     Timestamp,
-    /// `Partition:0`.
+    /// `Partition:<n>`.
     Partition,
-    /// `Offset:5`.
+    /// `Offset:<n>`.
     Offset,
-    /// `a:1,b:2`, or `NO_HEADERS`.
+    /// `name:value,name:value` or `NO_HEADERS`.
     Headers,
-    /// The key's bytes, or `null`.
+    /// The key.
     Key,
-    /// The value's bytes, or `null`.
+    /// The value.
     Value,
 }
 
-/// How lines are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsoleOptions {
-    /// What a line holds.
-    pub fields: Vec<Field>,
-    /// What stands between two fields.
-    pub key_separator: String,
+/// Writes as the console consumer does.
+#[derive(Debug)]
+pub struct Console<W> {
+    out: W,
+    fields: Vec<Field>,
+    separator: Vec<u8>,
 }
 
-/// Writes such lines.
-pub struct Console<'a> {
-    out: &'a mut dyn Write,
-    options: ConsoleOptions,
-}
-
-impl<'a> Console<'a> {
-    /// Writes to `out`.
-    pub fn new(out: &'a mut dyn Write, mut options: ConsoleOptions) -> Console<'a> {
-        options.fields.sort();
-        options.fields.dedup();
-        Console { out, options }
+impl<W: Write> Console<W> {
+    /// Writes `fields`, in their own order whatever the given one, to `out`.
+    pub fn new(out: W, mut fields: Vec<Field>, separator: impl Into<Vec<u8>>) -> Console<W> {
+        fields.sort();
+        fields.dedup();
+        Console { out, fields, separator: separator.into() }
     }
 
-    fn field(&mut self, field: Field, shown: &ShownRecord<'_>) -> io::Result<()> {
-        let record = shown.record;
-        let out = &mut *self.out;
+    fn field(&mut self, field: Field, view: &RecordView<'_>) -> io::Result<()> {
+        let record = &view.record;
         match field {
-            Field::Timestamp => match shown.batch.batch.header.timestamp_type() {
-                TimestampType::NoTimestampType => write!(out, "NO_TIMESTAMP"),
-                kind => write!(out, "{}:{}", kind.name(), record.timestamp),
+            Field::Timestamp => match view.batch.header.timestamp_type() {
+                TimestampType::NoTimestampType => write!(self.out, "NO_TIMESTAMP"),
+                kind => write!(self.out, "{}:{}", kind.name(), record.timestamp),
             },
             Field::Partition => {
-                let partition = shown.batch.log.partition.as_ref().map(|at| at.partition);
-                write!(out, "Partition:{}", partition.unwrap_or(-1))
+                let partition = view.batch.source.at.as_ref().map_or(-1, |at| at.partition);
+                write!(self.out, "Partition:{partition}")
             }
-            Field::Offset => write!(out, "Offset:{}", record.offset),
-            Field::Headers => {
-                let mut is_first = true;
-                for header in record.headers().filter_map(Result::ok) {
-                    if !is_first {
-                        out.write_all(b",")?;
-                    }
-                    is_first = false;
-                    out.write_all(header.key)?;
-                    out.write_all(b":")?;
-                    out.write_all(header.value.unwrap_or(b"null"))?;
-                }
-                if is_first { out.write_all(b"NO_HEADERS") } else { Ok(()) }
-            }
-            Field::Key => out.write_all(record.key.unwrap_or(b"null")),
-            Field::Value => out.write_all(record.value.unwrap_or(b"null")),
+            Field::Offset => write!(self.out, "Offset:{}", record.offset),
+            Field::Headers => self.headers(record),
+            Field::Key => self.out.write_all(record.key.unwrap_or(NULL)),
+            Field::Value => self.out.write_all(record.value.unwrap_or(NULL)),
         }
+    }
+
+    fn headers(&mut self, record: &Record<'_>) -> io::Result<()> {
+        let mut is_first = true;
+        for header in record.headers().flatten() {
+            if !is_first {
+                self.out.write_all(b",")?;
+            }
+            is_first = false;
+            self.out.write_all(header.key)?;
+            self.out.write_all(b":")?;
+            self.out.write_all(header.value.unwrap_or(NULL))?;
+        }
+        if is_first { self.out.write_all(b"NO_HEADERS") } else { Ok(()) }
     }
 }
 
-impl Sink for Console<'_> {
-    fn log_file(&mut self, _log: &LogItem) -> io::Result<()> {
+impl<W: Write> Sink for Console<W> {
+    fn can_show(&self, content: &Content) -> bool {
+        matches!(content, Content::Log(_))
+    }
+
+    fn shows_control(&self) -> bool {
+        false
+    }
+
+    fn batch(&mut self, _batch: &BatchView<'_>) -> io::Result<()> {
         Ok(())
     }
 
-    fn batch(&mut self, _batch: &ShownBatch<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn record(&mut self, shown: &ShownRecord<'_>) -> io::Result<()> {
-        if shown.control.is_some() {
-            return Ok(()); // a consumer never sees them
-        }
-        let fields = self.options.fields.clone();
-        for (number, field) in fields.into_iter().enumerate() {
-            if number > 0 {
-                self.out.write_all(self.options.key_separator.as_bytes())?;
+    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+        for index in 0..self.fields.len() {
+            if index > 0 {
+                self.out.write_all(&self.separator)?;
             }
-            self.field(field, shown)?;
+            if let Some(field) = self.fields.get(index) {
+                self.field(*field, view)?;
+            }
         }
         self.out.write_all(b"\n")
     }
 
-    fn companion_file(&mut self, _path: &Path, _entries: usize) -> io::Result<()> {
+    fn entry(&mut self, _source: &Source, _entry: &Entry<'_>) -> io::Result<()> {
         Ok(())
     }
 
-    fn entry(&mut self, _path: &Path, _entry: &Entry<'_>) -> io::Result<()> {
-        Ok(())
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

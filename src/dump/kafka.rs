@@ -1,40 +1,109 @@
-//! The lines of `kafka-dump-log.sh --print-data-log`, to the letter, for scripts that parse those
-//! (`DumpLogSegments`). Files that it does not know are shown as it shows nothing: not at all.
+//! The lines of `kafka-dump-log.sh`, for scripts that parse those (`DumpLogSegments` of Kafka 4.1).
+//!
+//! Standard output only: what the tool says on standard error about gaps and mismatches is the
+//! business of `verify`. Where the tool stops with a stack trace, this goes on behind the damage.
 
+use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
 
-use super::java_text::java_text;
-use super::sink::{Entry, ShownBatch, ShownRecord, Sink};
-use super::source::LogItem;
-use crate::bytes::{Cursor, Overrun};
-use crate::format::{BatchHeader, Control, EndMarker, Record};
+use serde::Serialize;
 
-/// Writes such lines.
-pub struct Kafka<'a> {
-    out: &'a mut dyn Write,
+use super::companions::Entry;
+use super::control::ControlRecord;
+use super::java_string::java_string;
+use super::sink::{BatchView, Ending, RecordView, Sink};
+use super::source::{Content, LogKind, Source};
+use crate::format::Record;
+use crate::segment::{INDEX_ENTRY_BYTES, ProducerEntry, TIME_ENTRY_BYTES};
+use crate::units::Offset;
+
+/// Writes as Kafka's own dump tool does.
+#[derive(Debug)]
+pub struct Kafka<W> {
+    out: W,
 }
 
-impl<'a> Kafka<'a> {
+impl<W: Write> Kafka<W> {
     /// Writes to `out`.
-    pub fn new(out: &'a mut dyn Write) -> Kafka<'a> {
+    pub fn new(out: W) -> Kafka<W> {
         Kafka { out }
     }
-}
 
-impl Sink for Kafka<'_> {
-    fn log_file(&mut self, log: &LogItem) -> io::Result<()> {
-        writeln!(self.out, "Dumping {}", log.path.display())?;
-        writeln!(self.out, "Log starting offset: {}", log.base)
+    fn control(&mut self, record: &Record<'_>) -> io::Result<()> {
+        match ControlRecord::read(record) {
+            ControlRecord::End(marker) => {
+                let name = if marker.commit { "COMMIT" } else { "ABORT" };
+                let epoch = marker.coordinator_epoch;
+                write!(self.out, " endTxnMarker: {name} coordinatorEpoch: {epoch}")
+            }
+            ControlRecord::LeaderChange(change) => self.message("LeaderChange:", &change),
+            ControlRecord::SnapshotHeader(header) => self.message("SnapshotHeader", &header),
+            ControlRecord::SnapshotFooter(footer) => self.message("SnapshotFooter", &footer),
+            ControlRecord::KraftVersion(version) => self.message("KRaftVersion", &version),
+            ControlRecord::KraftVoters(voters) => self.message("KRaftVoters", &voters),
+            ControlRecord::Unreadable(kind) => {
+                let (name, id) = kind.map_or(("UNKNOWN", -1), |kind| (kind.name(), kind.id()));
+                write!(self.out, " controlType: {name}({id})")
+            }
+        }
     }
 
-    fn batch(&mut self, shown: &ShownBatch<'_>) -> io::Result<()> {
-        let header = &shown.batch.header;
-        let out = &mut *self.out;
-        if header.magic >= 2 {
-            let horizon = header.delete_horizon().map(|horizon| horizon.0);
+    fn message(&mut self, name: &str, message: &impl Serialize) -> io::Result<()> {
+        write!(self.out, " {name} ")?;
+        serde_json::to_writer(&mut self.out, message).map_err(io::Error::from)
+    }
+
+    fn producer(&mut self, entry: &ProducerEntry) -> io::Result<()> {
+        write!(
+            self.out,
+            "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {} \
+             lastTimestamp: {} ",
+            entry.producer_id,
+            entry.epoch,
+            entry.coordinator_epoch,
+            Optional(entry.open_txn_first_offset),
+            entry.timestamp,
+        )?;
+        if entry.last_offset >= Offset(0) {
             write!(
-                out,
+                self.out,
+                "firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
+                first_sequence(entry),
+                entry.last_sequence,
+                entry.last_offset,
+                entry.offset_delta,
+                entry.timestamp,
+            )?;
+        }
+        writeln!(self.out)
+    }
+}
+
+impl<W: Write> Sink for Kafka<W> {
+    fn can_show(&self, content: &Content) -> bool {
+        use Content::{LeaderEpochs, OffsetCheckpoint, PartitionMetadata};
+        !matches!(content, LeaderEpochs | OffsetCheckpoint | PartitionMetadata)
+    }
+
+    fn begin(&mut self, source: &Source) -> io::Result<()> {
+        writeln!(self.out, "Dumping {}", source.path.display())?;
+        match &source.content {
+            Content::Log(LogKind::Segment { base, .. }) => {
+                writeln!(self.out, "Log starting offset: {base}")
+            }
+            Content::Log(LogKind::Bootstrap) => writeln!(self.out, "KRaft bootstrap snapshot"),
+            Content::Log(LogKind::MetadataSnapshot { end_offset, epoch }) => {
+                writeln!(self.out, "Snapshot end offset: {end_offset}, epoch: {epoch}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn batch(&mut self, view: &BatchView<'_>) -> io::Result<()> {
+        let header = &view.header;
+        if header.magic >= 2 {
+            write!(
+                self.out,
                 "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} \
                  producerId: {} producerEpoch: {} partitionLeaderEpoch: {} isTransactional: {} \
                  isControl: {} deleteHorizonMs: {}",
@@ -48,200 +117,127 @@ impl Sink for Kafka<'_> {
                 header.leader_epoch,
                 header.is_transactional(),
                 header.is_control(),
-                optional(horizon),
+                Optional(header.delete_horizon()),
             )?;
         } else {
-            write!(out, "offset: {}", header.last_offset)?;
+            write!(self.out, "offset: {}", header.last_offset)?;
         }
         writeln!(
-            out,
+            self.out,
             " position: {} {}: {} size: {} magic: {} compresscodec: {} crc: {} isvalid: {}",
-            shown.position,
+            view.position,
             header.timestamp_type().name(),
             header.max_timestamp,
             header.size_bytes,
             header.magic,
             header.codec().name(),
             header.crc,
-            shown.is_valid,
+            view.is_valid,
         )
     }
 
-    fn record(&mut self, shown: &ShownRecord<'_>) -> io::Result<()> {
-        let record = shown.record;
-        let header = &shown.batch.batch.header;
-        let size = |field: Option<&[u8]>| field.map_or(-1, |bytes| bytes.len() as i64);
+    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+        let (header, record) = (&view.batch.header, &view.record);
         write!(
             self.out,
             "| offset: {} {}: {} keySize: {} valueSize: {}",
             record.offset,
             header.timestamp_type().name(),
             record.timestamp,
-            size(record.key),
-            size(record.value),
+            size_of(record.key),
+            size_of(record.value),
         )?;
-        self.version_fields(header, record)?;
-        match shown.control {
-            Some(control) => self.control(control, record)?,
+        match record.message_crc() {
+            // The closing brace has no opening one in Kafka's lines either.
+            Some(crc) => write!(self.out, " isValid: {} crc: {}}}", crc.holds(), crc.stored)?,
             None => {
-                for (name, field) in [("key", record.key), ("payload", record.value)] {
-                    if let Some(bytes) = field {
-                        write!(self.out, " {name}: {}", java_text(bytes))?;
-                    }
+                write!(self.out, " sequence: {} headerKeys: [", record.sequence)?;
+                for (index, entry) in record.headers().flatten().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(self.out, "{comma}{}", java_string(entry.key))?;
                 }
+                write!(self.out, "]")?;
             }
         }
-        self.out.write_all(b"\n")
-    }
-
-    fn trailing_bytes(&mut self, log: &LogItem, bytes: u64) -> io::Result<()> {
-        writeln!(self.out, "Found {bytes} invalid bytes at the end of {}", log.file_name)
-    }
-
-    fn companion_file(&mut self, path: &Path, entries: usize) -> io::Result<()> {
-        writeln!(self.out, "Dumping {}", path.display())?;
-        let is_index = path.extension().is_some_and(|extension| extension == "index");
-        if is_index && entries == 0 {
-            writeln!(self.out, "{} is empty.", path.display())?;
+        if header.is_control() {
+            self.control(record)?;
+        } else {
+            if let Some(key) = record.key {
+                write!(self.out, " key: {}", java_string(key))?;
+            }
+            if let Some(value) = record.value {
+                write!(self.out, " payload: {}", java_string(value))?;
+            }
         }
-        Ok(())
+        writeln!(self.out)
     }
 
-    fn entry(&mut self, _path: &Path, entry: &Entry<'_>) -> io::Result<()> {
-        let out = &mut *self.out;
+    fn entry(&mut self, _source: &Source, entry: &Entry<'_>) -> io::Result<()> {
         match entry {
-            Entry::Offset(e) => writeln!(out, "offset: {} position: {}", e.offset, e.position),
-            Entry::Time(e) => writeln!(out, "timestamp: {} offset: {}", e.timestamp, e.offset),
-            Entry::Aborted(txn) => writeln!(
-                out,
+            Entry::Index(entry) => {
+                writeln!(self.out, "offset: {} position: {}", entry.offset, entry.position)
+            }
+            Entry::Time(entry) => {
+                writeln!(self.out, "timestamp: {} offset: {}", entry.timestamp, entry.offset)
+            }
+            Entry::AbortedTxn(txn) => writeln!(
+                self.out,
                 "version: 0 producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}",
-                txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset
+                txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset,
             ),
-            Entry::Producer(producer) => {
-                write!(
-                    out,
-                    "producerId: {} producerEpoch: {} coordinatorEpoch: {} \
-                     currentTxnFirstOffset: {} lastTimestamp: {} ",
-                    producer.producer_id,
-                    producer.epoch,
-                    producer.coordinator_epoch,
-                    optional(producer.open_txn_first_offset.map(|offset| offset.0)),
-                    producer.timestamp,
-                )?;
-                if producer.last_offset.0 >= 0 {
-                    let last = producer.last_sequence;
-                    write!(
-                        out,
-                        "firstSequence: {} lastSequence: {last} lastOffset: {} offsetDelta: {} \
-                         timestamp: {}",
-                        sequence_before(last, producer.offset_delta),
-                        producer.last_offset,
-                        producer.offset_delta,
-                        producer.timestamp,
-                    )?;
-                }
-                writeln!(out)
+            Entry::Producer(entry) => self.producer(entry),
+            // `can_show` kept these out: Kafka's tool does not know their files.
+            Entry::LeaderEpoch(_) | Entry::Checkpoint { .. } | Entry::PartitionMetadata(_) => {
+                Ok(())
             }
-            Entry::Epoch(_) | Entry::Metadata(_) | Entry::Checkpoint(..) => Ok(()),
         }
+    }
+
+    fn end(&mut self, source: &Source, ending: &Ending) -> io::Result<()> {
+        match source.content {
+            Content::Log(_) if ending.trailing_bytes > 0 => {
+                let (bytes, name) = (ending.trailing_bytes, &source.name);
+                writeln!(self.out, "Found {bytes} invalid bytes at the end of {name}")
+            }
+            Content::Index(_) if ending.size_bytes < INDEX_ENTRY_BYTES as u64 => {
+                writeln!(self.out, "{} is empty.", source.path.display())
+            }
+            // In a preallocated index without entries, Kafka takes the first zeros for one.
+            Content::Index(base) if ending.is_empty => {
+                writeln!(self.out, "offset: {base} position: 0")
+            }
+            Content::TimeIndex(base)
+                if ending.is_empty && ending.size_bytes >= TIME_ENTRY_BYTES as u64 =>
+            {
+                writeln!(self.out, "timestamp: 0 offset: {base}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
-impl Kafka<'_> {
-    fn version_fields(&mut self, header: &BatchHeader, record: &Record<'_>) -> io::Result<()> {
-        if let Some(crc) = record.message_crc() {
-            // The brace is Kafka's.
-            return write!(self.out, " isValid: {} crc: {}}}", crc.holds(), crc.stored);
-        }
-        let sequence = if header.magic >= 2 { record.sequence } else { -1 };
-        write!(self.out, " sequence: {sequence} headerKeys: [")?;
-        for (number, header) in record.headers().filter_map(Result::ok).enumerate() {
-            let comma = if number > 0 { "," } else { "" };
-            write!(self.out, "{comma}{}", java_text(header.key))?;
-        }
-        write!(self.out, "]")
-    }
+/// Sequence of the first record of the producer's last batch; 2^31-1 lies before 0.
+fn first_sequence(entry: &ProducerEntry) -> i64 {
+    let sequence = i64::from(entry.last_sequence) - i64::from(entry.offset_delta);
+    if sequence < 0 && entry.last_sequence >= 0 { sequence + (1 << 31) } else { sequence }
+}
 
-    fn control(&mut self, control: Control, record: &Record<'_>) -> io::Result<()> {
-        let out = &mut *self.out;
-        let value = record.value.unwrap_or_default();
-        match control {
-            Control::Abort | Control::Commit => {
-                let epoch = EndMarker::of_record(record).map_or(-1, |m| m.coordinator_epoch);
-                write!(out, " endTxnMarker: {} coordinatorEpoch: {epoch}", control.name())
-            }
-            Control::LeaderChange => {
-                let text = leader_change(value).unwrap_or_default();
-                write!(out, " LeaderChange: {text}")
-            }
-            Control::SnapshotHeader => {
-                let mut cursor = Cursor::new(value);
-                let (version, timestamp) = (cursor.i16(), cursor.i64());
-                let (version, timestamp) = (version.unwrap_or(0), timestamp.unwrap_or(0));
-                write!(
-                    out,
-                    " SnapshotHeader {{\"version\":{version},\
-                     \"lastContainedLogTimestamp\":{timestamp}}}"
-                )
-            }
-            Control::SnapshotFooter => {
-                let version = Cursor::new(value).i16().unwrap_or(0);
-                write!(out, " SnapshotFooter {{\"version\":{version}}}")
-            }
-            Control::KraftVersion => {
-                let mut cursor = Cursor::new(value);
-                let (version, kraft) = (cursor.i16(), cursor.i16());
-                let (version, kraft) = (version.unwrap_or(0), kraft.unwrap_or(0));
-                write!(out, " KRaftVersion {{\"version\":{version},\"kRaftVersion\":{kraft}}}")
-            }
-            Control::KraftVoters => write!(out, " KRaftVoters"),
-            Control::Unknown(number) => write!(out, " controlType: UNKNOWN({number})"),
+fn size_of(field: Option<&[u8]>) -> i64 {
+    field.map_or(-1, |bytes| bytes.len() as i64)
+}
+
+/// As Java prints an `OptionalLong`.
+struct Optional<T>(Option<T>);
+
+impl<T: Display> Display for Optional<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(value) => write!(f, "OptionalLong[{value}]"),
+            None => write!(f, "OptionalLong.empty"),
         }
     }
-}
-
-/// `LeaderChangeMessage` as JSON: version, leader, voters, and who voted for the leader.
-fn leader_change(value: &[u8]) -> Result<String, Overrun> {
-    let mut cursor = Cursor::new(value);
-    let version = cursor.i16()?;
-    let leader_id = cursor.i32()?;
-    let mut voters = || -> Result<String, Overrun> {
-        // A compact array: its length and one more, then each voter with its tagged fields.
-        let count = unsigned_varint(&mut cursor)?.saturating_sub(1);
-        let mut list = Vec::new();
-        for _ in 0..count {
-            list.push(format!("{{\"voterId\":{}}}", cursor.i32()?));
-            skip_tagged_fields(&mut cursor)?;
-        }
-        Ok(list.join(","))
-    };
-    let (voters, granting) = (voters()?, voters()?);
-    Ok(format!(
-        "{{\"version\":{version},\"leaderId\":{leader_id},\"voters\":[{voters}],\
-         \"grantingVoters\":[{granting}]}}"
-    ))
-}
-
-fn unsigned_varint(cursor: &mut Cursor<'_>) -> Result<u32, Overrun> {
-    let zigzag = cursor.varint()?;
-    Ok(((zigzag << 1) ^ (zigzag >> 31)) as u32)
-}
-
-fn skip_tagged_fields(cursor: &mut Cursor<'_>) -> Result<(), Overrun> {
-    for _ in 0..unsigned_varint(cursor)? {
-        let _tag = unsigned_varint(cursor)?;
-        let length_bytes = unsigned_varint(cursor)?;
-        cursor.bytes(length_bytes as usize)?;
-    }
-    Ok(())
-}
-
-/// The sequence `delta` before `sequence`, wrapping as a producer's does.
-fn sequence_before(sequence: i32, delta: i32) -> i32 {
-    (sequence.wrapping_sub(delta)) & i32::MAX
-}
-
-/// A Java `OptionalLong`.
-fn optional(value: Option<i64>) -> String {
-    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
 }

@@ -1,103 +1,122 @@
-//! Show what is in segments, indexes, snapshots and checkpoints; change nothing.
+//! What is in the files of a log, shown: batches, records, index entries, producers, checkpoints.
 //!
-//! `source` says what the named paths hold, `log` walks a log and `companions` the other files, a
-//! `Sink` turns what they find into lines. Inspection goes as far as it can: a batch with a wrong
-//! checksum is shown and marked, a stretch that is no batch is noted, and the rest goes on.
+//! The room promises: nothing is changed; files are streamed, so memory is bounded by one batch;
+//! damage goes to a [`Witness`] while reading goes on; a selection is found through the index, and
+//! an index that cannot be believed costs time, never records. What a line looks like is the
+//! business of a [`Sink`], of which there is one for each format: [`Text`], [`Json`], [`Kafka`],
+//! [`Console`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod companions;
 mod console;
-mod java_text;
+mod control;
+mod encoded;
+mod java_string;
 mod json;
 mod kafka;
-mod log;
-mod selection;
+mod printable;
+mod seek;
+mod select;
 mod sink;
 mod source;
 mod text;
+mod walk;
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
-pub use console::{ConsoleOptions, Field};
-pub use json::Encoding;
-pub use selection::{OffsetRange, Selection, Show};
-pub use sink::{Note, NoteKind};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use sink::Sink;
-use source::Item;
+use crate::units::Position;
 
-/// How to show it.
-#[derive(Clone, Debug)]
-pub enum Format {
-    /// For people; values are cut to fit the width, if one is given.
-    Text {
-        /// Columns of the terminal.
-        width: Option<usize>,
-    },
-    /// A JSON object a line.
-    Json(Encoding),
-    /// The lines of `kafka-dump-log.sh`.
-    Kafka,
-    /// The lines of `kafka-console-consumer.sh`.
-    Console(ConsoleOptions),
+pub use companions::Entry;
+pub use console::{Console, Field};
+pub use encoded::Encoding;
+pub use json::Json;
+pub use kafka::Kafka;
+pub use select::{OffsetRange, RangeError, Selection, Show};
+pub use sink::{BatchView, Ending, RecordView, Sink};
+pub use source::{Content, LogKind, Source};
+pub use text::Text;
+
+use walk::Walk;
+
+/// Hears of what is wrong with the files, and of what is only worth knowing.
+pub trait Witness {
+    /// Something in the data is wrong.
+    fn damage(&mut self, damage: &Damage<'_>);
+    /// Nothing is wrong, but this was done or left out.
+    fn note(&mut self, text: &str);
 }
 
-/// A validated request.
-#[derive(Clone, Debug)]
-pub struct DumpOptions {
-    /// Files and directories.
-    pub paths: Vec<PathBuf>,
-    /// How.
-    pub format: Format,
-    /// What of it.
-    pub selection: Selection,
+/// A place where a file is not what Kafka writes, and what that means for the output.
+#[derive(Clone, Copy, Debug)]
+pub struct Damage<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Where in it; `None` where the file as a whole is meant.
+    pub position: Option<Position>,
+    /// What is wrong, and what was made of it.
+    pub what: &'a str,
 }
 
-/// Why a dump ended early.
-#[derive(Debug)]
-pub enum Stopped {
-    /// The output does not take more; a closed pipe, for one.
-    Output(io::Error),
-    /// A path cannot be read, or is not a file of Kafka's.
-    Input(Error),
-}
-
-impl From<io::Error> for Stopped {
-    fn from(error: io::Error) -> Stopped {
-        Stopped::Output(error)
+impl fmt::Display for Damage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        if let Some(position) = self.position {
+            write!(f, "position {position}: ")?;
+        }
+        write!(f, "{}", self.what)
     }
 }
 
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Stopped {
-        Stopped::Input(error)
-    }
+/// Why a dump ended before its time. Damage in the files is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file cannot be read, or the format has no lines for it.
+    #[error(transparent)]
+    Input(#[from] Error),
+    /// The lines cannot be written, be it that their reader went away.
+    #[error("cannot write the lines: {0}")]
+    Output(#[from] io::Error),
 }
 
-/// Writes what `options` ask for to `out`; damage goes to `note` while the rest goes on.
+/// Finds what `paths` name: files as they are, directories as the logs of their segments.
 ///
 /// # Errors
-/// [`Stopped`]. All paths are looked at before the first line is written.
+/// A path that cannot be read, or whose name says nothing about what it holds.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for path in paths {
+        source::find(path, &mut sources)?;
+    }
+    Ok(sources)
+}
+
+/// Shows what is selected of `sources`, in their order.
+///
+/// # Errors
+/// [`Failure`].
 pub fn run(
-    options: &DumpOptions,
-    out: &mut dyn Write,
-    note: &mut dyn FnMut(Note),
-) -> std::result::Result<(), Stopped> {
-    let items: Result<Vec<Vec<Item>>> = options.paths.iter().map(|p| source::items(p)).collect();
-    let mut sink: Box<dyn Sink + '_> = match &options.format {
-        Format::Text { width } => Box::new(text::Text::new(out, *width)),
-        Format::Json(encoding) => Box::new(json::Json::new(out, *encoding)),
-        Format::Kafka => Box::new(kafka::Kafka::new(out)),
-        Format::Console(console) => Box::new(console::Console::new(out, console.clone())),
-    };
-    let mut left = options.selection.limit.unwrap_or(u64::MAX);
-    for item in items?.iter().flatten() {
-        match item {
-            Item::Log(log) => log::dump(log, &options.selection, &mut left, &mut *sink, note)?,
-            Item::Companion(file) => companions::dump(file, &mut *sink, note)?,
+    sources: &[Source],
+    selection: Selection,
+    sink: &mut dyn Sink,
+    witness: &mut dyn Witness,
+) -> Result<(), Failure> {
+    if let Some(source) = sources.iter().find(|source| !sink.can_show(&source.content)) {
+        let path = source.path.display();
+        let reason = "this format has no lines for such a file; text and json have";
+        return Err(Error::refused(format!("{path}: {reason}")).into());
+    }
+    let mut walk = Walk::new(selection, sink, witness);
+    for source in sources {
+        if walk.is_done() {
+            break;
+        }
+        match &source.content {
+            Content::Log(kind) => walk.log(source, kind)?,
+            _ => walk.companion(source)?,
         }
     }
-    Ok(())
+    walk.finish()
 }

@@ -1,96 +1,78 @@
-//! What a dump finds, one thing at a time, and the trait that turns it into output.
+//! What a format must be able to show. One implementation for each format.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
-use super::source::LogItem;
-use crate::format::{Batch, Control, Record};
-use crate::segment::{
-    AbortedTxn, EpochEntry, IndexEntry, PartitionMetadata, ProducerEntry, TimeEntry, TopicPartition,
-};
-use crate::units::{Offset, Position};
+use super::companions::Entry;
+use super::source::{Content, Source};
+use crate::format::{BatchHeader, Record};
+use crate::units::Position;
 
-/// A batch and what reading it brought to light.
-pub struct ShownBatch<'a> {
-    /// The log it lies in.
-    pub log: &'a LogItem,
-    /// Where.
+/// A batch about to be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchView<'a> {
+    /// The file that it is in.
+    pub source: &'a Source,
+    /// Where it starts.
     pub position: Position,
-    /// The batch.
-    pub batch: &'a Batch<'a>,
-    /// Its first offset; of a compressed magic 0/1 set that of its first message.
-    pub base_offset: Offset,
-    /// Its records, as counted in a magic 0/1 set; else as its header says.
-    pub count: i64,
-    /// Whether its checksum holds.
+    /// Its header. For a compressed magic 0/1 set that decodes, base offset and count are those of
+    /// the messages inside; for one that does not, the count stays -1.
+    pub header: BatchHeader,
+    /// Whether checksum and header hold. The body is not part of this: a batch can be valid and
+    /// still not decode, as for Kafka's own tool.
     pub is_valid: bool,
 }
 
-/// A record and the batch it is of.
-pub struct ShownRecord<'a> {
-    /// The batch.
-    pub batch: &'a ShownBatch<'a>,
+/// A record about to be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordView<'a> {
+    /// The batch that it is in.
+    pub batch: &'a BatchView<'a>,
     /// The record.
-    pub record: &'a Record<'a>,
-    /// What kind of control record it is, if it is one.
-    pub control: Option<Control>,
+    pub record: Record<'a>,
 }
 
-/// An entry of a file that is not a log.
-#[derive(Clone, Copy)]
-pub enum Entry<'a> {
-    /// Of an `.index`.
-    Offset(IndexEntry),
-    /// Of a `.timeindex`.
-    Time(TimeEntry),
-    /// Of a `.txnindex`.
-    Aborted(AbortedTxn),
-    /// Of a `.snapshot`.
-    Producer(&'a ProducerEntry),
-    /// Of `leader-epoch-checkpoint`.
-    Epoch(EpochEntry),
-    /// `partition.metadata`.
-    Metadata(&'a PartitionMetadata),
-    /// Of an offset checkpoint.
-    Checkpoint(&'a TopicPartition, Offset),
+/// How a file ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// The size of the file.
+    pub size_bytes: u64,
+    /// Bytes at its end that are no batch, nothing sound behind them.
+    pub trailing_bytes: u64,
+    /// Whether it held anything at all, selected or not.
+    pub is_empty: bool,
 }
 
-/// Turns what is found into output.
+/// Writes lines of one format.
 pub trait Sink {
-    /// A log file begins.
-    fn log_file(&mut self, log: &LogItem) -> io::Result<()>;
-    /// A batch, if batches are shown.
-    fn batch(&mut self, batch: &ShownBatch<'_>) -> io::Result<()>;
-    /// A record, if records are shown.
-    fn record(&mut self, record: &ShownRecord<'_>) -> io::Result<()>;
-    /// Bytes at the end of a log that are no batch.
-    fn trailing_bytes(&mut self, _log: &LogItem, _bytes: u64) -> io::Result<()> {
+    /// Whether the format has lines for such a file.
+    fn can_show(&self, _content: &Content) -> bool {
+        true
+    }
+
+    /// Whether control records are part of the format.
+    fn shows_control(&self) -> bool {
+        true
+    }
+
+    /// A file begins.
+    fn begin(&mut self, _source: &Source) -> io::Result<()> {
         Ok(())
     }
-    /// A file that is not a log begins; it has so many entries.
-    fn companion_file(&mut self, path: &Path, entries: usize) -> io::Result<()>;
-    /// One of its entries.
-    fn entry(&mut self, path: &Path, entry: &Entry<'_>) -> io::Result<()>;
-}
 
-/// Something that the reader should know besides the output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The file.
-    pub path: PathBuf,
-    /// Where in it.
-    pub position: Position,
-    /// What it is.
-    pub text: String,
-    /// How bad it is.
-    pub kind: NoteKind,
-}
+    /// A batch of the file.
+    fn batch(&mut self, batch: &BatchView<'_>) -> io::Result<()>;
 
-/// How bad a note is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoteKind {
-    /// The data is damaged.
-    Damage,
-    /// The end of the log is still being written, or preallocated.
-    Tail,
+    /// A record of the file.
+    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()>;
+
+    /// An entry of a file that holds no batches.
+    fn entry(&mut self, source: &Source, entry: &Entry<'_>) -> io::Result<()>;
+
+    /// The file ends. Not called where the limit ended the output before.
+    fn end(&mut self, _source: &Source, _ending: &Ending) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nothing comes any more: what is buffered must go out.
+    fn finish(&mut self) -> io::Result<()>;
 }

@@ -1,124 +1,188 @@
-//! What a path that a user names holds: a log, another file of Kafka's, or a folder of logs.
+//! From a path to what it holds: by the file's name, since the bytes do not say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::segment::{
-    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, find_partitions,
+    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, find_partitions, partition_name,
 };
 use crate::units::Offset;
 
-/// A log file and where it belongs.
+/// A file to be shown.
 #[derive(Clone, Debug)]
-pub struct LogItem {
-    /// The file.
+pub struct Source {
+    /// The file, as the user would name it.
     pub path: PathBuf,
-    /// Its name without the folder.
-    pub file_name: String,
-    /// Base offset, from the name; 0 for files that are not named after one.
-    pub base: Offset,
-    /// Base offset of the segment behind it.
-    pub next_base: Option<Offset>,
-    /// Which partition it belongs to, if its folder says.
-    pub partition: Option<TopicPartition>,
+    /// Its name without the directory.
+    pub name: String,
+    /// The partition that its directory is named after.
+    pub at: Option<TopicPartition>,
+    /// What it holds.
+    pub content: Content,
 }
 
-/// A file of another kind.
-#[derive(Clone, Debug)]
-pub struct CompanionItem {
-    /// The file.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: Companion,
-}
-
-/// The kinds of file besides logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Companion {
-    /// `.index` of the segment with this base.
-    OffsetIndex(Offset),
-    /// `.timeindex` of the segment with this base.
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Batches.
+    Log(LogKind),
+    /// `.index` of the segment with this base offset.
+    Index(Offset),
+    /// `.timeindex` of the segment with this base offset.
     TimeIndex(Offset),
     /// `.txnindex`.
     TxnIndex,
-    /// `.snapshot`.
-    Snapshot,
+    /// `.snapshot`: producers.
+    Producers,
     /// `leader-epoch-checkpoint`.
     LeaderEpochs,
-    /// `partition.metadata`.
-    Metadata,
-    /// An offset checkpoint of a log directory.
+    /// One of the offset checkpoints of a log directory.
     OffsetCheckpoint,
+    /// `partition.metadata`.
+    PartitionMetadata,
 }
 
-/// One file to be dumped.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// Batches.
-    Log(LogItem),
-    /// Anything else.
-    Companion(CompanionItem),
+/// The kinds of file that hold batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogKind {
+    /// A segment's `.log`.
+    Segment {
+        /// Its base offset, from its name.
+        base: Offset,
+        /// Base offset of the segment behind it; `None` for the last, and for a file of a swap.
+        next_base: Option<Offset>,
+        /// Whether this is the last segment of its directory, which a broker appends to.
+        is_active: bool,
+        /// Its `.index`, if this is a file in its place.
+        index: Option<PathBuf>,
+    },
+    /// `<offset>-<epoch>.checkpoint`: a snapshot of the KRaft metadata.
+    MetadataSnapshot {
+        /// The offset behind the last record that it stands for.
+        end_offset: Offset,
+        /// The leader's term then.
+        epoch: i32,
+    },
+    /// `bootstrap.checkpoint`: what a KRaft cluster starts with.
+    Bootstrap,
 }
 
-/// What is to be dumped for `path`: the file itself, or all logs of a folder in order.
-///
-/// # Errors
-/// A path that cannot be read, or that is no file of Kafka's.
-pub fn items(path: &Path) -> Result<Vec<Item>> {
-    let metadata = fs::metadata(path).map_err(|e| Error::io(path, "cannot open", e))?;
-    if !metadata.is_dir() {
-        return file(path).map(|item| vec![item]);
+const EXPECTED: &str = "expected a partition directory (<topic>-<n>), a log directory, or a file \
+     named as Kafka names it: <20 digits> and .log, .index, .timeindex, .txnindex or .snapshot \
+     (also with .cleaned, .swap or .deleted behind it), leader-epoch-checkpoint, \
+     partition.metadata, an offset checkpoint, bootstrap.checkpoint, <offset>-<epoch>.checkpoint";
+
+/// Appends what `path` stands for to `sources`.
+pub(super) fn find(path: &Path, sources: &mut Vec<Source>) -> Result<()> {
+    let metadata = fs::metadata(path).map_err(|e| Error::io(path, "cannot read", e))?;
+    if metadata.is_dir() {
+        for partition in find_partitions(&[path.into()])?.partitions {
+            let dir = PartitionDir::open(&partition)?;
+            sources.extend((0..dir.segments.len()).filter_map(|index| segment(&dir, index)));
+        }
+        return Ok(());
     }
-    let sources = find_partitions(&[path.to_path_buf()])?;
-    let mut items = Vec::new();
-    for dir in &sources.partitions {
-        let partition = PartitionDir::open(dir)?;
-        let segments = &partition.segments;
-        let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
-        items.extend(segments.iter().zip(next).map(|(segment, next_base)| {
-            let file_name = FileName::new(segment.base, Kind::Log).to_string();
-            Item::Log(LogItem {
-                path: segment.path(Kind::Log),
-                file_name,
-                base: segment.base,
-                next_base,
-                partition: partition.name.clone(),
-            })
-        }));
-    }
-    Ok(items)
+    let unknown =
+        || Error::refused(format!("{}: unknown kind of file; {EXPECTED}", path.display()));
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(unknown)?;
+    let content = content(path, name).ok_or_else(unknown)?;
+    sources.push(Source {
+        path: path.into(),
+        name: name.into(),
+        at: partition_name(parent(path)),
+        content,
+    });
+    Ok(())
 }
 
-fn file(path: &Path) -> Result<Item> {
-    let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let companion = |kind| Item::Companion(CompanionItem { path: path.into(), kind });
-    let folder = fs::canonicalize(path).ok();
-    let folder = folder.as_deref().and_then(Path::parent).and_then(Path::file_name);
-    let partition = folder.and_then(|name| TopicPartition::parse(name.to_str()?));
-    let log = |base| {
-        let (path, file_name) = (path.to_path_buf(), file_name.clone());
-        Item::Log(LogItem { path, file_name, base, next_base: None, partition: partition.clone() })
+/// The log of one segment of a listed directory.
+fn segment(dir: &PartitionDir, index: usize) -> Option<Source> {
+    let segment = dir.segments.get(index)?;
+    let next = dir.segments.get(index + 1);
+    let kind = LogKind::Segment {
+        base: segment.base,
+        next_base: next.map(|next| next.base),
+        is_active: next.is_none(),
+        index: Some(segment.path(Kind::Index)),
     };
-    if let Some(name) = FileName::parse(&file_name) {
-        return Ok(match name.kind {
-            Kind::Log => log(name.offset),
-            Kind::Index => companion(Companion::OffsetIndex(name.offset)),
-            Kind::TimeIndex => companion(Companion::TimeIndex(name.offset)),
-            Kind::TxnIndex => companion(Companion::TxnIndex),
-            Kind::Snapshot => companion(Companion::Snapshot),
+    Some(Source {
+        path: segment.path(Kind::Log),
+        name: FileName::new(segment.base, Kind::Log).to_string(),
+        at: dir.name.clone(),
+        content: Content::Log(kind),
+    })
+}
+
+fn content(path: &Path, name: &str) -> Option<Content> {
+    if let Some(file) = FileName::parse(name) {
+        return Some(match file.kind {
+            Kind::Log => Content::Log(segment_alone(path, file)),
+            Kind::Index => Content::Index(file.offset),
+            Kind::TimeIndex => Content::TimeIndex(file.offset),
+            Kind::TxnIndex => Content::TxnIndex,
+            Kind::Snapshot => Content::Producers,
         });
     }
-    match file_name.as_str() {
-        "leader-epoch-checkpoint" => Ok(companion(Companion::LeaderEpochs)),
-        "partition.metadata" => Ok(companion(Companion::Metadata)),
-        name if CHECKPOINT_NAMES.contains(&name) => Ok(companion(Companion::OffsetCheckpoint)),
-        // KRaft snapshots, and the records that a cluster is bootstrapped from.
-        name if name.ends_with(".checkpoint") => Ok(log(Offset(0))),
-        _ => Err(Error::refused(format!(
-            "{}: not a file of Kafka's; expected .log, .index, .timeindex, .txnindex, .snapshot, \
-             .checkpoint, leader-epoch-checkpoint, partition.metadata, or an offset checkpoint",
-            path.display()
-        ))),
+    let name = [".deleted", ".cleaned", ".swap"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name);
+    match name {
+        "leader-epoch-checkpoint" => Some(Content::LeaderEpochs),
+        "partition.metadata" => Some(Content::PartitionMetadata),
+        "bootstrap.checkpoint" => Some(Content::Log(LogKind::Bootstrap)),
+        _ if CHECKPOINT_NAMES.contains(&name) => Some(Content::OffsetCheckpoint),
+        _ => metadata_snapshot(name).map(Content::Log),
+    }
+}
+
+/// A segment's log that was named by itself: what lies beside it says where it ends.
+fn segment_alone(path: &Path, file: FileName) -> LogKind {
+    let base = file.offset;
+    if file.suffix.is_some() {
+        return LogKind::Segment { base, next_base: None, is_active: false, index: None };
+    }
+    let dir = PartitionDir::open(parent(path)).ok();
+    let mut bases = dir.iter().flat_map(|dir| &dir.segments).map(|segment| segment.base);
+    let next_base = bases.find(|other| *other > base);
+    let index = Some(path.with_extension(Kind::Index.extension()));
+    LogKind::Segment { base, next_base, is_active: next_base.is_none(), index }
+}
+
+fn metadata_snapshot(name: &str) -> Option<LogKind> {
+    let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(offset) || !digits(epoch) {
+        return None;
+    }
+    let end_offset = Offset(offset.parse().ok()?);
+    Some(LogKind::MetadataSnapshot { end_offset, epoch: epoch.parse().ok()? })
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_a_file_holds() {
+        let of = |name: &str| content(Path::new(name), name);
+        assert_eq!(of("00000000000000000007.index.deleted"), Some(Content::Index(Offset(7))));
+        assert_eq!(of("00000000000000000007.snapshot"), Some(Content::Producers));
+        assert_eq!(of("cleaner-offset-checkpoint"), Some(Content::OffsetCheckpoint));
+        assert_eq!(of("bootstrap.checkpoint"), Some(Content::Log(LogKind::Bootstrap)));
+        let snapshot = LogKind::MetadataSnapshot { end_offset: Offset(10), epoch: 3 };
+        let name = "00000000000000000010-0000000003.checkpoint";
+        assert_eq!(of(name), Some(Content::Log(snapshot)));
+        for name in ["meta.properties", "x.log", ".checkpoint", "1-.checkpoint", "a-b.checkpoint"] {
+            assert_eq!(of(name), None, "{name}");
+        }
     }
 }

@@ -1,214 +1,246 @@
-//! For people: a line a record, times they can read, control records by name.
+//! For people: aligned lines, times as RFC 3339, markers by name, text as text and all other bytes
+//! as escapes, cut to the width of the terminal where there is one.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::Path;
 
-use super::sink::{Entry, ShownBatch, ShownRecord, Sink};
-use super::source::LogItem;
-use crate::format::{Control, EndMarker};
+use super::companions::Entry;
+use super::control::ControlRecord;
+use super::printable::printable;
+use super::sink::{BatchView, RecordView, Sink};
+use super::source::{Content, LogKind, Source};
+use crate::format::{BatchHeader, Record, TimestampType};
+use crate::segment::ProducerEntry;
 use crate::units::Timestamp;
 
-/// Values are never cut below this, however narrow the terminal.
-const LEAST_FIELD_COLUMNS: usize = 16;
+/// Columns of an offset; longer ones push the line to the right.
+const OFFSET_COLUMNS: usize = 10;
+/// Columns of a time with milliseconds.
+const TIME_COLUMNS: usize = 24;
+/// Columns that short keys are padded to.
+const KEY_COLUMNS: usize = 20;
+/// The least columns that a value gets, however narrow the terminal.
+const LEAST_VALUE_COLUMNS: usize = 16;
 
-/// Writes such lines.
-pub struct Text<'a> {
-    out: &'a mut dyn Write,
-    width: Option<usize>,
+/// Writes for people.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    width_columns: Option<usize>,
+    is_first_file: bool,
 }
 
-impl<'a> Text<'a> {
-    /// Writes to `out`, cutting values so that lines fit `width` if there is one.
-    pub fn new(out: &'a mut dyn Write, width: Option<usize>) -> Text<'a> {
-        Text { out, width }
+impl<W: Write> Text<W> {
+    /// Writes to `out`; with a width, keys and values are cut so that a line fits.
+    pub fn new(out: W, width_columns: Option<usize>) -> Text<W> {
+        Text { out, width_columns, is_first_file: true }
     }
 
-    /// Keys and values share what the line has left.
-    fn bytes(&self, bytes: Option<&[u8]>, used: usize, shares: usize) -> String {
-        let Some(bytes) = bytes else {
-            return "null".to_owned();
-        };
-        let most = self
-            .width
-            .map(|width| (width.saturating_sub(used + 16) / shares).max(LEAST_FIELD_COLUMNS));
-        readable(bytes, most)
+    /// The columns that are left for a record's last field, behind `used` ones.
+    fn room_behind(&self, used: usize) -> Option<usize> {
+        self.width_columns.map(|width| width.saturating_sub(used).max(LEAST_VALUE_COLUMNS))
+    }
+
+    fn producer(&mut self, entry: &ProducerEntry) -> io::Result<()> {
+        write!(
+            self.out,
+            "producer {:<10} epoch {:<5} sequence {:<10} last offset {:<10} {}",
+            entry.producer_id,
+            entry.epoch,
+            entry.last_sequence,
+            entry.last_offset,
+            time(entry.timestamp),
+        )?;
+        if entry.coordinator_epoch >= 0 {
+            write!(self.out, "  coordinator epoch {}", entry.coordinator_epoch)?;
+        }
+        if let Some(offset) = entry.open_txn_first_offset {
+            write!(self.out, "  open transaction from offset {offset}")?;
+        }
+        writeln!(self.out)
     }
 }
 
-impl Sink for Text<'_> {
-    fn log_file(&mut self, log: &LogItem) -> io::Result<()> {
-        match &log.partition {
-            Some(partition) => writeln!(self.out, "# {partition} {}", log.file_name),
-            None => writeln!(self.out, "# {}", log.path.display()),
+impl<W: Write> Sink for Text<W> {
+    fn begin(&mut self, source: &Source) -> io::Result<()> {
+        if !self.is_first_file {
+            writeln!(self.out)?;
         }
-    }
-
-    fn batch(&mut self, shown: &ShownBatch<'_>) -> io::Result<()> {
-        let header = &shown.batch.header;
-        let mut line = format!(
-            "batch {}..={} at {}: {} bytes, {} records, {}, magic {}, leader epoch {}",
-            shown.base_offset,
-            header.last_offset,
-            shown.position,
-            header.size_bytes,
-            shown.count,
-            header.codec().name(),
-            header.magic,
-            header.leader_epoch,
-        );
-        let _ = write!(line, ", up to {}", time(header.max_timestamp));
-        if header.producer_id >= 0 {
-            let _ = write!(
-                line,
-                ", producer {} epoch {} sequence {}..={}",
-                header.producer_id,
-                header.producer_epoch,
-                header.base_sequence,
-                header.last_sequence()
-            );
-        }
-        let flags = [
-            (header.is_transactional(), ", transactional"),
-            (header.is_control(), ", control"),
-            (header.attributes.is_log_append_time() && header.magic > 0, ", log append time"),
-        ];
-        flags.iter().filter(|(set, _)| *set).for_each(|(_, name)| line.push_str(name));
-        if let Some(horizon) = header.delete_horizon() {
-            let _ = write!(line, ", delete horizon {}", time(horizon));
-        }
-        if !shown.is_valid {
-            line.push_str(", WRONG CRC");
-        }
-        writeln!(self.out, "{line}")
-    }
-
-    fn record(&mut self, shown: &ShownRecord<'_>) -> io::Result<()> {
-        let record = shown.record;
-        let front = format!("{:>8}  {:<24}", record.offset.0, time(record.timestamp));
-        if let Some(control) = shown.control {
-            return writeln!(self.out, "{front}  {}", marker(control, shown));
-        }
-        let key = self.bytes(record.key, front.len(), 2);
-        let value = match record.value {
-            None => "(tombstone)".to_owned(),
-            value => self.bytes(value, front.len() + key.chars().count(), 1),
-        };
-        write!(self.out, "{front}  {key} = {value}")?;
-        for header in record.headers().filter_map(Result::ok) {
-            let name = readable(header.key, None);
-            write!(self.out, "  {name}:{}", self.bytes(header.value, front.len(), 2))?;
+        self.is_first_file = false;
+        write!(self.out, "== {}", source.path.display())?;
+        match &source.content {
+            Content::Log(LogKind::Segment { base, is_active, .. }) => {
+                write!(self.out, "  base offset {base}")?;
+                if *is_active {
+                    write!(self.out, ", active")?;
+                }
+            }
+            Content::Log(LogKind::MetadataSnapshot { end_offset, epoch }) => {
+                write!(self.out, "  end offset {end_offset}, epoch {epoch}")?;
+            }
+            _ => {}
         }
         writeln!(self.out)
     }
 
-    fn companion_file(&mut self, path: &Path, entries: usize) -> io::Result<()> {
-        writeln!(self.out, "# {}, {entries} entries", path.display())
+    fn batch(&mut self, view: &BatchView<'_>) -> io::Result<()> {
+        let header = &view.header;
+        let offsets = format!("{}..={}", header.base_offset, header.last_offset);
+        let count = match header.record_count {
+            count if count >= 0 => count.to_string(),
+            _ => "?".into(),
+        };
+        writeln!(
+            self.out,
+            "batch {offsets:<22} at {:<10} {:>8} bytes {count:>6} records  magic {} {:<6} \
+             {:<TIME_COLUMNS$}{}",
+            view.position,
+            header.size_bytes,
+            header.magic,
+            header.codec().name(),
+            time(header.max_timestamp),
+            details(header, view.is_valid),
+        )
     }
 
-    fn entry(&mut self, _path: &Path, entry: &Entry<'_>) -> io::Result<()> {
-        let out = &mut *self.out;
+    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+        let record = &view.record;
+        let when = time(record.timestamp);
+        let head = format!("{:>OFFSET_COLUMNS$}  {when:<TIME_COLUMNS$}  ", record.offset.0);
+        if view.batch.header.is_control() {
+            let control = describe(record, &view.batch.header);
+            return writeln!(self.out, "{head}{control}");
+        }
+        let key_room = self.width_columns.map(|width| (width / 3).max(KEY_COLUMNS));
+        let key = printable(record.key, "null", key_room);
+        let mut line = format!("{head}{key:<KEY_COLUMNS$}  ");
+        let headers = headers(record, self.width_columns.map(|width| width / 3));
+        let used = line.chars().count() + headers.chars().count();
+        let null = if record.key.is_some() { "tombstone" } else { "null" };
+        line.push_str(&printable(record.value, null, self.room_behind(used)));
+        writeln!(self.out, "{line}{headers}")
+    }
+
+    fn entry(&mut self, source: &Source, entry: &Entry<'_>) -> io::Result<()> {
         match entry {
-            Entry::Offset(e) => writeln!(out, "offset {:>8} at {}", e.offset.0, e.position),
-            Entry::Time(e) => writeln!(out, "{:<24}  offset {}", time(e.timestamp), e.offset),
-            Entry::Aborted(txn) => writeln!(
-                out,
-                "producer {} aborted {}..={}, last stable offset {}",
-                txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset
+            Entry::Index(entry) => {
+                let (offset, position) = (entry.offset.0, entry.position);
+                writeln!(self.out, "offset {offset:>OFFSET_COLUMNS$}  at {position}")
+            }
+            Entry::Time(entry) => {
+                let (when, offset) = (time(entry.timestamp), entry.offset);
+                writeln!(self.out, "up to {when:<TIME_COLUMNS$}  offset {offset}")
+            }
+            Entry::AbortedTxn(txn) => writeln!(
+                self.out,
+                "aborted {:<22} producer {:<10} last stable offset then {}",
+                format!("{}..={}", txn.first_offset, txn.last_offset),
+                txn.producer_id,
+                txn.last_stable_offset,
             ),
-            Entry::Producer(producer) => {
-                write!(
-                    out,
-                    "producer {} epoch {}: last sequence {} at offset {}, {}",
-                    producer.producer_id,
-                    producer.epoch,
-                    producer.last_sequence,
-                    producer.last_offset,
-                    time(producer.timestamp),
-                )?;
-                match producer.open_txn_first_offset {
-                    Some(first) => writeln!(out, ", transaction open since offset {first}"),
-                    None => writeln!(out),
-                }
+            Entry::Producer(entry) => self.producer(entry),
+            Entry::LeaderEpoch(entry) => {
+                writeln!(self.out, "epoch {:<6} from offset {}", entry.epoch, entry.start_offset)
             }
-            Entry::Epoch(e) => {
-                writeln!(out, "leader epoch {} from offset {}", e.epoch, e.start_offset)
+            Entry::Checkpoint { at, offset } => {
+                writeln!(self.out, "{:<40} {offset}", at.to_string())
             }
-            Entry::Metadata(metadata) => writeln!(out, "topic id {}", metadata.topic_id),
-            Entry::Checkpoint(at, offset) => writeln!(out, "{at} offset {offset}"),
+            Entry::PartitionMetadata(metadata) => {
+                let at = source.at.as_ref().map_or("partition".into(), ToString::to_string);
+                let (id, version) = (&metadata.topic_id, metadata.version);
+                writeln!(self.out, "{at}  topic id {id}  version {version}")
+            }
         }
     }
-}
 
-fn marker(control: Control, shown: &ShownRecord<'_>) -> String {
-    let producer_id = shown.batch.batch.header.producer_id;
-    match EndMarker::of_record(shown.record) {
-        Some(marker) => format!(
-            "{} of producer {producer_id}, coordinator epoch {}",
-            control.name(),
-            marker.coordinator_epoch
-        ),
-        None => control.name().to_owned(),
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
-/// RFC 3339 in UTC, to the millisecond.
-fn time(timestamp: Timestamp) -> String {
-    if timestamp == Timestamp::NONE {
-        return "-".to_owned();
-    }
-    match jiff::Timestamp::from_millisecond(timestamp.0) {
-        Ok(time) => format!("{time:.3}"),
-        Err(_) => timestamp.to_string(),
-    }
-}
-
-/// Bytes as text: UTF-8 where it can be printed, escapes elsewhere, at most `most` columns.
-fn readable(bytes: &[u8], most: Option<usize>) -> String {
+/// What a batch has beside its offsets and sizes, if it has it.
+fn details(header: &BatchHeader, is_valid: bool) -> String {
     let mut text = String::new();
-    let mut shown = 0;
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if most.is_some_and(|most| text.len() >= most) {
-                break;
-            }
-            shown += c.len_utf8();
-            if c.is_control() || c == '\\' {
-                text.extend(c.escape_default());
-            } else {
-                text.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            if most.is_some_and(|most| text.len() >= most) {
-                break;
-            }
-            shown += 1;
-            let _ = write!(text, "\\x{byte:02x}");
-        }
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        text.push_str("  log append time");
     }
-    if shown < bytes.len() {
-        let _ = write!(text, "... ({} more bytes)", bytes.len() - shown);
+    if header.leader_epoch >= 0 {
+        let _ = write!(text, "  leader epoch {}", header.leader_epoch);
+    }
+    if header.producer_id >= 0 {
+        let (id, epoch) = (header.producer_id, header.producer_epoch);
+        let _ = write!(text, "  producer {id} epoch {epoch}");
+    }
+    if header.base_sequence >= 0 {
+        let (base, last) = (header.base_sequence, header.last_sequence());
+        let _ = write!(text, " sequence {base}..={last}");
+    }
+    if header.is_transactional() {
+        text.push_str("  transactional");
+    }
+    if header.is_control() {
+        text.push_str("  control");
+    }
+    if let Some(horizon) = header.delete_horizon() {
+        let _ = write!(text, "  delete horizon {}", time(horizon));
+    }
+    if !is_valid {
+        text.push_str("  DAMAGED");
     }
     text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_printed_is_escaped_and_what_is_too_long_is_cut_with_a_count() {
-        assert_eq!(readable(b"a\n\xff\\", None), "a\\n\\xff\\\\");
-        assert_eq!(
-            readable(&[b'x'; 30], Some(20)),
-            format!("{}... (10 more bytes)", "x".repeat(20))
-        );
+fn headers(record: &Record<'_>, room: Option<usize>) -> String {
+    let mut text = String::new();
+    for header in record.headers().flatten() {
+        let name = printable(Some(header.key), "null", None);
+        let value = printable(header.value, "null", None);
+        let comma = if text.is_empty() { "  {" } else { ", " };
+        let _ = write!(text, "{comma}{name}={value}");
     }
+    if text.is_empty() {
+        return text;
+    }
+    text.push('}');
+    match room {
+        Some(room) if text.chars().count() > room => {
+            format!("  {{{} headers}}", record.headers().count())
+        }
+        _ => text,
+    }
+}
 
-    #[test]
-    fn times_are_shown_to_the_millisecond() {
-        assert_eq!(time(Timestamp(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
-        assert_eq!(time(Timestamp::NONE), "-");
+fn describe(record: &Record<'_>, header: &BatchHeader) -> String {
+    let json = |name: &str, json: Result<String, serde_json::Error>| {
+        format!("{name} {}", json.unwrap_or_default())
+    };
+    match ControlRecord::read(record) {
+        ControlRecord::End(marker) => format!(
+            "{} of producer {} epoch {}, coordinator epoch {}",
+            if marker.commit { "COMMIT" } else { "ABORT" },
+            header.producer_id,
+            header.producer_epoch,
+            marker.coordinator_epoch,
+        ),
+        ControlRecord::LeaderChange(it) => json("LEADER_CHANGE", serde_json::to_string(&it)),
+        ControlRecord::SnapshotHeader(it) => json("SNAPSHOT_HEADER", serde_json::to_string(&it)),
+        ControlRecord::SnapshotFooter(it) => json("SNAPSHOT_FOOTER", serde_json::to_string(&it)),
+        ControlRecord::KraftVersion(it) => json("KRAFT_VERSION", serde_json::to_string(&it)),
+        ControlRecord::KraftVoters(it) => json("KRAFT_VOTERS", serde_json::to_string(&it)),
+        ControlRecord::Unreadable(Some(kind)) => {
+            format!("control record {} (type {}), not understood", kind.name(), kind.id())
+        }
+        ControlRecord::Unreadable(None) => "control record without a type".into(),
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds; `-` for none, the plain number beyond the years it knows.
+fn time(timestamp: Timestamp) -> String {
+    if timestamp == Timestamp::NONE {
+        return "-".into();
+    }
+    match jiff::Timestamp::from_millisecond(timestamp.0) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => format!("{timestamp} ms"),
     }
 }

@@ -43,6 +43,20 @@ impl Control {
         })
     }
 
+    /// The type number.
+    pub fn id(self) -> i16 {
+        match self {
+            Control::Abort => 0,
+            Control::Commit => 1,
+            Control::LeaderChange => 2,
+            Control::SnapshotHeader => 3,
+            Control::SnapshotFooter => 4,
+            Control::KraftVersion => 5,
+            Control::KraftVoters => 6,
+            Control::Unknown(id) => id,
+        }
+    }
+
     /// Kafka's name of the type.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +77,8 @@ impl Control {
 pub struct EndMarker {
     /// Whether it commits.
     pub commit: bool,
+    /// Version of the marker's value.
+    pub version: i16,
     /// Term of the transaction coordinator that wrote it.
     pub coordinator_epoch: i32,
 }
@@ -76,7 +92,7 @@ impl EndMarker {
             _ => return None,
         };
         let mut cursor = Cursor::new(record.value?);
-        let _version = cursor.i16().ok()?;
-        Some(EndMarker { commit, coordinator_epoch: cursor.i32().ok()? })
+        let version = cursor.i16().ok()?;
+        Some(EndMarker { commit, version, coordinator_epoch: cursor.i32().ok()? })
     }
 }

@@ -6,86 +6,87 @@ use clap::{Args, ValueEnum};
 
 use crate::dump::OffsetRange;
 
-const EXAMPLES: &str = "\
-Examples:
-  # What is in a partition? A line a record, for people
-  logcompact dump orders-0
-
-  # The same for programs: a JSON object a line
-  logcompact dump orders-0 --format json | jq -c 'select(.key == \"user1\")'
-
-  # The batches around an offset, with their records; finds its way by the offset index
-  logcompact dump orders-0 --show all --offsets 41000..=41010
-
-  # As kafka-console-consumer.sh prints it
-  logcompact dump people-0 --format console --print key,value
-
-  # As kafka-dump-log.sh --print-data-log prints it, for scripts that parse that
-  logcompact dump orders-0/00000000000000000000.log --format kafka --show all
-
-  # Indexes, snapshots and checkpoints too
-  logcompact dump orders-0/00000000000000000000.timeindex orders-0/leader-epoch-checkpoint
-
-Exit status: 0 done; 1 done, but the data is damaged (each damaged stretch is named on standard
-error, the rest is shown); 2 not done. Nothing is ever changed.";
-
 /// Arguments of `logcompact dump`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = "See 'logcompact dump --help' for examples.", after_long_help = EXAMPLES)]
 pub struct DumpArgs {
-    /// Files (.log .index .timeindex .txnindex .snapshot, checkpoints), partition directories or
-    /// log directories
+    /// A file of a log, a partition directory, or a log directory
+    ///
+    /// Files are known by their names: <20 digits> and .log, .index, .timeindex, .txnindex or
+    /// .snapshot (also with .cleaned, .swap or .deleted behind it), leader-epoch-checkpoint,
+    /// partition.metadata, the offset checkpoints of a log directory, bootstrap.checkpoint and
+    /// <offset>-<epoch>.checkpoint. Of a partition directory (<topic>-<n>) all .log files are
+    /// shown in the order of their offsets; of a log directory all partitions.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Records, batches, or each batch followed by its records [default: records; with --format
-    /// kafka: all]
+
+    /// What of a log is shown [default: records; with --format kafka: all]
     #[arg(long, value_name = "WHAT")]
     pub show: Option<ShowArg>,
-    /// How to show it
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: FormatArg,
-    /// How --format json gives keys, values and header values
-    #[arg(long, value_name = "ENCODING", default_value = "auto")]
-    pub encoding: EncodingArg,
-    /// Only these offsets: A..B (B is out), A..=B (B is in), A.., ..B, or one offset
+
+    /// What the lines look like [default: text; console with --print or --key-separator]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<FormatArg>,
+
+    /// Only these offsets: N, A..B (without B), A..=B (with B), A.. or ..B
+    ///
+    /// Segments that cannot hold them are not opened, and within a segment reading begins where
+    /// the .index says, after a check that a batch really starts there; a missing or damaged
+    /// index costs time, not records. An offset that compaction removed is no error: the next one
+    /// that is still there comes first.
     #[arg(long, value_name = "RANGE")]
     pub offsets: Option<OffsetRange>,
-    /// At most so many records (batches with --show batches)
+
+    /// At most so many records (batches with --show batches, entries of other files)
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
-    /// What --format console prints: key, value, timestamp, offset, partition, headers
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', default_value = "value")]
-    pub print: Vec<PrintArg>,
-    /// What --format console puts between two fields [default: TAB]
-    #[arg(long, value_name = "TEXT")]
+
+    /// How keys, values and header values stand in JSON [default: auto]
+    #[arg(long, value_name = "HOW", help_heading = "Options of --format json")]
+    pub encoding: Option<EncodingArg>,
+
+    /// Which parts of a record are printed [default: value]
+    ///
+    /// The order on the line is Kafka's, whatever the order here: timestamp, partition, offset,
+    /// headers, key, value.
+    #[arg(
+        long,
+        value_name = "PART,...",
+        value_delimiter = ',',
+        help_heading = "Options of --format console"
+    )]
+    pub print: Option<Vec<FieldArg>>,
+
+    /// What stands between the parts [default: a TAB]
+    #[arg(long, value_name = "TEXT", help_heading = "Options of --format console")]
     pub key_separator: Option<String>,
 }
 
-/// `--show`.
+/// What of a log is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ShowArg {
-    /// Records
+    /// A line a record
     Records,
-    /// Batches, without their records
+    /// A line a batch, without looking into it
     Batches,
     /// Each batch, then its records
     All,
 }
 
-/// `--format`.
+/// What the lines look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
-    /// For people
+    /// For people: aligned, times as RFC 3339, long values cut to the width of the terminal
     Text,
     /// A JSON object a line
     Json,
-    /// The lines of kafka-dump-log.sh --print-data-log
+    /// The lines of kafka-dump-log.sh: with --print-data-log, or without it under --show batches
     Kafka,
     /// The lines of kafka-console-consumer.sh
     Console,
 }
 
-/// `--encoding`.
+/// How bytes stand in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EncodingArg {
     /// A string where the bytes are UTF-8, else {"base64":"..."}
@@ -96,19 +97,47 @@ pub enum EncodingArg {
     Hex,
 }
 
-/// `--print`.
+/// A part of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PrintArg {
-    /// The key
+pub enum FieldArg {
+    /// The key, or null
     Key,
-    /// The value
+    /// The value, or null
     Value,
-    /// CreateTime:ms or LogAppendTime:ms
+    /// CreateTime:<ms> or LogAppendTime:<ms>
     Timestamp,
-    /// Offset:n
+    /// Offset:<n>
     Offset,
-    /// Partition:n
+    /// Partition:<n>
     Partition,
-    /// name:value,... or NO_HEADERS
+    /// name:value,name:value or NO_HEADERS
     Headers,
 }
+
+const EXAMPLES: &str = "\
+Damage does not end a dump: it is reported on standard error with file and position, a batch with
+a wrong CRC is shown as far as it decodes (\"valid\":false), and the exit status is 1. An
+unfinished batch at the end of the last segment is no damage; -v mentions it.
+
+Examples:
+  The first ten records of a partition
+    logcompact dump --limit 10 /var/lib/kafka/orders-0
+
+  One offset, with the batch that it is in
+    logcompact dump --show all --offsets 48210 /var/lib/kafka/orders-0
+
+  How a segment is laid out: position, size, codec and producer of each batch
+    logcompact dump --show batches orders-0/00000000000000000000.log
+
+  All keys of a log directory, for a script
+    logcompact dump --format json /var/lib/kafka | jq -r .key
+
+  Where a script expects kafka-dump-log.sh --print-data-log
+    logcompact dump --format kafka orders-0/00000000000000000000.log
+
+  Records to be produced again elsewhere, key and value separated by '|'
+    logcompact dump --format console --print key,value --key-separator '|' orders-0
+
+  What a broker knows of its producers, and up to where it has cleaned
+    logcompact dump orders-0/00000000000000048211.snapshot cleaner-offset-checkpoint
+";

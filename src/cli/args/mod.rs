@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, TopicArgs};
-pub use dump::{DumpArgs, EncodingArg, FormatArg, PrintArg, ShowArg};
+pub use dump::{DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
 pub use duration::Milliseconds;
 pub use verify::{VerifyArgs, VerifyFormat};
 
