@@ -15,16 +15,17 @@ import org.apache.kafka.storage.internals.log.UnifiedLog;
 import org.apache.kafka.storage.internals.utils.Throttler;
 
 final class KafkaCleaner {
-    private static final int DEDUPE_BUFFER_BYTES = 16 << 20;
+    private static final int DEDUPE_BUFFER_BYTES = 128 << 20;
     private static final int IO_BUFFER_BYTES = 512 << 10;
 
     private KafkaCleaner() { }
 
     // Cleans `from` into `to` at the clock `nowMs`; `roll` rolls first, so that the active segment
-    // is cleaned too.
-    static void clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
+    // is cleaned too. Gives the seconds that the cleaner took, nothing else counted.
+    static double clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
         KafkaLog.copy(from, to);
         Clock clock = new Clock(nowMs);
+        double seconds = 0;
         try (KafkaLog kafka = KafkaLog.open(to, clock, true, new Properties())) {
             UnifiedLog log = kafka.log;
             log.updateHighWatermark(log.logEndOffset());
@@ -41,10 +42,13 @@ final class KafkaCleaner {
                     new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
                 Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES),
                     IO_BUFFER_BYTES, 104_857_612, 0.9, unthrottled, clock, partition -> { });
+                long began = System.nanoTime();
                 cleaner.doClean(new LogToClean(log, start, end, false), nowMs);
+                seconds = (System.nanoTime() - began) / 1e9;
             }
         }
         removeReplaced(to);
+        return seconds;
     }
 
     // What the scheduler would have removed a little later.

@@ -1,0 +1,80 @@
+// A large directory for measuring: uniform records, keys drawn evenly or by Zipf's law, one batch
+// after the other into a single segment (up to segment.bytes), and a last record in the active one.
+package oracle;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Properties;
+import java.util.Random;
+import org.apache.kafka.common.compress.Compression;
+import org.apache.kafka.common.record.CompressionType;
+import org.apache.kafka.common.record.MemoryRecords;
+import org.apache.kafka.common.record.MemoryRecordsBuilder;
+import org.apache.kafka.common.record.TimestampType;
+
+record Load(String name, CompressionType codec, int records, int keys, int valueBytes,
+            int batchRecords, boolean zipf) {
+
+    private static final long FIRST_MS = 1_700_000_000_000L;
+    private static final String LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789     {}\":,";
+
+    // Writes the directory, unless it is there already; gives the bytes of its logs.
+    long write(Path dir) throws Exception {
+        if (!Files.exists(dir.resolve("complete"))) {
+            Files.createDirectories(dir);
+            try (KafkaLog kafka = KafkaLog.open(dir, new Clock(FIRST_MS), true, new Properties())) {
+                fill(kafka);
+            }
+            Files.createFile(dir.resolve("complete"));
+        }
+        long bytes = 0;
+        for (String log : Comparison.namesOf(dir, ".log")) {
+            bytes += Files.size(dir.resolve(log));
+        }
+        return bytes;
+    }
+
+    private void fill(KafkaLog kafka) throws Exception {
+        Random random = new Random(1);
+        byte[] text = new byte[1 << 20];
+        for (int i = 0; i < text.length; i++) {
+            text[i] = (byte) LETTERS.charAt(random.nextInt(LETTERS.length()));
+        }
+        ByteBuffer buffer = ByteBuffer.allocate(batchRecords * (valueBytes + 80) + 4096);
+        byte[] value = new byte[valueBytes];
+        for (int written = 0; written < records; ) {
+            MemoryRecordsBuilder builder = builder(buffer);
+            for (int i = 0; i < batchRecords && written < records; i++, written++) {
+                int from = random.nextInt(text.length - valueBytes);
+                System.arraycopy(text, from, value, 0, valueBytes);
+                builder.append(FIRST_MS + written, key(random, written), value);
+            }
+            kafka.log.appendAsLeader(builder.build(), 0);
+        }
+        kafka.log.roll();
+        MemoryRecordsBuilder last = builder(buffer);
+        last.append(FIRST_MS + records, bytes("active"), bytes("x"));
+        MemoryRecords batch = last.build();
+        kafka.log.appendAsLeader(batch, 0);
+        kafka.log.flush(true);
+    }
+
+    // As many keys as records: each is written once, and all survive.
+    private byte[] key(Random random, int number) {
+        long key = keys >= records ? number
+            : zipf ? (long) Math.pow(keys, random.nextDouble()) : random.nextInt(keys);
+        return bytes(String.format("user-%012d", key));
+    }
+
+    private MemoryRecordsBuilder builder(ByteBuffer buffer) {
+        buffer.clear();
+        Compression compression = Compression.of(codec).build();
+        return MemoryRecords.builder(buffer, compression, TimestampType.CREATE_TIME, 0L);
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}
