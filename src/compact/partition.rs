@@ -36,6 +36,9 @@ use crate::segment::{
 };
 use crate::units::Offset;
 
+/// Damaged stretches that a report lists one by one.
+const MOST_DAMAGE_LISTED: usize = 1000;
+
 /// What is known of a partition beforehand.
 pub struct Task<'a> {
     /// Its directory.
@@ -150,6 +153,11 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
 
 fn left_alone_for_damage(mut done: Done) -> Done {
     let stretches = done.damage.len();
+    if stretches > MOST_DAMAGE_LISTED {
+        done.damage.truncate(MOST_DAMAGE_LISTED);
+        let text = format!("of {stretches} damaged stretches {MOST_DAMAGE_LISTED} are listed");
+        done.warnings.push(text);
+    }
     let first =
         done.damage.first().map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
     done.left_alone = Some(format!(
