@@ -17,7 +17,7 @@ use super::scan::{Ballot, ChunkScan, ScanContext, Standing};
 use super::survey::{Chunk, Survey};
 use super::transactions::SegmentTxns;
 use super::worker::with_decoder;
-use crate::report::Progress;
+use crate::report::{Progress, note_memory};
 use crate::segment::Damaged;
 use crate::units::Offset;
 
@@ -196,6 +196,7 @@ impl Pass {
                     }
                 },
             );
+            note_memory();
             self.shed(budget_bytes);
             unread = first;
         }

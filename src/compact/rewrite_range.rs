@@ -16,7 +16,7 @@ use super::survey::Survey;
 use super::transactions::SegmentTxns;
 use super::worker::with_decoder;
 use crate::error::{Error, Result};
-use crate::report::Progress;
+use crate::report::{Progress, note_memory};
 
 /// Everything that the rewrite of a range rests on.
 pub struct Job<'a> {
@@ -94,6 +94,7 @@ impl Job<'_> {
             let made: Result<Vec<_>> = made;
             ready = made?;
             ready.iter().for_each(|(_, output)| tally.add(&output.tally));
+            note_memory();
             next = stop;
         }
         Ok((tally, writer.finish()?))

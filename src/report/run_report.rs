@@ -200,7 +200,7 @@ pub struct RunReport {
     pub threads: usize,
     /// What `--memory` allowed.
     pub memory_limit_bytes: u64,
-    /// The most memory that the process held, mapped files left out.
+    /// The most memory that the process was seen to hold, mapped files left out.
     pub peak_memory_bytes: u64,
     /// Nothing was written.
     pub dry_run: bool,
