@@ -377,6 +377,19 @@ fn preallocated_indexes_of_the_active_segment_are_trimmed_and_a_missing_one_is_b
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_work() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("out");
+    logcompact()
+        .args(["compact", "--report", "nowhere/report.json", "--out"])
+        .args([&out, &testdata("broker-3.9.1/lab-raw-0")])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("the report cannot be written there"));
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_log_directory_comes_out_as_one_with_its_checkpoints_moved_on() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("out");

@@ -64,6 +64,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         None => default_out(&args.dirs)?,
     };
     refuse_inside(&out, &args.dirs)?;
+    refuse_lost_report(args)?;
     Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes })
 }
 
@@ -73,7 +74,8 @@ fn default_out(dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
         bail!("several directories are compacted: say with --out where the output goes");
     };
     let full = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
-    let Some(name) = full.file_name() else {
+    // `.` and `..` have no name of their own.
+    let Some(name) = dir.file_name().or(full.file_name()) else {
         bail!("{}: has no name; say with --out where the output goes", dir.display());
     };
     Ok(PathBuf::from(format!("{}.compacted", name.to_string_lossy())))
@@ -93,6 +95,19 @@ fn refuse_inside(out: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
                 dir.display()
             );
         }
+    }
+    Ok(())
+}
+
+/// A report that could not be written is better known before the work than after it.
+fn refuse_lost_report(args: &CompactArgs) -> anyhow::Result<()> {
+    let Some(path) = args.report.as_deref().filter(|path| path.as_os_str() != "-") else {
+        return Ok(());
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let in_output = args.out.as_deref().is_some_and(|out| path.starts_with(out));
+    if path.is_dir() || (!in_output && folder.is_some_and(|folder| !folder.is_dir())) {
+        bail!("{}: the report cannot be written there", path.display());
     }
     Ok(())
 }
