@@ -282,6 +282,17 @@ fn warnings_fail_only_when_asked_to() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_an_error_that_says_so() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.join(LOG)).unwrap();
+    let found = findings(&dir);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("cannot read"), "{found:?}");
+}
+
+#[test]
 fn a_folder_that_is_none_of_kafkas_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     logcompact()

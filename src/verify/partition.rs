@@ -33,8 +33,9 @@ impl Checked {
     /// A directory that cannot be listed.
     pub fn unreadable(path: &Path, error: &Error) -> Checked {
         let mut checked = Checked::default();
-        let error = Error { path: error.path.clone().or(Some(path.into())), ..Error::bug("") };
-        checked.findings.push(unreadable(&error));
+        let path = error.path.as_deref().unwrap_or(path);
+        let text = error.kind.to_string();
+        checked.findings.push(Finding::about("unreadable", Severity::Error, path, text));
         checked
     }
 }
