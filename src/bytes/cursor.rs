@@ -81,26 +81,54 @@ impl<'a> Cursor<'a> {
     /// A zig-zag integer of at most five bytes (`ByteUtils.readVarint` in Kafka).
     #[inline]
     pub fn varint(&mut self) -> Result<i32, Overrun> {
-        // Nearly all lengths and deltas of a record fit in one byte.
-        if let Some((&first, rest)) = self.rest.split_first()
-            && first < 0x80
-        {
-            self.rest = rest;
-            return Ok(i32::from(first >> 1) ^ -i32::from(first & 1));
-        }
-        let raw = self.unsigned(5)? as u32;
+        let raw = self.short().map_or_else(|| self.unsigned(5), Ok)? as u32;
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
     /// A zig-zag integer of at most ten bytes (`ByteUtils.readVarlong` in Kafka).
     #[inline]
     pub fn varlong(&mut self) -> Result<i64, Overrun> {
-        let raw = self.unsigned(10)?;
+        let raw = self.short().map_or_else(|| self.unsigned(10), Ok)?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    /// A variable-length integer of one or two bytes, as nearly all lengths and deltas of a record
+    /// are; nothing is read if it is longer.
     #[inline]
+    fn short(&mut self) -> Option<u64> {
+        let (&[first, second], rest) = self.rest.split_first_chunk::<2>()?;
+        if first < 0x80 {
+            self.rest = self.rest.get(1..)?;
+            return Some(u64::from(first));
+        }
+        if second < 0x80 {
+            self.rest = rest;
+            return Some(u64::from(first & 0x7f) | u64::from(second) << 7);
+        }
+        None
+    }
+
+    #[inline(never)]
     fn unsigned(&mut self, most_bytes: usize) -> Result<u64, Overrun> {
+        // Where eight bytes are left, the end is found and the groups of seven bits are joined in
+        // a few steps over all of them at once.
+        if let Some(chunk) = self.rest.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let ends = !word & 0x8080_8080_8080_8080;
+            if ends != 0 {
+                let bytes = ends.trailing_zeros() as usize / 8 + 1;
+                if bytes > most_bytes {
+                    return Err(Overrun::Varint);
+                }
+                self.rest = self.rest.get(bytes..).unwrap_or_default();
+                return Ok(join_sevens(word & (ends ^ (ends - 1))));
+            }
+        }
+        self.unsigned_slowly(most_bytes)
+    }
+
+    #[cold]
+    fn unsigned_slowly(&mut self, most_bytes: usize) -> Result<u64, Overrun> {
         let mut value = 0u64;
         for (index, &byte) in self.rest.iter().take(most_bytes).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);
@@ -111,6 +139,14 @@ impl<'a> Cursor<'a> {
         }
         Err(if self.rest.len() < most_bytes { Overrun::Short } else { Overrun::Varint })
     }
+}
+
+/// Joins the low seven bits of each of eight bytes, the first the lowest.
+#[inline]
+fn join_sevens(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
 #[cfg(test)]

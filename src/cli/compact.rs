@@ -56,8 +56,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
             MessageFormatArg::Magic2 => MessageFormat::Magic2,
             MessageFormatArg::Keep => MessageFormat::Keep,
         },
-        // The other half is for what is being read and written.
-        key_index_bytes: usize::try_from(memory_limit_bytes / 2).unwrap_or(usize::MAX),
+        key_hash_bits: u64::BITS,
     };
     let out = match &args.out {
         Some(out) => out.clone(),
@@ -65,7 +64,11 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     };
     refuse_inside(&out, &args.dirs)?;
     refuse_lost_report(args)?;
-    Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes })
+    let temp_dir = common.temp_dir.clone();
+    if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
+        bail!("{}: --temp-dir names no folder", dir.display());
+    }
+    Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes, temp_dir })
 }
 
 /// `<name of DIR>.compacted` in the current folder.

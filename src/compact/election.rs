@@ -3,26 +3,34 @@
 //! 1. Chunks are read from the newest to the oldest, a window of them at a time, in parallel.
 //! 2. Shards go through the window's ballots in parallel, each from the newest vote to the oldest:
 //!    the first sighting of a key wins, and sets its bit in the chunk's retained set.
-//! 3. When the keys outgrow their budget, shards are shed, largest first, and get a pass of their
-//!    own afterwards. A repeated pass sets the same bits again, so the outcome does not depend on
-//!    the budget.
+//! 3. A shard that has used up its memory closes: it goes on to settle the keys it knows, down to
+//!    the oldest record, and notes the others' records as undecided. They vote again in another
+//!    pass, which starts where the first of them lies. All records of a key are settled in one
+//!    pass, so the outcome does not depend on the memory there was.
+//! 4. A chunk that has no undecided records is handed on at once, while its bodies are still
+//!    decompressed.
+
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::key_index::{KeyHasher, SHARDS, Shard};
+use super::budget::Budget;
+use super::key_index::{KeyHasher, SHARDS};
+use super::key_shard::{Shard, Sighting};
 use super::plan::Plan;
 use super::policy::Policy;
-use super::retained_set::RetainedSet;
-use super::scan::{Ballot, ChunkScan, ScanContext, Standing};
+use super::record_set::RecordSet;
+use super::scan::{Ballot, Bodies, ChunkScan, ScanContext, Standing};
 use super::survey::{Chunk, Survey};
 use super::transactions::SegmentTxns;
 use super::worker::with_decoder;
+use crate::error::Result;
 use crate::report::{Progress, note_memory};
 use crate::segment::Damaged;
 use crate::units::Offset;
 
-/// Chunks that a thread reads before the shards go through their ballots: enough votes at a time
-/// that a shard, once it is in a core's cache, is worth having been fetched.
+/// Chunks that a thread reads before the shards go through their ballots, if memory allows: enough
+/// votes at a time that a shard, once it is in a core's cache, is worth having been fetched.
 const CHUNKS_A_THREAD: usize = 32;
 
 /// A chunk of the range and the segment (by number in the range) that it is in.
@@ -38,7 +46,11 @@ pub struct ChunkAt {
 #[derive(Debug, Default)]
 pub struct ChunkResult {
     /// Which of its voting records stay.
-    pub retained: RetainedSet,
+    pub retained: RecordSet,
+    /// Those that no pass has settled yet; not set if there are none.
+    undecided: OnceLock<RecordSet>,
+    /// How many records voted.
+    voters: u32,
     /// Records of each compressed magic 0/1 set.
     pub set_sizes: Vec<u32>,
     /// Batches (by number in the chunk) that hold a tombstone.
@@ -52,7 +64,7 @@ pub struct Election {
     pub chunks: Vec<ChunkResult>,
     /// Counts over the range.
     pub count: Count,
-    /// How often the range was read.
+    /// How often the range, or the older part of it, was read.
     pub passes: u32,
     /// Batches that fail their checks, by segment number in the range.
     pub damage: Vec<(usize, Damaged)>,
@@ -77,43 +89,84 @@ pub struct Count {
     pub distinct_keys: u64,
 }
 
-/// Holds the vote over `surveys` (the range) with their transactions `txns`.
-pub fn hold(
-    surveys: &[Survey],
-    txns: &[SegmentTxns],
-    plan: &Plan,
-    policy: &Policy,
-    progress: &dyn Progress,
-) -> Election {
-    let chunks = chunks_of(surveys);
-    let hasher = KeyHasher::new();
-    let mut election = Election::default();
-    election.chunks.resize_with(chunks.len(), ChunkResult::default);
-    let mut pending = [true; SHARDS];
-    while pending.contains(&true) {
-        let context = ScanContext {
-            hasher: &hasher,
-            gathered: &pending,
-            log_start: plan.log_start,
-            now: policy.now,
-            drop_tombstones: policy.drop_tombstones,
-            legacy_horizon: plan.legacy_horizon,
-            null_keys: policy.null_keys,
-        };
-        let mut pass = Pass::new(&pending, election.passes == 0);
-        pass.run(surveys, txns, &chunks, context, policy.key_index_bytes, progress, &mut election);
-        for (shard, done) in pass.shards.iter().zip(pending.iter_mut()).filter(|(s, _)| s.active) {
-            *done = false;
-            election.count.superseded += shard.superseded;
-            election.count.expired_tombstones += shard.expired;
-            election.count.distinct_keys += shard.keys.len() as u64;
-        }
-        election.passes += 1;
-        if !election.damage.is_empty() {
-            break; // the partition will be left alone, further passes would be for nothing
+/// Who hears of a chunk whose records are all decided, while its bodies are at hand. Called from
+/// many threads.
+pub trait Listener: Sync {
+    /// The chunk's number in the range, the vote's result, its decompressed bodies.
+    ///
+    /// # Errors
+    /// What ends the vote.
+    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()>;
+}
+
+/// What is voted on, and by which rules.
+pub struct Electorate<'a> {
+    /// The segments of the range.
+    pub surveys: &'a [Survey],
+    /// Their transactions.
+    pub txns: &'a [SegmentTxns],
+    /// The plan for the range.
+    pub plan: &'a Plan,
+    /// The rules.
+    pub policy: &'a Policy,
+    /// Memory.
+    pub budget: &'a Budget,
+    /// Who hears how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+impl Electorate<'_> {
+    /// Holds the vote.
+    ///
+    /// # Errors
+    /// The listener's.
+    pub fn hold(&self, listener: &dyn Listener) -> Result<Election> {
+        let chunks = chunks_of(self.surveys);
+        let mut election = Election::default();
+        election.chunks.resize_with(chunks.len(), ChunkResult::default);
+        let mut windows = Windows::new(self.budget);
+        let hasher = KeyHasher::new(self.policy.key_hash_bits);
+        // By number; those that still have something to decide.
+        let mut pending: Vec<usize> = (0..chunks.len()).collect();
+        loop {
+            let mut pass = Pass {
+                electorate: self,
+                hasher: &hasher,
+                chunks: &chunks,
+                shards: std::iter::repeat_with(ShardState::default).take(SHARDS).collect(),
+                is_first: election.passes == 0,
+            };
+            while !pending.is_empty() {
+                let window = pending.split_off(pending.len().saturating_sub(windows.chunks()));
+                pass.window(&window, &mut windows, listener, &mut election)?;
+            }
+            for shard in &pass.shards {
+                election.count.superseded += shard.superseded;
+                election.count.expired_tombstones += shard.expired;
+                election.count.distinct_keys += shard.keys.len() as u64;
+            }
+            election.passes += 1;
+            let undecided = election.chunks.iter().enumerate();
+            pending =
+                undecided.filter(|(_, c)| c.undecided.get().is_some()).map(|(n, _)| n).collect();
+            // A damaged partition will be left alone; further passes would be for nothing.
+            if pending.is_empty() || !election.damage.is_empty() {
+                return Ok(election);
+            }
         }
     }
-    election
+
+    fn context<'c>(&self, hasher: &'c KeyHasher, most_kept_bytes: usize) -> ScanContext<'c> {
+        ScanContext {
+            hasher,
+            log_start: self.plan.log_start,
+            now: self.policy.now,
+            drop_tombstones: self.policy.drop_tombstones,
+            legacy_horizon: self.plan.legacy_horizon,
+            null_keys: self.policy.null_keys,
+            most_kept_bytes,
+        }
+    }
 }
 
 /// The chunks of the range in log order.
@@ -126,137 +179,163 @@ pub fn chunks_of(surveys: &[Survey]) -> Vec<ChunkAt> {
         .collect()
 }
 
-/// One reading of the range.
-struct Pass {
+/// How many chunks are voted on at a time, from what the last ones took; and their memory.
+struct Windows {
+    budget_bytes: usize,
+    scans: Vec<ChunkScan>,
+    size: usize,
+}
+
+impl Windows {
+    fn new(budget: &Budget) -> Windows {
+        // The first ones are few, for nothing is known yet of what they take.
+        let size = rayon::current_num_threads() * 2;
+        Windows { budget_bytes: budget.window_bytes, scans: Vec::new(), size }
+    }
+
+    fn chunks(&self) -> usize {
+        self.size
+    }
+
+    /// What the bodies of one chunk may take.
+    fn most_kept_bytes(&self) -> usize {
+        self.budget_bytes / (2 * self.size.max(1))
+    }
+
+    fn lend(&mut self, count: usize) -> &mut [ChunkScan] {
+        self.scans.resize_with(count, ChunkScan::default);
+        &mut self.scans
+    }
+
+    fn learn(&mut self) {
+        let largest = self.scans.iter().map(ChunkScan::allocated_bytes).max().unwrap_or(0);
+        let threads = rayon::current_num_threads();
+        let fitting = self.budget_bytes / largest.max(1);
+        self.size = fitting.min(self.size * 4).clamp(threads, threads * CHUNKS_A_THREAD);
+        self.scans.truncate(self.size);
+    }
+}
+
+/// One reading of what is undecided.
+struct Pass<'a> {
+    electorate: &'a Electorate<'a>,
+    hasher: &'a KeyHasher,
+    chunks: &'a [ChunkAt],
     shards: Vec<ShardState>,
     is_first: bool,
 }
 
 #[derive(Default)]
 struct ShardState {
-    active: bool,
     keys: Shard,
     superseded: u64,
     expired: u64,
 }
 
-impl Pass {
-    fn new(pending: &[bool; SHARDS], is_first: bool) -> Pass {
-        let shard = |active: &bool| ShardState { active: *active, ..ShardState::default() };
-        Pass { shards: pending.iter().map(shard).collect(), is_first }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the one place where all of it meets")]
-    fn run(
+impl Pass<'_> {
+    /// Votes on the chunks of `window`, numbers in log order.
+    fn window(
         &mut self,
-        surveys: &[Survey],
-        txns: &[SegmentTxns],
-        chunks: &[ChunkAt],
-        context: ScanContext<'_>,
-        budget_bytes: usize,
-        progress: &dyn Progress,
+        window: &[usize],
+        windows: &mut Windows,
+        listener: &dyn Listener,
         election: &mut Election,
-    ) {
-        let window = rayon::current_num_threads() * CHUNKS_A_THREAD;
-        let no_txns = SegmentTxns::default();
-        let mut unread = chunks.len();
-        while unread > 0 {
-            let first = unread.saturating_sub(window);
-            let gathered = self.active();
-            let context = ScanContext { gathered: &gathered, ..context };
-            let stretch = chunks.get(first..unread).unwrap_or_default();
-            let scans: Vec<ChunkScan> = stretch
-                .par_iter()
-                .filter_map(|at| {
-                    let survey = surveys.get(at.segment)?;
-                    let txns = txns.get(at.segment).unwrap_or(&no_txns);
-                    let scan =
-                        with_decoder(|d| ChunkScan::read(survey, at.chunk, txns, &context, d));
-                    progress.advance(at.chunk.end.0 - at.chunk.start.0);
-                    Some(scan)
-                })
-                .collect();
-            let Some(results) = election.chunks.get_mut(first..unread) else {
-                return;
-            };
-            if self.is_first {
-                for ((result, scan), at) in results.iter_mut().zip(&scans).zip(stretch) {
-                    note(result, scan, &mut election.count);
-                    let damage = scan.damage.iter().map(|damaged| (at.segment, damaged.clone()));
-                    election.damage.extend(damage);
-                    election.first_null_key = scan.first_null_key.or(election.first_null_key);
+    ) -> Result<()> {
+        let asked: Vec<Option<RecordSet>> = window
+            .iter()
+            .map(|number| election.chunks.get_mut(*number)?.undecided.take())
+            .collect();
+        let context = self.electorate.context(self.hasher, windows.most_kept_bytes());
+        let scans = windows.lend(window.len());
+        scans.par_iter_mut().zip(window).zip(&asked).for_each(|((scan, number), asked)| {
+            self.scan(*number, asked.as_ref(), &context, scan);
+        });
+        for (scan, number) in scans.iter_mut().zip(window) {
+            self.note(*number, scan, election);
+        }
+        let results = election.chunks.as_slice();
+        let index_bytes = self.electorate.budget.index_bytes / SHARDS;
+        self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {
+            for (scan, number) in scans.iter().zip(window).rev() {
+                let ballot = scan.ballots.get(shard_number).zip(results.get(*number));
+                if let Some((ballot, result)) = ballot {
+                    shard.count(ballot, result, index_bytes);
                 }
             }
-            self.shards.par_iter_mut().enumerate().filter(|(_, s)| s.active).for_each(
-                |(number, shard)| {
-                    for (scan, result) in scans.iter().zip(results.iter()).rev() {
-                        if let Some(ballot) = scan.ballots.get(number) {
-                            shard.count(ballot, &result.retained);
-                        }
-                    }
-                },
-            );
-            note_memory();
-            self.shed(budget_bytes);
-            unread = first;
+        });
+        note_memory();
+        if election.damage.is_empty() {
+            scans.par_iter().zip(window).try_for_each(|(scan, number)| {
+                match results.get(*number).filter(|result| result.undecided.get().is_none()) {
+                    Some(result) => listener.decided(*number, result, &scan.bodies),
+                    None => Ok(()),
+                }
+            })?;
+        }
+        windows.learn();
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        number: usize,
+        asked: Option<&RecordSet>,
+        context: &ScanContext<'_>,
+        scan: &mut ChunkScan,
+    ) {
+        let no_txns = SegmentTxns::default();
+        let Some(at) = self.chunks.get(number) else { return };
+        let Some(survey) = self.electorate.surveys.get(at.segment) else { return };
+        let txns = self.electorate.txns.get(at.segment).unwrap_or(&no_txns);
+        with_decoder(|decoder| scan.read(survey, at.chunk, txns, asked, context, decoder));
+        if self.is_first {
+            self.electorate.progress.advance(at.chunk.end.0 - at.chunk.start.0);
         }
     }
 
-    fn active(&self) -> [bool; SHARDS] {
-        let mut active = [false; SHARDS];
-        for (flag, shard) in active.iter_mut().zip(&self.shards) {
-            *flag = shard.active;
-        }
-        active
-    }
-
-    /// Gives up the largest shards until the rest fits into half the budget; one always stays.
-    fn shed(&mut self, budget_bytes: usize) {
-        let size = |shard: &ShardState| shard.keys.allocated_bytes();
-        let mut total: usize = self.shards.iter().map(size).sum();
-        if total <= budget_bytes {
+    fn note(&self, number: usize, scan: &mut ChunkScan, election: &mut Election) {
+        let segment = self.chunks.get(number).map_or(0, |at| at.segment);
+        election.damage.extend(scan.damage.drain(..).map(|damaged| (segment, damaged)));
+        let Some(result) = election.chunks.get_mut(number).filter(|_| self.is_first) else {
             return;
-        }
-        let mut left = self.shards.iter().filter(|shard| shard.active).count();
-        while total > budget_bytes / 2 && left > 1 {
-            let largest = self.shards.iter_mut().filter(|s| s.active).max_by_key(|s| size(s));
-            let Some(largest) = largest else { return };
-            total -= size(largest);
-            *largest = ShardState::default();
-            left -= 1;
-        }
+        };
+        result.voters = scan.voters;
+        result.retained = RecordSet::of_size(scan.voters);
+        scan.kept_unasked.iter().for_each(|ordinal| result.retained.insert(*ordinal));
+        result.set_sizes = std::mem::take(&mut scan.set_sizes);
+        result.with_tombstone = std::mem::take(&mut scan.with_tombstone);
+        let count = &mut election.count;
+        count.records += scan.records;
+        count.aborted += scan.aborted;
+        count.null_keys += scan.null_keys;
+        let known = [election.first_null_key, scan.first_null_key];
+        election.first_null_key = known.into_iter().flatten().min();
     }
 }
 
 impl ShardState {
     /// Goes through a ballot from the newest vote to the oldest.
-    fn count(&mut self, ballot: &Ballot, retained: &RetainedSet) {
-        let mut keys = ballot.keys.as_slice();
-        for vote in ballot.votes.iter().rev() {
-            let at = keys.len().saturating_sub(vote.key_bytes as usize);
-            let Some((rest, key)) = keys.split_at_checked(at) else {
-                return;
+    fn count(&mut self, ballot: &Ballot, result: &ChunkResult, budget_bytes: usize) {
+        for (vote, key) in ballot.newest_first() {
+            let standing = vote.standing();
+            let sighting = match standing {
+                Standing::BelowStart => self.keys.look(vote.hash, key),
+                Standing::Stays | Standing::Expired => {
+                    self.keys.sight(vote.hash, key, budget_bytes)
+                }
             };
-            keys = rest;
-            let wins = match vote.standing {
-                Standing::BelowStart => !self.keys.contains(vote.hash, key),
-                Standing::Stays | Standing::Expired => self.keys.first_sighting(vote.hash, key),
-            };
-            match (wins, vote.standing) {
-                (false, _) => self.superseded += 1,
-                (true, Standing::Expired) => self.expired += 1,
-                (true, _) => retained.insert(vote.ordinal),
+            match (sighting, standing) {
+                (Sighting::Again, _) => self.superseded += 1,
+                (Sighting::First, Standing::Expired) => self.expired += 1,
+                (Sighting::First, _) => result.retained.insert(vote.ordinal()),
+                (Sighting::NoRoom, _) => result.leave_undecided(vote.ordinal()),
             }
         }
     }
 }
 
-fn note(result: &mut ChunkResult, scan: &ChunkScan, count: &mut Count) {
-    result.retained = RetainedSet::of_size(scan.voters);
-    scan.kept_unasked.iter().for_each(|ordinal| result.retained.insert(*ordinal));
-    result.set_sizes.clone_from(&scan.set_sizes);
-    result.with_tombstone.clone_from(&scan.with_tombstone);
-    count.records += scan.records;
-    count.aborted += scan.aborted;
-    count.null_keys += scan.null_keys;
+impl ChunkResult {
+    fn leave_undecided(&self, ordinal: u32) {
+        self.undecided.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
+    }
 }

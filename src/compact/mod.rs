@@ -1,22 +1,24 @@
 //! Compaction: decide, then do.
 //!
 //! The `policy` and a `survey` of the headers give a `plan`; the vote (`election`, on the
-//! `key_index`) gives a `retained_set` for each chunk; `retain` gives each batch a verdict,
+//! `key_index`) gives a `record_set` for each chunk; `retain` gives each batch a verdict,
 //! which `rewrite` carries out; `segment_writer` and `carry` put the output into a staging
 //! folder, and `run` moves it to its place. Up to the last step nothing has a final name.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod account;
+mod budget;
 mod carry;
 mod election;
 mod key_index;
+mod key_shard;
 mod log_dir_files;
 mod partition;
 mod plan;
 mod policy;
 mod producers;
+mod record_set;
 mod retain;
-mod retained_set;
 mod rewrite;
 mod rewrite_range;
 mod run;
@@ -25,6 +27,7 @@ mod segment_writer;
 mod staging;
 mod survey;
 mod transactions;
+mod waiting;
 mod worker;
 
 pub use plan::NothingToClean;

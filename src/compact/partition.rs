@@ -11,22 +11,24 @@
 //! Nothing of it changes the source. Damage anywhere means that the partition is left alone.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rayon::prelude::*;
 
 use super::account::{counters, prove};
+use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
-use super::election;
+use super::election::{Electorate, chunks_of};
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, Policy};
 use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
-use super::rewrite_range::Job;
+use super::rewrite_range::{Job, Maker};
 use super::segment_writer::Target;
 use super::survey::Survey;
 use super::transactions::{Outcomes, settle};
+use super::waiting::Waiting;
 use crate::disk::{create_dir, sync_dir};
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
@@ -49,6 +51,10 @@ pub struct Task<'a> {
     pub first_dirty: Option<Offset>,
     /// Where to write; `None` in a dry run.
     pub staging: Option<PathBuf>,
+    /// Where temporary files go.
+    pub temp_dir: &'a Path,
+    /// The memory that it may use.
+    pub budget: Budget,
 }
 
 /// What was found and done.
@@ -94,7 +100,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         return Ok(done);
     }
     let snapshot = newest_snapshot(source, &mut done.warnings)?;
-    let surveys = survey(source, snapshot.offset)?;
+    let surveys = survey(source, snapshot.offset, task.budget.chunk_bytes)?;
     note_survey(&surveys, &mut done);
     if !done.damage.is_empty() {
         return Ok(left_alone_for_damage(done));
@@ -119,7 +125,18 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         policy.topic.producer_id_expiration_ms,
     );
 
-    let election = election::hold(range, &txns, &plan, policy, progress);
+    let chunks = chunks_of(range);
+    let maker = Maker {
+        range,
+        txns: &txns,
+        chunks: &chunks,
+        context: RewriteContext { policy, producers: &producers, end: plan.end },
+        waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
+    };
+    let budget = &task.budget;
+    let electorate =
+        Electorate { surveys: range, txns: &txns, plan: &plan, policy, budget, progress };
+    let election = electorate.hold(&maker)?;
     done.passes = election.passes;
     let in_range = |(at, damaged): &(usize, Damaged)| range.get(*at).map(|s| entry(s, damaged));
     done.damage.extend(election.damage.iter().filter_map(in_range));
@@ -134,8 +151,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         return Ok(done);
     }
 
-    let context = RewriteContext { policy, producers: &producers, end: plan.end };
-    let job = Job { range, txns: &txns, election: &election, context, plan: &plan, progress };
+    let job = Job { maker: &maker, election: &election, plan: &plan, budget, progress };
     let target_dir = task.staging.as_deref();
     if let Some(dir) = target_dir {
         create_dir(dir)?;
@@ -191,7 +207,7 @@ fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<
     Ok(Snapshot { offset: Offset(0), producers: Vec::new() })
 }
 
-fn survey(source: &PartitionDir, replay_from: Offset) -> Result<Vec<Survey>> {
+fn survey(source: &PartitionDir, replay_from: Offset, chunk_bytes: u64) -> Result<Vec<Survey>> {
     let segments = &source.segments;
     let with_bounds: Vec<(&Segment, Option<Offset>)> = segments
         .iter()
@@ -199,7 +215,9 @@ fn survey(source: &PartitionDir, replay_from: Offset) -> Result<Vec<Survey>> {
         .collect();
     with_bounds
         .par_iter()
-        .map(|(segment, bound)| Survey::take(segment, replay_from, bound.is_none(), *bound))
+        .map(|(segment, bound)| {
+            Survey::take(segment, replay_from, bound.is_none(), *bound, chunk_bytes)
+        })
         .collect()
 }
 

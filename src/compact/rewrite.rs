@@ -3,14 +3,16 @@
 use super::election::ChunkResult;
 use super::policy::Policy;
 use super::producers::ActiveProducers;
+use super::record_set::RecordSet;
 use super::retain::{Case, Verdict, goes_whole, judge};
-use super::retained_set::RetainedSet;
+use super::scan::Bodies;
 use super::survey::{Chunk, Survey};
 use super::transactions::SegmentTxns;
 use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{
-    Batch, BatchHeader, Decoder, EmptyBatch, MessageFormat, Rebuild, Record, rebuild_message_set,
+    Batch, BatchHeader, Decoder, EmptyBatch, Flaw, MessageFormat, Rebuild, Record, Records,
+    rebuild_message_set,
 };
 use crate::units::{Offset, Position, Timestamp};
 
@@ -99,7 +101,12 @@ impl ChunkOutput {
         ChunkOutput { batches, ..ChunkOutput::default() }
     }
 
-    /// Rewrites a chunk by the vote's `result`.
+    /// A chunk that was put together elsewhere.
+    pub fn assemble(batches: Vec<OutBatch>, made: Vec<u8>, tally: Tally) -> ChunkOutput {
+        ChunkOutput { batches, made, tally, ..ChunkOutput::default() }
+    }
+
+    /// Rewrites a chunk by the vote's `result`; of `bodies` it need not decompress again.
     ///
     /// # Errors
     /// A batch that does not decode, though it did in the vote, or cannot be rebuilt.
@@ -108,6 +115,7 @@ impl ChunkOutput {
         chunk: Chunk,
         result: &ChunkResult,
         txns: &SegmentTxns,
+        bodies: Option<&Bodies>,
         context: &RewriteContext<'_>,
         decoder: &mut Decoder,
     ) -> Result<ChunkOutput> {
@@ -120,8 +128,10 @@ impl ChunkOutput {
             let in_transaction = batch.header.is_control() || batch.header.is_transactional();
             let discardable = in_transaction && txns.is_discardable(position);
             let share = shares.next(number as u32, &batch.header, discardable);
+            let body = bodies.and_then(|bodies| bodies.of_batch(number as u32));
+            let source = SourceBatch { batch, position, body };
             output
-                .batch(position, &batch, &share, discardable, context, decoder)
+                .batch(&source, &share, discardable, context, decoder)
                 .map_err(|flaw| Error::corrupt(survey.log.path(), position, flaw))?;
         }
         Ok(output)
@@ -129,14 +139,13 @@ impl ChunkOutput {
 
     fn batch(
         &mut self,
-        position: Position,
-        batch: &Batch<'_>,
+        source: &SourceBatch<'_>,
         share: &Share<'_>,
         discardable: bool,
         context: &RewriteContext<'_>,
         decoder: &mut Decoder,
     ) -> Result<(), String> {
-        let header = &batch.header;
+        let header = &source.batch.header;
         let policy = context.policy;
         let goes = goes_whole(header, discardable, policy.now);
         let mut case = Case {
@@ -154,7 +163,7 @@ impl ChunkOutput {
         let may_keep_wrapper = policy.message_format == MessageFormat::Keep && header.is_wrapper();
         if case.kept > 0 && (share.has_tombstone || may_keep_wrapper) {
             let mut tombstones = 0;
-            for_each_kept(batch, decoder, share, |record| {
+            source.for_each_kept(decoder, share, |record| {
                 tombstones += u64::from(record.is_tombstone() && record.key.is_some());
                 case.has_foreign_magic |= record.magic != header.magic;
             })?;
@@ -165,29 +174,29 @@ impl ChunkOutput {
         if header.is_control() {
             self.tally.control_removed += u64::from(case.records - case.kept);
         }
-        self.carry_out(judge(&case), position, batch, share, decoder)
+        self.carry_out(judge(&case), source, share, decoder)
     }
 
     fn carry_out(
         &mut self,
         verdict: Verdict,
-        position: Position,
-        batch: &Batch<'_>,
+        source: &SourceBatch<'_>,
         share: &Share<'_>,
         decoder: &mut Decoder,
     ) -> Result<(), String> {
+        let header = &source.batch.header;
         let tally = &mut self.tally;
         let start = self.made.len();
         match verdict {
             Verdict::Copy => {
                 tally.batches_copied += 1;
-                self.batches.push(OutBatch::new(&batch.header, From::Source(position)));
+                self.batches.push(OutBatch::new(header, From::Source(source.position)));
             }
             Verdict::Rebuild(horizon) => {
                 tally.batches_rewritten += 1;
                 let scratch = std::mem::take(&mut self.body);
-                let mut rebuild = Rebuild::new(&batch.header, horizon, scratch);
-                for_each_kept(batch, decoder, share, |record| rebuild.push(record))?;
+                let mut rebuild = Rebuild::new(header, horizon, scratch);
+                source.for_each_kept(decoder, share, |record| rebuild.push(record))?;
                 let rebuilt = rebuild.finish(decoder.workbench(), &mut self.made);
                 let (header, scratch) = rebuilt.map_err(|error| error.to_string())?;
                 self.body = scratch;
@@ -195,13 +204,13 @@ impl ChunkOutput {
             }
             Verdict::RebuildLegacy => {
                 tally.batches_rewritten += 1;
-                self.rebuild_legacy(batch, share, decoder)?;
+                self.rebuild_legacy(&source.batch, share, decoder)?;
             }
             Verdict::Empty => {
                 let had_records = share.records > 0;
                 tally.batches_emptied += u64::from(had_records);
                 tally.batches_copied += u64::from(!had_records);
-                let header = EmptyBatch::put(&batch.header, &mut self.made);
+                let header = EmptyBatch::put(header, &mut self.made);
                 self.batches.push(OutBatch::new(&header, From::Made(start)));
             }
             Verdict::Drop => tally.batches_removed += 1,
@@ -235,7 +244,8 @@ impl ChunkOutput {
 }
 
 impl OutBatch {
-    fn new(header: &BatchHeader, from: From) -> OutBatch {
+    /// A batch with this header, whose bytes are there.
+    pub fn new(header: &BatchHeader, from: From) -> OutBatch {
         OutBatch {
             base_offset: header.base_offset,
             last_offset: header.last_offset,
@@ -246,16 +256,42 @@ impl OutBatch {
     }
 }
 
-/// Calls `each` for the kept records of a batch, in order.
-fn for_each_kept(
-    batch: &Batch<'_>,
-    decoder: &mut Decoder,
+/// A batch of the source.
+struct SourceBatch<'a> {
+    batch: Batch<'a>,
+    position: Position,
+    /// Its body, if the vote has decompressed it and still has it.
+    body: Option<&'a [u8]>,
+}
+
+impl SourceBatch<'_> {
+    /// Calls `each` for the kept records, in order.
+    fn for_each_kept(
+        &self,
+        decoder: &mut Decoder,
+        share: &Share<'_>,
+        each: impl FnMut(&Record<'_>),
+    ) -> Result<(), String> {
+        let records = match self.body {
+            Some(body) => Ok(Records::of_body(self.batch.header, body)),
+            None => decoder.records(&self.batch),
+        };
+        let walked = records.and_then(|records| match records {
+            Records::V2(records) => walk_kept(records, share, each),
+            Records::Legacy(set) => walk_kept(set, share, each),
+        });
+        walked.map_err(|flaw| flaw.to_string())
+    }
+}
+
+#[inline]
+fn walk_kept<'r>(
+    records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
     share: &Share<'_>,
     mut each: impl FnMut(&Record<'_>),
-) -> Result<(), String> {
-    let records = decoder.records(batch).map_err(|flaw| flaw.to_string())?;
+) -> Result<(), Flaw> {
     for (ordinal, record) in (0..).zip(records) {
-        let record = record.map_err(|flaw| flaw.to_string())?;
+        let record = record?;
         if share.keeps(ordinal) {
             each(&record);
         }
@@ -277,7 +313,7 @@ struct Share<'a> {
     records: u32,
     /// The retained set and the batch's first number in it; `None` where there was no vote and
     /// all records stay or go together.
-    voted: Option<(&'a RetainedSet, u32)>,
+    voted: Option<(&'a RecordSet, u32)>,
     has_tombstone: bool,
 }
 

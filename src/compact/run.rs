@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
+use super::budget::Budget;
 use super::log_dir_files::carry_log_dir_files;
 use super::partition::{Done, Task, compact};
 use super::policy::Policy;
@@ -33,8 +34,10 @@ pub struct CompactOptions {
     pub out: PathBuf,
     /// Decide everything, write nothing.
     pub dry_run: bool,
-    /// What `--memory` allowed, for the report.
+    /// What `--memory` allows.
     pub memory_limit_bytes: u64,
+    /// Where temporary files go; inside the output folder if nothing is said.
+    pub temp_dir: Option<PathBuf>,
 }
 
 /// Compacts the partitions of `sources` into the output folder.
@@ -54,7 +57,13 @@ pub fn run(
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
-    let run = Run { options, staging: staging.as_ref(), progress, stop: AtomicBool::new(false) };
+    let temp_dir = match (&options.temp_dir, &staging) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(staging)) => staging.dir().to_path_buf(),
+        (None, None) => std::env::temp_dir(),
+    };
+    let stop = AtomicBool::new(false);
+    let run = Run { options, staging: staging.as_ref(), temp_dir, progress, stop };
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
@@ -144,6 +153,7 @@ impl Opened {
 struct Run<'a> {
     options: &'a CompactOptions,
     staging: Option<&'a Staging>,
+    temp_dir: PathBuf,
     progress: &'a dyn Progress,
     stop: AtomicBool,
 }
@@ -162,6 +172,17 @@ impl Run<'_> {
         Ok(reports)
     }
 
+    /// Large partitions come alone and have all the memory, small ones share it.
+    fn budget_of(&self, opened: &Opened) -> Budget {
+        let threads = rayon::current_num_threads();
+        let limit_bytes = self.options.memory_limit_bytes;
+        if opened.size_bytes > LARGE_PARTITION_BYTES {
+            Budget::of(limit_bytes, threads)
+        } else {
+            Budget::of(limit_bytes / threads as u64, 1)
+        }
+    }
+
     fn one(&self, opened: &Opened) -> Result<PartitionReport> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::refused("stopped after an earlier failure"));
@@ -178,6 +199,8 @@ impl Run<'_> {
                     log_start: opened.log_start,
                     first_dirty: opened.first_dirty,
                     staging: self.staging.map(|staging| staging.place_of(&opened.name)),
+                    temp_dir: &self.temp_dir,
+                    budget: self.budget_of(opened),
                 };
                 let done = compact(&task, &self.options.policy, self.progress);
                 done.or_else(|error| self.survive(error))?
@@ -197,7 +220,10 @@ impl Run<'_> {
     /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,
     /// the run.
     fn survive(&self, error: Error) -> Result<Done> {
-        let at_output = error.path.as_ref().is_some_and(|p| p.starts_with(&self.options.out));
+        let is_ours = |path: &PathBuf| {
+            path.starts_with(&self.options.out) || path.starts_with(&self.temp_dir)
+        };
+        let at_output = error.path.as_ref().is_some_and(is_ours);
         if at_output || matches!(error.kind, ErrorKind::Bug(_)) {
             self.stop.store(true, Ordering::Relaxed);
             return Err(error);

@@ -1,10 +1,14 @@
 //! One chunk read for the vote: checksums compared, records counted, keys sorted into shards.
 
-use super::key_index::{KeyHasher, SHARDS, shard_of};
+use std::ops::Range;
+
+use super::key_index::{KeyHasher, SHARDS};
 use super::policy::NullKeys;
+use super::record_set::RecordSet;
 use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
-use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
+use crate::format::codec::Room;
+use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records};
 use crate::segment::Damaged;
 use crate::units::{Offset, Position, Timestamp};
 
@@ -13,8 +17,6 @@ use crate::units::{Offset, Position, Timestamp};
 pub struct ScanContext<'a> {
     /// Hashes keys.
     pub hasher: &'a KeyHasher,
-    /// Shards that are gathered in this pass.
-    pub gathered: &'a [bool; SHARDS],
     /// Records below it are judged but do not vote.
     pub log_start: Offset,
     /// The clock of the run.
@@ -25,19 +27,19 @@ pub struct ScanContext<'a> {
     pub legacy_horizon: Timestamp,
     /// What becomes of records without a key.
     pub null_keys: NullKeys,
+    /// How many bytes of decompressed bodies are kept for the rewrite.
+    pub most_kept_bytes: usize,
 }
 
 /// A record's candidacy as the latest of its key.
 #[derive(Clone, Copy, Debug)]
 pub struct Vote {
-    /// Hash of the key.
-    pub hash: u64,
-    /// Which record of the chunk.
-    pub ordinal: u32,
-    /// Length of the key, whose bytes lie in the ballot.
-    pub key_bytes: u32,
-    /// What follows if it wins.
-    pub standing: Standing,
+    /// Hash of the key within its shard.
+    pub hash: u32,
+    /// Where the key ends among the ballot's keys; it begins where the one before it ends.
+    key_end: u32,
+    /// Which record of the chunk, under two bits of standing.
+    packed: u32,
 }
 
 /// What follows for a record that is the latest of its key.
@@ -51,21 +53,91 @@ pub enum Standing {
     BelowStart,
 }
 
+impl Vote {
+    const ORDINAL_BITS: u32 = 30;
+
+    /// Which record of the chunk.
+    #[inline]
+    pub fn ordinal(self) -> u32 {
+        self.packed & ((1 << Self::ORDINAL_BITS) - 1)
+    }
+
+    /// What follows if it wins.
+    #[inline]
+    pub fn standing(self) -> Standing {
+        match self.packed >> Self::ORDINAL_BITS {
+            0 => Standing::Stays,
+            1 => Standing::Expired,
+            _ => Standing::BelowStart,
+        }
+    }
+}
+
 /// The votes of one chunk for one shard, oldest first, their keys one behind the other.
 #[derive(Default)]
 pub struct Ballot {
-    /// The votes.
-    pub votes: Vec<Vote>,
-    /// Their keys.
-    pub keys: Vec<u8>,
+    votes: Vec<Vote>,
+    keys: Vec<u8>,
 }
 
-/// What was read in a chunk.
+impl Ballot {
+    /// False if the ballot cannot number it.
+    #[inline]
+    fn cast(&mut self, hash: u32, key: &[u8], ordinal: u32, standing: Standing) -> bool {
+        let key_end = self.keys.len() + key.len();
+        if ordinal >> Vote::ORDINAL_BITS != 0 || key_end > u32::MAX as usize {
+            return false;
+        }
+        self.keys.extend_from_slice(key);
+        let packed = ordinal | (standing as u32) << Vote::ORDINAL_BITS;
+        self.votes.push(Vote { hash, key_end: key_end as u32, packed });
+        true
+    }
+
+    /// The votes with their keys, from the newest to the oldest.
+    pub fn newest_first(&self) -> impl Iterator<Item = (Vote, &[u8])> {
+        let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
+        self.votes.iter().rev().zip(starts).map(|(vote, start)| {
+            let key = self.keys.get(start as usize..vote.key_end as usize);
+            (*vote, key.unwrap_or_default())
+        })
+    }
+
+    fn clear(&mut self) {
+        self.votes.clear();
+        self.keys.clear();
+    }
+}
+
+/// The decompressed bodies of a chunk that are kept until its batches are rewritten.
+#[derive(Default)]
+pub struct Bodies {
+    room: Room,
+    /// By number of the batch in the chunk, rising.
+    places: Vec<(u32, Range<usize>)>,
+}
+
+impl Bodies {
+    /// The body of batch `number`, if it was kept.
+    pub fn of_batch(&self, number: u32) -> Option<&[u8]> {
+        let at = self.places.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.places.get(at).map(|(_, place)| self.room.get(place.clone()))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+/// What was read in a chunk. Made once and read into many times, so that its memory is used again.
 #[derive(Default)]
 pub struct ChunkScan {
     /// Votes by shard.
     pub ballots: Vec<Ballot>,
-    /// Records in data batches that are neither aborted nor markers: the size of the retained set.
+    /// Decompressed bodies.
+    pub bodies: Bodies,
+    /// Records in data batches that are neither aborted nor markers: what is numbered.
     pub voters: u32,
     /// Records of all batches, markers included.
     pub records: u64,
@@ -103,32 +175,51 @@ impl ScanContext<'_> {
 }
 
 impl ChunkScan {
-    /// Reads the chunk's batches, all of them whatever it finds.
+    /// Reads the chunk's batches, all of them whatever it finds. `asked` are the records that vote;
+    /// without it, all do.
     pub fn read(
+        &mut self,
         survey: &Survey,
         chunk: Chunk,
         txns: &SegmentTxns,
+        asked: Option<&RecordSet>,
         context: &ScanContext<'_>,
         decoder: &mut Decoder,
-    ) -> ChunkScan {
-        let mut scan = ChunkScan {
-            ballots: std::iter::repeat_with(Ballot::default).take(SHARDS).collect(),
-            ..ChunkScan::default()
-        };
+    ) {
+        self.clear();
         let modified = modified_ms(&survey.segment);
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
             let at = BatchAt { number: number as u32, position, modified };
-            let read =
-                batch.check_crc().and_then(|()| scan.batch(&at, &batch, txns, context, decoder));
+            let read = batch
+                .check_crc()
+                .and_then(|()| self.batch(&at, &batch, txns, asked, context, decoder));
             if let Err(flaw) = read {
                 let size_bytes = batch.header.size_bytes as u64;
-                scan.damage.push(Damaged { position, size_bytes, flaw });
+                self.damage.push(Damaged { position, size_bytes, flaw });
             }
         }
-        scan
+    }
+
+    /// What its votes and bodies have allocated.
+    pub fn allocated_bytes(&self) -> usize {
+        let ballots = self
+            .ballots
+            .iter()
+            .map(|ballot| ballot.votes.capacity() * size_of::<Vote>() + ballot.keys.capacity());
+        let places = self.bodies.places.capacity() * size_of::<(u32, Range<usize>)>();
+        ballots.sum::<usize>() + self.bodies.room.allocated_bytes() + places
+    }
+
+    fn clear(&mut self) {
+        let ChunkScan { mut ballots, mut bodies, .. } = std::mem::take(self);
+        ballots.resize_with(SHARDS, Ballot::default);
+        ballots.iter_mut().for_each(Ballot::clear);
+        bodies.room.clear();
+        bodies.places.clear();
+        *self = ChunkScan { ballots, bodies, ..ChunkScan::default() };
     }
 
     fn batch(
@@ -136,6 +227,7 @@ impl ChunkScan {
         at: &BatchAt,
         batch: &Batch<'_>,
         txns: &SegmentTxns,
+        asked: Option<&RecordSet>,
         context: &ScanContext<'_>,
         decoder: &mut Decoder,
     ) -> Result<(), Flaw> {
@@ -154,12 +246,21 @@ impl ChunkScan {
         }
         let expired = context.tombstones_expired(at.modified, header);
         let before = self.voters;
-        let mut has_tombstone = false;
-        for record in decoder.records(batch)? {
-            let record = record?;
-            has_tombstone |= record.is_tombstone();
-            self.record(&record, expired, context);
-        }
+        let is_packed = header.magic == 2 && header.codec() != Codec::None;
+        let room_left = self.bodies.room.filled() < context.most_kept_bytes;
+        let has_tombstone = if is_packed && room_left && !batch.body().is_empty() {
+            // The room is lent out while its records are read.
+            let mut room = std::mem::take(&mut self.bodies.room);
+            let read = decoder.records_in(batch, &mut room).and_then(|(records, place)| {
+                Ok((self.all(records, asked, expired, context)?, place))
+            });
+            self.bodies.room = room;
+            let (has_tombstone, place) = read?;
+            self.bodies.places.push((at.number, place));
+            has_tombstone
+        } else {
+            self.all(decoder.records(batch)?, asked, expired, context)?
+        };
         let count = self.voters - before;
         self.records += u64::from(count);
         if header.is_wrapper() {
@@ -171,23 +272,57 @@ impl ChunkScan {
         Ok(())
     }
 
+    /// Takes all records of a batch; whether there is a tombstone among them.
+    fn all(
+        &mut self,
+        records: Records<'_>,
+        asked: Option<&RecordSet>,
+        expired: bool,
+        context: &ScanContext<'_>,
+    ) -> Result<bool, Flaw> {
+        match records {
+            Records::V2(records) => self.each(records, asked, expired, context),
+            Records::Legacy(set) => self.each(set, asked, expired, context),
+        }
+    }
+
     #[inline]
-    fn record(&mut self, record: &Record<'_>, expired: bool, context: &ScanContext<'_>) {
-        let ordinal = self.voters;
-        self.voters += 1;
+    fn each<'r>(
+        &mut self,
+        records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+        asked: Option<&RecordSet>,
+        expired: bool,
+        context: &ScanContext<'_>,
+    ) -> Result<bool, Flaw> {
+        let mut has_tombstone = false;
+        for record in records {
+            let record = record?;
+            has_tombstone |= record.is_tombstone();
+            let ordinal = self.voters;
+            self.voters += 1;
+            if asked.is_none_or(|asked| asked.contains(ordinal)) {
+                self.record(&record, ordinal, expired, context)?;
+            }
+        }
+        Ok(has_tombstone)
+    }
+
+    #[inline]
+    fn record(
+        &mut self,
+        record: &Record<'_>,
+        ordinal: u32,
+        expired: bool,
+        context: &ScanContext<'_>,
+    ) -> Result<(), Flaw> {
         let Some(key) = record.key else {
             self.null_keys += 1;
             self.first_null_key.get_or_insert(record.offset);
             if context.null_keys == NullKeys::Keep {
                 self.kept_unasked.push(ordinal);
             }
-            return;
+            return Ok(());
         };
-        let hash = context.hasher.hash(key);
-        let shard = shard_of(hash);
-        if !context.gathered.get(shard).copied().unwrap_or(false) {
-            return;
-        }
         let standing = if record.is_tombstone() && expired {
             Standing::Expired
         } else if record.offset < context.log_start {
@@ -195,10 +330,44 @@ impl ChunkScan {
         } else {
             Standing::Stays
         };
-        let key_bytes = key.len() as u32;
-        if let Some(ballot) = self.ballots.get_mut(shard) {
-            ballot.votes.push(Vote { hash, ordinal, key_bytes, standing });
-            ballot.keys.extend_from_slice(key);
+        let hash = context.hasher.hash(key);
+        let ballot = self.ballots.get_mut(hash.shard);
+        if ballot.is_none_or(|ballot| ballot.cast(hash.within, key, ordinal, standing)) {
+            return Ok(());
         }
+        let reason = "there are more records in one place than a compaction can number";
+        Err(Flaw::RecordContent { index: ordinal, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ballot_gives_its_votes_back_newest_first_with_their_keys() {
+        let mut ballot = Ballot::default();
+        let cast: [(&[u8], Standing); 4] = [
+            (b"one", Standing::Stays),
+            (b"", Standing::Expired),
+            (b"three", Standing::BelowStart),
+            (b"4", Standing::Stays),
+        ];
+        for (ordinal, (key, standing)) in cast.iter().enumerate() {
+            assert!(ballot.cast(7, key, ordinal as u32, *standing));
+        }
+        let given: Vec<_> = ballot
+            .newest_first()
+            .map(|(vote, key)| (vote.ordinal(), key, vote.standing()))
+            .collect();
+        let wanted = cast.iter().enumerate().rev().map(|(n, (key, s))| (n as u32, *key, *s));
+        assert_eq!(given, wanted.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_ballot_refuses_what_it_cannot_number() {
+        let mut ballot = Ballot::default();
+        assert!(!ballot.cast(0, b"k", 1 << 30, Standing::Stays));
+        assert!(ballot.cast(0, b"k", (1 << 30) - 1, Standing::BelowStart));
     }
 }

@@ -42,6 +42,11 @@ impl Staging {
         Ok(Staging { out: out.into(), dir, removed: Mutex::new(false) })
     }
 
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where a partition is to be written.
     pub fn place_of(&self, name: &TopicPartition) -> PathBuf {
         self.dir.join(name.to_string())

@@ -11,9 +11,6 @@ use crate::format::{Batch, BatchHeader, Control, Decoder, Flaw};
 use crate::segment::{Damaged, Kind, LogFile, Segment};
 use crate::units::{Offset, Position, Timestamp};
 
-/// How much log one parallel task reads, more or less.
-const CHUNK_BYTES: u64 = 1 << 20;
-
 /// A stretch of whole batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
@@ -97,7 +94,7 @@ pub struct Survey {
     pub largest_timestamp: Timestamp,
     /// The largest timestamp in the first header, or -1.
     pub first_batch_timestamp: Timestamp,
-    /// The batches in stretches of about a megabyte.
+    /// The batches in stretches, each a task.
     pub chunks: Vec<Chunk>,
     /// Transactional and control batches, in order.
     pub txn_batches: Vec<TxnBatch>,
@@ -110,8 +107,9 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Walks one segment. Producers are followed from `replay_from` on; `is_active` allows a torn
-    /// tail; `bound` is the base of the segment behind it.
+    /// Walks one segment and cuts it into chunks of about `chunk_bytes`. Producers are followed
+    /// from `replay_from` on; `is_active` allows a torn tail; `bound` is the base of the segment
+    /// behind it.
     ///
     /// # Errors
     /// The system's; damage is listed, not an error.
@@ -120,6 +118,7 @@ impl Survey {
         replay_from: Offset,
         is_active: bool,
         bound: Option<Offset>,
+        chunk_bytes: u64,
     ) -> Result<Survey> {
         let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
         let mut survey = Survey {
@@ -136,7 +135,7 @@ impl Survey {
             damage: Vec::new(),
             log,
         };
-        survey.walk(replay_from, is_active, bound);
+        survey.walk(replay_from, is_active, bound, chunk_bytes);
         Ok(survey)
     }
 
@@ -149,10 +148,16 @@ impl Survey {
         modified_ms(&self.segment)
     }
 
-    fn walk(&mut self, replay_from: Offset, is_active: bool, bound: Option<Offset>) {
+    fn walk(
+        &mut self,
+        replay_from: Offset,
+        is_active: bool,
+        bound: Option<Offset>,
+        chunk_bytes: u64,
+    ) {
         let mut decoder = Decoder::new();
         let mut damage = Vec::new();
-        let mut state = Walk::default();
+        let mut state = Walk { chunk_bytes, ..Walk::default() };
         for item in self.log.batches() {
             match item {
                 Ok((position, batch)) => {
@@ -206,6 +211,7 @@ struct Walk {
     batches: u64,
     largest_timestamp: Option<Timestamp>,
     first_batch_timestamp: Option<Timestamp>,
+    chunk_bytes: u64,
     chunks: Vec<Chunk>,
     chunk_start: Position,
     txn_batches: Vec<TxnBatch>,
@@ -225,7 +231,7 @@ impl Walk {
         self.next_offset = Some(header.last_offset.next());
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
-        if at.0 - self.chunk_start.0 >= CHUNK_BYTES {
+        if at.0 - self.chunk_start.0 >= self.chunk_bytes {
             self.chunks.push(Chunk { start: self.chunk_start, end: at });
             self.chunk_start = at;
         }

@@ -2,8 +2,10 @@
 
 mod durable;
 mod map;
+mod scratch;
 
 pub use durable::{
     StagedFile, copy_file, create_dir, rename, set_modified, sync_dir, write_whole_file,
 };
 pub use map::Map;
+pub use scratch::Scratch;

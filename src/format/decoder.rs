@@ -2,7 +2,9 @@
 //!
 //! A [`Decoder`] keeps what decompression needs from batch to batch, so there is one per thread.
 
-use super::codec::Workbench;
+use std::ops::Range;
+
+use super::codec::{Room, Workbench};
 use super::legacy::MessageSet;
 use super::{Batch, BatchHeader, Codec, Flaw, Record};
 use crate::bytes::{Cursor, Overrun};
@@ -45,6 +47,23 @@ impl Decoder {
         Ok(Records::V2(RecordsV2::new(header, body)))
     }
 
+    /// The records of a magic 2 `batch`, its body decompressed behind what `room` holds; and where
+    /// it lies there, for [`Records::of_body`] to read it again.
+    ///
+    /// # Errors
+    /// As [`records`](Decoder::records).
+    pub fn records_in<'s>(
+        &mut self,
+        batch: &Batch<'s>,
+        room: &'s mut Room,
+    ) -> Result<(Records<'s>, Range<usize>), Flaw> {
+        batch.check_header()?;
+        let header = batch.header;
+        let codec = header.codec();
+        let place = self.workbench.decompress_into(codec, header.magic, batch.body(), room)?;
+        Ok((Records::of_body(header, room.get(place.clone())), place))
+    }
+
     /// Compression contexts, for who writes between reads.
     pub fn workbench(&mut self) -> &mut Workbench {
         &mut self.workbench
@@ -57,6 +76,13 @@ pub enum Records<'a> {
     V2(RecordsV2<'a>),
     /// Of a magic 0 or 1 message or message set.
     Legacy(MessageSet<'a>),
+}
+
+impl<'a> Records<'a> {
+    /// The records of a magic 2 batch whose body was decompressed before.
+    pub fn of_body(header: BatchHeader, body: &'a [u8]) -> Records<'a> {
+        Records::V2(RecordsV2::new(header, body))
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -85,8 +111,13 @@ impl<'a> RecordsV2<'a> {
         let cursor = Cursor::new(body);
         RecordsV2 { header, cursor, index: 0, least_delta: 0, done: false }
     }
+}
 
-    #[inline]
+impl<'a> Iterator for RecordsV2<'a> {
+    type Item = Result<Record<'a>, Flaw>;
+
+    // A record has more fields than any one reader looks at: only in place does that cost nothing.
+    #[inline(always)]
     fn next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
         if self.done {
             return None;
@@ -107,8 +138,10 @@ impl<'a> RecordsV2<'a> {
         self.index += 1;
         Some(record)
     }
+}
 
-    #[inline]
+impl<'a> RecordsV2<'a> {
+    #[inline(always)]
     fn read(&mut self) -> Result<Record<'a>, Flaw> {
         let index = self.index;
         let flaw = |overrun| Flaw::Record { index, overrun };

@@ -31,6 +31,14 @@ pub struct MessageSet<'a> {
     done: bool,
 }
 
+impl<'a> Iterator for MessageSet<'a> {
+    type Item = Result<Record<'a>, Flaw>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read_next()
+    }
+}
+
 /// How the offset field of a message is to be read.
 #[derive(Clone, Copy)]
 enum OffsetRule {
@@ -80,8 +88,7 @@ impl<'a> MessageSet<'a> {
         Ok(MessageSet { cursor, rule, append_time, is_inner: true, index: 0, done: false })
     }
 
-    #[inline]
-    pub(super) fn next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
+    fn read_next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
         if self.done || self.cursor.is_empty() {
             let empty = !self.done && self.index == 0;
             self.done = true;

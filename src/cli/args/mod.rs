@@ -72,7 +72,7 @@ pub struct CommonArgs {
     /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]
     #[arg(long, global = true, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
-    /// Where to spill when memory is short; this version never spills, it reads again instead
+    /// Where rebuilt batches wait when memory is short [default: inside the output folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub temp_dir: Option<PathBuf>,
     /// Draw a progress bar on standard error

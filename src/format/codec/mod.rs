@@ -13,6 +13,7 @@ mod snappy;
 mod zstd;
 
 use std::fmt;
+use std::ops::Range;
 
 use sink::Sink;
 
@@ -99,6 +100,36 @@ pub enum CodecError {
     },
 }
 
+/// Room for decompressed bodies, one behind the other; its memory is used again after it was
+/// cleared.
+#[derive(Default)]
+pub struct Room {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Room {
+    /// How many bytes of bodies it holds.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// What it holds at a place that [`Workbench::decompress_into`] gave.
+    pub fn get(&self, place: Range<usize>) -> &[u8] {
+        self.bytes.get(place).unwrap_or_default()
+    }
+
+    /// Forgets what it holds, keeps the memory.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// What it has allocated.
+    pub fn allocated_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
 /// Per-thread compression contexts and scratch, created once and reused for every batch.
 ///
 /// A context comes to be when its codec is first met, so a workbench that is never used, or only
@@ -140,10 +171,41 @@ impl Workbench {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
+        let outcome = self.decompress_at(codec, magic, body, out, 0);
+        out.truncate(*outcome.as_ref().unwrap_or(&0));
+        outcome.map(drop)
+    }
+
+    /// Puts the decompressed `body` behind what `room` holds, and says where it lies in it.
+    ///
+    /// # Errors
+    /// As [`decompress`](Workbench::decompress); `room` then holds what it did before.
+    pub fn decompress_into(
+        &mut self,
+        codec: Codec,
+        magic: u8,
+        body: &[u8],
+        room: &mut Room,
+    ) -> Result<Range<usize>, CodecError> {
+        let start = room.filled;
+        let size_bytes = self.decompress_at(codec, magic, body, &mut room.bytes, start)?;
+        room.filled = start + size_bytes;
+        Ok(start..room.filled)
+    }
+
+    /// How many bytes the body decompressed to, which lie in `out` from `start` on.
+    fn decompress_at(
+        &mut self,
+        codec: Codec,
+        magic: u8,
+        body: &[u8],
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<usize, CodecError> {
         let limit_bytes = self.limit_bytes.unwrap_or_else(|| {
             MAX_DECOMPRESSED_BYTES.max(body.len().saturating_mul(TRUSTED_EXPANSION))
         });
-        let mut sink = Sink::new(codec, limit_bytes, out);
+        let mut sink = Sink::new(codec, limit_bytes, out, start);
         let outcome = match codec {
             Codec::None => sink.append(body),
             Codec::Gzip => self.gzip.decompress(body, &mut sink),
@@ -151,9 +213,7 @@ impl Workbench {
             Codec::Lz4 => self.lz4.decompress(magic, body, &mut sink),
             Codec::Zstd => self.zstd.decompress(body, &mut sink),
         };
-        let filled = if outcome.is_ok() { sink.filled() } else { 0 };
-        out.truncate(filled);
-        outcome
+        outcome.map(|()| sink.filled())
     }
 
     /// Appends the compressed form of `body` to `out`, at Kafka's default level of each codec.

@@ -4,10 +4,13 @@
 //! beyond 128 MiB is refused before it is allocated, by the same default that Kafka's reader
 //! (`ZstdCompression`) has. What follows the last frame must be a frame, skippable ones included;
 //! anything else fails there, and here.
+//!
+//! A body of one frame is first tried in one step, into room that is likely enough: that spares the
+//! stream's window and the copy out of it. Whatever is odd about a body is left to the stream.
 
 use zstd_safe::{
     CCtx, CompressionLevel, DCtx, InBuffer, OutBuffer, ResetDirective, compress_bound,
-    get_error_name, get_frame_content_size,
+    find_frame_compressed_size, get_error_name, get_frame_content_size,
 };
 
 use super::{CodecError, Sink, TRUSTED_EXPANSION};
@@ -17,15 +20,26 @@ const LEVEL: CompressionLevel = 3;
 /// The least room that decompression starts with.
 const LEAST_ROOM: usize = 4 << 10;
 
+/// How many times their size bodies are taken to decompress to, until one has shown more.
+const LIKELY_EXPANSION: usize = 4;
+/// The largest logarithm of a window that is surely no more than 128 MiB.
+const TRUSTED_WINDOW_LOG: u8 = 26;
+
 #[derive(Default)]
 pub(super) struct Zstd {
     decoder: Option<DCtx<'static>>,
     encoder: Option<CCtx<'static>>,
+    /// The most that a body has decompressed to, in times its size.
+    expansion: usize,
 }
 
 impl Zstd {
     /// Reads frame behind frame to the end of the body. An empty body is no content, as in Kafka.
     pub(super) fn decompress(&mut self, body: &[u8], sink: &mut Sink) -> Result<(), CodecError> {
+        if self.decompress_at_once(body, sink)? {
+            return Ok(());
+        }
+        let before = sink.filled();
         let decoder = self.decoder.get_or_insert_default();
         // A body that failed leaves its session behind.
         decoder
@@ -52,7 +66,23 @@ impl Zstd {
                 return Err(sink.malformed("the frame is cut short"));
             }
         }
+        let expansion = (sink.filled() - before).div_ceil(body.len().max(1));
+        self.expansion = self.expansion.max(expansion.min(TRUSTED_EXPANSION));
         Ok(())
+    }
+
+    /// Whether one step was enough; if not, nothing has happened yet.
+    fn decompress_at_once(&mut self, body: &[u8], sink: &mut Sink) -> Result<bool, CodecError> {
+        if !has_trusted_window(body) || find_frame_compressed_size(body) != Ok(body.len()) {
+            return Ok(false);
+        }
+        let expansion = self.expansion.max(LIKELY_EXPANSION);
+        let (_, room) = sink.split(body.len().saturating_mul(expansion).max(LEAST_ROOM));
+        let decoder = self.decoder.get_or_insert_default();
+        match decoder.decompress(room, body) {
+            Ok(written) => sink.advance(written).map(|()| true),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Writes one frame, with its content size, which Kafka's streams leave out.
@@ -65,6 +95,21 @@ impl Zstd {
             .map_err(get_error_name)
             .expect("with the most room that it can take, only memory can fail");
         out.truncate(start.saturating_add(written));
+    }
+}
+
+/// Whether the frame's header names a window that is small enough beyond doubt.
+fn has_trusted_window(frame: &[u8]) -> bool {
+    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    match frame.strip_prefix(&MAGIC) {
+        // The window is the content, for which the room was not allocated on the header's word.
+        Some([descriptor, ..]) if descriptor & SINGLE_SEGMENT != 0 => {
+            let size = get_frame_content_size(frame).ok().flatten();
+            size.is_some_and(|size| size <= 1 << TRUSTED_WINDOW_LOG)
+        }
+        Some([_, window, ..]) => 10 + (window >> 3) <= TRUSTED_WINDOW_LOG,
+        _ => false,
     }
 }
 

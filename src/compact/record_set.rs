@@ -1,18 +1,18 @@
-//! Which records of a chunk stay: a bit for each, set by many threads, read by one.
+//! A set of records of one chunk: a bit for each, set by many threads, read by one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The retained records of one chunk, by their number among its voting records.
+/// Some of the records of one chunk, by their number among its voting records.
 #[derive(Debug, Default)]
-pub struct RetainedSet {
+pub struct RecordSet {
     words: Vec<AtomicU64>,
 }
 
-impl RetainedSet {
+impl RecordSet {
     /// An empty set over `size` records.
-    pub fn of_size(size: u32) -> RetainedSet {
+    pub fn of_size(size: u32) -> RecordSet {
         let words = (size as usize).div_ceil(64);
-        RetainedSet { words: std::iter::repeat_with(AtomicU64::default).take(words).collect() }
+        RecordSet { words: std::iter::repeat_with(AtomicU64::default).take(words).collect() }
     }
 
     /// Adds a record. Setting a bit twice is setting it once, so passes may repeat.
@@ -24,14 +24,14 @@ impl RetainedSet {
         }
     }
 
-    /// Whether the record stays.
+    /// Whether the record is in it.
     #[inline]
     pub fn contains(&self, ordinal: u32) -> bool {
         let word = self.words.get(ordinal as usize / 64);
         word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (ordinal % 64)) != 0)
     }
 
-    /// How many of the `count` records from `first` on stay.
+    /// How many of the `count` records from `first` on are in it.
     pub fn count(&self, first: u32, count: u32) -> u32 {
         let end = first.saturating_add(count);
         let mut at = first;
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_count_over_any_stretch_is_the_number_of_its_members() {
-        let set = RetainedSet::of_size(300);
+        let set = RecordSet::of_size(300);
         let members: Vec<u32> = (0..300).filter(|n| n % 7 == 0 || n % 64 == 63).collect();
         members.iter().for_each(|n| set.insert(*n));
         for (first, count) in [(0, 300), (0, 0), (63, 1), (63, 2), (1, 128), (64, 64), (250, 50)] {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_record_beyond_the_set_is_not_in_it() {
-        let set = RetainedSet::of_size(10);
+        let set = RecordSet::of_size(10);
         set.insert(900);
         assert!(!set.contains(900));
         assert_eq!(set.count(0, 2000), 0);

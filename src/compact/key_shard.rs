@@ -1,0 +1,385 @@
+//! One shard of the key index: a set of distinct keys in little memory.
+//!
+//! 1. Tables of eight-byte slots, each 32 bits of hash and where the key's bytes are. A table grows
+//!    by a quarter, so that it is three fifths to three quarters full; there are many, so that one
+//!    is small and its growth soon done.
+//! 2. The keys, one behind the other, each without what it shares with the front of the first one:
+//!    keys of one topic tend to begin alike.
+//!
+//! Two keys are the same only if their bytes are; equal hashes cost a comparison, never a record.
+//! A shard that has used up its budget closes: from then on it knows the keys it has, and says of
+//! any other that it cannot tell.
+
+/// Tables of a shard.
+const TABLE_BITS: u32 = 6;
+/// The least number of slots of a table in use.
+const LEAST_SLOTS: usize = 8;
+/// The longest shared front that one byte can tell.
+const MOST_SHARED: usize = u8::MAX as usize;
+/// In place of a length: four bytes of length follow. Shorter keys have theirs in this byte.
+const LONG: u8 = u8::MAX;
+
+/// What a shard says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It was not known; now it is.
+    First,
+    /// It is known.
+    Again,
+    /// It is not known and there is no room to note it, nor any key that comes after it.
+    NoRoom,
+}
+
+/// The distinct keys whose hash falls to this shard.
+#[derive(Default)]
+pub struct Shard {
+    tables: Vec<Table>,
+    keys: Keys,
+    held: usize,
+    slots: usize,
+    closed: bool,
+}
+
+impl Shard {
+    /// Takes note of a key, allocating no more than `budget_bytes` in all (though room for one key
+    /// is always found, so that every pass gets on).
+    #[inline]
+    pub fn sight(&mut self, hash: u32, key: &[u8], budget_bytes: usize) -> Sighting {
+        let shared = self.keys.shared_front(key);
+        let rest = key.get(shared..).unwrap_or_default();
+        let vacant = match self.find(hash, shared as u8, rest) {
+            Ok(()) => return Sighting::Again,
+            Err(vacant) => vacant,
+        };
+        if self.closed || !self.make_room(hash, rest.len(), budget_bytes) {
+            self.closed = true;
+            return Sighting::NoRoom;
+        }
+        let place = match self.held {
+            0 => self.keys.put_first(key),
+            _ => self.keys.put(shared, rest),
+        };
+        if let Some(table) = self.tables.get_mut(table_of(hash)) {
+            table.put(hash, place, vacant);
+        }
+        self.held += 1;
+        Sighting::First
+    }
+
+    /// Whether the key is known; `NoRoom` if it is not, but might have been but for the budget.
+    pub fn look(&self, hash: u32, key: &[u8]) -> Sighting {
+        let shared = self.keys.shared_front(key);
+        let rest = key.get(shared..).unwrap_or_default();
+        match (self.find(hash, shared as u8, rest), self.closed) {
+            (Ok(()), _) => Sighting::Again,
+            (Err(_), true) => Sighting::NoRoom,
+            (Err(_), false) => Sighting::First,
+        }
+    }
+
+    /// How many keys it holds.
+    pub fn len(&self) -> usize {
+        self.held
+    }
+
+    /// What it has allocated for tables and keys.
+    pub fn allocated_bytes(&self) -> usize {
+        self.slots * size_of::<u64>() + self.keys.allocated_bytes
+    }
+
+    #[inline]
+    fn find(&self, hash: u32, shared: u8, rest: &[u8]) -> Result<(), usize> {
+        let table = self.tables.get(table_of(hash)).ok_or(0usize)?;
+        table.find(hash, |place| self.keys.is(place, shared, rest))
+    }
+
+    #[inline]
+    fn make_room(&mut self, hash: u32, rest_bytes: usize, budget_bytes: usize) -> bool {
+        if self.tables.is_empty() {
+            self.tables.resize_with(1 << TABLE_BITS, Table::default);
+        }
+        let allocated_bytes = self.allocated_bytes();
+        let Some(table) = self.tables.get_mut(table_of(hash)) else { return false };
+        let more_slots = if table.is_crowded() { table.larger() - table.slots.len() } else { 0 };
+        let page_bytes = self.keys.new_page_bytes(rest_bytes);
+        if more_slots + page_bytes == 0 {
+            return true;
+        }
+        let wanted = allocated_bytes + more_slots * size_of::<u64>() + page_bytes;
+        if self.held > 0 && wanted > budget_bytes || self.keys.pages.len() >= MOST_PAGES {
+            return false;
+        }
+        if more_slots > 0 {
+            table.grow();
+            self.slots += more_slots;
+        }
+        if page_bytes > 0 {
+            self.keys.add_page(page_bytes);
+        }
+        true
+    }
+}
+
+/// A slot is 0 if it is empty, else the hash above the key's place plus one.
+#[derive(Default)]
+struct Table {
+    slots: Vec<u64>,
+    held: usize,
+    /// Since the last search, so that what it found vacant means nothing any more.
+    has_grown: bool,
+}
+
+/// The highest bits choose the table.
+#[inline]
+fn table_of(hash: u32) -> usize {
+    (hash >> (u32::BITS - TABLE_BITS)) as usize
+}
+
+impl Table {
+    /// Where the search for a hash begins: its other bits as a fraction of the table.
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        let fraction = u64::from(hash << TABLE_BITS);
+        (fraction.wrapping_mul(self.slots.len() as u64) >> 32) as usize
+    }
+
+    /// `Err` has the slot where the key would go.
+    #[inline]
+    fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Result<(), usize> {
+        let mut at = self.home(hash);
+        loop {
+            match self.slots.get(at) {
+                Some(0) => return Err(at),
+                Some(slot) => {
+                    let is_tagged = (*slot >> 32) as u32 == hash;
+                    if is_tagged && is((*slot as u32).wrapping_sub(1)) {
+                        return Ok(());
+                    }
+                    at += 1;
+                }
+                None if self.slots.is_empty() => return Err(0),
+                // A quarter of the slots is always empty, so the search ends.
+                None => at = 0,
+            }
+        }
+    }
+
+    /// Puts a key into the slot that was found vacant for it, or where it goes since the table has
+    /// grown.
+    #[inline]
+    fn put(&mut self, hash: u32, place: u32, vacant: usize) {
+        let slot = u64::from(hash) << 32 | u64::from(place + 1);
+        self.held += 1;
+        match self.slots.get_mut(vacant) {
+            Some(empty) if *empty == 0 && !self.has_grown => *empty = slot,
+            _ => self.insert(slot),
+        }
+        self.has_grown = false;
+    }
+
+    fn insert(&mut self, slot: u64) {
+        if let Err(vacant) = self.find((slot >> 32) as u32, |_| false)
+            && let Some(empty) = self.slots.get_mut(vacant)
+        {
+            *empty = slot;
+        }
+    }
+
+    #[inline]
+    fn is_crowded(&self) -> bool {
+        self.held >= self.slots.len() / 4 * 3
+    }
+
+    fn larger(&self) -> usize {
+        (self.slots.len() / 4 * 5 + 2).max(LEAST_SLOTS)
+    }
+
+    fn grow(&mut self) {
+        let larger = vec![0; self.larger()];
+        let slots = std::mem::replace(&mut self.slots, larger);
+        slots.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.insert(slot));
+        self.has_grown = true;
+    }
+}
+
+/// Keys on pages, one behind the other: how much of the first key's front a key shares, how much
+/// follows, and that. Pages are never moved.
+#[derive(Default)]
+struct Keys {
+    first: Vec<u8>,
+    pages: Vec<Vec<u8>>,
+    allocated_bytes: usize,
+}
+
+/// The size of a page; a key that is larger has a page of its own.
+const PAGE_BITS: u32 = 15;
+const PAGE_BYTES: usize = 1 << PAGE_BITS;
+/// Page number and start in the page make a place of 32 bits, of which one is never used.
+const MOST_PAGES: usize = (1 << (u32::BITS - PAGE_BITS)) - 1;
+
+impl Keys {
+    #[inline]
+    fn shared_front(&self, key: &[u8]) -> usize {
+        let (mut left, mut right) = (self.first.as_slice(), key);
+        let mut shared = 0;
+        while let (Some((l, l_rest)), Some((r, r_rest))) =
+            (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
+        {
+            let differing = u64::from_le_bytes(*l) ^ u64::from_le_bytes(*r);
+            if differing != 0 {
+                return shared + differing.trailing_zeros() as usize / 8;
+            }
+            (left, right) = (l_rest, r_rest);
+            shared += 8;
+        }
+        shared + left.iter().zip(right).take_while(|(l, r)| l == r).count()
+    }
+
+    #[inline]
+    fn is(&self, place: u32, shared: u8, rest: &[u8]) -> bool {
+        let page = self.pages.get((place >> PAGE_BITS) as usize);
+        let start = place as usize % PAGE_BYTES;
+        let held = page.and_then(|page| page.get(start..)).unwrap_or_default();
+        let Some(([held_shared, length], behind)) = held.split_first_chunk::<2>() else {
+            return false;
+        };
+        if *held_shared != shared {
+            return false;
+        }
+        if *length != LONG {
+            return usize::from(*length) == rest.len() && behind.get(..rest.len()) == Some(rest);
+        }
+        let Some((length, behind)) = behind.split_first_chunk::<4>() else {
+            return false;
+        };
+        u32::from_le_bytes(*length) as usize == rest.len() && behind.get(..rest.len()) == Some(rest)
+    }
+
+    /// The size of the page that a key needs which has `rest_bytes` behind what it shares; 0 if
+    /// there is room on the last one.
+    #[inline]
+    fn new_page_bytes(&self, rest_bytes: usize) -> usize {
+        let needed = rest_bytes.saturating_add(6);
+        let has_room =
+            |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= needed;
+        if self.pages.last().is_some_and(has_room) { 0 } else { needed.max(PAGE_BYTES) }
+    }
+
+    fn add_page(&mut self, page_bytes: usize) {
+        let page = Vec::with_capacity(page_bytes);
+        self.allocated_bytes += page.capacity() + size_of::<Vec<u8>>();
+        self.pages.push(page);
+    }
+
+    fn put_first(&mut self, key: &[u8]) -> u32 {
+        self.first = key.get(..key.len().min(MOST_SHARED)).unwrap_or_default().to_vec();
+        self.put(self.first.len(), key.get(self.first.len()..).unwrap_or_default())
+    }
+
+    /// Puts a key on the last page, which has room for it.
+    fn put(&mut self, shared: usize, rest: &[u8]) -> u32 {
+        let number = self.pages.len().saturating_sub(1) as u32;
+        let Some(page) = self.pages.last_mut() else { return 0 };
+        let place = number << PAGE_BITS | page.len() as u32;
+        page.push(shared as u8);
+        match u8::try_from(rest.len()) {
+            Ok(length) if length != LONG => page.push(length),
+            _ => {
+                page.push(LONG);
+                page.extend_from_slice(&(rest.len() as u32).to_le_bytes());
+            }
+        }
+        page.extend_from_slice(rest);
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AMPLE: usize = 1 << 30;
+
+    #[test]
+    fn keys_that_share_a_hash_are_still_two_keys() {
+        let mut shard = Shard::default();
+        for round in [Sighting::First, Sighting::Again] {
+            for n in 0..500u32 {
+                let key = format!("key-{n}");
+                assert_eq!(shard.sight(n % 2, key.as_bytes(), AMPLE), round, "{n}");
+            }
+        }
+        assert_eq!(shard.len(), 500);
+        assert_eq!(shard.look(0, b"key-1"), Sighting::First);
+    }
+
+    #[test]
+    fn keys_are_told_apart_whatever_they_share_with_the_first() {
+        let long = vec![b'a'; 700];
+        let mut other_end = long.clone();
+        other_end[699] = b'b';
+        let keys: [&[u8]; 12] = [
+            &long[..300],
+            b"",
+            b"a",
+            b"b",
+            &long[..254],
+            &long[..255],
+            &long[..256],
+            &long,
+            &other_end,
+            b"ab",
+            &long[..8],
+            &long[..9],
+        ];
+        for first in 0..keys.len() {
+            let mut shard = Shard::default();
+            let order = keys.iter().cycle().skip(first).take(keys.len());
+            for key in order.clone() {
+                assert_eq!(shard.sight(7, key, AMPLE), Sighting::First, "{first} {}", key.len());
+            }
+            for key in order {
+                assert_eq!(shard.sight(7, key, AMPLE), Sighting::Again);
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_shard_knows_its_keys_and_takes_no_other_however_small() {
+        let mut shard = Shard::default();
+        let key = |n: u32| n.to_be_bytes().repeat(10);
+        let hash = |n: u32| n.wrapping_mul(0x9e37_79b9);
+        let budget = 48 << 10;
+        let held = (0..).take_while(|n| shard.sight(hash(*n), &key(*n), budget) == Sighting::First);
+        let held = held.count() as u32;
+        assert!((400..900).contains(&held), "{held}");
+        assert!(shard.allocated_bytes() <= budget);
+        assert_eq!(shard.sight(hash(held), b"", budget), Sighting::NoRoom);
+        assert_eq!(shard.look(hash(held), b""), Sighting::NoRoom);
+        assert!((0..held).all(|n| shard.sight(hash(n), &key(n), budget) == Sighting::Again));
+        assert_eq!(shard.len() as u32, held);
+    }
+
+    #[test]
+    fn one_key_finds_room_in_any_budget() {
+        let mut shard = Shard::default();
+        let key = vec![1; 1 << 20];
+        assert_eq!(shard.sight(3, &key, 0), Sighting::First);
+        assert_eq!(shard.sight(3, &key, 0), Sighting::Again);
+        assert_eq!(shard.sight(4, &[2; 1000], 0), Sighting::NoRoom);
+    }
+
+    #[test]
+    fn a_key_of_user_numbers_takes_less_than_24_bytes() {
+        let mut shard = Shard::default();
+        let mut most = 0.0f64;
+        for n in 0..100_000u32 {
+            let key = format!("user-{:012}", n.wrapping_mul(7919) % 500_000);
+            shard.sight(n.wrapping_mul(0x9e37_79b9), key.as_bytes(), AMPLE);
+            if n > 10_000 {
+                most = most.max(shard.allocated_bytes() as f64 / shard.len() as f64);
+            }
+        }
+        assert!(most < 24.0, "{most}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The engine's promise: neither threads nor memory nor the hash of a key have a say in the output.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use logcompact::compact::{CompactOptions, NullKeys, Policy, TopicConfig};
+use logcompact::format::MessageFormat;
+use logcompact::report::NoProgress;
+use logcompact::segment::find_partitions;
+use logcompact::units::Timestamp;
+use serde_json::Value;
+use support::log::{Log, put, tombstone};
+use support::{folders_in, logcompact, testdata};
+
+const NOW_MS: i64 = 1_795_300_000_000;
+
+/// Compacts and gives the report's counters of each partition.
+fn compact(source: &Path, out: &Path, options: &[&str]) -> Value {
+    let now = NOW_MS.to_string();
+    logcompact()
+        .args(["compact", "--quiet", "--now", &now, "--out"])
+        .arg(out)
+        .arg(source)
+        .args(options)
+        .assert()
+        .success();
+    let report = fs::read(out.join("logcompact-report.json")).unwrap();
+    serde_json::from_slice(&report).unwrap()
+}
+
+/// Everything in the partition folders of `out`, by name.
+fn files_in(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for folder in folders_in(out) {
+        for entry in fs::read_dir(out.join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = Path::new(&folder).join(entry.file_name());
+            files.push((name, fs::read(entry.path()).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn without_passes(report: &Value) -> Vec<Value> {
+    let mut partitions = report["partitions"].as_array().unwrap().clone();
+    for partition in &mut partitions {
+        let partition = partition.as_object_mut().unwrap();
+        for varying in ["passes", "elapsed_ms", "destination"] {
+            partition.remove(varying);
+        }
+    }
+    partitions
+}
+
+#[test]
+fn threads_and_memory_change_neither_a_byte_of_the_output_nor_a_number_of_the_report() {
+    let temp = tempfile::tempdir().unwrap();
+    for source in ["storage-4.1.1", "broker-3.9.1"].map(testdata) {
+        let wanted = temp.path().join(source.file_name().unwrap());
+        let report = compact(&source, &wanted, &["--threads", "1"]);
+        let files = files_in(&wanted);
+        assert!(files.len() > 50);
+        for options in [
+            ["--threads", "2", "--memory", "64MiB"],
+            ["--threads", "16", "--memory", "1GiB"],
+            ["--threads", "2", "--memory", "300KiB"],
+            ["--threads", "1", "--memory", "1KiB"],
+        ] {
+            let out = temp.path().join("other");
+            let other = compact(&source, &out, &options);
+            assert!(files == files_in(&out), "{options:?}");
+            assert_eq!(without_passes(&report), without_passes(&other), "{options:?}");
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+}
+
+#[test]
+fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    for round in 0..6 {
+        for n in 0..300 {
+            let key = format!("key-{}", (n * 7 + round) % 400);
+            if n % 50 == 49 {
+                log.batch(&[tombstone(&key)]);
+            } else {
+                log.batch(&[put(&key, &format!("{round}")), put("of all", "x")]);
+            }
+        }
+        log.roll();
+    }
+    let small = log.batch(&[put("Z", "1")]).flush();
+    for source in [small, testdata("storage-4.1.1"), testdata("broker-3.9.1")] {
+        let out = |bits: u32| temp.path().join(format!("{bits} bits"));
+        for bits in [1, 64] {
+            let policy = Policy {
+                topic: TopicConfig::default(),
+                now: Timestamp(NOW_MS),
+                include_active: false,
+                null_keys: NullKeys::Drop,
+                drop_tombstones: false,
+                message_format: MessageFormat::Magic2,
+                key_hash_bits: bits,
+            };
+            // So little memory that shards close, too.
+            let memory_limit_bytes = 256 << 10;
+            let (out, temp_dir) = (out(bits), None);
+            let options =
+                CompactOptions { policy, out, dry_run: false, memory_limit_bytes, temp_dir };
+            let sources = find_partitions(std::slice::from_ref(&source)).unwrap();
+            logcompact::compact::run(&sources, &options, &NoProgress).unwrap();
+        }
+        assert!(files_in(&out(1)) == files_in(&out(64)), "{}", source.display());
+        for bits in [1, 64] {
+            fs::remove_dir_all(out(bits)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_its_place_in_a_file_comes_out_as_what_waits_in_memory() {
+    let temp = tempfile::tempdir().unwrap();
+    let spilled = temp.path().join("spilled");
+    fs::create_dir(&spilled).unwrap();
+    let source = testdata("broker-3.9.1");
+    let (roomy, tight) = (temp.path().join("roomy"), temp.path().join("tight"));
+    compact(&source, &roomy, &[]);
+    let spilled_path = spilled.to_str().unwrap();
+    compact(&source, &tight, &["--memory", "16KiB", "--temp-dir", spilled_path]);
+    assert!(files_in(&roomy) == files_in(&tight));
+    assert_eq!(fs::read_dir(&spilled).unwrap().count(), 0);
+}
+
+#[test]
+fn a_temp_dir_that_is_not_there_is_refused_before_anything_is_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("out");
+    logcompact()
+        .args(["compact", "--temp-dir", "/no/such/folder", "--out"])
+        .arg(&out)
+        .arg(testdata("storage-4.1.1"))
+        .assert()
+        .code(2);
+    assert!(!out.exists());
+}
