@@ -169,7 +169,7 @@ fn a_batch_whose_checksum_holds_but_whose_records_do_not_decode_is_damage() {
         let (logs, bad) = two_partitions(&root);
         let mut batch = batch_bytes(4, 0, PLAIN, &[put("H", "hostile"), put("I", "hostile")]);
         spoil(&mut batch);
-        let crc = crc32c::crc32c(&batch[21..]);
+        let crc = crc_fast::crc32_iscsi(&batch[21..]);
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
         change(&bad.join("00000000000000000004.log"), |bytes| *bytes = batch.clone());
         assert_eq!(left_alone(&logs, &root).len(), 1, "{name}");
@@ -192,7 +192,7 @@ fn a_body_that_would_expand_beyond_all_measure_is_refused_in_bounded_memory() {
     batch.extend_from_slice(&bomb);
     let length = batch.len() as i32 - 12;
     batch[8..12].copy_from_slice(&length.to_be_bytes());
-    let crc = crc32c::crc32c(&batch[21..]);
+    let crc = crc_fast::crc32_iscsi(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
     change(&bad.join("00000000000000000004.log"), |bytes| *bytes = batch);
     let damage = left_alone(&logs, temp.path());

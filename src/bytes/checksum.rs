@@ -2,7 +2,7 @@
 
 /// CRC-32C (Castagnoli), of magic 2 batches and producer snapshots.
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
+    crc_fast::crc32_iscsi(bytes)
 }
 
 /// CRC-32 (zlib's polynomial), of magic 0 and 1 messages.

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::key_index::{KeyHasher, SHARDS};
+use super::key_pack::Packer;
 use super::key_shard::{Shard, Sighting};
 use super::plan::Plan;
 use super::policy::Policy;
@@ -126,12 +127,14 @@ impl Electorate<'_> {
         election.chunks.resize_with(chunks.len(), ChunkResult::default);
         let mut windows = Windows::new(self.budget);
         let hasher = KeyHasher::new(self.policy.key_hash_bits);
+        let packer = Packer::like(&self.a_key(&chunks));
         // By number; those that still have something to decide.
         let mut pending: Vec<usize> = (0..chunks.len()).collect();
         loop {
             let mut pass = Pass {
                 electorate: self,
                 hasher: &hasher,
+                packer: &packer,
                 chunks: &chunks,
                 shards: std::iter::repeat_with(ShardState::default).take(SHARDS).collect(),
                 is_first: election.passes == 0,
@@ -143,7 +146,7 @@ impl Electorate<'_> {
             for shard in &pass.shards {
                 election.count.superseded += shard.superseded;
                 election.count.expired_tombstones += shard.expired;
-                election.count.distinct_keys += shard.keys.len() as u64;
+                election.count.distinct_keys += shard.keys.held() as u64;
             }
             election.passes += 1;
             let undecided = election.chunks.iter().enumerate();
@@ -156,9 +159,31 @@ impl Electorate<'_> {
         }
     }
 
-    fn context<'c>(&self, hasher: &'c KeyHasher, most_kept_bytes: usize) -> ScanContext<'c> {
+    /// A key of the newest chunk, as a pattern for the others; empty if there is none.
+    fn a_key(&self, chunks: &[ChunkAt]) -> Vec<u8> {
+        let Some(at) = chunks.last() else { return Vec::new() };
+        let Some(survey) = self.surveys.get(at.segment) else { return Vec::new() };
+        let batches = survey.log.batches_from(at.chunk.start).until(at.chunk.end).flatten();
+        with_decoder(|decoder| {
+            for (_, batch) in batches.filter(|(_, batch)| !batch.header.is_control()) {
+                let records = decoder.records(&batch).into_iter().flatten().flatten();
+                if let Some(key) = records.filter_map(|record| record.key).next() {
+                    return key.to_vec();
+                }
+            }
+            Vec::new()
+        })
+    }
+
+    fn context<'c>(
+        &self,
+        hasher: &'c KeyHasher,
+        packer: &'c Packer,
+        most_kept_bytes: usize,
+    ) -> ScanContext<'c> {
         ScanContext {
             hasher,
+            packer,
             log_start: self.plan.log_start,
             now: self.policy.now,
             drop_tombstones: self.policy.drop_tombstones,
@@ -220,6 +245,7 @@ impl Windows {
 struct Pass<'a> {
     electorate: &'a Electorate<'a>,
     hasher: &'a KeyHasher,
+    packer: &'a Packer,
     chunks: &'a [ChunkAt],
     shards: Vec<ShardState>,
     is_first: bool,
@@ -245,7 +271,7 @@ impl Pass<'_> {
             .iter()
             .map(|number| election.chunks.get_mut(*number)?.undecided.take())
             .collect();
-        let context = self.electorate.context(self.hasher, windows.most_kept_bytes());
+        let context = self.electorate.context(self.hasher, self.packer, windows.most_kept_bytes());
         let scans = windows.lend(window.len());
         scans.par_iter_mut().zip(window).zip(&asked).for_each(|((scan, number), asked)| {
             self.scan(*number, asked.as_ref(), &context, scan);

@@ -1,10 +1,9 @@
 //! One shard of the key index: a set of distinct keys in little memory.
 //!
 //! 1. Tables of eight-byte slots, each 32 bits of hash and where the key's bytes are. A table grows
-//!    by a quarter, so that it is three fifths to three quarters full; there are many, so that one
-//!    is small and its growth soon done.
-//! 2. The keys, one behind the other, each without what it shares with the front of the first one:
-//!    keys of one topic tend to begin alike.
+//!    by two fifths, so that it is a half to three quarters full; there are many, so that one is
+//!    small and its growth soon done.
+//! 2. The keys, packed (see `key_pack`), one behind the other on pages that are never moved.
 //!
 //! Two keys are the same only if their bytes are; equal hashes cost a comparison, never a record.
 //! A shard that has used up its budget closes: from then on it knows the keys it has, and says of
@@ -14,11 +13,6 @@
 const TABLE_BITS: u32 = 6;
 /// The least number of slots of a table in use.
 const LEAST_SLOTS: usize = 8;
-/// The longest shared front that one byte can tell.
-const MOST_SHARED: usize = u8::MAX as usize;
-/// In place of a length: four bytes of length follow. Shorter keys have theirs in this byte.
-const LONG: u8 = u8::MAX;
-
 /// What a shard says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sighting {
@@ -41,24 +35,19 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Takes note of a key, allocating no more than `budget_bytes` in all (though room for one key
-    /// is always found, so that every pass gets on).
+    /// Takes note of a packed key, allocating no more than `budget_bytes` in all (though room for
+    /// one key is always found, so that every pass gets on).
     #[inline]
-    pub fn sight(&mut self, hash: u32, key: &[u8], budget_bytes: usize) -> Sighting {
-        let shared = self.keys.shared_front(key);
-        let rest = key.get(shared..).unwrap_or_default();
-        let vacant = match self.find(hash, shared as u8, rest) {
+    pub fn sight(&mut self, hash: u32, packed: &[u8], budget_bytes: usize) -> Sighting {
+        let vacant = match self.find(hash, packed) {
             Ok(()) => return Sighting::Again,
             Err(vacant) => vacant,
         };
-        if self.closed || !self.make_room(hash, rest.len(), budget_bytes) {
+        if self.closed || !self.make_room(hash, packed.len(), budget_bytes) {
             self.closed = true;
             return Sighting::NoRoom;
         }
-        let place = match self.held {
-            0 => self.keys.put_first(key),
-            _ => self.keys.put(shared, rest),
-        };
+        let place = self.keys.put(packed);
         if let Some(table) = self.tables.get_mut(table_of(hash)) {
             table.put(hash, place, vacant);
         }
@@ -67,10 +56,8 @@ impl Shard {
     }
 
     /// Whether the key is known; `NoRoom` if it is not, but might have been but for the budget.
-    pub fn look(&self, hash: u32, key: &[u8]) -> Sighting {
-        let shared = self.keys.shared_front(key);
-        let rest = key.get(shared..).unwrap_or_default();
-        match (self.find(hash, shared as u8, rest), self.closed) {
+    pub fn look(&self, hash: u32, packed: &[u8]) -> Sighting {
+        match (self.find(hash, packed), self.closed) {
             (Ok(()), _) => Sighting::Again,
             (Err(_), true) => Sighting::NoRoom,
             (Err(_), false) => Sighting::First,
@@ -78,7 +65,7 @@ impl Shard {
     }
 
     /// How many keys it holds.
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.held
     }
 
@@ -87,21 +74,23 @@ impl Shard {
         self.slots * size_of::<u64>() + self.keys.allocated_bytes
     }
 
+    /// `Err` has the slot where the key would go.
     #[inline]
-    fn find(&self, hash: u32, shared: u8, rest: &[u8]) -> Result<(), usize> {
+    fn find(&self, hash: u32, packed: &[u8]) -> Result<(), usize> {
         let table = self.tables.get(table_of(hash)).ok_or(0usize)?;
-        table.find(hash, |place| self.keys.is(place, shared, rest))
+        table.find(hash, |place| self.keys.is(place, packed))
     }
 
     #[inline]
-    fn make_room(&mut self, hash: u32, rest_bytes: usize, budget_bytes: usize) -> bool {
+    fn make_room(&mut self, hash: u32, key_bytes: usize, budget_bytes: usize) -> bool {
         if self.tables.is_empty() {
             self.tables.resize_with(1 << TABLE_BITS, Table::default);
         }
         let allocated_bytes = self.allocated_bytes();
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return false };
-        let more_slots = if table.is_crowded() { table.larger() - table.slots.len() } else { 0 };
-        let page_bytes = self.keys.new_page_bytes(rest_bytes);
+        let slots = if table.is_crowded() { table.larger(table_of(hash)) } else { 0 };
+        let more_slots = slots.saturating_sub(table.slots.len());
+        let page_bytes = self.keys.new_page_bytes(key_bytes);
         if more_slots + page_bytes == 0 {
             return true;
         }
@@ -110,7 +99,7 @@ impl Shard {
             return false;
         }
         if more_slots > 0 {
-            table.grow();
+            table.grow(slots);
             self.slots += more_slots;
         }
         if page_bytes > 0 {
@@ -190,23 +179,22 @@ impl Table {
         self.held >= self.slots.len() / 4 * 3
     }
 
-    fn larger(&self) -> usize {
-        (self.slots.len() / 4 * 5 + 2).max(LEAST_SLOTS)
+    /// Two fifths larger. Tables begin at different sizes, so that they do not all grow at once.
+    fn larger(&self, number: usize) -> usize {
+        (self.slots.len() * 7 / 5).max(LEAST_SLOTS + number % LEAST_SLOTS)
     }
 
-    fn grow(&mut self) {
-        let larger = vec![0; self.larger()];
+    fn grow(&mut self, slots: usize) {
+        let larger = vec![0; slots];
         let slots = std::mem::replace(&mut self.slots, larger);
         slots.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.insert(slot));
         self.has_grown = true;
     }
 }
 
-/// Keys on pages, one behind the other: how much of the first key's front a key shares, how much
-/// follows, and that. Pages are never moved.
+/// Packed keys on pages.
 #[derive(Default)]
 struct Keys {
-    first: Vec<u8>,
     pages: Vec<Vec<u8>>,
     allocated_bytes: usize,
 }
@@ -219,50 +207,18 @@ const MOST_PAGES: usize = (1 << (u32::BITS - PAGE_BITS)) - 1;
 
 impl Keys {
     #[inline]
-    fn shared_front(&self, key: &[u8]) -> usize {
-        let (mut left, mut right) = (self.first.as_slice(), key);
-        let mut shared = 0;
-        while let (Some((l, l_rest)), Some((r, r_rest))) =
-            (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
-        {
-            let differing = u64::from_le_bytes(*l) ^ u64::from_le_bytes(*r);
-            if differing != 0 {
-                return shared + differing.trailing_zeros() as usize / 8;
-            }
-            (left, right) = (l_rest, r_rest);
-            shared += 8;
-        }
-        shared + left.iter().zip(right).take_while(|(l, r)| l == r).count()
-    }
-
-    #[inline]
-    fn is(&self, place: u32, shared: u8, rest: &[u8]) -> bool {
+    fn is(&self, place: u32, packed: &[u8]) -> bool {
         let page = self.pages.get((place >> PAGE_BITS) as usize);
-        let start = place as usize % PAGE_BYTES;
-        let held = page.and_then(|page| page.get(start..)).unwrap_or_default();
-        let Some(([held_shared, length], behind)) = held.split_first_chunk::<2>() else {
-            return false;
-        };
-        if *held_shared != shared {
-            return false;
-        }
-        if *length != LONG {
-            return usize::from(*length) == rest.len() && behind.get(..rest.len()) == Some(rest);
-        }
-        let Some((length, behind)) = behind.split_first_chunk::<4>() else {
-            return false;
-        };
-        u32::from_le_bytes(*length) as usize == rest.len() && behind.get(..rest.len()) == Some(rest)
+        let held = page.and_then(|page| page.get(place as usize % PAGE_BYTES..));
+        begins_with(held.unwrap_or_default(), packed)
     }
 
-    /// The size of the page that a key needs which has `rest_bytes` behind what it shares; 0 if
-    /// there is room on the last one.
+    /// The size of the page that a key of `key_bytes` needs; 0 if there is room on the last one.
     #[inline]
-    fn new_page_bytes(&self, rest_bytes: usize) -> usize {
-        let needed = rest_bytes.saturating_add(6);
+    fn new_page_bytes(&self, key_bytes: usize) -> usize {
         let has_room =
-            |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= needed;
-        if self.pages.last().is_some_and(has_room) { 0 } else { needed.max(PAGE_BYTES) }
+            |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= key_bytes;
+        if self.pages.last().is_some_and(has_room) { 0 } else { key_bytes.max(PAGE_BYTES) }
     }
 
     fn add_page(&mut self, page_bytes: usize) {
@@ -271,32 +227,49 @@ impl Keys {
         self.pages.push(page);
     }
 
-    fn put_first(&mut self, key: &[u8]) -> u32 {
-        self.first = key.get(..key.len().min(MOST_SHARED)).unwrap_or_default().to_vec();
-        self.put(self.first.len(), key.get(self.first.len()..).unwrap_or_default())
-    }
-
     /// Puts a key on the last page, which has room for it.
-    fn put(&mut self, shared: usize, rest: &[u8]) -> u32 {
+    fn put(&mut self, packed: &[u8]) -> u32 {
         let number = self.pages.len().saturating_sub(1) as u32;
         let Some(page) = self.pages.last_mut() else { return 0 };
         let place = number << PAGE_BITS | page.len() as u32;
-        page.push(shared as u8);
-        match u8::try_from(rest.len()) {
-            Ok(length) if length != LONG => page.push(length),
-            _ => {
-                page.push(LONG);
-                page.extend_from_slice(&(rest.len() as u32).to_le_bytes());
-            }
-        }
-        page.extend_from_slice(rest);
+        page.extend_from_slice(packed);
         place
+    }
+}
+
+/// `bytes.starts_with(front)`, short fronts compared in place instead of by a call.
+#[inline]
+fn begins_with(bytes: &[u8], front: &[u8]) -> bool {
+    let word = |bytes: &[u8], at: usize| {
+        bytes.get(at..)?.first_chunk::<8>().map(|word| u64::from_le_bytes(*word))
+    };
+    let half = |bytes: &[u8], at: usize| {
+        bytes.get(at..)?.first_chunk::<4>().map(|half| u32::from_le_bytes(*half))
+    };
+    // The second load of each pair overlaps the first, and ends where the front does.
+    match front.len() {
+        4..8 => {
+            let last = front.len() - 4;
+            half(bytes, 0) == half(front, 0) && half(bytes, last) == half(front, last)
+        }
+        8..=16 => {
+            let last = front.len() - 8;
+            word(bytes, 0) == word(front, 0) && word(bytes, last) == word(front, last)
+        }
+        _ => bytes.starts_with(front),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::key_pack::Packer;
     use super::*;
+
+    fn packed(n: u32) -> Vec<u8> {
+        let mut packed = Vec::new();
+        Packer::default().pack(format!("key-{n}").as_bytes(), &mut packed);
+        packed
+    }
 
     const AMPLE: usize = 1 << 30;
 
@@ -305,43 +278,11 @@ mod tests {
         let mut shard = Shard::default();
         for round in [Sighting::First, Sighting::Again] {
             for n in 0..500u32 {
-                let key = format!("key-{n}");
-                assert_eq!(shard.sight(n % 2, key.as_bytes(), AMPLE), round, "{n}");
+                assert_eq!(shard.sight(n % 2, &packed(n), AMPLE), round, "{n}");
             }
         }
-        assert_eq!(shard.len(), 500);
-        assert_eq!(shard.look(0, b"key-1"), Sighting::First);
-    }
-
-    #[test]
-    fn keys_are_told_apart_whatever_they_share_with_the_first() {
-        let long = vec![b'a'; 700];
-        let mut other_end = long.clone();
-        other_end[699] = b'b';
-        let keys: [&[u8]; 12] = [
-            &long[..300],
-            b"",
-            b"a",
-            b"b",
-            &long[..254],
-            &long[..255],
-            &long[..256],
-            &long,
-            &other_end,
-            b"ab",
-            &long[..8],
-            &long[..9],
-        ];
-        for first in 0..keys.len() {
-            let mut shard = Shard::default();
-            let order = keys.iter().cycle().skip(first).take(keys.len());
-            for key in order.clone() {
-                assert_eq!(shard.sight(7, key, AMPLE), Sighting::First, "{first} {}", key.len());
-            }
-            for key in order {
-                assert_eq!(shard.sight(7, key, AMPLE), Sighting::Again);
-            }
-        }
+        assert_eq!(shard.held(), 500);
+        assert_eq!(shard.look(0, &packed(1)), Sighting::First);
     }
 
     #[test]
@@ -357,7 +298,7 @@ mod tests {
         assert_eq!(shard.sight(hash(held), b"", budget), Sighting::NoRoom);
         assert_eq!(shard.look(hash(held), b""), Sighting::NoRoom);
         assert!((0..held).all(|n| shard.sight(hash(n), &key(n), budget) == Sighting::Again));
-        assert_eq!(shard.len() as u32, held);
+        assert_eq!(shard.held() as u32, held);
     }
 
     #[test]
@@ -372,12 +313,15 @@ mod tests {
     #[test]
     fn a_key_of_user_numbers_takes_less_than_24_bytes() {
         let mut shard = Shard::default();
+        let packer = Packer::like(b"user-000000417283");
         let mut most = 0.0f64;
         for n in 0..100_000u32 {
             let key = format!("user-{:012}", n.wrapping_mul(7919) % 500_000);
-            shard.sight(n.wrapping_mul(0x9e37_79b9), key.as_bytes(), AMPLE);
+            let mut packed = Vec::new();
+            packer.pack(key.as_bytes(), &mut packed);
+            shard.sight(n.wrapping_mul(0x9e37_79b9), &packed, AMPLE);
             if n > 10_000 {
-                most = most.max(shard.allocated_bytes() as f64 / shard.len() as f64);
+                most = most.max(shard.allocated_bytes() as f64 / shard.held() as f64);
             }
         }
         assert!(most < 24.0, "{most}");

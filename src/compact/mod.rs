@@ -11,6 +11,7 @@ mod budget;
 mod carry;
 mod election;
 mod key_index;
+mod key_pack;
 mod key_shard;
 mod log_dir_files;
 mod partition;
@@ -30,6 +31,9 @@ mod transactions;
 mod waiting;
 mod worker;
 
+pub use key_index::{KeyHash, KeyHasher, SHARDS};
+pub use key_pack::Packer;
+pub use key_shard::{Shard, Sighting};
 pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, Policy, TopicConfig};
 pub use run::{CompactOptions, run};

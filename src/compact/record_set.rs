@@ -31,6 +31,21 @@ impl RecordSet {
         word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (ordinal % 64)) != 0)
     }
 
+    /// The first record from `from` on, and below `end`, that is in it.
+    #[inline]
+    pub fn next_from(&self, from: u32, end: u32) -> Option<u32> {
+        let mut at = from;
+        while at < end {
+            let word = self.words.get(at as usize / 64)?.load(Ordering::Relaxed);
+            let ahead = word >> (at % 64);
+            if ahead != 0 {
+                return Some(at + ahead.trailing_zeros()).filter(|next| *next < end);
+            }
+            at = (at / 64 + 1).checked_mul(64)?;
+        }
+        None
+    }
+
     /// How many of the `count` records from `first` on are in it.
     pub fn count(&self, first: u32, count: u32) -> u32 {
         let end = first.saturating_add(count);
@@ -59,6 +74,24 @@ mod tests {
         for (first, count) in [(0, 300), (0, 0), (63, 1), (63, 2), (1, 128), (64, 64), (250, 50)] {
             let wanted = members.iter().filter(|n| (first..first + count).contains(*n)).count();
             assert_eq!(set.count(first, count) as usize, wanted, "{first} {count}");
+        }
+    }
+
+    #[test]
+    fn members_are_found_one_after_the_other_up_to_any_end() {
+        let set = RecordSet::of_size(300);
+        let members: Vec<u32> = (0..300).filter(|n| n % 7 == 0 || n % 64 == 63).collect();
+        members.iter().for_each(|n| set.insert(*n));
+        for (from, end) in [(0, 300), (1, 7), (1, 8), (63, 64), (64, 64), (250, 900)] {
+            let mut found = Vec::new();
+            let mut at = from;
+            while let Some(next) = set.next_from(at, end) {
+                found.push(next);
+                at = next + 1;
+            }
+            let wanted: Vec<u32> =
+                members.iter().copied().filter(|n| (from..end).contains(n)).collect();
+            assert_eq!(found, wanted, "{from}..{end}");
         }
     }
 

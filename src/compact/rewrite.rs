@@ -280,23 +280,27 @@ impl SourceBatch<'_> {
             Records::V2(records) => walk_kept(records, share, each),
             Records::Legacy(set) => walk_kept(set, share, each),
         });
-        walked.map_err(|flaw| flaw.to_string())
+        match walked.map_err(|flaw| flaw.to_string())? {
+            kept if kept == share.kept() => Ok(()),
+            kept => Err(format!("{kept} of the {} kept records are still there", share.kept())),
+        }
     }
 }
 
+/// How many of the kept records there were.
 #[inline]
 fn walk_kept<'r>(
-    records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+    mut records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
     share: &Share<'_>,
     mut each: impl FnMut(&Record<'_>),
-) -> Result<(), Flaw> {
-    for (ordinal, record) in (0..).zip(records) {
-        let record = record?;
-        if share.keeps(ordinal) {
-            each(&record);
-        }
+) -> Result<u32, Flaw> {
+    let (mut at, mut kept) = (0, 0);
+    while let Some(next) = share.next_kept(at) {
+        let Some(record) = records.nth((next - at) as usize) else { break };
+        each(&record?);
+        (at, kept) = (next + 1, kept + 1);
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// Hands out the vote's result batch by batch, in the order in which the vote read them.
@@ -320,6 +324,15 @@ struct Share<'a> {
 impl Share<'_> {
     fn kept(&self) -> u32 {
         self.voted.map_or(self.records, |(retained, first)| retained.count(first, self.records))
+    }
+
+    /// The first kept record from `from` on.
+    fn next_kept(&self, from: u32) -> Option<u32> {
+        let Some((retained, first)) = self.voted else {
+            return Some(from).filter(|next| *next < self.records);
+        };
+        let end = first.saturating_add(self.records);
+        retained.next_from(first.saturating_add(from), end).map(|next| next - first)
     }
 
     fn keeps(&self, ordinal: u32) -> bool {

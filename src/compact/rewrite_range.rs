@@ -110,7 +110,7 @@ impl Job<'_> {
         let threads = rayon::current_num_threads();
         let groups = self.plan.groups.len().clamp(1, threads);
         let bytes = self.budget.writing_bytes as u64 / (2 * groups as u64);
-        usize::try_from(bytes / self.budget.chunk_bytes).unwrap_or(1).clamp(1, threads * 4)
+        usize::try_from(bytes / self.budget.chunk_bytes).unwrap_or(1).clamp(1, threads * 16)
     }
 
     /// Rewrites the group of segments `group` of the range: while one window of chunks is written,

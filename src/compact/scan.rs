@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::key_index::{KeyHasher, SHARDS};
+use super::key_pack::Packer;
 use super::policy::NullKeys;
 use super::record_set::RecordSet;
 use super::survey::{Chunk, Survey, modified_ms};
@@ -17,6 +18,8 @@ use crate::units::{Offset, Position, Timestamp};
 pub struct ScanContext<'a> {
     /// Hashes keys.
     pub hasher: &'a KeyHasher,
+    /// Packs them.
+    pub packer: &'a Packer,
     /// Records below it are judged but do not vote.
     pub log_start: Offset,
     /// The clock of the run.
@@ -36,7 +39,7 @@ pub struct ScanContext<'a> {
 pub struct Vote {
     /// Hash of the key within its shard.
     pub hash: u32,
-    /// Where the key ends among the ballot's keys; it begins where the one before it ends.
+    /// Where the packed key ends in the ballot; it begins where the one before it ends.
     key_end: u32,
     /// Which record of the chunk, under two bits of standing.
     packed: u32,
@@ -73,7 +76,7 @@ impl Vote {
     }
 }
 
-/// The votes of one chunk for one shard, oldest first, their keys one behind the other.
+/// The votes of one chunk for one shard, oldest first, their packed keys one behind the other.
 #[derive(Default)]
 pub struct Ballot {
     votes: Vec<Vote>,
@@ -81,20 +84,16 @@ pub struct Ballot {
 }
 
 impl Ballot {
-    /// False if the ballot cannot number it.
+    /// Adds a vote for the key that was just packed into `keys`; false if it cannot be numbered.
     #[inline]
-    fn cast(&mut self, hash: u32, key: &[u8], ordinal: u32, standing: Standing) -> bool {
-        let key_end = self.keys.len() + key.len();
-        if ordinal >> Vote::ORDINAL_BITS != 0 || key_end > u32::MAX as usize {
-            return false;
-        }
-        self.keys.extend_from_slice(key);
+    fn cast(&mut self, hash: u32, ordinal: u32, standing: Standing) -> bool {
+        let Ok(key_end) = u32::try_from(self.keys.len()) else { return false };
         let packed = ordinal | (standing as u32) << Vote::ORDINAL_BITS;
-        self.votes.push(Vote { hash, key_end: key_end as u32, packed });
-        true
+        self.votes.push(Vote { hash, key_end, packed });
+        ordinal >> Vote::ORDINAL_BITS == 0
     }
 
-    /// The votes with their keys, from the newest to the oldest.
+    /// The votes with their packed keys, from the newest to the oldest.
     pub fn newest_first(&self) -> impl Iterator<Item = (Vote, &[u8])> {
         let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
         self.votes.iter().rev().zip(starts).map(|(vote, start)| {
@@ -331,8 +330,9 @@ impl ChunkScan {
             Standing::Stays
         };
         let hash = context.hasher.hash(key);
-        let ballot = self.ballots.get_mut(hash.shard);
-        if ballot.is_none_or(|ballot| ballot.cast(hash.within, key, ordinal, standing)) {
+        let Some(ballot) = self.ballots.get_mut(hash.shard) else { return Ok(()) };
+        context.packer.pack(key, &mut ballot.keys);
+        if ballot.cast(hash.within, ordinal, standing) {
             return Ok(());
         }
         let reason = "there are more records in one place than a compaction can number";
@@ -354,7 +354,8 @@ mod tests {
             (b"4", Standing::Stays),
         ];
         for (ordinal, (key, standing)) in cast.iter().enumerate() {
-            assert!(ballot.cast(7, key, ordinal as u32, *standing));
+            ballot.keys.extend_from_slice(key);
+            assert!(ballot.cast(7, ordinal as u32, *standing));
         }
         let given: Vec<_> = ballot
             .newest_first()
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn a_ballot_refuses_what_it_cannot_number() {
         let mut ballot = Ballot::default();
-        assert!(!ballot.cast(0, b"k", 1 << 30, Standing::Stays));
-        assert!(ballot.cast(0, b"k", (1 << 30) - 1, Standing::BelowStart));
+        assert!(!ballot.cast(0, 1 << 30, Standing::Stays));
+        assert!(ballot.cast(0, (1 << 30) - 1, Standing::BelowStart));
     }
 }

@@ -121,22 +121,12 @@ impl Survey {
         chunk_bytes: u64,
     ) -> Result<Survey> {
         let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
-        let mut survey = Survey {
-            segment: segment.clone(),
-            end: Position(0),
-            next_offset: segment.base,
-            batches: 0,
-            largest_timestamp: Timestamp::NONE,
-            first_batch_timestamp: Timestamp::NONE,
-            chunks: Vec::new(),
-            txn_batches: Vec::new(),
-            producers: HashMap::new(),
-            torn_tail: None,
-            damage: Vec::new(),
-            log,
-        };
-        survey.walk(replay_from, is_active, bound, chunk_bytes);
-        Ok(survey)
+        let walked = log.ahead_of(|| {
+            let mut walk = Walk { chunk_bytes, ..Walk::default() };
+            walk.all(&log, replay_from, bound);
+            walk
+        });
+        Ok(walked.into_survey(segment.clone(), log, is_active))
     }
 
     /// The segment's largest timestamp as Kafka's age rules see it: that of its records, or the
@@ -146,39 +136,6 @@ impl Survey {
             return self.largest_timestamp;
         }
         modified_ms(&self.segment)
-    }
-
-    fn walk(
-        &mut self,
-        replay_from: Offset,
-        is_active: bool,
-        bound: Option<Offset>,
-        chunk_bytes: u64,
-    ) {
-        let mut decoder = Decoder::new();
-        let mut damage = Vec::new();
-        let mut state = Walk { chunk_bytes, ..Walk::default() };
-        for item in self.log.batches() {
-            match item {
-                Ok((position, batch)) => {
-                    let order = batch.check_header().and_then(|()| {
-                        check_order(&batch.header, self.log.base(), state.next_offset, bound)
-                    });
-                    if let Err(flaw) = order {
-                        let size_bytes = batch.header.size_bytes as u64;
-                        damage.push(Damaged { position, size_bytes, flaw });
-                    }
-                    state.take(position, &batch, replay_from, &mut decoder);
-                }
-                Err(damaged) => damage.push(damaged),
-            }
-        }
-        let is_tail = |damaged: &Damaged| self.log.is_unfinished_tail(damaged);
-        if is_active && damage.last().is_some_and(is_tail) {
-            self.torn_tail = damage.pop();
-        }
-        self.damage = damage;
-        state.into_survey(self);
     }
 }
 
@@ -203,7 +160,7 @@ fn check_order(
     Ok(())
 }
 
-/// The walk's running state, apart from the survey so that the mapped log stays borrowed.
+/// The walk's running state.
 #[derive(Default)]
 struct Walk {
     end: Position,
@@ -216,9 +173,29 @@ struct Walk {
     chunk_start: Position,
     txn_batches: Vec<TxnBatch>,
     producers: HashMap<i64, LastSeen>,
+    damage: Vec<Damaged>,
 }
 
 impl Walk {
+    fn all(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
+        let mut decoder = Decoder::new();
+        for item in log.batches() {
+            match item {
+                Ok((position, batch)) => {
+                    let order = batch.check_header().and_then(|()| {
+                        check_order(&batch.header, log.base(), self.next_offset, bound)
+                    });
+                    if let Err(flaw) = order {
+                        let size_bytes = batch.header.size_bytes as u64;
+                        self.damage.push(Damaged { position, size_bytes, flaw });
+                    }
+                    self.take(position, &batch, replay_from, &mut decoder);
+                }
+                Err(damaged) => self.damage.push(damaged),
+            }
+        }
+    }
+
     fn take(
         &mut self,
         at: Position,
@@ -263,18 +240,26 @@ impl Walk {
             .or_insert(seen);
     }
 
-    fn into_survey(mut self, survey: &mut Survey) {
+    fn into_survey(mut self, segment: Segment, log: LogFile, is_active: bool) -> Survey {
         if self.end > self.chunk_start {
             self.chunks.push(Chunk { start: self.chunk_start, end: self.end });
         }
-        survey.end = self.end;
-        survey.next_offset = self.next_offset.unwrap_or(survey.segment.base);
-        survey.batches = self.batches;
-        survey.largest_timestamp = self.largest_timestamp.unwrap_or(Timestamp::NONE);
-        survey.first_batch_timestamp = self.first_batch_timestamp.unwrap_or(Timestamp::NONE);
-        survey.chunks = self.chunks;
-        survey.txn_batches = self.txn_batches;
-        survey.producers = self.producers;
+        let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
+        let has_tail = is_active && self.damage.last().is_some_and(is_tail);
+        Survey {
+            end: self.end,
+            next_offset: self.next_offset.unwrap_or(segment.base),
+            batches: self.batches,
+            largest_timestamp: self.largest_timestamp.unwrap_or(Timestamp::NONE),
+            first_batch_timestamp: self.first_batch_timestamp.unwrap_or(Timestamp::NONE),
+            chunks: self.chunks,
+            txn_batches: self.txn_batches,
+            producers: self.producers,
+            torn_tail: if has_tail { self.damage.pop() } else { None },
+            damage: self.damage,
+            segment,
+            log,
+        }
     }
 }
 

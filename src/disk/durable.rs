@@ -8,12 +8,18 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::early_sync::EarlySync;
 use crate::error::{Error, Result};
+
+/// A file this large is synced on the way, and again whenever as much has come to it.
+const EARLY_SYNC_BYTES: u64 = 16 << 20;
 
 /// A new file that is synced before it counts as written.
 pub struct StagedFile {
     path: PathBuf,
     writer: BufWriter<File>,
+    unsynced_bytes: u64,
+    early_sync: Option<EarlySync>,
 }
 
 impl StagedFile {
@@ -22,12 +28,24 @@ impl StagedFile {
         let file =
             File::create_new(path).map_err(|source| Error::io(path, "cannot create", source))?;
         // Small writes (index entries, rebuilt batches) gather; large spans pass through.
-        Ok(StagedFile { path: path.into(), writer: BufWriter::with_capacity(1 << 18, file) })
+        let writer = BufWriter::with_capacity(1 << 18, file);
+        Ok(StagedFile { path: path.into(), writer, unsynced_bytes: 0, early_sync: None })
     }
 
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
+        let io = |source| Error::io(&self.path, "cannot write", source);
+        self.writer.write_all(bytes).map_err(io)?;
+        self.unsynced_bytes += bytes.len() as u64;
+        if self.unsynced_bytes >= EARLY_SYNC_BYTES {
+            self.unsynced_bytes = 0;
+            // Without it the sync at the end takes longer, and that is all.
+            if self.early_sync.is_none() {
+                self.early_sync = EarlySync::of(self.writer.get_ref()).ok();
+            }
+            self.early_sync.iter().for_each(EarlySync::nudge);
+        }
+        Ok(())
     }
 
     /// Flushes, gives the file the modification time it is to carry, and syncs it.
@@ -35,6 +53,7 @@ impl StagedFile {
         let path = self.path;
         let io = |source| Error::io(&path, "cannot write", source);
         let file = self.writer.into_inner().map_err(|e| io(e.into_error()))?;
+        self.early_sync.map_or(Ok(()), EarlySync::finish).map_err(io)?;
         if let Some(modified) = modified {
             file.set_times(FileTimes::new().set_modified(modified)).map_err(io)?;
         }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -30,6 +31,22 @@ impl Map {
         }
         let mapped = map_readonly(&file).map_err(io)?;
         Ok(Map { mapped: Some(mapped) })
+    }
+
+    /// Has the system bring in the pages from `start` on, for who reads on his way there, until
+    /// that one is `done`. A hint.
+    pub fn bring_in(&self, start: usize, done: &AtomicBool) {
+        const STEP_BYTES: usize = 4 << 20;
+        let Some(mapped) = &self.mapped else { return };
+        for at in (start..mapped.len()).step_by(STEP_BYTES) {
+            let length = STEP_BYTES.min(mapped.len() - at);
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
+            if mapped.advise_range(memmap2::Advice::PopulateRead, at, length).is_err() {
+                return; // not Linux, or an old one
+            }
+        }
     }
 }
 

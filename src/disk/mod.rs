@@ -1,6 +1,7 @@
 //! The few file operations that matter. Nothing here knows Kafka.
 
 mod durable;
+mod early_sync;
 mod map;
 mod scratch;
 

@@ -5,7 +5,7 @@
 //! wrapper's (`AbstractLegacyRecordBatch` and `LegacyRecord` in Kafka). Writing is what Kafka 3
 //! did; Kafka 4 turns what survives a cleaning into magic 2, see [`super::Rebuild`].
 
-use super::codec::{CodecError, Workbench};
+use super::codec::{CodecError, Room, Workbench};
 use super::{Attributes, Batch, BatchHeader, Codec, Flaw, MessageCrc, Record};
 use crate::bytes::{Cursor, Overrun, crc32};
 use crate::units::{Offset, Timestamp};
@@ -58,11 +58,11 @@ struct Message<'a> {
 }
 
 impl<'a> MessageSet<'a> {
-    /// Opens a batch of magic 0 or 1, unfolding a wrapper into `body`.
+    /// Opens a batch of magic 0 or 1, unfolding a wrapper into `room`.
     pub(super) fn open(
         batch: &Batch<'a>,
         workbench: &mut Workbench,
-        body: &'a mut Vec<u8>,
+        room: &'a mut Room,
     ) -> Result<MessageSet<'a>, Flaw> {
         let header = &batch.header;
         if !header.is_wrapper() {
@@ -78,7 +78,8 @@ impl<'a> MessageSet<'a> {
         let wrapper = read_message(&mut Cursor::new(batch.bytes))
             .map_err(|overrun| Flaw::Record { index: 0, overrun })?;
         let packed = wrapper.value.ok_or(Flaw::Wrapper("the wrapper has no value"))?;
-        workbench.decompress(header.codec(), header.magic, packed, body)?;
+        let place = workbench.decompress_into(header.codec(), header.magic, packed, room)?;
+        let body = room.get(place);
         let rule = match header.magic {
             0 => OffsetRule::Absolute,
             _ => OffsetRule::RelativeTo(base_offset(body, header.last_offset)?),

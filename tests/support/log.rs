@@ -138,7 +138,7 @@ pub fn batch_bytes(
     batch.extend_from_slice(&(checked.len() as i32 + 9).to_be_bytes());
     batch.extend_from_slice(&0i32.to_be_bytes());
     batch.push(2);
-    batch.extend_from_slice(&crc32c::crc32c(&checked).to_be_bytes());
+    batch.extend_from_slice(&crc_fast::crc32_iscsi(&checked).to_be_bytes());
     batch.extend_from_slice(&checked);
     batch
 }

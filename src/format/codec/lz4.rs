@@ -13,8 +13,8 @@
 //! content's size.
 
 use lz4_flex::block::{
-    CompressTable, compress_into_with_table, decompress_into, decompress_into_with_dict,
-    get_maximum_output_size,
+    CompressTable, DecompressError, compress_into_with_table, decompress_into,
+    decompress_into_with_dict, get_maximum_output_size,
 };
 use xxhash_rust::xxh32::xxh32;
 
@@ -52,8 +52,7 @@ struct Frame {
 #[derive(Default)]
 pub(super) struct Lz4 {
     table: CompressTable,
-    /// Room for one block. A block does not say what it holds, and to clear the most that it might
-    /// in every new output costs more than to copy what it does.
+    /// Room for one block that is being written.
     block: Vec<u8>,
 }
 
@@ -93,26 +92,23 @@ impl Lz4 {
         Ok(())
     }
 
-    fn read_block(
-        &mut self,
-        frame: &Frame,
-        block: &[u8],
-        sink: &mut Sink,
-    ) -> Result<(), CodecError> {
+    fn read_block(&self, frame: &Frame, block: &[u8], sink: &mut Sink) -> Result<(), CodecError> {
         let most = block.len().saturating_mul(MAX_EXPANSION).min(frame.max_block_bytes);
-        if self.block.len() < most {
-            self.block.resize(most, 0);
-        }
-        let room = self.block.get_mut(..most).unwrap_or_default();
+        let (written, room) = sink.split(most);
+        let is_near_limit = room.len() < most;
+        let room = room.get_mut(..most.min(room.len())).unwrap_or_default();
         let outcome = if frame.linked {
-            let window = sink.written().len().saturating_sub(WINDOW_BYTES);
-            let window = sink.written().get(window..).unwrap_or_default();
+            let window = written.len().saturating_sub(WINDOW_BYTES);
+            let window = written.get(window..).unwrap_or_default();
             decompress_into_with_dict(block, room, window)
         } else {
             decompress_into(block, room)
         };
-        let count = outcome.map_err(|error| sink.malformed(error))?;
-        sink.append(room.get(..count).unwrap_or_default())
+        match outcome {
+            Ok(count) => sink.advance(count),
+            Err(DecompressError::OutputTooSmall { .. }) if is_near_limit => Err(sink.too_large()),
+            Err(error) => Err(sink.malformed(error)),
+        }
     }
 
     /// Writes a frame as `Lz4BlockOutputStream` does: independent blocks of 64 KiB, no checksum
