@@ -147,3 +147,29 @@ fn a_temp_dir_that_is_not_there_is_refused_before_anything_is_written() {
         .code(2);
     assert!(!out.exists());
 }
+
+#[test]
+fn more_keys_than_memory_has_room_for_take_more_passes_and_no_more_memory() {
+    const LIMIT_BYTES: u64 = 12 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    // Every key twice, and none near its other self.
+    for round in ["old", "new"] {
+        for hundred in 0..4000u32 {
+            let key = |n: u32| format!("key-{:08x}", (hundred * 100 + n).wrapping_mul(0x9e37_79b9));
+            let keys: Vec<String> = (0..100).map(key).collect();
+            let records: Vec<_> = keys.iter().map(|key| put(key, round)).collect();
+            log.batch(&records);
+        }
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let (roomy, tight) = (temp.path().join("roomy"), temp.path().join("tight"));
+    compact(&source, &roomy, &["--memory", "1GiB"]);
+    let report = compact(&source, &tight, &["--memory", "12MiB"]);
+    assert!(files_in(&roomy) == files_in(&tight));
+    assert_eq!(report["totals"]["distinct_keys"], 400_000);
+    assert_eq!(report["totals"]["records_kept"], 400_000);
+    assert!(report["partitions"][0]["passes"].as_u64() > Some(1), "{report}");
+    let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
+}

@@ -1,9 +1,12 @@
 //! What `--memory` allows each step of a partition.
 //!
-//! A compaction holds four things that grow with the data: the key index; the window of chunks
-//! that is being voted on; the window that is being written; rebuilt batches that wait for their
-//! place in the output. Each gets a share, and sizes its steps by it. Mapped files are not counted:
-//! the system takes those pages back when it wants them.
+//! A compaction holds five things that grow with the data: a few bits for each record and bytes for
+//! each chunk; the window of chunks that is being voted on; the window that is being written;
+//! rebuilt batches that wait for their place in the output; and the key index, which gets what the
+//! others leave. Each sizes its steps by its share. Mapped files are not counted: the system takes
+//! those pages back when it wants them.
+
+use super::survey::{Survey, TxnBatch};
 
 /// About how much log a chunk is, where memory allows it.
 const MOST_CHUNK_BYTES: u64 = 1 << 20;
@@ -13,6 +16,11 @@ const LEAST_CHUNK_BYTES: u64 = 64 << 10;
 const MOST_WINDOW_BYTES: usize = 128 << 20;
 /// Up to this, waiting for a place needs no file.
 const MOST_WAITING_BYTES: usize = 32 << 20;
+
+/// Of each record: whether it stays, whether that is undecided, whether it was.
+const BITS_A_RECORD: u64 = 3;
+/// Where a chunk lies, what the vote says of it, where its output waits.
+const BYTES_A_CHUNK: u64 = 512;
 
 /// The shares of one partition, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +42,35 @@ impl Budget {
     pub fn of(limit_bytes: u64, threads: usize) -> Budget {
         let share = |part: u64| usize::try_from(limit_bytes / part).unwrap_or(usize::MAX);
         let tasks = 64 * threads.max(1) as u64;
+        let window_bytes = share(8).min(MOST_WINDOW_BYTES);
+        let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
+        let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
+        // What an allocator needs beyond what it is asked for.
+        let slack_bytes = share(8);
+        let others_bytes = window_bytes + writing_bytes + waiting_bytes + slack_bytes;
         Budget {
-            index_bytes: share(2),
-            window_bytes: share(4).min(MOST_WINDOW_BYTES),
-            writing_bytes: share(8).min(MOST_WINDOW_BYTES),
-            waiting_bytes: share(16).min(MOST_WAITING_BYTES),
+            index_bytes: share(1).saturating_sub(others_bytes),
+            window_bytes,
+            writing_bytes,
+            waiting_bytes,
             chunk_bytes: (limit_bytes / tasks).clamp(LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES),
         }
+    }
+
+    /// The shares beside what is known of these segments all the time: the key index has less.
+    pub fn beside(self, surveys: &[Survey]) -> Budget {
+        let known_bytes: u64 = surveys
+            .iter()
+            .map(|survey| {
+                survey.records * BITS_A_RECORD / 8
+                    + survey.chunks.len() as u64 * BYTES_A_CHUNK
+                    + survey.txn_batches.len() as u64 * size_of::<TxnBatch>() as u64
+            })
+            .sum();
+        let known_bytes = usize::try_from(known_bytes).unwrap_or(usize::MAX);
+        // Something must be left, or there would be no end of passes.
+        let least_bytes = self.index_bytes / 4;
+        let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
+        Budget { index_bytes, ..self }
     }
 }

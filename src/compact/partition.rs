@@ -133,7 +133,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         context: RewriteContext { policy, producers: &producers, end: plan.end },
         waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
     };
-    let budget = &task.budget;
+    let budget = &task.budget.beside(range);
     let electorate =
         Electorate { surveys: range, txns: &txns, plan: &plan, policy, budget, progress };
     let election = electorate.hold(&maker)?;

@@ -90,6 +90,8 @@ pub struct Survey {
     pub next_offset: Offset,
     /// Number of batches.
     pub batches: u64,
+    /// Number of records, as far as headers tell: sets of magic 0 and 1 count as one.
+    pub records: u64,
     /// The largest timestamp in any header, or -1.
     pub largest_timestamp: Timestamp,
     /// The largest timestamp in the first header, or -1.
@@ -166,6 +168,7 @@ struct Walk {
     end: Position,
     next_offset: Option<Offset>,
     batches: u64,
+    records: u64,
     largest_timestamp: Option<Timestamp>,
     first_batch_timestamp: Option<Timestamp>,
     chunk_bytes: u64,
@@ -205,6 +208,7 @@ impl Walk {
     ) {
         let header = &batch.header;
         self.batches += 1;
+        self.records += u64::try_from(header.record_count).unwrap_or(1);
         self.next_offset = Some(header.last_offset.next());
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
@@ -250,6 +254,7 @@ impl Walk {
             end: self.end,
             next_offset: self.next_offset.unwrap_or(segment.base),
             batches: self.batches,
+            records: self.records,
             largest_timestamp: self.largest_timestamp.unwrap_or(Timestamp::NONE),
             first_batch_timestamp: self.first_batch_timestamp.unwrap_or(Timestamp::NONE),
             chunks: self.chunks,
