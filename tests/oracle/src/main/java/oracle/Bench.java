@@ -1,36 +1,42 @@
-// logcompact against Kafka's own cleaner on the same directories, in turns, in one run: medians of
-// the times, and the ratio with its spread. Kafka's time is that of its cleaner's one call, with the
-// JVM long warm; ours is the whole process, from start to end, everything synced.
+// logcompact against Kafka's own cleaner and dump tool on the same directories, in turns, in one run:
+// medians of the times, and the ratio with its spread. Kafka's time is that of one call, with the JVM
+// long warm; ours is the whole process, from start to end, everything synced.
 package oracle;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import org.apache.kafka.common.record.CompressionType;
 
 public final class Bench {
-    private static final long NOW_MS = 1_795_300_000_000L;
+    private static final int PARTITIONS = 8;
+    private static final String ALL = "none, all survive";
 
-    private Bench() { }
+    private final Contestants contestants;
+    private final Path work;
+    private final int turns;
+    private final int records;
+    private final Predicate<String> wanted;
+
+    private Bench(String[] args) {
+        this.work = Path.of(args[1]);
+        this.contestants = new Contestants(args[0], work);
+        this.turns = Integer.parseInt(args[2]);
+        this.records = Integer.parseInt(args[3]);
+        this.wanted = Pattern.compile(args[4]).asPredicate();
+    }
 
     public static void main(String[] args) throws Exception {
-        String binary = args[0];
-        Path work = Path.of(args[1]);
-        int turns = Integer.parseInt(args[2]);
-        int records = Integer.parseInt(args[3]);
-        System.out.println("| case | MiB | Kafka's cleaner | logcompact | ratio | worst..best | cp |");
-        System.out.println("|---|---|---|---|---|---|---|");
-        for (Load load : cases(records)) {
-            run(load, binary, work, turns);
-        }
+        Bench bench = new Bench(args);
+        bench.cleaning();
+        bench.looking();
         System.exit(0);
     }
 
-    private static List<Load> cases(int records) {
+    private List<Load> loads() {
         int few = records / 12;
         return List.of(
             new Load("none", CompressionType.NONE, records, few, 120, 200, false),
@@ -39,7 +45,7 @@ public final class Bench {
             new Load("snappy", CompressionType.SNAPPY, records, few, 120, 200, false),
             new Load("gzip", CompressionType.GZIP, records / 4, few / 4, 120, 200, false),
             new Load("none, zipf keys", CompressionType.NONE, records, few, 120, 200, true),
-            new Load("none, all survive", CompressionType.NONE, records / 2, records, 120, 200, false),
+            new Load(ALL, CompressionType.NONE, records / 2, records, 120, 200, false),
             new Load("none, 1 in 100 survives", CompressionType.NONE, records, records / 100, 120,
                 200, false),
             new Load("none, a record a batch", CompressionType.NONE, records / 4, few / 4, 120, 1,
@@ -49,60 +55,88 @@ public final class Bench {
             new Load("none, 10 B values", CompressionType.NONE, records, few, 10, 500, false));
     }
 
-    private static void run(Load load, String binary, Path work, int turns) throws Exception {
-        String name = load.name().replaceAll("[^a-z0-9]+", "-") + "-" + load.records() + "-0";
-        Path source = work.resolve(name);
-        long bytes = load.write(source);
-        double[] kafka = new double[turns];
-        double[] ours = new double[turns];
-        double[] copy = new double[turns];
-        for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
-            double kafkaSeconds = kafka(source, work.resolve("kafka"));
-            double ourSeconds = ours(binary, source, work.resolve("logcompact"));
-            double copySeconds = copy(source, work.resolve("copy"));
-            if (turn >= 0) {
-                kafka[turn] = kafkaSeconds;
-                ours[turn] = ourSeconds;
-                copy[turn] = copySeconds;
+    private void cleaning() throws Exception {
+        System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
+            + "| one thread | CRC only | cp |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|");
+        for (Load load : loads()) {
+            if (wanted.test(load.name())) {
+                Path source = load.place(work);
+                clean(load.name(), load.write(source), List.of(source), source);
             }
         }
-        double[] ratios = new double[turns];
-        for (int turn = 0; turn < turns; turn++) {
-            ratios[turn] = kafka[turn] / ours[turn];
+        String several = PARTITIONS + " partitions, two cleaner threads";
+        if (wanted.test(several)) {
+            Load part = new Load("part", CompressionType.NONE, records / PARTITIONS,
+                records / 12 / PARTITIONS, 120, 200, false);
+            Path dir = work.resolve("partitions-" + records);
+            List<Path> sources = new ArrayList<>();
+            long bytes = 0;
+            for (int number = 0; number < PARTITIONS; number++) {
+                sources.add(dir.resolve("part-" + number));
+                bytes += part.write(sources.get(number));
+            }
+            clean(several, bytes, sources, dir);
         }
-        Arrays.sort(ratios);
-        System.out.printf("| %s | %d | %.2f s | %.2f s | **%.1f** | %.1f..%.1f | %.2f s |%n",
-            load.name(), bytes >> 20, median(kafka), median(ours), median(kafka) / median(ours),
-            ratios[0], ratios[turns - 1], median(copy));
+    }
+
+    private void clean(String name, long bytes, List<Path> partitions, Path source)
+            throws Exception {
+        double[][] seconds = new double[5][turns];
+        for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
+            double[] here = {
+                contestants.kafkaCleans(partitions, Math.min(2, partitions.size())),
+                contestants.logcompactCleans(source),
+                contestants.logcompactCleans(source, "--threads", "1"),
+                contestants.checksums(partitions),
+                contestants.copies(source),
+            };
+            for (int who = 0; who < here.length && turn >= 0; who++) {
+                seconds[who][turn] = here[who];
+            }
+        }
+        System.out.printf("| %s | %d | %s | %.2f s | %.2f s | %.2f s |%n", name, bytes >> 20,
+            versus(seconds[0], seconds[1]), median(seconds[2]), median(seconds[3]),
+            median(seconds[4]));
         System.out.flush();
     }
 
-    private static double kafka(Path source, Path out) throws Exception {
-        remove(out);
-        return KafkaCleaner.clean(source, out.resolve(source.getFileName()), NOW_MS, false);
-    }
-
-    private static double ours(String binary, Path source, Path out) throws Exception {
-        remove(out);
-        return seconds(binary, "compact", source.toString(), "--quiet", "--now",
-            Long.toString(NOW_MS), "--out", out.toString());
-    }
-
-    private static double copy(Path source, Path out) throws Exception {
-        remove(out);
-        return seconds("cp", "-r", source.toString(), out.toString());
-    }
-
-    private static double seconds(String... command) throws Exception {
-        ProcessBuilder builder = new ProcessBuilder(command);
-        builder.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
-        long start = System.nanoTime();
-        int status = builder.start().waitFor();
-        double seconds = (System.nanoTime() - start) / 1e9;
-        if (status != 0) {
-            throw new IllegalStateException(String.join(" ", command) + " ended with " + status);
+    private void looking() throws Exception {
+        System.out.println();
+        System.out.println(
+            "| against `kafka-dump-log` | MiB | Kafka | logcompact | ratio | worst..best |");
+        System.out.println("|---|---|---|---|---|---|");
+        for (Load load : loads()) {
+            boolean looked = load.name().equals("none") || load.name().equals("zstd");
+            if (!looked || !wanted.test(load.name())) {
+                continue;
+            }
+            Path source = load.place(work);
+            long mebibytes = load.write(source) >> 20;
+            double[][] seconds = new double[4][turns];
+            for (int turn = 0; turn < turns; turn++) {
+                seconds[0][turn] = contestants.kafkaDumps(source, "--print-data-log");
+                seconds[1][turn] = contestants.logcompact("dump", "--format", "json", source);
+                seconds[2][turn] = contestants.kafkaDumps(source, "--deep-iteration");
+                seconds[3][turn] = contestants.logcompact("verify", source);
+            }
+            System.out.printf("| dump --format json, %s, against --print-data-log | %d | %s |%n",
+                load.name(), mebibytes, versus(seconds[0], seconds[1]));
+            System.out.printf("| verify, %s, against --deep-iteration | %d | %s |%n",
+                load.name(), mebibytes, versus(seconds[2], seconds[3]));
+            System.out.flush();
         }
-        return seconds;
+    }
+
+    // Both medians, their ratio, and the worst and the best ratio of a turn.
+    private static String versus(double[] kafka, double[] ours) {
+        double[] ratios = new double[ours.length];
+        for (int turn = 0; turn < ours.length; turn++) {
+            ratios[turn] = kafka[turn] / ours[turn];
+        }
+        Arrays.sort(ratios);
+        return String.format("%.2f s | %.2f s | **%.1f** | %.1f..%.1f", median(kafka),
+            median(ours), median(kafka) / median(ours), ratios[0], ratios[ratios.length - 1]);
     }
 
     private static double median(double[] values) {
@@ -111,16 +145,5 @@ public final class Bench {
         int middle = sorted.length / 2;
         boolean odd = sorted.length % 2 == 1;
         return odd ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    }
-
-    private static void remove(Path dir) throws IOException {
-        if (!Files.exists(dir)) {
-            return;
-        }
-        try (Stream<Path> files = Files.walk(dir)) {
-            for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
-                Files.delete(file);
-            }
-        }
     }
 }

@@ -14,41 +14,62 @@ import org.apache.kafka.storage.internals.log.SkimpyOffsetMap;
 import org.apache.kafka.storage.internals.log.UnifiedLog;
 import org.apache.kafka.storage.internals.utils.Throttler;
 
-final class KafkaCleaner {
+final class KafkaCleaner implements AutoCloseable {
     private static final int DEDUPE_BUFFER_BYTES = 128 << 20;
     private static final int IO_BUFFER_BYTES = 512 << 10;
 
-    private KafkaCleaner() { }
+    private final Path dir;
+    private final long nowMs;
+    private final Clock clock;
+    private final KafkaLog kafka;
+    private final long start;
+    private final long end;
 
-    // Cleans `from` into `to` at the clock `nowMs`; `roll` rolls first, so that the active segment
-    // is cleaned too. Gives the seconds that the cleaner took, nothing else counted.
-    static double clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
+    // Opens a copy of `from` at `to`, to be cleaned at the clock `nowMs`; `roll` rolls first, so that
+    // the active segment is cleaned too.
+    KafkaCleaner(Path from, Path to, long nowMs, boolean roll) throws IOException {
         KafkaLog.copy(from, to);
-        Clock clock = new Clock(nowMs);
-        double seconds = 0;
-        try (KafkaLog kafka = KafkaLog.open(to, clock, true, new Properties())) {
-            UnifiedLog log = kafka.log;
-            log.updateHighWatermark(log.logEndOffset());
-            // Where an open transaction leaves nothing to clean, a roll would be for nothing.
-            LogSegment first = log.logSegments().iterator().next();
-            if (roll && log.logSegments(first.baseOffset(), log.lastStableOffset()).size() > 1
-                    || roll && log.lastStableOffset() == log.logEndOffset()) {
-                log.roll();
-            }
-            long end = Math.min(log.activeSegment().baseOffset(), log.lastStableOffset());
-            long start = log.logStartOffset();
-            if (start < end) {
-                Throttler unthrottled =
-                    new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
-                Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES),
-                    IO_BUFFER_BYTES, 104_857_612, 0.9, unthrottled, clock, partition -> { });
-                long began = System.nanoTime();
-                cleaner.doClean(new LogToClean(log, start, end, false), nowMs);
-                seconds = (System.nanoTime() - began) / 1e9;
-            }
+        this.dir = to;
+        this.nowMs = nowMs;
+        this.clock = new Clock(nowMs);
+        this.kafka = KafkaLog.open(to, clock, true, new Properties());
+        UnifiedLog log = kafka.log;
+        log.updateHighWatermark(log.logEndOffset());
+        // Where an open transaction leaves nothing to clean, a roll would be for nothing.
+        LogSegment first = log.logSegments().iterator().next();
+        if (roll && log.logSegments(first.baseOffset(), log.lastStableOffset()).size() > 1
+                || roll && log.lastStableOffset() == log.logEndOffset()) {
+            log.roll();
         }
-        removeReplaced(to);
-        return seconds;
+        this.end = Math.min(log.activeSegment().baseOffset(), log.lastStableOffset());
+        this.start = log.logStartOffset();
+    }
+
+    // Cleans; gives the seconds that the cleaner took, nothing else counted.
+    double clean() throws Exception {
+        if (start >= end) {
+            return 0;
+        }
+        Throttler unthrottled =
+            new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
+        Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES),
+            IO_BUFFER_BYTES, 104_857_612, 0.9, unthrottled, clock, partition -> { });
+        long began = System.nanoTime();
+        cleaner.doClean(new LogToClean(kafka.log, start, end, false), nowMs);
+        return (System.nanoTime() - began) / 1e9;
+    }
+
+    @Override
+    public void close() throws IOException {
+        kafka.close();
+        removeReplaced(dir);
+    }
+
+    // Cleans `from` into `to`; gives the seconds that the cleaner took.
+    static double clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
+        try (KafkaCleaner cleaner = new KafkaCleaner(from, to, nowMs, roll)) {
+            return cleaner.clean();
+        }
     }
 
     // What the scheduler would have removed a little later.

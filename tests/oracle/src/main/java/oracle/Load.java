@@ -20,6 +20,11 @@ record Load(String name, CompressionType codec, int records, int keys, int value
     private static final long FIRST_MS = 1_700_000_000_000L;
     private static final String LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789     {}\":,";
 
+    // Where the directory of this load is kept.
+    Path place(Path work) {
+        return work.resolve(name.replaceAll("[^a-z0-9]+", "-") + "-" + records + "-0");
+    }
+
     // Writes the directory, unless it is there already; gives the bytes of its logs.
     long write(Path dir) throws Exception {
         if (!Files.exists(dir.resolve("complete"))) {

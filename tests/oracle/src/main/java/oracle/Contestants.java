@@ -1,0 +1,161 @@
+// Who is measured, each by its name: seconds of wall time for one piece of work.
+package oracle;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+
+final class Contestants {
+    private static final long NOW_MS = 1_795_300_000_000L;
+    private static final int READ_BYTES = 1 << 20;
+
+    private final String binary;
+    private final Path work;
+
+    Contestants(String binary, Path work) {
+        this.binary = binary;
+        this.work = work;
+    }
+
+    // Kafka's cleaner on copies of the partitions, on this many threads; the copying not counted.
+    double kafkaCleans(List<Path> partitions, int threads) throws Exception {
+        Path out = cleared("kafka");
+        List<KafkaCleaner> cleaners = new ArrayList<>();
+        for (Path partition : partitions) {
+            Path copy = out.resolve(partition.getFileName());
+            cleaners.add(new KafkaCleaner(partition, copy, NOW_MS, false));
+        }
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        long start = System.nanoTime();
+        List<Future<Double>> running = new ArrayList<>();
+        for (KafkaCleaner cleaner : cleaners) {
+            running.add(pool.submit(() -> cleaner.clean()));
+        }
+        for (Future<Double> one : running) {
+            one.get();
+        }
+        double seconds = (System.nanoTime() - start) / 1e9;
+        pool.shutdown();
+        for (KafkaCleaner cleaner : cleaners) {
+            cleaner.close();
+        }
+        return seconds;
+    }
+
+    double logcompactCleans(Path source, String... options) throws Exception {
+        Path out = cleared("logcompact");
+        List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
+            NOW_MS, "--out", out));
+        command.addAll(Arrays.asList(options));
+        return logcompact(command.toArray());
+    }
+
+    double logcompact(Object... words) throws Exception {
+        List<String> command = new ArrayList<>(List.of(binary));
+        for (Object word : words) {
+            command.add(word.toString());
+        }
+        return process(command);
+    }
+
+    double copies(Path source) throws Exception {
+        return process(List.of("cp", "-r", source.toString(), cleared("copy").toString()));
+    }
+
+    // Reads all logs on all threads and takes a CRC-32C over them: the least that a tool can do
+    // which trusts nothing.
+    double checksums(List<Path> partitions) throws Exception {
+        long start = System.nanoTime();
+        List<Runnable> parts = new ArrayList<>();
+        int threads = Runtime.getRuntime().availableProcessors();
+        for (Path partition : partitions) {
+            for (String name : Comparison.namesOf(partition, ".log")) {
+                for (int part = 0; part < threads; part++) {
+                    int number = part;
+                    parts.add(() -> checksum(partition.resolve(name), number, threads));
+                }
+            }
+        }
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        List<Future<?>> running = new ArrayList<>();
+        for (Runnable part : parts) {
+            running.add(pool.submit(part));
+        }
+        for (Future<?> one : running) {
+            one.get();
+        }
+        pool.shutdown();
+        return (System.nanoTime() - start) / 1e9;
+    }
+
+    private static void checksum(Path file, int part, int parts) {
+        try (FileChannel channel = FileChannel.open(file)) {
+            long size = channel.size();
+            long end = size * (part + 1) / parts;
+            CRC32C crc = new CRC32C();
+            ByteBuffer buffer = ByteBuffer.allocateDirect(READ_BYTES);
+            for (long at = size * part / parts; at < end; at += READ_BYTES) {
+                buffer.clear().limit((int) Math.min(READ_BYTES, end - at));
+                channel.read(buffer, at);
+                crc.update(buffer.flip());
+            }
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    // Kafka's dump tool over all logs of the partition, its output thrown away.
+    double kafkaDumps(Path source, String option) throws Exception {
+        List<String> logs = new ArrayList<>();
+        for (String name : Comparison.namesOf(source, ".log")) {
+            logs.add(source.resolve(name).toString());
+        }
+        PrintStream terminal = System.out;
+        System.setOut(new PrintStream(OutputStream.nullOutputStream()));
+        try {
+            long start = System.nanoTime();
+            kafka.tools.DumpLogSegments.main(
+                new String[] {option, "--files", String.join(",", logs)});
+            return (System.nanoTime() - start) / 1e9;
+        } finally {
+            System.setOut(terminal);
+        }
+    }
+
+    private static double process(List<String> command) throws Exception {
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+        long start = System.nanoTime();
+        int status = builder.start().waitFor();
+        double seconds = (System.nanoTime() - start) / 1e9;
+        if (status != 0) {
+            throw new IllegalStateException(String.join(" ", command) + " ended with " + status);
+        }
+        return seconds;
+    }
+
+    private Path cleared(String name) throws IOException {
+        Path dir = work.resolve(name);
+        if (Files.exists(dir)) {
+            try (Stream<Path> files = Files.walk(dir)) {
+                for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
+                    Files.delete(file);
+                }
+            }
+        }
+        return dir;
+    }
+}
