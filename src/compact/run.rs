@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::log_dir_files::carry_log_dir_files;
@@ -22,7 +20,7 @@ use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOu
 use crate::segment::{LogDir, PartitionDir, Sources, TopicPartition, partition_name};
 use crate::units::Offset;
 
-/// Above this, partitions are taken one after the other, each on all threads.
+/// Up to this, a partition is never worth more than one thread.
 const LARGE_PARTITION_BYTES: u64 = 64 << 20;
 
 /// A validated request to compact.
@@ -62,8 +60,8 @@ pub fn run(
         (None, Some(staging)) => staging.dir().to_path_buf(),
         (None, None) => std::env::temp_dir(),
     };
-    let stop = AtomicBool::new(false);
-    let run = Run { options, staging: staging.as_ref(), temp_dir, progress, stop };
+    let threads = rayon::current_num_threads();
+    let run = Run { options, staging: staging.as_ref(), temp_dir, progress, threads, total_bytes };
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
@@ -155,16 +153,18 @@ struct Run<'a> {
     staging: Option<&'a Staging>,
     temp_dir: PathBuf,
     progress: &'a dyn Progress,
-    stop: AtomicBool,
+    threads: usize,
+    total_bytes: u64,
 }
 
 impl Run<'_> {
-    /// Small partitions side by side, then large ones each on all threads.
+    /// Small partitions side by side, each on one thread, then large ones, each on all threads.
     fn all(&self, partitions: &[Opened]) -> Result<Vec<PartitionReport>> {
-        let is_large = |p: &&Opened| p.size_bytes > LARGE_PARTITION_BYTES;
-        let (large, small): (Vec<&Opened>, Vec<&Opened>) = partitions.iter().partition(is_large);
-        let mut reports: Vec<PartitionReport> =
-            small.par_iter().map(|p| self.one(p)).collect::<Result<_>>()?;
+        let (large, mut small): (Vec<&Opened>, Vec<&Opened>) =
+            partitions.iter().partition(|opened| self.is_large(opened));
+        // The largest first, so that none begins when all others end.
+        small.sort_by_key(|opened| std::cmp::Reverse(opened.size_bytes));
+        let mut reports = self.side_by_side(&small)?;
         for partition in large {
             reports.push(self.one(partition)?);
         }
@@ -172,21 +172,60 @@ impl Run<'_> {
         Ok(reports)
     }
 
+    /// Whether a partition is so large, in itself and among the others, that all threads had better
+    /// work on it together.
+    fn is_large(&self, opened: &Opened) -> bool {
+        let fair_share_bytes = self.total_bytes / (2 * self.threads as u64);
+        opened.size_bytes > LARGE_PARTITION_BYTES && opened.size_bytes > fair_share_bytes
+    }
+
+    /// As many partitions at a time as there are threads; within one there is nothing to wait for.
+    fn side_by_side(&self, partitions: &[&Opened]) -> Result<Vec<PartitionReport>> {
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        // `Err(None)` is a thread that stopped because another one failed.
+        let work = || -> Result<Vec<PartitionReport>, Option<Error>> {
+            let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+            let alone = alone.map_err(|error| Error::bug(format!("no thread: {error}")))?;
+            let mut reports = Vec::new();
+            while let Some(opened) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(None);
+                }
+                let report = alone.install(|| self.one(opened));
+                reports.push(report.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+            }
+            Ok(reports)
+        };
+        let panicked = |_| Err(Some(Error::bug("a thread that compacted a partition failed")));
+        let outcomes: Vec<Result<Vec<PartitionReport>, Option<Error>>> =
+            std::thread::scope(|scope| {
+                let count = self.threads.min(partitions.len());
+                let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+                workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
+            });
+        let mut reports = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                Ok(done) => reports.extend(done),
+                Err(Some(error)) => return Err(error),
+                Err(None) => {}
+            }
+        }
+        Ok(reports)
+    }
+
     /// Large partitions come alone and have all the memory, small ones share it.
     fn budget_of(&self, opened: &Opened) -> Budget {
-        let threads = rayon::current_num_threads();
         let limit_bytes = self.options.memory_limit_bytes;
-        if opened.size_bytes > LARGE_PARTITION_BYTES {
-            Budget::of(limit_bytes, threads)
+        if self.is_large(opened) {
+            Budget::of(limit_bytes, self.threads)
         } else {
-            Budget::of(limit_bytes / threads as u64, 1)
+            Budget::of(limit_bytes / self.threads as u64, 1)
         }
     }
 
     fn one(&self, opened: &Opened) -> Result<PartitionReport> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::refused("stopped after an earlier failure"));
-        }
         let clock = Instant::now();
         let done = match &opened.dir {
             Err(error) => Done::left_alone(error.to_string()),
@@ -208,8 +247,7 @@ impl Run<'_> {
         };
         let kept = done.left_alone.is_none();
         if let Some(staging) = self.staging {
-            if kept { staging.commit(&opened.name) } else { staging.discard(&opened.name) }
-                .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+            if kept { staging.commit(&opened.name) } else { staging.discard(&opened.name) }?;
         }
         let destination = self.options.out.join(opened.name.to_string());
         let mut report = report(opened, done, kept.then_some(destination));
@@ -225,7 +263,6 @@ impl Run<'_> {
         };
         let at_output = error.path.as_ref().is_some_and(is_ours);
         if at_output || matches!(error.kind, ErrorKind::Bug(_)) {
-            self.stop.store(true, Ordering::Relaxed);
             return Err(error);
         }
         Ok(Done { left_alone: Some(error.to_string()), ..Done::default() })
