@@ -11,7 +11,7 @@ use logcompact::report::NoProgress;
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 use serde_json::Value;
-use support::log::{Log, put, tombstone};
+use support::log::{BatchKind, Log, put, tombstone};
 use support::{folders_in, logcompact, testdata};
 
 const NOW_MS: i64 = 1_795_300_000_000;
@@ -170,6 +170,26 @@ fn more_keys_than_memory_has_room_for_take_more_passes_and_no_more_memory() {
     assert_eq!(report["totals"]["distinct_keys"], 400_000);
     assert_eq!(report["totals"]["records_kept"], 400_000);
     assert!(report["partitions"][0]["passes"].as_u64() > Some(1), "{report}");
+    let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
+}
+
+#[test]
+fn bodies_that_grow_a_thousandfold_stay_within_memory_too() {
+    const LIMIT_BYTES: u64 = 24 << 20;
+    const ZSTD: BatchKind = BatchKind { attributes: 4, producer_id: -1, base_sequence: -1 };
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let value = vec![b'z'; 1 << 20];
+    let keys: Vec<String> = (0..40).map(|n| format!("key-{n}")).collect();
+    for n in 0..400 {
+        let key = keys[n % keys.len()].as_bytes();
+        log.batch_of(ZSTD, &[(Some(key), Some(&value)), (Some(b"of all"), Some(b"x"))]);
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let out = temp.path().join("out");
+    let report = compact(&source, &out, &["--threads", "2", "--memory", "24MiB"]);
+    assert_eq!(report["totals"]["records_kept"], 41);
     let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
     assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
 }

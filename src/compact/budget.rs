@@ -13,7 +13,7 @@ const MOST_CHUNK_BYTES: u64 = 1 << 20;
 /// The least that is worth a task of its own.
 const LEAST_CHUNK_BYTES: u64 = 64 << 10;
 /// More than this at a time would only push itself out of the caches.
-const MOST_WINDOW_BYTES: usize = 128 << 20;
+const MOST_WINDOW_BYTES: usize = 96 << 20;
 /// Up to this, waiting for a place needs no file.
 const MOST_WAITING_BYTES: usize = 32 << 20;
 

@@ -209,13 +209,15 @@ struct Windows {
     budget_bytes: usize,
     scans: Vec<ChunkScan>,
     size: usize,
+    most: usize,
 }
 
 impl Windows {
     fn new(budget: &Budget) -> Windows {
         // The first ones are few, for nothing is known yet of what they take.
-        let size = rayon::current_num_threads() * 2;
-        Windows { budget_bytes: budget.window_bytes, scans: Vec::new(), size }
+        let threads = rayon::current_num_threads();
+        let (size, most) = (threads * 2, threads * CHUNKS_A_THREAD);
+        Windows { budget_bytes: budget.window_bytes, scans: Vec::new(), size, most }
     }
 
     fn chunks(&self) -> usize {
@@ -224,7 +226,7 @@ impl Windows {
 
     /// What the bodies of one chunk may take.
     fn most_kept_bytes(&self) -> usize {
-        self.budget_bytes / (2 * self.size.max(1))
+        self.budget_bytes / 4 * 3 / self.size.max(1)
     }
 
     fn lend(&mut self, count: usize) -> &mut [ChunkScan] {
@@ -235,8 +237,11 @@ impl Windows {
     fn learn(&mut self) {
         let largest = self.scans.iter().map(ChunkScan::allocated_bytes).max().unwrap_or(0);
         let threads = rayon::current_num_threads();
+        if self.scans.iter().any(|scan| scan.lacked_room) {
+            self.most = (self.size / 2).max(threads);
+        }
         let fitting = self.budget_bytes / largest.max(1);
-        self.size = fitting.min(self.size * 4).clamp(threads, threads * CHUNKS_A_THREAD);
+        self.size = fitting.min(self.size * 4).clamp(threads, self.most);
         self.scans.truncate(self.size);
     }
 }

@@ -136,6 +136,8 @@ pub struct ChunkScan {
     pub ballots: Vec<Ballot>,
     /// Decompressed bodies.
     pub bodies: Bodies,
+    /// Whether there are bodies for which there was no room.
+    pub lacked_room: bool,
     /// Records in data batches that are neither aborted nor markers: what is numbered.
     pub voters: u32,
     /// Records of all batches, markers included.
@@ -246,19 +248,25 @@ impl ChunkScan {
         let expired = context.tombstones_expired(at.modified, header);
         let before = self.voters;
         let is_packed = header.magic == 2 && header.codec() != Codec::None;
-        let room_left = self.bodies.room.filled() < context.most_kept_bytes;
-        let has_tombstone = if is_packed && room_left && !batch.body().is_empty() {
-            // The room is lent out while its records are read.
-            let mut room = std::mem::take(&mut self.bodies.room);
-            let read = decoder.records_in(batch, &mut room).and_then(|(records, place)| {
-                Ok((self.all(records, asked, expired, context)?, place))
-            });
-            self.bodies.room = room;
-            let (has_tombstone, place) = read?;
-            self.bodies.places.push((at.number, place));
-            has_tombstone
+        let kept = if is_packed && !batch.body().is_empty() {
+            let kept =
+                decoder.body_within(batch, &mut self.bodies.room, context.most_kept_bytes)?;
+            self.lacked_room |= kept.is_none();
+            kept
         } else {
-            self.all(decoder.records(batch)?, asked, expired, context)?
+            None
+        };
+        let has_tombstone = match kept {
+            Some(place) => {
+                // The room is lent out while its records are read.
+                let room = std::mem::take(&mut self.bodies.room);
+                let records = Records::of_body(*header, room.get(place.clone()));
+                let read = self.all(records, asked, expired, context);
+                self.bodies.room = room;
+                self.bodies.places.push((at.number, place));
+                read?
+            }
+            None => self.all(decoder.records(batch)?, asked, expired, context)?,
         };
         let count = self.voters - before;
         self.records += u64::from(count);

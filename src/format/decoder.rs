@@ -50,21 +50,21 @@ impl Decoder {
         Ok(Records::V2(RecordsV2::new(header, body)))
     }
 
-    /// The records of a magic 2 `batch`, its body decompressed behind what `room` holds; and where
-    /// it lies there, for [`Records::of_body`] to read it again.
+    /// Decompresses the body of a magic 2 `batch` behind what `room` holds, for
+    /// [`Records::of_body`] to read it there; `None` if `room` would then hold more than
+    /// `most_bytes`.
     ///
     /// # Errors
     /// As [`records`](Decoder::records).
-    pub fn records_in<'s>(
+    pub fn body_within(
         &mut self,
-        batch: &Batch<'s>,
-        room: &'s mut Room,
-    ) -> Result<(Records<'s>, Range<usize>), Flaw> {
+        batch: &Batch<'_>,
+        room: &mut Room,
+        most_bytes: usize,
+    ) -> Result<Option<Range<usize>>, Flaw> {
         batch.check_header()?;
-        let header = batch.header;
-        let codec = header.codec();
-        let place = self.workbench.decompress_into(codec, header.magic, batch.body(), room)?;
-        Ok((Records::of_body(header, room.get(place.clone())), place))
+        let (codec, magic) = (batch.header.codec(), batch.header.magic);
+        Ok(self.workbench.decompress_within(codec, magic, batch.body(), room, most_bytes)?)
     }
 
     /// Compression contexts, for who writes between reads.

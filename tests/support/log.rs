@@ -1,7 +1,9 @@
-//! Segments written byte by byte, by a writer that shares nothing with the program's own.
+//! Segments written byte by byte, by a writer that shares only the codecs with the program's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use logcompact::format::codec::{Codec, Workbench};
 
 /// A record to be written: key, value.
 pub type Pair<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
@@ -102,7 +104,7 @@ impl Log {
     }
 }
 
-/// The bytes of a magic 2 batch.
+/// The bytes of a magic 2 batch; the codec is that of the attributes.
 pub fn batch_bytes(
     base_offset: i64,
     now_ms: i64,
@@ -132,7 +134,8 @@ pub fn batch_bytes(
     checked.extend_from_slice(&(if kind.producer_id < 0 { -1i16 } else { 0 }).to_be_bytes());
     checked.extend_from_slice(&kind.base_sequence.to_be_bytes());
     checked.extend_from_slice(&count.to_be_bytes());
-    checked.extend_from_slice(&body);
+    let codec = Codec::from_id((kind.attributes & 7) as u8).unwrap();
+    Workbench::new().compress(codec, 2, &body, &mut checked).unwrap();
     let mut batch = Vec::new();
     batch.extend_from_slice(&base_offset.to_be_bytes());
     batch.extend_from_slice(&(checked.len() as i32 + 9).to_be_bytes());

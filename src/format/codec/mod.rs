@@ -171,7 +171,7 @@ impl Workbench {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
-        let outcome = self.decompress_at(codec, magic, body, out, 0);
+        let outcome = self.decompress_at(codec, magic, body, out, 0, self.limit_of(body));
         out.truncate(*outcome.as_ref().unwrap_or(&0));
         outcome.map(drop)
     }
@@ -188,9 +188,43 @@ impl Workbench {
         room: &mut Room,
     ) -> Result<Range<usize>, CodecError> {
         let start = room.filled;
-        let size_bytes = self.decompress_at(codec, magic, body, &mut room.bytes, start)?;
+        let limit_bytes = self.limit_of(body);
+        let bytes = &mut room.bytes;
+        let size_bytes = self.decompress_at(codec, magic, body, bytes, start, limit_bytes)?;
         room.filled = start + size_bytes;
         Ok(start..room.filled)
+    }
+
+    /// As [`decompress_into`](Workbench::decompress_into), as long as `room` then holds no more
+    /// than `most_bytes`; `None` if it would.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decompress_within(
+        &mut self,
+        codec: Codec,
+        magic: u8,
+        body: &[u8],
+        room: &mut Room,
+        most_bytes: usize,
+    ) -> Result<Option<Range<usize>>, CodecError> {
+        let start = room.filled;
+        let left_bytes = most_bytes.saturating_sub(start);
+        let limit_bytes = self.limit_of(body);
+        let bytes = &mut room.bytes;
+        match self.decompress_at(codec, magic, body, bytes, start, limit_bytes.min(left_bytes)) {
+            Ok(size_bytes) => {
+                room.filled = start + size_bytes;
+                Ok(Some(start..room.filled))
+            }
+            Err(CodecError::TooLarge { .. }) if left_bytes < limit_bytes => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn limit_of(&self, body: &[u8]) -> usize {
+        let trusted_bytes = body.len().saturating_mul(TRUSTED_EXPANSION);
+        self.limit_bytes.unwrap_or(MAX_DECOMPRESSED_BYTES.max(trusted_bytes))
     }
 
     /// How many bytes the body decompressed to, which lie in `out` from `start` on.
@@ -201,10 +235,8 @@ impl Workbench {
         body: &[u8],
         out: &mut Vec<u8>,
         start: usize,
+        limit_bytes: usize,
     ) -> Result<usize, CodecError> {
-        let limit_bytes = self.limit_bytes.unwrap_or_else(|| {
-            MAX_DECOMPRESSED_BYTES.max(body.len().saturating_mul(TRUSTED_EXPANSION))
-        });
         let mut sink = Sink::new(codec, limit_bytes, out, start);
         let outcome = match codec {
             Codec::None => sink.append(body),
