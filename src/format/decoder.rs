@@ -114,6 +114,16 @@ impl<'a> RecordsV2<'a> {
         let cursor = Cursor::new(body);
         RecordsV2 { header, cursor, index: 0, least_delta: 0, done: false }
     }
+
+    /// Where it is: the header, the index of the next record and the least delta it may have.
+    pub(super) fn state(&self) -> (&BatchHeader, u32, i64) {
+        (&self.header, self.index, i64::from(self.least_delta))
+    }
+
+    /// The bytes of the records to come.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.cursor.rest()
+    }
 }
 
 impl<'a> Iterator for RecordsV2<'a> {

@@ -12,6 +12,7 @@ mod encode;
 mod flaw;
 mod legacy;
 mod record;
+mod sweep;
 
 pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
 pub use codec::Codec;
@@ -21,3 +22,4 @@ pub use encode::{EmptyBatch, Rebuild, RebuildError};
 pub use flaw::Flaw;
 pub use legacy::{MessageFormat, MessageSet, rebuild_message_set};
 pub use record::{Header, Headers, MessageCrc, Record};
+pub use sweep::Sweep;

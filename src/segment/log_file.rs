@@ -114,6 +114,11 @@ impl<'a> Batches<'a> {
         Batches { check_crc: true, ..self }
     }
 
+    /// Where the next batch, or the next damage, starts.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     fn damage(&mut self, flaw: Flaw, size_bytes: usize) -> Damaged {
         let position = self.position;
         self.position = position.plus(size_bytes);

@@ -1,6 +1,6 @@
 //! The checks of one batch: header, body, records, timestamps.
 
-use crate::format::{Batch, Control, Decoder, EndMarker, Flaw, Record};
+use crate::format::{Batch, Control, Decoder, EndMarker, Flaw, Record, Records};
 use crate::units::{Offset, Timestamp};
 
 /// What reading a batch whole brought to light.
@@ -45,6 +45,16 @@ pub fn read(
             return None;
         }
     };
+    // Whether all is well takes a fraction of what it takes to say what is not.
+    if let Records::V2(records) = &records
+        && !header.is_control()
+        && let Some(sweep) = records.sweep()
+    {
+        facts.records = sweep.records;
+        facts.largest_timestamp = sweep.largest_timestamp;
+        check_whole(batch, &facts, wrong);
+        return Some(facts);
+    }
     for record in records {
         let record = match record.and_then(|record| check_record(facts.records, record)) {
             Ok(record) => record,
