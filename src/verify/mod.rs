@@ -1,8 +1,9 @@
 //! Check everything that can be checked in partition and log directories; change nothing.
 //!
-//! Each segment is read once, in parallel (`segment`: batches and records, its indexes against
-//! them); what no segment can know alone is checked in log order afterwards (`partition`: order
-//! across segments, transactions, sequences, snapshots, names), and what belongs to no partition
+//! Each log is read once, in parallel within it (`windows` of `stretch`es: what a batch shows alone,
+//! records and all), and what was seen is heard in log order (`in_order`: offsets, sequences, the
+//! indexes against the batches). What no segment can know alone is checked afterwards (`partition`:
+//! transactions, sequences across segments, snapshots, names), and what belongs to no partition
 //! last (`checkpoints`). A finding never ends the reading.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
@@ -10,16 +11,18 @@
 mod batches;
 mod checkpoints;
 mod finding;
+mod in_order;
 mod index_entries;
 mod partition;
 mod segment;
 mod sequences;
+mod several;
+mod stretch;
 mod summary;
 mod transactions;
+mod windows;
 
 use std::path::Path;
-
-use rayon::prelude::*;
 
 pub use finding::{Finding, Findings, Severity};
 pub use summary::Summary;
@@ -47,21 +50,14 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
     let sizes = dirs.iter().filter_map(|(_, dir)| dir.as_ref().ok());
     let total_bytes = sizes.flat_map(|dir| &dir.segments).map(|s| s.size_bytes).sum();
     progress.begin("verifying", total_bytes);
-    let parts: Vec<partition::Checked> = dirs
-        .par_iter()
-        .map(|(path, dir)| match dir {
-            Ok(dir) => partition::check(dir, progress),
-            Err(error) => partition::Checked::unreadable(path, error),
-        })
-        .collect();
-    progress.finish();
     let mut verified = Verified::default();
     let mut ends = Vec::new();
-    for part in parts {
+    several::check(&dirs, progress, |part| {
         ends.extend(part.end);
         verified.findings.extend(part.findings.into_list());
         verified.summary.add(&part.summary);
-    }
+    });
+    progress.finish();
     for path in &sources.passed_over {
         verified.findings.push(Finding::about(
             "directory-passed-over",

@@ -1,19 +1,17 @@
-//! One partition: its segments in parallel, then what only shows across them, then its other files.
+//! One partition: which segments it has, what only shows across them, and its other files.
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use super::finding::{Finding, Findings, Severity};
-use super::segment::{self, CheckedSegment, Place, unreadable, went_back};
+use super::in_order::went_back;
+use super::segment::{CheckedSegment, Place, unreadable};
 use super::sequences::Sequences;
 use super::summary::Summary;
 use super::transactions::TxnCheck;
 use crate::disk::Map;
 use crate::error::{Error, Result};
-use crate::report::Progress;
 use crate::segment::{
-    EpochEntry, FileName, Kind, PartitionDir, PartitionMetadata, Suffix, TopicPartition,
+    EpochEntry, FileName, Kind, PartitionDir, PartitionMetadata, Segment, Suffix, TopicPartition,
     parse_epochs, parse_snapshot,
 };
 use crate::units::Offset;
@@ -40,21 +38,35 @@ impl Checked {
     }
 }
 
-/// Checks a partition directory.
-pub fn check(dir: &PartitionDir, progress: &dyn Progress) -> Checked {
-    let mut checked = Checked::default();
+/// A partition whose segments are to be checked.
+pub struct Opened<'a> {
+    dir: &'a PartitionDir,
+    epochs: Vec<EpochEntry>,
+    findings: Findings,
+}
+
+/// Reads what must be known before the segments.
+pub fn open(dir: &PartitionDir) -> Opened<'_> {
+    let mut findings = Findings::default();
+    let epochs = epochs(dir, &mut findings);
+    Opened { dir, epochs, findings }
+}
+
+impl Opened<'_> {
+    /// Its segments in their order.
+    pub fn segments(&self) -> impl Iterator<Item = (&Segment, Place<'_>)> {
+        let segments = &self.dir.segments;
+        let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
+        let place = |next_base| Place { next_base, epochs: &self.epochs };
+        segments.iter().zip(next.map(place))
+    }
+}
+
+/// Checks what is left when each segment was checked by itself.
+pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
+    let dir = opened.dir;
+    let mut checked = Checked { findings: opened.findings, ..Checked::default() };
     checked.summary.partitions = 1;
-    let epochs = epochs(dir, &mut checked.findings);
-    let segments = &dir.segments;
-    let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
-    let places: Vec<_> = segments.iter().zip(next).collect();
-    let parts: Vec<CheckedSegment> = places
-        .par_iter()
-        .map(|(segment, next_base)| {
-            let place = Place { next_base: *next_base, epochs: &epochs };
-            segment::check(segment, place, progress)
-        })
-        .collect();
     let mut sequences = Sequences::default();
     let mut txns = TxnCheck::default();
     let mut log_end = dir.segments.last().map(|segment| segment.base);

@@ -1,18 +1,17 @@
 //! One segment read from end to end: every batch and record, both indexes against them.
 
-use super::batches::{self, Wrong};
 use super::finding::{Finding, Findings, Severity};
-use super::index_entries::{IndexedBatch, OffsetIndexCheck, TimeIndexCheck};
-use super::sequences::{Sequences, WentBack};
+use super::in_order::InOrder;
+use super::index_entries::{OffsetIndexCheck, TimeIndexCheck};
+use super::sequences::Sequences;
+use super::stretch::Seen;
 use super::summary::Summary;
-use super::transactions::{SegmentTxns, Step, TxnStep};
+use super::transactions::SegmentTxns;
+use super::windows;
 use crate::error::{Error, Result};
-use crate::format::{Batch, BatchHeader, Control, Decoder};
 use crate::report::Progress;
-use crate::segment::{
-    Damaged, EpochEntry, Kind, LogFile, OffsetIndex, Segment, TimeIndex, parse_txn_index,
-};
-use crate::units::{Offset, Position};
+use crate::segment::{EpochEntry, Kind, LogFile, OffsetIndex, Segment, TimeIndex, parse_txn_index};
+use crate::units::Offset;
 
 /// What the checks across segments need of one.
 #[derive(Debug, Default)]
@@ -38,10 +37,24 @@ pub struct Place<'a> {
     pub epochs: &'a [EpochEntry],
 }
 
+/// Who reads a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// This thread.
+    One,
+    /// All threads of the pool; so only where nothing else is being waited for.
+    All,
+}
+
 /// Checks one segment; what cannot be read is a finding too.
-pub fn check(segment: &Segment, place: Place<'_>, progress: &dyn Progress) -> CheckedSegment {
+pub fn check(
+    segment: &Segment,
+    place: Place<'_>,
+    readers: Readers,
+    progress: &dyn Progress,
+) -> CheckedSegment {
     let mut checked = CheckedSegment::default();
-    if let Err(error) = read(segment, place, progress, &mut checked) {
+    if let Err(error) = read(segment, place, readers, progress, &mut checked) {
         checked.findings.push(unreadable(&error));
     }
     checked
@@ -56,47 +69,32 @@ pub fn unreadable(error: &Error) -> Finding {
 fn read(
     segment: &Segment,
     place: Place<'_>,
+    readers: Readers,
     progress: &dyn Progress,
     checked: &mut CheckedSegment,
 ) -> Result<()> {
     let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
     let found = &mut checked.findings;
     let is_active = place.next_base.is_none();
-    let mut offset_check = open_offset_index(segment, is_active, &mut checked.summary, found)?;
-    let mut time_check = open_time_index(segment, is_active, &mut checked.summary, found)?;
+    let offset_check = open_offset_index(segment, is_active, &mut checked.summary, found)?;
+    let time_check = open_time_index(segment, is_active, &mut checked.summary, found)?;
     read_txn_index(segment, checked)?;
     checked.txns.log_path = log.path().into();
     checked.summary.segments = 1;
     checked.summary.log_bytes = log.bytes().len() as u64;
 
-    let mut walk = Walk { log: &log, place, next: segment.base, epoch_said: false };
-    let mut decoder = Decoder::new();
-    let mut reported = Position(0);
-    for item in log.checked_batches() {
-        match item {
-            Ok((position, batch)) => {
-                if let Some(indexed) = walk.batch(position, &batch, &mut decoder, checked) {
-                    let found = &mut checked.findings;
-                    offset_check.iter_mut().for_each(|check| check.batch(&indexed, found));
-                    time_check.iter_mut().for_each(|check| check.batch(&indexed, found));
-                }
-                if position.0 - reported.0 > 1 << 20 {
-                    progress.advance(position.0 - reported.0);
-                    reported = position;
-                }
-            }
-            Err(damaged) => {
-                let end = Position(damaged.position.0.saturating_add(damaged.size_bytes));
-                offset_check.iter_mut().for_each(|check| check.damage(damaged.position, end));
-                time_check.iter_mut().for_each(TimeIndexCheck::damage);
-                walk.damaged(&damaged, checked);
-            }
-        }
+    let mut in_order = InOrder::begin(&log, place, offset_check, time_check, checked);
+    let mut reported = 0;
+    let hear = |seen: Seen| {
+        progress.advance(seen.arrived.0 - reported);
+        reported = seen.arrived.0;
+        in_order.hear(seen);
+    };
+    match readers {
+        Readers::One => windows::read_alone(&log, hear),
+        Readers::All => windows::read_together(&log, hear),
     }
-    progress.advance(log.bytes().len() as u64 - reported.0);
-    let found = &mut checked.findings;
-    offset_check.into_iter().for_each(|check| check.finish(found));
-    time_check.into_iter().for_each(|check| check.finish(is_active, found));
+    in_order.finish();
     Ok(())
 }
 
@@ -162,146 +160,4 @@ fn read_txn_index(segment: &Segment, checked: &mut CheckedSegment) -> Result<()>
     }
     checked.txns.index_path = path;
     Ok(())
-}
-
-/// The reading's state from batch to batch.
-struct Walk<'a> {
-    log: &'a LogFile,
-    place: Place<'a>,
-    /// The least offset that the next batch may begin at.
-    next: Offset,
-    /// One finding about leader epochs is enough for a segment.
-    epoch_said: bool,
-}
-
-impl Walk<'_> {
-    fn finding(
-        &self,
-        rule: &'static str,
-        severity: Severity,
-        at: Position,
-        text: String,
-    ) -> Finding {
-        Finding::about(rule, severity, self.log.path(), text).at(at)
-    }
-
-    /// Checks a batch whose checksum holds; gives what the indexes are to be compared with.
-    fn batch(
-        &mut self,
-        position: Position,
-        batch: &Batch<'_>,
-        decoder: &mut Decoder,
-        checked: &mut CheckedSegment,
-    ) -> Option<IndexedBatch> {
-        let header = &batch.header;
-        checked.summary.batches += 1;
-        let mut wrong = Vec::new();
-        let facts = batches::read(batch, decoder, &mut wrong);
-        for wrong in wrong {
-            let (rule, severity, text) = match wrong {
-                Wrong::Flaw(flaw) => (flaw.rule(), Severity::Error, flaw.to_string()),
-                Wrong::Odd(rule, text) => (rule, Severity::Warning, text),
-            };
-            let finding = self.finding(rule, severity, position, text);
-            checked.findings.push(finding.of(header.base_offset));
-        }
-        let facts = facts?;
-        checked.summary.records += facts.records;
-        self.order(position, header, facts.base_offset, checked);
-        self.leader_epoch(position, header, checked);
-        if let Some(back) = checked.sequences.batch(header) {
-            checked.findings.push(went_back(self.log.path(), &back).at(position));
-        }
-        let step = match (facts.control, header.is_control()) {
-            (Some(Control::Commit), _) => Some(Step::Commit),
-            (Some(Control::Abort), _) => Some(Step::Abort),
-            (_, false) if header.is_transactional() => Some(Step::Data),
-            _ => None,
-        };
-        checked.txns.steps.extend(step.map(|step| TxnStep {
-            step,
-            producer_id: header.producer_id,
-            offset: header.base_offset,
-            position,
-        }));
-        Some(IndexedBatch {
-            position,
-            base_offset: facts.base_offset,
-            last_offset: header.last_offset,
-            max_timestamp: header.max_timestamp,
-        })
-    }
-
-    /// Offsets rise from batch to batch and stay within the segment.
-    fn order(
-        &mut self,
-        position: Position,
-        header: &BatchHeader,
-        base_offset: Offset,
-        checked: &mut CheckedSegment,
-    ) {
-        let base = self.log.base();
-        let problem = if base_offset < self.next {
-            Some(format!("the batch begins at {base_offset}, but {} was due", self.next))
-        } else if self.place.next_base.is_some_and(|next| header.last_offset >= next) {
-            Some(format!("the batch ends at {}, in the next segment", header.last_offset))
-        } else if header.last_offset.distance_from(base) > i64::from(i32::MAX) {
-            Some(format!("the batch ends at {}, too far from {base}", header.last_offset))
-        } else {
-            None
-        };
-        if let Some(text) = problem {
-            let finding = self.finding("offset-order", Severity::Error, position, text);
-            checked.findings.push(finding.of(base_offset));
-        }
-        self.next = self.next.max(header.last_offset.next());
-        checked.next_offset = Some(self.next);
-    }
-
-    fn leader_epoch(&mut self, at: Position, header: &BatchHeader, checked: &mut CheckedSegment) {
-        let epochs = self.place.epochs;
-        let below = epochs.partition_point(|entry| entry.start_offset <= header.base_offset);
-        let entry = below.checked_sub(1).and_then(|index| epochs.get(index));
-        let Some(entry) = entry else { return };
-        if header.leader_epoch < 0 || header.leader_epoch == entry.epoch || self.epoch_said {
-            return;
-        }
-        self.epoch_said = true;
-        let text = format!(
-            "the batch is of leader epoch {}, leader-epoch-checkpoint says {} there",
-            header.leader_epoch, entry.epoch
-        );
-        let finding = self.finding("leader-epoch", Severity::Warning, at, text);
-        checked.findings.push(finding.of(header.base_offset));
-    }
-
-    fn damaged(&mut self, damaged: &Damaged, checked: &mut CheckedSegment) {
-        let is_active = self.place.next_base.is_none();
-        let finding = if is_active && self.log.is_unfinished_tail(damaged) {
-            let text = format!(
-                "the last {} bytes are an unfinished write or preallocated space",
-                damaged.size_bytes
-            );
-            self.finding("unfinished-tail", Severity::Info, damaged.position, text)
-        } else {
-            let text = format!("{} ({} bytes)", damaged.flaw, damaged.size_bytes);
-            let rule = damaged.flaw.rule();
-            self.finding(rule, Severity::Error, damaged.position, text)
-        };
-        let rest = self.log.bytes().get(damaged.position.index()..).unwrap_or_default();
-        let claimed = Batch::parse(rest).ok().map(|batch| batch.header.base_offset);
-        checked.findings.push(match claimed {
-            Some(offset) => finding.of(offset),
-            None => finding,
-        });
-    }
-}
-
-/// A producer whose sequence went back.
-pub fn went_back(path: &std::path::Path, back: &WentBack) -> Finding {
-    let text = format!(
-        "producer {} goes on with sequence {} after {}: a duplicate, or it began anew",
-        back.producer_id, back.sequence, back.after
-    );
-    Finding::about("producer-sequence", Severity::Warning, path, text).of(back.offset)
 }
