@@ -226,6 +226,15 @@ impl<'a> Batch<'a> {
         Ok(Batch { header, bytes })
     }
 
+    /// How long the batch at the start of `rest` says it is; `None` where [`Batch::parse`] could
+    /// not take it at its word.
+    pub fn claimed_size(rest: &[u8]) -> Option<usize> {
+        let mut cursor = Cursor::new(rest.get(LENGTH_END - 4..)?);
+        let length = cursor.i32().ok().filter(|length| *length >= LEAST_LENGTH_V0)?;
+        let size_bytes = LENGTH_END + length as usize;
+        (size_bytes <= rest.len()).then_some(size_bytes)
+    }
+
     /// Compares the stored checksum with that of the bytes: CRC-32C of everything behind the
     /// field for magic 2, CRC-32 for magic 0 and 1.
     pub fn check_crc(&self) -> Result<(), Flaw> {

@@ -1,13 +1,15 @@
 //! What was seen in a segment, heard of in log order: all that takes more than one batch to see.
 
-use super::batches::{BatchFacts, Wrong};
+use std::slice::Iter;
+
+use super::batches::Wrong;
 use super::finding::{Finding, Severity};
 use super::index_entries::{IndexedBatch, OffsetIndexCheck, TimeIndexCheck};
 use super::segment::{CheckedSegment, Place};
 use super::sequences::WentBack;
-use super::stretch::{Event, Seen};
-use super::transactions::{Step, TxnStep};
-use crate::format::{Batch, BatchHeader, Control};
+use super::stretch::{Amiss, Produced, ReadBatch, Seen};
+use super::transactions::TxnStep;
+use crate::format::Batch;
 use crate::segment::{Damaged, LogFile};
 use crate::units::{Offset, Position};
 
@@ -41,15 +43,21 @@ impl<'a> InOrder<'a> {
     pub fn hear(&mut self, seen: Seen) {
         self.checked.summary.batches += seen.batches;
         self.checked.summary.records += seen.records;
-        for event in seen.events {
-            match event {
-                Event::Batch(position, header, facts) => self.batch(position, &header, &facts),
-                Event::Wrong(position, base_offset, wrong) => {
+        let mut produced = seen.produced.iter();
+        let mut heard = 0;
+        for (behind, amiss) in seen.amiss {
+            let read = seen.read.get(heard..behind).unwrap_or_default();
+            read.iter().for_each(|batch| self.batch(batch, &mut produced));
+            heard = behind;
+            match amiss {
+                Amiss::Wrong(position, base_offset, wrong) => {
                     self.wrong(position, base_offset, wrong);
                 }
-                Event::Damaged(damaged) => self.damaged(&damaged),
+                Amiss::Damaged(damaged) => self.damaged(&damaged),
             }
         }
+        let read = seen.read.get(heard..).unwrap_or_default();
+        read.iter().for_each(|batch| self.batch(batch, &mut produced));
     }
 
     /// The log is over.
@@ -79,70 +87,69 @@ impl<'a> InOrder<'a> {
         self.checked.findings.push(finding.of(base_offset));
     }
 
-    fn batch(&mut self, position: Position, header: &BatchHeader, facts: &BatchFacts) {
-        self.order(position, header, facts.base_offset);
-        self.leader_epoch(position, header);
-        if let Some(back) = self.checked.sequences.batch(header) {
-            self.checked.findings.push(went_back(self.log.path(), &back).at(position));
+    fn batch(&mut self, batch: &ReadBatch, produced: &mut Iter<'_, Produced>) {
+        self.order(&batch.place);
+        self.leader_epoch(&batch.place, batch.leader_epoch);
+        if batch.has_producer {
+            produced.next().iter().for_each(|produced| self.producer(&batch.place, produced));
         }
-        let step = match (facts.control, header.is_control()) {
-            (Some(Control::Commit), _) => Some(Step::Commit),
-            (Some(Control::Abort), _) => Some(Step::Abort),
-            (_, false) if header.is_transactional() => Some(Step::Data),
-            _ => None,
-        };
-        self.checked.txns.steps.extend(step.map(|step| TxnStep {
-            step,
-            producer_id: header.producer_id,
-            offset: header.base_offset,
-            position,
-        }));
-        let indexed = IndexedBatch {
-            position,
-            base_offset: facts.base_offset,
-            last_offset: header.last_offset,
-            max_timestamp: header.max_timestamp,
-        };
         let found = &mut self.checked.findings;
-        self.offset_check.iter_mut().for_each(|check| check.batch(&indexed, found));
-        self.time_check.iter_mut().for_each(|check| check.batch(&indexed, found));
+        self.offset_check.iter_mut().for_each(|check| check.batch(&batch.place, found));
+        self.time_check.iter_mut().for_each(|check| check.batch(&batch.place, found));
+    }
+
+    fn producer(&mut self, place: &IndexedBatch, produced: &Produced) {
+        let follow = |run| self.checked.sequences.follow(produced.id, run);
+        if let Some(back) = produced.run.and_then(follow) {
+            let finding = went_back(self.log.path(), &back).at(place.position);
+            self.checked.findings.push(finding);
+        }
+        self.checked.txns.steps.extend(produced.step.map(|step| TxnStep {
+            step,
+            producer_id: produced.id,
+            offset: place.base_offset,
+            position: place.position,
+        }));
     }
 
     /// Offsets rise from batch to batch and stay within the segment.
-    fn order(&mut self, position: Position, header: &BatchHeader, base_offset: Offset) {
+    fn order(&mut self, batch: &IndexedBatch) {
         let base = self.log.base();
-        let problem = if base_offset < self.next {
-            Some(format!("the batch begins at {base_offset}, but {} was due", self.next))
-        } else if self.place.next_base.is_some_and(|next| header.last_offset >= next) {
-            Some(format!("the batch ends at {}, in the next segment", header.last_offset))
-        } else if header.last_offset.distance_from(base) > i64::from(i32::MAX) {
-            Some(format!("the batch ends at {}, too far from {base}", header.last_offset))
+        let last = batch.last_offset;
+        let problem = if batch.base_offset < self.next {
+            Some(format!("the batch begins at {}, but {} was due", batch.base_offset, self.next))
+        } else if self.place.next_base.is_some_and(|next| last >= next) {
+            Some(format!("the batch ends at {last}, in the next segment"))
+        } else if last.distance_from(base) > i64::from(i32::MAX) {
+            Some(format!("the batch ends at {last}, too far from {base}"))
         } else {
             None
         };
         if let Some(text) = problem {
-            let finding = self.finding("offset-order", Severity::Error, position, text);
-            self.checked.findings.push(finding.of(base_offset));
+            let finding = self.finding("offset-order", Severity::Error, batch.position, text);
+            self.checked.findings.push(finding.of(batch.base_offset));
         }
-        self.next = self.next.max(header.last_offset.next());
+        self.next = self.next.max(last.next());
         self.checked.next_offset = Some(self.next);
     }
 
-    fn leader_epoch(&mut self, at: Position, header: &BatchHeader) {
-        let epochs = self.place.epochs;
-        let below = epochs.partition_point(|entry| entry.start_offset <= header.base_offset);
-        let entry = below.checked_sub(1).and_then(|index| epochs.get(index));
-        let Some(entry) = entry else { return };
-        if header.leader_epoch < 0 || header.leader_epoch == entry.epoch || self.epoch_said {
+    fn leader_epoch(&mut self, batch: &IndexedBatch, leader_epoch: i32) {
+        if leader_epoch < 0 || self.epoch_said {
             return;
         }
+        let epochs = self.place.epochs;
+        let below = epochs.partition_point(|entry| entry.start_offset <= batch.base_offset);
+        let entry = below.checked_sub(1).and_then(|index| epochs.get(index));
+        let Some(entry) = entry.filter(|entry| entry.epoch != leader_epoch) else {
+            return;
+        };
         self.epoch_said = true;
         let text = format!(
-            "the batch is of leader epoch {}, leader-epoch-checkpoint says {} there",
-            header.leader_epoch, entry.epoch
+            "the batch is of leader epoch {leader_epoch}, leader-epoch-checkpoint says {} there",
+            entry.epoch
         );
-        let finding = self.finding("leader-epoch", Severity::Warning, at, text);
-        self.checked.findings.push(finding.of(header.base_offset));
+        let finding = self.finding("leader-epoch", Severity::Warning, batch.position, text);
+        self.checked.findings.push(finding.of(batch.base_offset));
     }
 
     fn damaged(&mut self, damaged: &Damaged) {

@@ -18,6 +18,22 @@ pub struct Run {
     last_sequence: i32,
 }
 
+impl Run {
+    /// A batch's, if an idempotent producer sent it.
+    pub fn of(header: &BatchHeader) -> Option<Run> {
+        if header.producer_id < 0 || header.base_sequence < 0 || header.is_control() {
+            return None;
+        }
+        Some(Run {
+            epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+            base_offset: header.base_offset,
+            last_epoch: header.producer_epoch,
+            last_sequence: header.last_sequence(),
+        })
+    }
+}
+
 /// The runs of a stretch, by producer.
 #[derive(Clone, Debug, Default)]
 pub struct Sequences {
@@ -38,21 +54,6 @@ pub struct WentBack {
 }
 
 impl Sequences {
-    /// Takes note of a batch.
-    pub fn batch(&mut self, header: &BatchHeader) -> Option<WentBack> {
-        if header.producer_id < 0 || header.base_sequence < 0 || header.is_control() {
-            return None;
-        }
-        let run = Run {
-            epoch: header.producer_epoch,
-            base_sequence: header.base_sequence,
-            base_offset: header.base_offset,
-            last_epoch: header.producer_epoch,
-            last_sequence: header.last_sequence(),
-        };
-        self.follow(header.producer_id, run)
-    }
-
     /// Takes note of the stretch behind this one.
     pub fn append(&mut self, behind: &Sequences) -> Vec<WentBack> {
         let mut runs: Vec<_> = behind.runs.iter().collect();
@@ -60,7 +61,8 @@ impl Sequences {
         runs.into_iter().filter_map(|(id, run)| self.follow(*id, *run)).collect()
     }
 
-    fn follow(&mut self, producer_id: i64, run: Run) -> Option<WentBack> {
+    /// Takes note of what a producer did next.
+    pub fn follow(&mut self, producer_id: i64, run: Run) -> Option<WentBack> {
         let Some(before) = self.runs.get_mut(&producer_id) else {
             self.runs.insert(producer_id, run);
             return None;

@@ -1,12 +1,15 @@
 //! Stretches of a log: a quarter megabyte of whole batches, each of which can be checked alone.
 //!
-//! Cutting follows headers only, which damage can mislead. So checking a stretch says where it
+//! Cutting follows the lengths only, which damage can mislead. So checking a stretch says where it
 //! arrived, and the stretch behind counts only if it begins there.
 
 use std::cell::RefCell;
 
 use super::batches::{self, BatchFacts, Wrong};
-use crate::format::{BatchHeader, Decoder};
+use super::index_entries::IndexedBatch;
+use super::sequences::Run;
+use super::transactions::Step;
+use crate::format::{Batch, BatchHeader, Control, Decoder};
 use crate::segment::{Damaged, LogFile};
 use crate::units::{Offset, Position};
 
@@ -27,44 +30,68 @@ pub struct Stretch {
     pub end: Position,
 }
 
-/// What was seen in a stretch, in log order.
-#[derive(Debug)]
+/// What was seen in a stretch, in log order. Batches can be as small as a record, so what all of
+/// them have is kept small, and what few have apart.
+#[derive(Debug, Default)]
 pub struct Seen {
-    /// Batches whose checksum holds.
+    /// How many batches have a checksum that holds.
     pub batches: u64,
-    /// Records in them.
+    /// How many records are in them.
     pub records: u64,
-    /// What has to be looked at beside what is around it.
-    pub events: Vec<Event>,
+    /// The batches that can be read to their end.
+    pub read: Vec<ReadBatch>,
+    /// What producers did in those of them that say so.
+    pub produced: Vec<Produced>,
+    /// What is amiss, and how many batches of `read` come before it.
+    pub amiss: Vec<(usize, Amiss)>,
     /// Where the first batch behind the stretch starts.
     pub arrived: Position,
 }
 
-/// One thing that was seen.
+/// A batch that can be read to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadBatch {
+    /// Where it is.
+    pub place: IndexedBatch,
+    /// Its leader's epoch, or -1.
+    pub leader_epoch: i32,
+    /// Whether the next of [`Seen::produced`] is about it.
+    pub has_producer: bool,
+}
+
+/// What a batch is to its producer.
+#[derive(Clone, Copy, Debug)]
+pub struct Produced {
+    /// Which producer.
+    pub id: i64,
+    /// The sequences, if it has any.
+    pub run: Option<Run>,
+    /// What the batch is to a transaction.
+    pub step: Option<Step>,
+}
+
+/// Something that is wrong in itself.
 #[derive(Debug)]
-pub enum Event {
-    /// A batch that can be read to its end.
-    Batch(Position, BatchHeader, BatchFacts),
-    /// Something is wrong with the batch at a position, whose first offset is said to be this.
+pub enum Amiss {
+    /// With the batch at a position, whose first offset is said to be this.
     Wrong(Position, Offset, Wrong),
     /// There is no batch, or not one whose checksum holds.
     Damaged(Damaged),
 }
 
-/// Cuts at most `most` stretches from `start` on; the last one ends where a header cannot be
+/// Cuts at most `most` stretches from `start` on; the last one ends where a length cannot be
 /// believed.
 pub fn cut(log: &LogFile, start: Position, most: usize) -> Vec<Stretch> {
+    let bytes = log.bytes();
     let mut stretches = Vec::new();
-    let mut headers = log.batches_from(start);
     let mut start = start;
-    while stretches.len() < most && start.index() < log.bytes().len() {
+    while stretches.len() < most && start.index() < bytes.len() {
         let mut end = start;
         let mut is_sound = true;
         while is_sound && end.index() - start.index() < STRETCH_BYTES {
-            is_sound = matches!(headers.next(), Some(Ok(_)));
-            if is_sound {
-                end = headers.position();
-            }
+            let size_bytes = bytes.get(end.index()..).and_then(Batch::claimed_size);
+            is_sound = size_bytes.is_some();
+            end = end.plus(size_bytes.unwrap_or_default());
         }
         // Damage right at the start is a stretch of its own: who checks it finds the way on.
         stretches.push(Stretch { start, end: end.max(start.plus(1)) });
@@ -84,8 +111,7 @@ pub fn next(log: &LogFile, start: Position) -> Option<Stretch> {
 
 /// Reads a stretch: checksums, bodies, records, and everything else that a batch shows alone.
 pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
-    let (mut batches, mut records) = (0, 0);
-    let mut events = Vec::new();
+    let mut seen = Seen::default();
     let mut items = log.batches_from(stretch.start).until(stretch.end).checked();
     DECODER.with_borrow_mut(|decoder| {
         let mut wrong = Vec::new();
@@ -93,20 +119,46 @@ pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
             let (position, batch) = match item {
                 Ok(found) => found,
                 Err(damaged) => {
-                    events.push(Event::Damaged(damaged));
+                    seen.amiss.push((seen.read.len(), Amiss::Damaged(damaged)));
                     continue;
                 }
             };
             let header = &batch.header;
-            batches += 1;
+            seen.batches += 1;
             let facts = batches::read(&batch, decoder, &mut wrong);
-            let base = header.base_offset;
-            events.extend(wrong.drain(..).map(|wrong| Event::Wrong(position, base, wrong)));
+            for wrong in wrong.drain(..) {
+                let amiss = Amiss::Wrong(position, header.base_offset, wrong);
+                seen.amiss.push((seen.read.len(), amiss));
+            }
             if let Some(facts) = facts {
-                records += facts.records;
-                events.push(Event::Batch(position, *header, facts));
+                seen.add(position, header, &facts);
             }
         }
     });
-    Seen { batches, records, events, arrived: items.position() }
+    seen.arrived = items.position();
+    seen
+}
+
+impl Seen {
+    fn add(&mut self, position: Position, header: &BatchHeader, facts: &BatchFacts) {
+        self.records += facts.records;
+        let run = Run::of(header);
+        let step = match (facts.control, header.is_control()) {
+            (Some(Control::Commit), _) => Some(Step::Commit),
+            (Some(Control::Abort), _) => Some(Step::Abort),
+            (_, false) if header.is_transactional() => Some(Step::Data),
+            _ => None,
+        };
+        let has_producer = run.is_some() || step.is_some();
+        if has_producer {
+            self.produced.push(Produced { id: header.producer_id, run, step });
+        }
+        let place = IndexedBatch {
+            position,
+            base_offset: facts.base_offset,
+            last_offset: header.last_offset,
+            max_timestamp: header.max_timestamp,
+        };
+        self.read.push(ReadBatch { place, leader_epoch: header.leader_epoch, has_producer });
+    }
 }
