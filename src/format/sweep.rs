@@ -1,4 +1,5 @@
-//! The records of a magic 2 batch checked in one go, for who wants to know only that they are sound.
+//! The records of a magic 2 batch checked in one go, for who wants to know only whether they are
+//! sound.
 //!
 //! A sweep makes no records and gives no reasons: it vouches for a batch or it does not, and what
 //! it does not vouch for is for the iterator to judge. So it may be stricter, never more lenient.

@@ -1,10 +1,10 @@
 //! Check everything that can be checked in partition and log directories; change nothing.
 //!
-//! Each log is read once, in parallel within it (`windows` of `stretch`es: what a batch shows alone,
-//! records and all), and what was seen is heard in log order (`in_order`: offsets, sequences, the
-//! indexes against the batches). What no segment can know alone is checked afterwards (`partition`:
-//! transactions, sequences across segments, snapshots, names), and what belongs to no partition
-//! last (`checkpoints`). A finding never ends the reading.
+//! Each log is read once, in parallel within it (`windows` of `stretch`es: what a batch shows by
+//! itself, records and all), and what was seen is heard in log order (`in_order`: offsets,
+//! sequences, the indexes against the batches). What no segment can know alone is checked
+//! afterwards (`partition`: transactions, sequences across segments, snapshots, names), and what
+//! belongs to no partition last (`checkpoints`). A finding never ends the reading.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 

@@ -95,6 +95,10 @@ fn read(
         Readers::All => windows::read_together(&log, hear),
     }
     in_order.finish();
+    if readers == Readers::All {
+        // To unmap a large file takes one thread a while: the others need not wait for it.
+        rayon::spawn(|| drop(log));
+    }
     Ok(())
 }
 

@@ -14,8 +14,10 @@ use crate::error::Error;
 use crate::report::Progress;
 use crate::segment::{PartitionDir, Segment};
 
-/// From how many bytes for each thread on a segment is large: below, the threads are as busy with
-/// a segment each.
+/// Segments below this are small, if there is but one: a few stretches.
+const LEAST_LARGE_BYTES: u64 = 1 << 20;
+
+/// Segments of this for each thread are large, however many there are.
 const LARGE_BYTES: u64 = 4 << 20;
 
 /// How many bytes for each thread are read before partitions are finished and let go of: many
@@ -31,7 +33,10 @@ pub fn check(dirs: &[Listed<'_>], progress: &dyn Progress, mut hear: impl FnMut(
     let mut rest = dirs;
     while !rest.is_empty() {
         let (group, behind) = rest.split_at(group_len(rest, GROUP_BYTES * threads));
-        check_group(group, LARGE_BYTES * threads, progress).into_iter().for_each(&mut hear);
+        // In between, what is large is what one thread could still be at when the others are done.
+        let share_bytes = group.iter().map(size_bytes).sum::<u64>() / (4 * threads);
+        let large_bytes = share_bytes.clamp(LEAST_LARGE_BYTES, LARGE_BYTES * threads);
+        check_group(group, large_bytes, progress).into_iter().for_each(&mut hear);
         rest = behind;
     }
 }
@@ -39,12 +44,16 @@ pub fn check(dirs: &[Listed<'_>], progress: &dyn Progress, mut hear: impl FnMut(
 /// How many of `dirs` make up `enough_bytes`, or all of them.
 fn group_len(dirs: &[Listed<'_>], enough_bytes: u64) -> usize {
     let mut sum_bytes = 0u64;
-    let reaches = |(_, dir): &Listed<'_>| {
-        let segments = dir.iter().flat_map(|dir| &dir.segments);
-        sum_bytes += segments.map(|segment| segment.size_bytes).sum::<u64>();
+    let reaches = |dir: &Listed<'_>| {
+        sum_bytes += size_bytes(dir);
         sum_bytes >= enough_bytes
     };
     dirs.iter().position(reaches).map_or(dirs.len(), |last| last + 1)
+}
+
+fn size_bytes((_, dir): &Listed<'_>) -> u64 {
+    let segments = dir.iter().flat_map(|dir| &dir.segments);
+    segments.map(|segment| segment.size_bytes).sum()
 }
 
 fn check_group(dirs: &[Listed<'_>], large_bytes: u64, progress: &dyn Progress) -> Vec<Checked> {
@@ -52,21 +61,18 @@ fn check_group(dirs: &[Listed<'_>], large_bytes: u64, progress: &dyn Progress) -
         dirs.par_iter().map(|(_, dir)| dir.as_ref().ok().map(partition::open)).collect();
     let segments: Vec<_> = opened.iter().flatten().flat_map(Opened::segments).collect();
     let mut parts = check_segments(&segments, large_bytes, progress).into_iter();
-    let parts: Vec<Vec<CheckedSegment>> = opened
-        .iter()
-        .map(|opened| {
-            parts.by_ref().take(opened.iter().flat_map(Opened::segments).count()).collect()
-        })
-        .collect();
-    let partitions = dirs.par_iter().zip(opened).zip(parts);
-    let finish = |(((path, dir), opened), parts): ((&Listed<'_>, Option<Opened<'_>>), _)| match (
-        opened, dir,
-    ) {
-        (Some(opened), _) => partition::finish(opened, parts),
-        (None, Err(error)) => Checked::unreadable(path, error),
-        (None, Ok(_)) => Checked::default(),
+    let of_partition = |opened: &Option<Opened<'_>>| {
+        let segments = opened.iter().flat_map(Opened::segments).count();
+        parts.by_ref().take(segments).collect()
     };
-    partitions.map(finish).collect()
+    let parts: Vec<Vec<CheckedSegment>> = opened.iter().map(of_partition).collect();
+    let finish = |(((path, dir), opened), parts): ((&Listed<'_>, Option<Opened<'_>>), _)| {
+        if let Err(error) = dir {
+            return Checked::unreadable(path, error);
+        }
+        opened.map(|opened| partition::finish(opened, parts)).unwrap_or_default()
+    };
+    dirs.par_iter().zip(opened).zip(parts).map(finish).collect()
 }
 
 fn check_segments(

@@ -75,3 +75,102 @@ fn keep_connected(window: &[Stretch], seen: &mut Vec<Seen>, start: Position) -> 
     seen.truncate(connected);
     arrived
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::{crc32c, put_varint};
+    use crate::units::Offset;
+
+    const BATCH_BYTES: usize = 80_000;
+    const BATCHES: usize = 300;
+
+    fn batch(offset: i64) -> Vec<u8> {
+        let value = vec![b'v'; BATCH_BYTES - 72];
+        let mut record = vec![0, 0, 0, 1]; // attributes, both deltas, no key
+        put_varint(&mut record, value.len() as i32);
+        record.extend_from_slice(&value);
+        record.push(0);
+        let mut checked = vec![0; 6];
+        checked.extend_from_slice(&[0; 16]); // both timestamps
+        checked.extend_from_slice(&7i64.to_be_bytes());
+        checked.extend_from_slice(&[0, 0]);
+        checked.extend_from_slice(&(offset as i32).to_be_bytes());
+        checked.extend_from_slice(&1i32.to_be_bytes());
+        put_varint(&mut checked, record.len() as i32);
+        checked.extend_from_slice(&record);
+        let mut batch = offset.to_be_bytes().to_vec();
+        batch.extend_from_slice(&(checked.len() as i32 + 9).to_be_bytes());
+        batch.extend_from_slice(&[0, 0, 0, 0, 2]);
+        batch.extend_from_slice(&crc32c(&checked).to_be_bytes());
+        batch.extend_from_slice(&checked);
+        batch
+    }
+
+    /// What is heard of a log, a line each, however it was cut.
+    fn lines(read: impl FnOnce(&mut (dyn FnMut(Seen) + Send))) -> Vec<String> {
+        let mut lines = Vec::new();
+        read(&mut |seen: Seen| {
+            let mut produced = seen.produced.iter();
+            let mut amiss = seen.amiss.iter().peekable();
+            for (number, read) in seen.read.iter().enumerate() {
+                while let Some((_, amiss)) = amiss.next_if(|(behind, _)| *behind <= number) {
+                    lines.push(format!("{amiss:?}"));
+                }
+                let produced = read.has_producer.then(|| produced.next().unwrap());
+                lines.push(format!("{read:?} {produced:?}"));
+            }
+            lines.extend(amiss.map(|(_, amiss)| format!("{amiss:?}")));
+        });
+        lines
+    }
+
+    #[test]
+    fn all_threads_together_hear_of_a_damaged_log_what_one_hears_alone() {
+        let whole: Vec<u8> = (0..BATCHES as i64).flat_map(batch).collect();
+        assert_eq!(whole.len(), BATCHES * BATCH_BYTES);
+        let damage: [fn(&mut Vec<u8>); 7] = [
+            |_| {},
+            |bytes| bytes[20 * BATCH_BYTES + 1000] ^= 1,
+            |bytes| bytes[60 * BATCH_BYTES + 10] ^= 1,
+            |bytes| bytes[100 * BATCH_BYTES + 5..112 * BATCH_BYTES + 300].fill(0),
+            |bytes| bytes.truncate(BATCHES * BATCH_BYTES - 7),
+            |bytes| drop(bytes.drain(30 * BATCH_BYTES + 40..33 * BATCH_BYTES - 40)),
+            // Lengths that lead past the ends of batches and stretches, to places that look right.
+            |bytes| {
+                for at in (0..bytes.len() - BATCH_BYTES).step_by(BATCH_BYTES * 3 / 2) {
+                    bytes[at..at + 12].fill(0);
+                    bytes[at + 9..at + 12].copy_from_slice(&[1, 0xd4, 0xb4]);
+                }
+            },
+        ];
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("00000000000000000000.log");
+        for (number, damage) in damage.into_iter().enumerate() {
+            let mut bytes = whole.clone();
+            damage(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+            let log = LogFile::open(&path, Offset(0)).unwrap();
+            let alone = lines(|hear| read_alone(&log, hear));
+            assert!(number > 0 || alone.len() == BATCHES);
+            for threads in [1, 2, 3, 16] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let together = pool.install(|| lines(|hear| read_together(&log, hear)));
+                assert_eq!(together, alone, "damage {number}, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn what_begins_where_nothing_arrived_is_dropped_with_all_behind_it() {
+        let stretch = |start, end| Stretch { start: Position(start), end: Position(end) };
+        let arrived = |at| Seen { arrived: Position(at), ..Seen::default() };
+        let window = [stretch(0, 10), stretch(10, 20), stretch(20, 30), stretch(30, 40)];
+        let mut seen = vec![arrived(10), arrived(25), arrived(30), arrived(40)];
+        assert_eq!(keep_connected(&window, &mut seen, Position(0)), Position(25));
+        assert_eq!(seen.len(), 2);
+        let mut seen = vec![arrived(10), arrived(20), arrived(30), arrived(47)];
+        assert_eq!(keep_connected(&window, &mut seen, Position(0)), Position(47));
+        assert_eq!(seen.len(), 4);
+    }
+}
