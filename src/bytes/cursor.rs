@@ -96,11 +96,12 @@ impl<'a> Cursor<'a> {
     /// are; nothing is read if it is longer.
     #[inline]
     fn short(&mut self) -> Option<u64> {
-        let (&[first, second], rest) = self.rest.split_first_chunk::<2>()?;
+        let (&first, rest) = self.rest.split_first()?;
         if first < 0x80 {
-            self.rest = self.rest.get(1..)?;
+            self.rest = rest;
             return Some(u64::from(first));
         }
+        let (&second, rest) = rest.split_first()?;
         if second < 0x80 {
             self.rest = rest;
             return Some(u64::from(first & 0x7f) | u64::from(second) << 7);

@@ -1,6 +1,6 @@
 //! `logcompact dump`: the arguments checked and turned into the room's options, then one run.
 
-use std::io::{BufWriter, IsTerminal, StdoutLock, stdout};
+use std::io::{BufWriter, IsTerminal, stdout};
 
 use anyhow::bail;
 
@@ -11,7 +11,7 @@ use crate::dump::{
     Witness,
 };
 
-/// Large enough that a line is never a system call of its own.
+/// Large enough that a line is never a system call of its own. Larger pieces pass it by.
 const OUTPUT_BUFFER_BYTES: usize = 1 << 18;
 
 /// Runs the command.
@@ -28,9 +28,10 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         limit: args.limit,
     };
     let sources = dump::find(&args.paths)?;
-    let mut sink = sink(&args, format);
+    let sink = sink(&args, format);
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout().lock());
     let mut witness = StandardError { common, is_damaged: false };
-    match dump::run(&sources, selection, &mut *sink, &mut witness) {
+    match dump::run(&sources, selection, &*sink, &mut out, &mut witness) {
         Ok(()) => {}
         Err(Failure::Input(error)) => return Err(error.into()),
         // Kept as it is: a closed pipe must be known for one.
@@ -67,16 +68,14 @@ fn check(args: &DumpArgs, format: FormatArg) -> anyhow::Result<()> {
 }
 
 fn sink(args: &DumpArgs, format: FormatArg) -> Box<dyn Sink> {
-    let out: BufWriter<StdoutLock<'static>> =
-        BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout().lock());
     match format {
-        FormatArg::Text => Box::new(Text::new(out, terminal_columns())),
-        FormatArg::Json => Box::new(Json::new(out, encoding(args.encoding))),
-        FormatArg::Kafka => Box::new(Kafka::new(out)),
+        FormatArg::Text => Box::new(Text::new(terminal_columns())),
+        FormatArg::Json => Box::new(Json::new(encoding(args.encoding))),
+        FormatArg::Kafka => Box::new(Kafka),
         FormatArg::Console => {
             let fields = args.print.as_deref().unwrap_or(&[FieldArg::Value]);
             let separator = args.key_separator.as_deref().unwrap_or("\t");
-            Box::new(Console::new(out, fields.iter().map(field).collect(), separator))
+            Box::new(Console::new(fields.iter().map(field).collect(), separator))
         }
     }
 }

@@ -31,54 +31,53 @@ pub enum Field {
 
 /// Writes as the console consumer does.
 #[derive(Debug)]
-pub struct Console<W> {
-    out: W,
+pub struct Console {
     fields: Vec<Field>,
     separator: Vec<u8>,
 }
 
-impl<W: Write> Console<W> {
-    /// Writes `fields`, in their own order whatever the given one, to `out`.
-    pub fn new(out: W, mut fields: Vec<Field>, separator: impl Into<Vec<u8>>) -> Console<W> {
+impl Console {
+    /// Writes `fields`, in their own order whatever the given one.
+    pub fn new(mut fields: Vec<Field>, separator: impl Into<Vec<u8>>) -> Console {
         fields.sort();
         fields.dedup();
-        Console { out, fields, separator: separator.into() }
+        Console { fields, separator: separator.into() }
     }
 
-    fn field(&mut self, field: Field, view: &RecordView<'_>) -> io::Result<()> {
+    fn field(&self, out: &mut Vec<u8>, field: Field, view: &RecordView<'_>) -> io::Result<()> {
         let record = &view.record;
         match field {
             Field::Timestamp => match view.batch.header.timestamp_type() {
-                TimestampType::NoTimestampType => write!(self.out, "NO_TIMESTAMP"),
-                kind => write!(self.out, "{}:{}", kind.name(), record.timestamp),
+                TimestampType::NoTimestampType => write!(out, "NO_TIMESTAMP"),
+                kind => write!(out, "{}:{}", kind.name(), record.timestamp),
             },
             Field::Partition => {
                 let partition = view.batch.source.at.as_ref().map_or(-1, |at| at.partition);
-                write!(self.out, "Partition:{partition}")
+                write!(out, "Partition:{partition}")
             }
-            Field::Offset => write!(self.out, "Offset:{}", record.offset),
-            Field::Headers => self.headers(record),
-            Field::Key => self.out.write_all(record.key.unwrap_or(NULL)),
-            Field::Value => self.out.write_all(record.value.unwrap_or(NULL)),
+            Field::Offset => write!(out, "Offset:{}", record.offset),
+            Field::Headers => self.headers(out, record),
+            Field::Key => out.write_all(record.key.unwrap_or(NULL)),
+            Field::Value => out.write_all(record.value.unwrap_or(NULL)),
         }
     }
 
-    fn headers(&mut self, record: &Record<'_>) -> io::Result<()> {
+    fn headers(&self, out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
         let mut is_first = true;
         for header in record.headers().flatten() {
             if !is_first {
-                self.out.write_all(b",")?;
+                out.write_all(b",")?;
             }
             is_first = false;
-            self.out.write_all(header.key)?;
-            self.out.write_all(b":")?;
-            self.out.write_all(header.value.unwrap_or(NULL))?;
+            out.write_all(header.key)?;
+            out.write_all(b":")?;
+            out.write_all(header.value.unwrap_or(NULL))?;
         }
-        if is_first { self.out.write_all(b"NO_HEADERS") } else { Ok(()) }
+        if is_first { out.write_all(b"NO_HEADERS") } else { Ok(()) }
     }
 }
 
-impl<W: Write> Sink for Console<W> {
+impl Sink for Console {
     fn can_show(&self, content: &Content) -> bool {
         matches!(content, Content::Log(_))
     }
@@ -87,27 +86,21 @@ impl<W: Write> Sink for Console<W> {
         false
     }
 
-    fn batch(&mut self, _batch: &BatchView<'_>) -> io::Result<()> {
+    fn batch(&self, _out: &mut Vec<u8>, _batch: &BatchView<'_>) -> io::Result<()> {
         Ok(())
     }
 
-    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
-        for index in 0..self.fields.len() {
+    fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
+        for (index, field) in self.fields.iter().enumerate() {
             if index > 0 {
-                self.out.write_all(&self.separator)?;
+                out.write_all(&self.separator)?;
             }
-            if let Some(field) = self.fields.get(index) {
-                self.field(*field, view)?;
-            }
+            self.field(out, *field, view)?;
         }
-        self.out.write_all(b"\n")
+        out.write_all(b"\n")
     }
 
-    fn entry(&mut self, _source: &Source, _entry: &Entry<'_>) -> io::Result<()> {
+    fn entry(&self, _out: &mut Vec<u8>, _source: &Source, _entry: &Entry<'_>) -> io::Result<()> {
         Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

@@ -4,16 +4,16 @@
 //! count of a set that does not decode) or Kafka's -1 (producer, sequences, leader epoch,
 //! timestamps of magic 0).
 
-use std::io::{self, Write};
+use std::io;
 
 use serde::Serialize;
-use serde::ser::{SerializeSeq, Serializer};
 
 use super::companions::Entry;
 use super::control::{
     ControlRecord, KraftVersion, KraftVoters, LeaderChange, SnapshotFooter, SnapshotHeader,
 };
-use super::encoded::{Encoded, Encoding};
+use super::encoded::Encoding;
+use super::json_text::{put_bytes, put_integer};
 use super::sink::{BatchView, RecordView, Sink};
 use super::source::Source;
 use crate::format::Record;
@@ -21,123 +21,168 @@ use crate::units::{Offset, Position, Timestamp};
 
 /// Writes JSON lines.
 #[derive(Debug)]
-pub struct Json<W> {
-    out: W,
+pub struct Json {
     encoding: Encoding,
 }
 
-impl<W: Write> Json<W> {
-    /// Writes to `out`, with keys and values encoded as asked for.
-    pub fn new(out: W, encoding: Encoding) -> Json<W> {
-        Json { out, encoding }
-    }
-
-    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
-        self.out.write_all(b"\n")
+impl Json {
+    /// Writes keys and values encoded as asked for.
+    pub fn new(encoding: Encoding) -> Json {
+        Json { encoding }
     }
 }
 
-impl<W: Write> Sink for Json<W> {
-    fn batch(&mut self, view: &BatchView<'_>) -> io::Result<()> {
+impl Sink for Json {
+    fn batch(&self, out: &mut Vec<u8>, view: &BatchView<'_>) -> io::Result<()> {
         let header = &view.header;
-        self.line(&BatchLine {
-            kind: "batch",
-            place: Place::of(view.source),
-            position: view.position,
-            size: header.size_bytes,
-            base_offset: header.base_offset,
-            last_offset: header.last_offset,
-            count: Some(header.record_count).filter(|count| *count >= 0),
-            magic: header.magic,
-            codec: header.codec().name(),
-            crc: header.crc,
-            valid: view.is_valid,
-            timestamp_type: header.timestamp_type().name(),
-            base_timestamp: (header.magic >= 2).then_some(header.base_timestamp),
-            max_timestamp: header.max_timestamp,
-            producer_id: header.producer_id,
-            producer_epoch: header.producer_epoch,
-            base_sequence: header.base_sequence,
-            last_sequence: header.last_sequence(),
-            leader_epoch: header.leader_epoch,
-            transactional: header.is_transactional(),
-            control: header.is_control(),
-            delete_horizon_ms: header.delete_horizon(),
-        })
+        line(
+            out,
+            &BatchLine {
+                kind: "batch",
+                place: Place::of(view.source),
+                position: view.position,
+                size: header.size_bytes,
+                base_offset: header.base_offset,
+                last_offset: header.last_offset,
+                count: Some(header.record_count).filter(|count| *count >= 0),
+                magic: header.magic,
+                codec: header.codec().name(),
+                crc: header.crc,
+                valid: view.is_valid,
+                timestamp_type: header.timestamp_type().name(),
+                base_timestamp: (header.magic >= 2).then_some(header.base_timestamp),
+                max_timestamp: header.max_timestamp,
+                producer_id: header.producer_id,
+                producer_epoch: header.producer_epoch,
+                base_sequence: header.base_sequence,
+                last_sequence: header.last_sequence(),
+                leader_epoch: header.leader_epoch,
+                transactional: header.is_transactional(),
+                control: header.is_control(),
+                delete_horizon_ms: header.delete_horizon(),
+            },
+        )
     }
 
-    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+    fn common(&self, source: &Source) -> Vec<u8> {
+        let mut out = Vec::new();
+        // An object of strings and integers, into a vector: there is nothing that could fail.
+        let _ = serde_json::to_writer(
+            &mut out,
+            &RecordStart { kind: "record", place: Place::of(source) },
+        );
+        out.pop();
+        out
+    }
+
+    fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
         let (header, record, encoding) = (&view.batch.header, &view.record, self.encoding);
-        self.line(&RecordLine {
-            kind: "record",
-            place: Place::of(view.batch.source),
-            offset: record.offset,
-            timestamp: record.timestamp,
-            timestamp_type: header.timestamp_type().name(),
-            sequence: record.sequence,
-            key: Encoded { bytes: record.key, encoding },
-            value: Encoded { bytes: record.value, encoding },
-            headers: HeaderLines { record, encoding },
-            control: header.is_control().then(|| ControlLine::of(record)),
-        })
+        out.extend_from_slice(view.batch.common);
+        out.extend_from_slice(b",\"offset\":");
+        put_integer(out, record.offset.0);
+        out.extend_from_slice(b",\"timestamp\":");
+        put_integer(out, record.timestamp.0);
+        out.extend_from_slice(b",\"timestamp_type\":\"");
+        out.extend_from_slice(header.timestamp_type().name().as_bytes());
+        out.extend_from_slice(b"\",\"sequence\":");
+        put_integer(out, record.sequence);
+        out.extend_from_slice(b",\"key\":");
+        put_bytes(out, record.key, encoding);
+        out.extend_from_slice(b",\"value\":");
+        put_bytes(out, record.value, encoding);
+        out.extend_from_slice(b",\"headers\":[");
+        // The walk hands out no record whose headers are broken.
+        for (index, header) in record.headers().flatten().enumerate() {
+            out.extend_from_slice(if index == 0 { b"{\"key\":" } else { b",{\"key\":" });
+            // A header's name is a string by protocol, whatever the encoding of the rest.
+            put_bytes(out, Some(header.key), Encoding::Auto);
+            out.extend_from_slice(b",\"value\":");
+            put_bytes(out, header.value, encoding);
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"],\"control\":");
+        match header.is_control() {
+            true => serde_json::to_writer(&mut *out, &ControlLine::of(record))?,
+            false => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
     }
 
-    fn entry(&mut self, source: &Source, entry: &Entry<'_>) -> io::Result<()> {
+    fn entry(&self, out: &mut Vec<u8>, source: &Source, entry: &Entry<'_>) -> io::Result<()> {
         let place = Place::of(source);
         match entry {
-            Entry::Index(entry) => self.line(&EntryLine::IndexEntry {
-                place,
-                offset: entry.offset,
-                position: entry.position,
-            }),
-            Entry::Time(entry) => self.line(&EntryLine::TimeIndexEntry {
-                place,
-                timestamp: entry.timestamp,
-                offset: entry.offset,
-            }),
-            Entry::AbortedTxn(txn) => self.line(&EntryLine::TxnIndexEntry {
-                place,
-                producer_id: txn.producer_id,
-                first_offset: txn.first_offset,
-                last_offset: txn.last_offset,
-                last_stable_offset: txn.last_stable_offset,
-            }),
-            Entry::Producer(entry) => self.line(&EntryLine::Producer {
-                place,
-                producer_id: entry.producer_id,
-                producer_epoch: entry.epoch,
-                last_sequence: entry.last_sequence,
-                last_offset: entry.last_offset,
-                offset_delta: entry.offset_delta,
-                timestamp: entry.timestamp,
-                coordinator_epoch: entry.coordinator_epoch,
-                current_txn_first_offset: entry.open_txn_first_offset,
-            }),
-            Entry::LeaderEpoch(entry) => self.line(&EntryLine::LeaderEpoch {
-                topic: place.topic,
-                partition: place.partition,
-                epoch: entry.epoch,
-                start_offset: entry.start_offset,
-            }),
-            Entry::Checkpoint { at, offset } => self.line(&EntryLine::Checkpoint {
-                file: &source.name,
-                topic: &at.topic,
-                partition: at.partition,
-                offset: *offset,
-            }),
-            Entry::PartitionMetadata(metadata) => self.line(&EntryLine::PartitionMetadata {
-                topic: place.topic,
-                partition: place.partition,
-                version: metadata.version,
-                topic_id: &metadata.topic_id,
-            }),
+            Entry::Index(entry) => line(
+                out,
+                &EntryLine::IndexEntry { place, offset: entry.offset, position: entry.position },
+            ),
+            Entry::Time(entry) => line(
+                out,
+                &EntryLine::TimeIndexEntry {
+                    place,
+                    timestamp: entry.timestamp,
+                    offset: entry.offset,
+                },
+            ),
+            Entry::AbortedTxn(txn) => line(
+                out,
+                &EntryLine::TxnIndexEntry {
+                    place,
+                    producer_id: txn.producer_id,
+                    first_offset: txn.first_offset,
+                    last_offset: txn.last_offset,
+                    last_stable_offset: txn.last_stable_offset,
+                },
+            ),
+            Entry::Producer(entry) => line(
+                out,
+                &EntryLine::Producer {
+                    place,
+                    producer_id: entry.producer_id,
+                    producer_epoch: entry.epoch,
+                    last_sequence: entry.last_sequence,
+                    last_offset: entry.last_offset,
+                    offset_delta: entry.offset_delta,
+                    timestamp: entry.timestamp,
+                    coordinator_epoch: entry.coordinator_epoch,
+                    current_txn_first_offset: entry.open_txn_first_offset,
+                },
+            ),
+            Entry::LeaderEpoch(entry) => line(
+                out,
+                &EntryLine::LeaderEpoch {
+                    topic: place.topic,
+                    partition: place.partition,
+                    epoch: entry.epoch,
+                    start_offset: entry.start_offset,
+                },
+            ),
+            Entry::Checkpoint { at, offset } => line(
+                out,
+                &EntryLine::Checkpoint {
+                    file: &source.name,
+                    topic: &at.topic,
+                    partition: at.partition,
+                    offset: *offset,
+                },
+            ),
+            Entry::PartitionMetadata(metadata) => line(
+                out,
+                &EntryLine::PartitionMetadata {
+                    topic: place.topic,
+                    partition: place.partition,
+                    version: metadata.version,
+                    topic_id: &metadata.topic_id,
+                },
+            ),
         }
     }
+}
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
+fn line(out: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.push(b'\n');
+    Ok(())
 }
 
 /// Where a line is from. Topic and partition are null for a file outside a partition directory.
@@ -186,46 +231,15 @@ struct BatchLine<'a> {
     delete_horizon_ms: Option<Timestamp>,
 }
 
+/// The start of a record's line, which all of a file have in common. The rest is written by hand,
+/// for there are many: offset, timestamp, its type, sequence, key, value, headers (an array of
+/// objects of key and value), control (null, or what kind of record).
 #[derive(Serialize)]
-struct RecordLine<'a> {
+struct RecordStart<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(flatten)]
     place: Place<'a>,
-    offset: Offset,
-    timestamp: Timestamp,
-    timestamp_type: &'static str,
-    sequence: i32,
-    key: Encoded<'a>,
-    value: Encoded<'a>,
-    headers: HeaderLines<'a>,
-    control: Option<ControlLine>,
-}
-
-/// The headers of a record, read while they are written.
-struct HeaderLines<'a> {
-    record: &'a Record<'a>,
-    encoding: Encoding,
-}
-
-#[derive(Serialize)]
-struct HeaderLine<'a> {
-    key: Encoded<'a>,
-    value: Encoded<'a>,
-}
-
-impl Serialize for HeaderLines<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut lines = serializer.serialize_seq(None)?;
-        // The walk hands out no record whose headers are broken.
-        for header in self.record.headers().flatten() {
-            // A header's name is a string by protocol, whatever the encoding of the rest.
-            let key = Encoded { bytes: Some(header.key), encoding: Encoding::Auto };
-            let value = Encoded { bytes: header.value, encoding: self.encoding };
-            lines.serialize_element(&HeaderLine { key, value })?;
-        }
-        lines.end()
-    }
 }
 
 /// A control record by its type. KRaft's are as Kafka's own JSON has them.

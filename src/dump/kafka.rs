@@ -19,43 +19,36 @@ use crate::units::Offset;
 
 /// Writes as Kafka's own dump tool does.
 #[derive(Debug)]
-pub struct Kafka<W> {
-    out: W,
-}
+pub struct Kafka;
 
-impl<W: Write> Kafka<W> {
-    /// Writes to `out`.
-    pub fn new(out: W) -> Kafka<W> {
-        Kafka { out }
-    }
-
-    fn control(&mut self, record: &Record<'_>) -> io::Result<()> {
+impl Kafka {
+    fn control(&self, out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
         match ControlRecord::read(record) {
             ControlRecord::End(marker) => {
                 let name = if marker.commit { "COMMIT" } else { "ABORT" };
                 let epoch = marker.coordinator_epoch;
-                write!(self.out, " endTxnMarker: {name} coordinatorEpoch: {epoch}")
+                write!(out, " endTxnMarker: {name} coordinatorEpoch: {epoch}")
             }
-            ControlRecord::LeaderChange(change) => self.message("LeaderChange:", &change),
-            ControlRecord::SnapshotHeader(header) => self.message("SnapshotHeader", &header),
-            ControlRecord::SnapshotFooter(footer) => self.message("SnapshotFooter", &footer),
-            ControlRecord::KraftVersion(version) => self.message("KRaftVersion", &version),
-            ControlRecord::KraftVoters(voters) => self.message("KRaftVoters", &voters),
+            ControlRecord::LeaderChange(change) => self.message(out, "LeaderChange:", &change),
+            ControlRecord::SnapshotHeader(header) => self.message(out, "SnapshotHeader", &header),
+            ControlRecord::SnapshotFooter(footer) => self.message(out, "SnapshotFooter", &footer),
+            ControlRecord::KraftVersion(version) => self.message(out, "KRaftVersion", &version),
+            ControlRecord::KraftVoters(voters) => self.message(out, "KRaftVoters", &voters),
             ControlRecord::Unreadable(kind) => {
                 let (name, id) = kind.map_or(("UNKNOWN", -1), |kind| (kind.name(), kind.id()));
-                write!(self.out, " controlType: {name}({id})")
+                write!(out, " controlType: {name}({id})")
             }
         }
     }
 
-    fn message(&mut self, name: &str, message: &impl Serialize) -> io::Result<()> {
-        write!(self.out, " {name} ")?;
-        serde_json::to_writer(&mut self.out, message).map_err(io::Error::from)
+    fn message(&self, out: &mut Vec<u8>, name: &str, message: &impl Serialize) -> io::Result<()> {
+        write!(out, " {name} ")?;
+        serde_json::to_writer(out, message).map_err(io::Error::from)
     }
 
-    fn producer(&mut self, entry: &ProducerEntry) -> io::Result<()> {
+    fn producer(&self, out: &mut Vec<u8>, entry: &ProducerEntry) -> io::Result<()> {
         write!(
-            self.out,
+            out,
             "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {} \
              lastTimestamp: {} ",
             entry.producer_id,
@@ -66,7 +59,7 @@ impl<W: Write> Kafka<W> {
         )?;
         if entry.last_offset >= Offset(0) {
             write!(
-                self.out,
+                out,
                 "firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
                 first_sequence(entry),
                 entry.last_sequence,
@@ -75,35 +68,35 @@ impl<W: Write> Kafka<W> {
                 entry.timestamp,
             )?;
         }
-        writeln!(self.out)
+        writeln!(out)
     }
 }
 
-impl<W: Write> Sink for Kafka<W> {
+impl Sink for Kafka {
     fn can_show(&self, content: &Content) -> bool {
         use Content::{LeaderEpochs, OffsetCheckpoint, PartitionMetadata};
         !matches!(content, LeaderEpochs | OffsetCheckpoint | PartitionMetadata)
     }
 
-    fn begin(&mut self, source: &Source) -> io::Result<()> {
-        writeln!(self.out, "Dumping {}", source.path.display())?;
+    fn begin(&self, out: &mut Vec<u8>, source: &Source, _is_first: bool) -> io::Result<()> {
+        writeln!(out, "Dumping {}", source.path.display())?;
         match &source.content {
             Content::Log(LogKind::Segment { base, .. }) => {
-                writeln!(self.out, "Log starting offset: {base}")
+                writeln!(out, "Log starting offset: {base}")
             }
-            Content::Log(LogKind::Bootstrap) => writeln!(self.out, "KRaft bootstrap snapshot"),
+            Content::Log(LogKind::Bootstrap) => writeln!(out, "KRaft bootstrap snapshot"),
             Content::Log(LogKind::MetadataSnapshot { end_offset, epoch }) => {
-                writeln!(self.out, "Snapshot end offset: {end_offset}, epoch: {epoch}")
+                writeln!(out, "Snapshot end offset: {end_offset}, epoch: {epoch}")
             }
             _ => Ok(()),
         }
     }
 
-    fn batch(&mut self, view: &BatchView<'_>) -> io::Result<()> {
+    fn batch(&self, out: &mut Vec<u8>, view: &BatchView<'_>) -> io::Result<()> {
         let header = &view.header;
         if header.magic >= 2 {
             write!(
-                self.out,
+                out,
                 "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} \
                  producerId: {} producerEpoch: {} partitionLeaderEpoch: {} isTransactional: {} \
                  isControl: {} deleteHorizonMs: {}",
@@ -120,10 +113,10 @@ impl<W: Write> Sink for Kafka<W> {
                 Optional(header.delete_horizon()),
             )?;
         } else {
-            write!(self.out, "offset: {}", header.last_offset)?;
+            write!(out, "offset: {}", header.last_offset)?;
         }
         writeln!(
-            self.out,
+            out,
             " position: {} {}: {} size: {} magic: {} compresscodec: {} crc: {} isvalid: {}",
             view.position,
             header.timestamp_type().name(),
@@ -136,10 +129,10 @@ impl<W: Write> Sink for Kafka<W> {
         )
     }
 
-    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+    fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
         let (header, record) = (&view.batch.header, &view.record);
         write!(
-            self.out,
+            out,
             "| offset: {} {}: {} keySize: {} valueSize: {}",
             record.offset,
             header.timestamp_type().name(),
@@ -149,43 +142,43 @@ impl<W: Write> Sink for Kafka<W> {
         )?;
         match record.message_crc() {
             // The closing brace has no opening one in Kafka's lines either.
-            Some(crc) => write!(self.out, " isValid: {} crc: {}}}", crc.holds(), crc.stored)?,
+            Some(crc) => write!(out, " isValid: {} crc: {}}}", crc.holds(), crc.stored)?,
             None => {
-                write!(self.out, " sequence: {} headerKeys: [", record.sequence)?;
+                write!(out, " sequence: {} headerKeys: [", record.sequence)?;
                 for (index, entry) in record.headers().flatten().enumerate() {
                     let comma = if index == 0 { "" } else { "," };
-                    write!(self.out, "{comma}{}", java_string(entry.key))?;
+                    write!(out, "{comma}{}", java_string(entry.key))?;
                 }
-                write!(self.out, "]")?;
+                write!(out, "]")?;
             }
         }
         if header.is_control() {
-            self.control(record)?;
+            self.control(out, record)?;
         } else {
             if let Some(key) = record.key {
-                write!(self.out, " key: {}", java_string(key))?;
+                write!(out, " key: {}", java_string(key))?;
             }
             if let Some(value) = record.value {
-                write!(self.out, " payload: {}", java_string(value))?;
+                write!(out, " payload: {}", java_string(value))?;
             }
         }
-        writeln!(self.out)
+        writeln!(out)
     }
 
-    fn entry(&mut self, _source: &Source, entry: &Entry<'_>) -> io::Result<()> {
+    fn entry(&self, out: &mut Vec<u8>, _source: &Source, entry: &Entry<'_>) -> io::Result<()> {
         match entry {
             Entry::Index(entry) => {
-                writeln!(self.out, "offset: {} position: {}", entry.offset, entry.position)
+                writeln!(out, "offset: {} position: {}", entry.offset, entry.position)
             }
             Entry::Time(entry) => {
-                writeln!(self.out, "timestamp: {} offset: {}", entry.timestamp, entry.offset)
+                writeln!(out, "timestamp: {} offset: {}", entry.timestamp, entry.offset)
             }
             Entry::AbortedTxn(txn) => writeln!(
-                self.out,
+                out,
                 "version: 0 producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}",
                 txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset,
             ),
-            Entry::Producer(entry) => self.producer(entry),
+            Entry::Producer(entry) => self.producer(out, entry),
             // `can_show` kept these out: Kafka's tool does not know their files.
             Entry::LeaderEpoch(_) | Entry::Checkpoint { .. } | Entry::PartitionMetadata(_) => {
                 Ok(())
@@ -193,30 +186,26 @@ impl<W: Write> Sink for Kafka<W> {
         }
     }
 
-    fn end(&mut self, source: &Source, ending: &Ending) -> io::Result<()> {
+    fn end(&self, out: &mut Vec<u8>, source: &Source, ending: &Ending) -> io::Result<()> {
         match source.content {
             Content::Log(_) if ending.trailing_bytes > 0 => {
                 let (bytes, name) = (ending.trailing_bytes, &source.name);
-                writeln!(self.out, "Found {bytes} invalid bytes at the end of {name}")
+                writeln!(out, "Found {bytes} invalid bytes at the end of {name}")
             }
             Content::Index(_) if ending.size_bytes < INDEX_ENTRY_BYTES as u64 => {
-                writeln!(self.out, "{} is empty.", source.path.display())
+                writeln!(out, "{} is empty.", source.path.display())
             }
             // In a preallocated index without entries, Kafka takes the first zeros for one.
             Content::Index(base) if ending.is_empty => {
-                writeln!(self.out, "offset: {base} position: 0")
+                writeln!(out, "offset: {base} position: 0")
             }
             Content::TimeIndex(base)
                 if ending.is_empty && ending.size_bytes >= TIME_ENTRY_BYTES as u64 =>
             {
-                writeln!(self.out, "timestamp: 0 offset: {base}")
+                writeln!(out, "timestamp: 0 offset: {base}")
             }
             _ => Ok(()),
         }
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 

@@ -1,29 +1,32 @@
 //! What is in the files of a log, shown: batches, records, index entries, producers, checkpoints.
 //!
-//! The room promises: nothing is changed; files are streamed, so memory is bounded by one batch;
-//! damage goes to a [`Witness`] while reading goes on; a selection is found through the index, and
-//! an index that cannot be believed costs time, never records. What a line looks like is the
-//! business of a [`Sink`], of which there is one for each format: [`Text`], [`Json`], [`Kafka`],
-//! [`Console`].
+//! The room promises: nothing is changed; files are streamed, so memory is bounded by a few
+//! stretches of batches a thread; damage goes to a [`Witness`] while reading goes on; a selection
+//! is found through the index, and an index that cannot be believed costs time, never records. What
+//! a line looks like is the business of a [`Sink`], of which there is one for each format:
+//! [`Text`], [`Json`], [`Kafka`], [`Console`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
+mod ahead;
 mod companions;
 mod console;
 mod control;
 mod encoded;
 mod java_string;
 mod json;
+mod json_text;
 mod kafka;
 mod printable;
 mod seek;
 mod select;
 mod sink;
 mod source;
+mod stretch;
 mod text;
 mod walk;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -93,14 +96,16 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// Shows what is selected of `sources`, in their order.
+/// Shows what is selected of `sources`, in their order, on `out`. The threads of rayon's current
+/// pool make the lines; neither these nor their order depend on how many there are.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn run(
     sources: &[Source],
     selection: Selection,
-    sink: &mut dyn Sink,
+    sink: &dyn Sink,
+    out: &mut dyn Write,
     witness: &mut dyn Witness,
 ) -> Result<(), Failure> {
     if let Some(source) = sources.iter().find(|source| !sink.can_show(&source.content)) {
@@ -108,7 +113,7 @@ pub fn run(
         let reason = "this format has no lines for such a file; text and json have";
         return Err(Error::refused(format!("{path}: {reason}")).into());
     }
-    let mut walk = Walk::new(selection, sink, witness);
+    let mut walk = Walk::new(selection, sink, out, witness);
     for source in sources {
         if walk.is_done() {
             break;

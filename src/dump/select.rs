@@ -112,25 +112,46 @@ fn offset(text: &str) -> Result<Offset, RangeError> {
 }
 
 /// What is left of the limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
     left: Option<u64>,
+    spent: u64,
 }
 
 impl Budget {
     /// The whole limit.
     pub(super) fn new(limit: Option<u64>) -> Budget {
-        Budget { left: limit }
+        Budget { left: limit, spent: 0 }
     }
 
     /// Takes note of one line that counts.
     pub(super) fn spend(&mut self) {
-        self.left = self.left.map(|left| left.saturating_sub(1));
+        self.spent += 1;
+    }
+
+    /// Takes note of as many.
+    pub(super) fn spend_all(&mut self, count: u64) {
+        self.spent = self.spent.saturating_add(count);
+    }
+
+    /// How many lines were counted.
+    pub(super) fn spent(self) -> u64 {
+        self.spent
+    }
+
+    /// What this leaves, as a limit of its own.
+    pub(super) fn rest(self) -> Budget {
+        Budget::new(self.left.map(|left| left.saturating_sub(self.spent)))
+    }
+
+    /// Whether something is left behind `count` further lines.
+    pub(super) fn outlasts(self, count: u64) -> bool {
+        self.left.is_none_or(|left| left.saturating_sub(self.spent) > count)
     }
 
     /// Whether no further line may be shown.
     pub(super) fn is_spent(self) -> bool {
-        self.left == Some(0)
+        self.left.is_some_and(|left| left <= self.spent)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::units::Position;
 pub struct BatchView<'a> {
     /// The file that it is in.
     pub source: &'a Source,
+    /// What [`Sink::common`] made of that file.
+    pub common: &'a [u8],
     /// Where it starts.
     pub position: Position,
     /// Its header. For a compressed magic 0/1 set that decodes, base offset and count are those of
@@ -42,8 +44,11 @@ pub struct Ending {
     pub is_empty: bool,
 }
 
-/// Writes lines of one format.
-pub trait Sink {
+/// Makes the lines of one format.
+///
+/// It has no state that goes from line to line, so that any thread can make any of them; where
+/// they go is the business of the caller.
+pub trait Sink: Sync {
     /// Whether the format has lines for such a file.
     fn can_show(&self, _content: &Content) -> bool {
         true
@@ -54,25 +59,27 @@ pub trait Sink {
         true
     }
 
+    /// What every record's line of a file has in common; given back as [`BatchView::common`].
+    fn common(&self, _source: &Source) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// A file begins.
-    fn begin(&mut self, _source: &Source) -> io::Result<()> {
+    fn begin(&self, _out: &mut Vec<u8>, _source: &Source, _is_first: bool) -> io::Result<()> {
         Ok(())
     }
 
     /// A batch of the file.
-    fn batch(&mut self, batch: &BatchView<'_>) -> io::Result<()>;
+    fn batch(&self, out: &mut Vec<u8>, batch: &BatchView<'_>) -> io::Result<()>;
 
     /// A record of the file.
-    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()>;
+    fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()>;
 
     /// An entry of a file that holds no batches.
-    fn entry(&mut self, source: &Source, entry: &Entry<'_>) -> io::Result<()>;
+    fn entry(&self, out: &mut Vec<u8>, source: &Source, entry: &Entry<'_>) -> io::Result<()>;
 
     /// The file ends. Not called where the limit ended the output before.
-    fn end(&mut self, _source: &Source, _ending: &Ending) -> io::Result<()> {
+    fn end(&self, _out: &mut Vec<u8>, _source: &Source, _ending: &Ending) -> io::Result<()> {
         Ok(())
     }
-
-    /// Nothing comes any more: what is buffered must go out.
-    fn finish(&mut self) -> io::Result<()>;
 }

@@ -24,16 +24,14 @@ const LEAST_VALUE_COLUMNS: usize = 16;
 
 /// Writes for people.
 #[derive(Debug)]
-pub struct Text<W> {
-    out: W,
+pub struct Text {
     width_columns: Option<usize>,
-    is_first_file: bool,
 }
 
-impl<W: Write> Text<W> {
-    /// Writes to `out`; with a width, keys and values are cut so that a line fits.
-    pub fn new(out: W, width_columns: Option<usize>) -> Text<W> {
-        Text { out, width_columns, is_first_file: true }
+impl Text {
+    /// With a width, keys and values are cut so that a line fits.
+    pub fn new(width_columns: Option<usize>) -> Text {
+        Text { width_columns }
     }
 
     /// The columns that are left for a record's last field, behind `used` ones.
@@ -41,9 +39,9 @@ impl<W: Write> Text<W> {
         self.width_columns.map(|width| width.saturating_sub(used).max(LEAST_VALUE_COLUMNS))
     }
 
-    fn producer(&mut self, entry: &ProducerEntry) -> io::Result<()> {
+    fn producer(&self, out: &mut Vec<u8>, entry: &ProducerEntry) -> io::Result<()> {
         write!(
-            self.out,
+            out,
             "producer {:<10} epoch {:<5} sequence {:<10} last offset {:<10} {}",
             entry.producer_id,
             entry.epoch,
@@ -52,38 +50,37 @@ impl<W: Write> Text<W> {
             time(entry.timestamp),
         )?;
         if entry.coordinator_epoch >= 0 {
-            write!(self.out, "  coordinator epoch {}", entry.coordinator_epoch)?;
+            write!(out, "  coordinator epoch {}", entry.coordinator_epoch)?;
         }
         if let Some(offset) = entry.open_txn_first_offset {
-            write!(self.out, "  open transaction from offset {offset}")?;
+            write!(out, "  open transaction from offset {offset}")?;
         }
-        writeln!(self.out)
+        writeln!(out)
     }
 }
 
-impl<W: Write> Sink for Text<W> {
-    fn begin(&mut self, source: &Source) -> io::Result<()> {
-        if !self.is_first_file {
-            writeln!(self.out)?;
+impl Sink for Text {
+    fn begin(&self, out: &mut Vec<u8>, source: &Source, is_first: bool) -> io::Result<()> {
+        if !is_first {
+            writeln!(out)?;
         }
-        self.is_first_file = false;
-        write!(self.out, "== {}", source.path.display())?;
+        write!(out, "== {}", source.path.display())?;
         match &source.content {
             Content::Log(LogKind::Segment { base, is_active, .. }) => {
-                write!(self.out, "  base offset {base}")?;
+                write!(out, "  base offset {base}")?;
                 if *is_active {
-                    write!(self.out, ", active")?;
+                    write!(out, ", active")?;
                 }
             }
             Content::Log(LogKind::MetadataSnapshot { end_offset, epoch }) => {
-                write!(self.out, "  end offset {end_offset}, epoch {epoch}")?;
+                write!(out, "  end offset {end_offset}, epoch {epoch}")?;
             }
             _ => {}
         }
-        writeln!(self.out)
+        writeln!(out)
     }
 
-    fn batch(&mut self, view: &BatchView<'_>) -> io::Result<()> {
+    fn batch(&self, out: &mut Vec<u8>, view: &BatchView<'_>) -> io::Result<()> {
         let header = &view.header;
         let offsets = format!("{}..={}", header.base_offset, header.last_offset);
         let count = match header.record_count {
@@ -91,7 +88,7 @@ impl<W: Write> Sink for Text<W> {
             _ => "?".into(),
         };
         writeln!(
-            self.out,
+            out,
             "batch {offsets:<22} at {:<10} {:>8} bytes {count:>6} records  magic {} {:<6} \
              {:<TIME_COLUMNS$}{}",
             view.position,
@@ -103,13 +100,13 @@ impl<W: Write> Sink for Text<W> {
         )
     }
 
-    fn record(&mut self, view: &RecordView<'_>) -> io::Result<()> {
+    fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
         let record = &view.record;
         let when = time(record.timestamp);
         let head = format!("{:>OFFSET_COLUMNS$}  {when:<TIME_COLUMNS$}  ", record.offset.0);
         if view.batch.header.is_control() {
             let control = describe(record, &view.batch.header);
-            return writeln!(self.out, "{head}{control}");
+            return writeln!(out, "{head}{control}");
         }
         let key_room = self.width_columns.map(|width| (width / 3).max(KEY_COLUMNS));
         let key = printable(record.key, "null", key_room);
@@ -118,43 +115,39 @@ impl<W: Write> Sink for Text<W> {
         let used = line.chars().count() + headers.chars().count();
         let null = if record.key.is_some() { "tombstone" } else { "null" };
         line.push_str(&printable(record.value, null, self.room_behind(used)));
-        writeln!(self.out, "{line}{headers}")
+        writeln!(out, "{line}{headers}")
     }
 
-    fn entry(&mut self, source: &Source, entry: &Entry<'_>) -> io::Result<()> {
+    fn entry(&self, out: &mut Vec<u8>, source: &Source, entry: &Entry<'_>) -> io::Result<()> {
         match entry {
             Entry::Index(entry) => {
                 let (offset, position) = (entry.offset.0, entry.position);
-                writeln!(self.out, "offset {offset:>OFFSET_COLUMNS$}  at {position}")
+                writeln!(out, "offset {offset:>OFFSET_COLUMNS$}  at {position}")
             }
             Entry::Time(entry) => {
                 let (when, offset) = (time(entry.timestamp), entry.offset);
-                writeln!(self.out, "up to {when:<TIME_COLUMNS$}  offset {offset}")
+                writeln!(out, "up to {when:<TIME_COLUMNS$}  offset {offset}")
             }
             Entry::AbortedTxn(txn) => writeln!(
-                self.out,
+                out,
                 "aborted {:<22} producer {:<10} last stable offset then {}",
                 format!("{}..={}", txn.first_offset, txn.last_offset),
                 txn.producer_id,
                 txn.last_stable_offset,
             ),
-            Entry::Producer(entry) => self.producer(entry),
+            Entry::Producer(entry) => self.producer(out, entry),
             Entry::LeaderEpoch(entry) => {
-                writeln!(self.out, "epoch {:<6} from offset {}", entry.epoch, entry.start_offset)
+                writeln!(out, "epoch {:<6} from offset {}", entry.epoch, entry.start_offset)
             }
             Entry::Checkpoint { at, offset } => {
-                writeln!(self.out, "{:<40} {offset}", at.to_string())
+                writeln!(out, "{:<40} {offset}", at.to_string())
             }
             Entry::PartitionMetadata(metadata) => {
                 let at = source.at.as_ref().map_or("partition".into(), ToString::to_string);
                 let (id, version) = (&metadata.topic_id, metadata.version);
-                writeln!(self.out, "{at}  topic id {id}  version {version}")
+                writeln!(out, "{at}  topic id {id}  version {version}")
             }
         }
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 

@@ -1,23 +1,26 @@
-//! The walk through the files: what is selected goes to the sink, what is wrong to the witness.
+//! The walk through the files: what is selected is written, what is wrong goes to the witness.
 //!
-//! A log is read batch by batch:
-//! 1. begin where the index says, or at the start (see [`super::seek`]);
-//! 2. a stretch that is no batch is reported and passed over; a batch with a wrong checksum is
-//!    reported, and shown as far as it decodes: who looks at damage wants to see it;
-//! 3. a batch outside the offsets is passed over, one behind them ends the file;
-//! 4. at the end of the active segment, an unfinished batch or a preallocated stretch of zeros is
-//!    no damage: a broker is, or was, about to write there.
+//! A log is read from where the index says, or from the start (see [`super::seek`]), stretch by
+//! stretch. Stretches are made ahead of time and in parallel (see [`super::ahead`]), but they are
+//! written, counted and told in their order, so that none of it depends on the threads. A stretch
+//! in which the limit ends, or with more lines than should be kept, is made again (or from there
+//! on) here, where what comes before it is known and its lines can be written right away.
 
+use std::io::Write;
+use std::mem;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ahead::Ahead;
 use super::companions;
 use super::select::{Budget, Selection};
-use super::sink::{BatchView, Ending, RecordView, Sink};
+use super::sink::{Ending, Sink};
 use super::source::{LogKind, Source};
+use super::stretch::{Heard, Overflow, Scene, Shown, Stretch, show};
 use super::{Damage, Failure, Witness, seek};
 use crate::disk::Map;
-use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
-use crate::segment::{Damaged, LogFile};
+use crate::format::Decoder;
+use crate::segment::LogFile;
 use crate::units::{Offset, Position};
 
 /// A walk in progress.
@@ -25,26 +28,31 @@ pub(super) struct Walk<'w> {
     selection: Selection,
     budget: Budget,
     decoder: Decoder,
-    sink: &'w mut dyn Sink,
+    sink: &'w dyn Sink,
+    out: &'w mut dyn Write,
     witness: &'w mut dyn Witness,
-}
-
-/// Whether to go on with the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Batch,
-    File,
+    lines: Vec<u8>,
+    is_first_file: bool,
 }
 
 impl<'w> Walk<'w> {
     /// A walk that has not begun.
     pub(super) fn new(
         selection: Selection,
-        sink: &'w mut dyn Sink,
+        sink: &'w dyn Sink,
+        out: &'w mut dyn Write,
         witness: &'w mut dyn Witness,
     ) -> Walk<'w> {
-        let budget = Budget::new(selection.limit);
-        Walk { selection, budget, decoder: Decoder::new(), sink, witness }
+        Walk {
+            selection,
+            budget: Budget::new(selection.limit),
+            decoder: Decoder::new(),
+            sink,
+            out,
+            witness,
+            lines: Vec::new(),
+            is_first_file: true,
+        }
     }
 
     /// Whether the limit is reached.
@@ -54,7 +62,7 @@ impl<'w> Walk<'w> {
 
     /// Ends the output.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        Ok(self.sink.finish()?)
+        Ok(self.out.flush()?)
     }
 
     /// Walks through a file of batches.
@@ -67,42 +75,27 @@ impl<'w> Walk<'w> {
             return Ok(());
         }
         let log = LogFile::open(&source.path, base)?;
-        self.sink.begin(source)?;
+        self.begin(source)?;
         let start = self.start_of(&log, kind);
-        let mut trailing_bytes = 0;
-        for item in log.batches_from(start).checked() {
-            let (position, batch, is_sound) = match item {
-                Ok((position, batch)) => (position, batch, true),
-                Err(damaged) => match batch_in_spite_of(&damaged, log.bytes()) {
-                    Some(batch) => {
-                        let shown = "the batch is shown as far as it decodes";
-                        let what = format!("{}; {shown}", damaged.flaw);
-                        self.damage(&source.path, damaged.position, &what);
-                        (damaged.position, batch, false)
-                    }
-                    None => {
-                        trailing_bytes = self.pass_over(source, kind, &log, &damaged);
-                        continue;
-                    }
-                },
-            };
-            if self.batch(source, position, &batch, is_sound)? == Next::File {
-                break;
-            }
-        }
-        if !self.is_done() {
-            let size_bytes = log.bytes().len() as u64;
-            let ending = Ending { size_bytes, trailing_bytes, is_empty: size_bytes == 0 };
-            self.sink.end(source, &ending)?;
-        }
-        Ok(())
+        let (selection, sink) = (self.selection, self.sink);
+        let common = sink.common(source);
+        let scene = Scene { source, kind, log: &log, selection: &selection, sink, common: &common };
+        let unwanted = AtomicBool::new(false);
+        let trailing_bytes = rayon::in_place_scope(|scope| {
+            let trailing_bytes = self.stretches(scene, Ahead::new(scene, scope, start, &unwanted));
+            unwanted.store(true, Ordering::Relaxed);
+            trailing_bytes
+        })?;
+        let size_bytes = log.bytes().len() as u64;
+        self.end(source, &Ending { size_bytes, trailing_bytes, is_empty: size_bytes == 0 })
     }
 
     /// Walks through a file of entries.
     pub(super) fn companion(&mut self, source: &Source) -> Result<(), Failure> {
         let bytes = Map::open(&source.path)?;
-        self.sink.begin(source)?;
-        let (selection, budget, sink) = (self.selection, &mut self.budget, &mut *self.sink);
+        self.begin(source)?;
+        let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
+        let (lines, out) = (&mut self.lines, &mut *self.out);
         let mut is_empty = true;
         let flaw = companions::read(source, &bytes, &mut |entry| {
             is_empty = false;
@@ -110,17 +103,70 @@ impl<'w> Walk<'w> {
                 return Ok(());
             }
             budget.spend();
-            sink.entry(source, entry)
+            lines.clear();
+            sink.entry(lines, source, entry)?;
+            out.write_all(lines)
         });
         if let Some(what) = flaw? {
             let damage = Damage { path: &source.path, position: None, what: &what };
             self.witness.damage(&damage);
         }
-        let ending = Ending { size_bytes: bytes.len() as u64, trailing_bytes: 0, is_empty };
-        if !self.is_done() {
-            self.sink.end(source, &ending)?;
+        self.end(source, &Ending { size_bytes: bytes.len() as u64, trailing_bytes: 0, is_empty })
+    }
+
+    fn begin(&mut self, source: &Source) -> Result<(), Failure> {
+        self.lines.clear();
+        self.sink.begin(&mut self.lines, source, self.is_first_file)?;
+        self.is_first_file = false;
+        Ok(self.out.write_all(&self.lines)?)
+    }
+
+    fn end(&mut self, source: &Source, ending: &Ending) -> Result<(), Failure> {
+        if self.is_done() {
+            return Ok(());
         }
-        Ok(())
+        self.lines.clear();
+        self.sink.end(&mut self.lines, source, ending)?;
+        Ok(self.out.write_all(&self.lines)?)
+    }
+
+    /// Writes stretch after stretch; says how many bytes at the file's end are no batch.
+    fn stretches(&mut self, scene: Scene<'_>, mut ahead: Ahead<'_, '_>) -> Result<u64, Failure> {
+        let mut trailing_bytes = 0;
+        while let Some((stretch, made)) = ahead.next(self.budget)? {
+            let mut end = stretch.start;
+            let mut is_last = false;
+            if let Some(shown) = made.filter(|shown| self.budget.outlasts(shown.spent)) {
+                (end, is_last, trailing_bytes) = (shown.end, shown.is_last, shown.trailing_bytes);
+                ahead.reuse(self.put(scene.source, shown)?);
+            }
+            if end < stretch.end && !is_last {
+                let rest = Stretch { start: end, ..stretch };
+                let (budget, lines) = (self.budget.rest(), mem::take(&mut self.lines));
+                let overflow = Overflow::Write(self.out);
+                let shown = show(scene, rest, budget, &mut self.decoder, lines, overflow)?;
+                (end, is_last, trailing_bytes) = (shown.end, shown.is_last, shown.trailing_bytes);
+                self.lines = self.put(scene.source, shown)?;
+            }
+            if is_last {
+                break;
+            }
+            ahead.settle(stretch, end);
+        }
+        Ok(trailing_bytes)
+    }
+
+    /// Tells and writes what was made of a stretch; gives its buffer back.
+    fn put(&mut self, source: &Source, shown: Shown) -> Result<Vec<u8>, Failure> {
+        self.budget.spend_all(shown.spent);
+        for heard in shown.heard {
+            match heard {
+                Heard::Damage(position, what) => self.damage(&source.path, position, &what),
+                Heard::Note(text) => self.witness.note(&text),
+            }
+        }
+        self.out.write_all(&shown.lines)?;
+        Ok(shown.lines)
     }
 
     /// Whether the names of the segments say that nothing in this one can be selected.
@@ -150,138 +196,7 @@ impl<'w> Walk<'w> {
         position
     }
 
-    /// Reports a stretch that is no batch; says how many bytes it leaves at the file's end.
-    fn pass_over(
-        &mut self,
-        source: &Source,
-        kind: &LogKind,
-        log: &LogFile,
-        damaged: &Damaged,
-    ) -> u64 {
-        let Damaged { position, size_bytes, flaw } = damaged;
-        let rest = log.bytes().get(position.index()..).unwrap_or_default();
-        let is_tail = rest.len() as u64 == *size_bytes;
-        let is_active = matches!(kind, LogKind::Segment { is_active: true, .. });
-        if is_active && log.is_unfinished_tail(damaged) {
-            let path = source.path.display();
-            self.witness.note(&format!(
-                "{path}: position {position}: the last {size_bytes} bytes are no whole batch \
-                 (yet); a broker that appends here leaves that until it is done"
-            ));
-        } else {
-            let reach = if is_tail { "to the end of the file" } else { "up to the next batch" };
-            let what = format!("{flaw}; {size_bytes} bytes {reach} are passed over");
-            self.damage(&source.path, *position, &what);
-        }
-        if is_tail { *size_bytes } else { 0 }
-    }
-
-    fn batch(
-        &mut self,
-        source: &Source,
-        position: Position,
-        batch: &Batch<'_>,
-        is_sound: bool,
-    ) -> Result<Next, Failure> {
-        let header_flaw = batch.check_header().err();
-        let header = self.unfolded(batch);
-        let offsets = self.selection.offsets;
-        if !offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset)) {
-            // The offsets of a damaged header say nothing about what follows.
-            let is_behind = is_sound && offsets.ends_at_or_before(header.base_offset);
-            return Ok(if is_behind { Next::File } else { Next::Batch });
-        }
-        let view =
-            BatchView { source, position, header, is_valid: is_sound && header_flaw.is_none() };
-        let show = self.selection.show;
-        if show.batches() {
-            self.sink.batch(&view)?;
-            if !show.records() {
-                self.budget.spend();
-            }
-        }
-        if let Some(flaw) = header_flaw {
-            let what = format!("{flaw}; its records are not shown");
-            self.damage(&source.path, position, &what);
-        } else if show.records() && (self.sink.shows_control() || !header.is_control()) {
-            self.records(&view, batch)?;
-        }
-        Ok(if self.is_done() { Next::File } else { Next::Batch })
-    }
-
-    fn records(&mut self, view: &BatchView<'_>, batch: &Batch<'_>) -> Result<(), Failure> {
-        let offsets = self.selection.offsets;
-        let mut flaw = None;
-        match self.decoder.records(batch) {
-            Err(whole) => flaw = Some(format!("{whole}; its records are not shown")),
-            Ok(records) => {
-                for (index, record) in records.enumerate() {
-                    let record = record.and_then(|record| with_sound_headers(index, record));
-                    let record = match record {
-                        Ok(record) => record,
-                        Err(broken) => {
-                            flaw = Some(format!("{broken}; the batch is shown up to there"));
-                            break;
-                        }
-                    };
-                    if !offsets.contains(record.offset) {
-                        continue;
-                    }
-                    let record = RecordView { batch: view, record };
-                    self.sink.record(&record)?;
-                    self.budget.spend();
-                    if self.budget.is_spent() {
-                        break;
-                    }
-                }
-            }
-        }
-        if let Some(what) = flaw {
-            self.damage(&view.source.path, view.position, &what);
-        }
-        Ok(())
-    }
-
-    /// The header with the base offset and count that a compressed message set has only inside.
-    fn unfolded(&mut self, batch: &Batch<'_>) -> BatchHeader {
-        let mut header = batch.header;
-        if !header.is_wrapper() {
-            return header;
-        }
-        // What is wrong with the set is reported when its records are shown.
-        let Ok(records) = self.decoder.records(batch) else {
-            return header;
-        };
-        let mut count = 0;
-        for record in records {
-            let Ok(record) = record else {
-                return batch.header;
-            };
-            if count == 0 {
-                header.base_offset = record.offset;
-            }
-            count += 1;
-        }
-        BatchHeader { record_count: count, ..header }
-    }
-
     fn damage(&mut self, path: &Path, position: Position, what: &str) {
         self.witness.damage(&Damage { path, position: Some(position), what });
     }
-}
-
-/// Headers are not looked at by the iterator; every format is about to show them.
-fn with_sound_headers(index: usize, record: Record<'_>) -> Result<Record<'_>, Flaw> {
-    let overrun =
-        |overrun| Flaw::Record { index: u32::try_from(index).unwrap_or(u32::MAX), overrun };
-    record.check_headers().map_err(overrun).map(|()| record)
-}
-
-/// The batch that a wrong checksum is about, if its length can be believed.
-fn batch_in_spite_of<'a>(damaged: &Damaged, bytes: &'a [u8]) -> Option<Batch<'a>> {
-    if !matches!(damaged.flaw, Flaw::Crc { .. }) {
-        return None;
-    }
-    let batch = Batch::parse(bytes.get(damaged.position.index()..)?).ok()?;
-    (batch.header.size_bytes as u64 == damaged.size_bytes).then_some(batch)
 }
