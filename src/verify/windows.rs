@@ -1,5 +1,7 @@
 //! A log read stretch by stretch, on one thread or on all, and heard of in log order either way.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use super::stretch::{self, Seen, Stretch};
@@ -55,9 +57,21 @@ pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) {
     seen.into_iter().for_each(hear);
 }
 
+/// Checks the stretches of a window. One that arrived elsewhere than at its end makes those behind
+/// it void; they are passed over from then on, for the way out of damage can be a long search.
 fn check_all(log: &LogFile, window: &[Stretch]) -> Vec<Seen> {
-    let stretches = window.par_iter().with_max_len(1);
-    stretches.map(|stretch| stretch::check(log, *stretch)).collect()
+    let last_valid = AtomicUsize::new(usize::MAX);
+    let check = |(number, stretch): (usize, &Stretch)| {
+        if number > last_valid.load(Ordering::Relaxed) {
+            return Seen::default();
+        }
+        let seen = stretch::check(log, *stretch);
+        if seen.arrived != stretch.end {
+            last_valid.fetch_min(number, Ordering::Relaxed);
+        }
+        seen
+    };
+    window.par_iter().with_max_len(1).enumerate().map(check).collect()
 }
 
 /// Keeps what was seen up to the first stretch that does not begin where the one before arrived;
