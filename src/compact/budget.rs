@@ -20,7 +20,11 @@ const MOST_WAITING_BYTES: usize = 32 << 20;
 /// Of each record: whether it stays, whether that is undecided, whether it was.
 const BITS_A_RECORD: u64 = 3;
 /// Where a chunk lies, what the vote says of it, where its output waits.
-const BYTES_A_CHUNK: u64 = 512;
+const BYTES_A_CHUNK: usize = 512;
+/// What the key index takes for a key, more or less.
+const BYTES_A_KEY: u64 = 24;
+/// How often a range is read at most, more or less, however little memory there is.
+const MOST_PASSES: u64 = 256;
 
 /// The shares of one partition, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,17 +63,15 @@ impl Budget {
 
     /// The shares beside what is known of these segments all the time: the key index has less.
     pub fn beside(self, surveys: &[Survey]) -> Budget {
-        let known_bytes: u64 = surveys
-            .iter()
-            .map(|survey| {
-                survey.records * BITS_A_RECORD / 8
-                    + survey.chunks.len() as u64 * BYTES_A_CHUNK
-                    + survey.txn_batches.len() as u64 * size_of::<TxnBatch>() as u64
-            })
-            .sum();
-        let known_bytes = usize::try_from(known_bytes).unwrap_or(usize::MAX);
+        let records: u64 = surveys.iter().map(|survey| survey.records).sum();
+        let chunks: usize = surveys.iter().map(|survey| survey.chunks.len()).sum();
+        let txn_batches: usize = surveys.iter().map(|survey| survey.txn_batches.len()).sum();
+        let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let known_bytes = bytes(records / 8 * BITS_A_RECORD)
+            + chunks * BYTES_A_CHUNK
+            + txn_batches * size_of::<TxnBatch>();
         // Something must be left, or there would be no end of passes.
-        let least_bytes = self.index_bytes / 4;
+        let least_bytes = bytes(records.saturating_mul(BYTES_A_KEY) / MOST_PASSES);
         let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
         Budget { index_bytes, ..self }
     }

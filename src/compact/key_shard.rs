@@ -90,7 +90,7 @@ impl Shard {
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return false };
         let slots = if table.is_crowded() { table.larger(table_of(hash)) } else { 0 };
         let more_slots = slots.saturating_sub(table.slots.len());
-        let page_bytes = self.keys.new_page_bytes(key_bytes);
+        let page_bytes = self.keys.new_page_bytes(key_bytes, budget_bytes);
         if more_slots + page_bytes == 0 {
             return true;
         }
@@ -202,6 +202,7 @@ struct Keys {
 /// The size of a page; a key that is larger has a page of its own.
 const PAGE_BITS: u32 = 15;
 const PAGE_BYTES: usize = 1 << PAGE_BITS;
+const LEAST_PAGE_BYTES: usize = 256;
 /// Page number and start in the page make a place of 32 bits, of which one is never used.
 const MOST_PAGES: usize = (1 << (u32::BITS - PAGE_BITS)) - 1;
 
@@ -213,12 +214,16 @@ impl Keys {
         begins_with(held.unwrap_or_default(), packed)
     }
 
-    /// The size of the page that a key of `key_bytes` needs; 0 if there is room on the last one.
+    /// The size of the page that a key of `key_bytes` needs, a small part of the budget if it can
+    /// be; 0 if there is room on the last one.
     #[inline]
-    fn new_page_bytes(&self, key_bytes: usize) -> usize {
+    fn new_page_bytes(&self, key_bytes: usize, budget_bytes: usize) -> usize {
         let has_room =
             |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= key_bytes;
-        if self.pages.last().is_some_and(has_room) { 0 } else { key_bytes.max(PAGE_BYTES) }
+        if self.pages.last().is_some_and(has_room) {
+            return 0;
+        }
+        key_bytes.max((budget_bytes / 16).clamp(LEAST_PAGE_BYTES, PAGE_BYTES))
     }
 
     fn add_page(&mut self, page_bytes: usize) {
@@ -293,7 +298,7 @@ mod tests {
         let budget = 48 << 10;
         let held = (0..).take_while(|n| shard.sight(hash(*n), &key(*n), budget) == Sighting::First);
         let held = held.count() as u32;
-        assert!((400..900).contains(&held), "{held}");
+        assert!((700..1100).contains(&held), "{held}");
         assert!(shard.allocated_bytes() <= budget);
         assert_eq!(shard.sight(hash(held), b"", budget), Sighting::NoRoom);
         assert_eq!(shard.look(hash(held), b""), Sighting::NoRoom);

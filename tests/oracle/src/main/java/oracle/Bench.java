@@ -1,6 +1,6 @@
 // logcompact against Kafka's own cleaner and dump tool on the same directories, in turns, in one run:
 // medians of the times, and the ratio with its spread. Kafka's time is that of one call, with the JVM
-// long warm; ours is the whole process, from start to end, everything synced.
+// long warm, and once more in a JVM of its own; ours is the whole process, everything synced.
 package oracle;
 
 import java.nio.file.Path;
@@ -57,8 +57,8 @@ public final class Bench {
 
     private void cleaning() throws Exception {
         System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
-            + "| one thread | CRC only | cp |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|");
+            + "| in a fresh JVM | ratio | one thread | CRC only | cp |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|");
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
                 Path source = load.place(work);
@@ -82,7 +82,8 @@ public final class Bench {
 
     private void clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
-        double[][] seconds = new double[5][turns];
+        boolean isOne = partitions.size() == 1;
+        double[][] seconds = new double[6][turns];
         for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
             double[] here = {
                 contestants.kafkaCleans(partitions, Math.min(2, partitions.size())),
@@ -90,13 +91,17 @@ public final class Bench {
                 contestants.logcompactCleans(source, "--threads", "1"),
                 contestants.checksums(partitions),
                 contestants.copies(source),
+                isOne ? contestants.freshKafkaCleans(source) : Double.NaN,
             };
             for (int who = 0; who < here.length && turn >= 0; who++) {
                 seconds[who][turn] = here[who];
             }
         }
-        System.out.printf("| %s | %d | %s | %.2f s | %.2f s | %.2f s |%n", name, bytes >> 20,
-            versus(seconds[0], seconds[1]), median(seconds[2]), median(seconds[3]),
+        double ours = median(seconds[1]);
+        double fresh = median(seconds[5]);
+        String inFreshJvm = isOne ? String.format("%.2f s | **%.1f**", fresh, fresh / ours) : "- | -";
+        System.out.printf("| %s | %d | %s | %s | %.2f s | %.2f s | %.2f s |%n", name, bytes >> 20,
+            versus(seconds[0], seconds[1]), inFreshJvm, median(seconds[2]), median(seconds[3]),
             median(seconds[4]));
         System.out.flush();
     }

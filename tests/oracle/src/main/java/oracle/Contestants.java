@@ -55,6 +55,22 @@ final class Contestants {
         return seconds;
     }
 
+    // The same in a JVM that was just started for it: what the cleaner takes, not the start.
+    double freshKafkaCleans(Path partition) throws Exception {
+        Path out = cleared("kafka").resolve(partition.getFileName());
+        ProcessBuilder builder = new ProcessBuilder("java", "-Xmx2g",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp",
+            System.getProperty("java.class.path"), "oracle.KafkaCleaner", partition.toString(),
+            out.toString(), Long.toString(NOW_MS));
+        builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+        Process process = builder.start();
+        String printed = new String(process.getInputStream().readAllBytes()).strip();
+        if (process.waitFor() != 0) {
+            throw new IllegalStateException("Kafka's cleaner failed in a JVM of its own");
+        }
+        return Double.parseDouble(printed);
+    }
+
     double logcompactCleans(Path source, String... options) throws Exception {
         Path out = cleared("logcompact");
         List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
