@@ -51,8 +51,8 @@ pub struct Task<'a> {
     pub first_dirty: Option<Offset>,
     /// Where to write; `None` in a dry run.
     pub staging: Option<PathBuf>,
-    /// Where temporary files go.
-    pub temp_dir: &'a Path,
+    /// Where temporary files go; without it there are none.
+    pub temp_dir: Option<&'a Path>,
     /// The memory that it may use.
     pub budget: Budget,
 }

@@ -21,7 +21,7 @@ use crate::segment::{LogDir, PartitionDir, Sources, TopicPartition, partition_na
 use crate::units::Offset;
 
 /// Up to this, a partition is never worth more than one thread.
-const LARGE_PARTITION_BYTES: u64 = 64 << 20;
+const LARGE_PARTITION_BYTES: u64 = 4 << 20;
 
 /// A validated request to compact.
 #[derive(Clone, Debug)]
@@ -55,11 +55,9 @@ pub fn run(
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
-    let temp_dir = match (&options.temp_dir, &staging) {
-        (Some(dir), _) => dir.clone(),
-        (None, Some(staging)) => staging.dir().to_path_buf(),
-        (None, None) => std::env::temp_dir(),
-    };
+    // A dry run writes nothing, unless it was told where.
+    let in_staging = || staging.as_ref().map(|staging| staging.dir().to_path_buf());
+    let temp_dir = options.temp_dir.clone().or_else(in_staging);
     let threads = rayon::current_num_threads();
     let run = Run { options, staging: staging.as_ref(), temp_dir, progress, threads, total_bytes };
     let reports = run.all(&partitions);
@@ -151,7 +149,7 @@ impl Opened {
 struct Run<'a> {
     options: &'a CompactOptions,
     staging: Option<&'a Staging>,
-    temp_dir: PathBuf,
+    temp_dir: Option<PathBuf>,
     progress: &'a dyn Progress,
     threads: usize,
     total_bytes: u64,
@@ -238,7 +236,7 @@ impl Run<'_> {
                     log_start: opened.log_start,
                     first_dirty: opened.first_dirty,
                     staging: self.staging.map(|staging| staging.place_of(&opened.name)),
-                    temp_dir: &self.temp_dir,
+                    temp_dir: self.temp_dir.as_deref(),
                     budget: self.budget_of(opened),
                 };
                 let done = compact(&task, &self.options.policy, self.progress);
@@ -259,7 +257,8 @@ impl Run<'_> {
     /// the run.
     fn survive(&self, error: Error) -> Result<Done> {
         let is_ours = |path: &PathBuf| {
-            path.starts_with(&self.options.out) || path.starts_with(&self.temp_dir)
+            let is_temporary = self.temp_dir.as_ref().is_some_and(|dir| path.starts_with(dir));
+            is_temporary || path.starts_with(&self.options.out)
         };
         let at_output = error.path.as_ref().is_some_and(is_ours);
         if at_output || matches!(error.kind, ErrorKind::Bug(_)) {

@@ -2,8 +2,9 @@
 //!
 //! The vote goes from the newest chunk to the oldest, the output is written the other way round. A
 //! chunk that had to be decompressed for the vote is rebuilt at once; until its turn comes its
-//! bytes wait here: in memory as far as that may be used, else in a temporary file. Of its batches
-//! only the spans are remembered; their headers are read again from the bytes.
+//! bytes wait here: in memory as far as that may be used, else in a temporary file, and where there
+//! may be none, it is made again. Of its batches only the spans are remembered; their headers are
+//! read again from the bytes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,7 +20,7 @@ use crate::units::Position;
 /// The rebuilt chunks of one range, by number.
 pub struct Waiting {
     chunks: Vec<OnceLock<Mutex<Option<Waiter>>>>,
-    scratch: Scratch,
+    scratch: Option<Scratch>,
     memory_left_bytes: AtomicUsize,
 }
 
@@ -42,15 +43,15 @@ enum Made {
 
 impl Waiting {
     /// Room for `chunks` chunks, of which `memory_bytes` may wait in memory, the others in `dir`.
-    pub fn new(chunks: usize, memory_bytes: usize, dir: &Path) -> Waiting {
+    pub fn new(chunks: usize, memory_bytes: usize, dir: Option<&Path>) -> Waiting {
         Waiting {
             chunks: std::iter::repeat_with(OnceLock::new).take(chunks).collect(),
-            scratch: Scratch::within(dir),
+            scratch: dir.map(Scratch::within),
             memory_left_bytes: AtomicUsize::new(memory_bytes),
         }
     }
 
-    /// Keeps a chunk until it is asked for.
+    /// Keeps a chunk until it is asked for, if there is room.
     ///
     /// # Errors
     /// Those of the temporary file.
@@ -65,9 +66,10 @@ impl Waiting {
             Ordering::Relaxed,
             |left_bytes| left_bytes.checked_sub(size_bytes),
         );
-        let made = match reserved {
-            Ok(_) => Made::InMemory(output.made.as_slice().to_vec()),
-            Err(_) => Made::InFile(self.scratch.put(&output.made)?),
+        let made = match (reserved, &self.scratch) {
+            (Ok(_), _) => Made::InMemory(output.made.as_slice().to_vec()),
+            (Err(_), Some(scratch)) => Made::InFile(scratch.put(&output.made)?),
+            (Err(_), None) => return Ok(()),
         };
         let waiter = Waiter { spans, tally: output.tally, made };
         place.set(Mutex::new(Some(waiter))).map_err(|_| Error::bug("a chunk was decided twice"))
@@ -87,7 +89,10 @@ impl Waiting {
                 self.memory_left_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
                 bytes
             }
-            Made::InFile(place) => self.scratch.get(place)?,
+            Made::InFile(place) => match &self.scratch {
+                Some(scratch) => scratch.get(place)?,
+                None => return Err(Error::bug("a chunk waits in a file that is not there")),
+            },
         };
         let mut batches = Vec::new();
         for span in &waiter.spans {
