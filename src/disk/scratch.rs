@@ -54,7 +54,7 @@ impl Scratch {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Appended) -> std::io::Result<T>) -> Result<T> {
-        let failed = |source| Error::io(&self.dir, "cannot use a temporary file in", source);
+        let failed = |source| Error::io(&self.dir, "cannot keep a temporary file there", source);
         let mut guard =
             self.file.lock().map_err(|_| Error::bug("a thread failed at the temporary file"))?;
         let appended = match &mut *guard {
