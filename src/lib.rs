@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
-//! [`bytes`], [`format`](mod@format), [`disk`], [`segment`]; then [`compact`], [`dump`] and
-//! [`verify`], which do not know each other; and [`cli`], the command line.
+//! [`bytes`], [`format`](mod@format), [`disk`], [`segment`], [`swap`]; then [`compact`], [`dump`]
+//! and [`verify`], which do not know each other; and [`cli`], the command line.
 
 pub mod bytes;
 pub mod cli;
@@ -21,5 +21,6 @@ pub mod error;
 pub mod format;
 pub mod report;
 pub mod segment;
+pub mod swap;
 pub mod units;
 pub mod verify;

@@ -5,7 +5,8 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logcompact::compact::{CompactOptions, NullKeys, Policy, TopicConfig};
+use logcompact::compact::{CompactOptions, NullKeys, Output, Policy, TopicConfig};
+use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::report::NoProgress;
 use logcompact::segment::find_partitions;
@@ -108,9 +109,15 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
             };
             // So little memory that shards close, too.
             let memory_limit_bytes = 256 << 10;
-            let (out, temp_dir) = (out(bits), None);
-            let options =
-                CompactOptions { policy, out, dry_run: false, memory_limit_bytes, temp_dir };
+            let (output, disk, temp_dir) = (Output::Folder(out(bits)), Disk::default(), None);
+            let options = CompactOptions {
+                policy,
+                output,
+                disk,
+                dry_run: false,
+                memory_limit_bytes,
+                temp_dir,
+            };
             let sources = find_partitions(std::slice::from_ref(&source)).unwrap();
             logcompact::compact::run(&sources, &options, &NoProgress).unwrap();
         }

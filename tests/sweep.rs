@@ -4,7 +4,7 @@
 mod support;
 
 use logcompact::format::{Batch, Decoder, Flaw, Records, Sweep};
-use logcompact::segment::{Kind, LogFile, PartitionDir};
+use logcompact::segment::PartitionDir;
 use logcompact::units::Timestamp;
 use support::{folders_in, testdata};
 
@@ -44,7 +44,7 @@ fn a_sweep_and_the_iterator_agree_on_what_kafka_wrote_and_on_what_became_of_it()
         for folder in folders_in(&testdata(corpus)) {
             let dir = PartitionDir::open(&testdata(&format!("{corpus}/{folder}"))).unwrap();
             for segment in &dir.segments {
-                let log = LogFile::open(&segment.path(Kind::Log), segment.base).unwrap();
+                let log = segment.log().unwrap();
                 for (_, batch) in log.batches().take(20).filter_map(Result::ok) {
                     let Some((swept, read)) = both(batch.bytes, &mut decoder) else {
                         continue;

@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg};
 use super::bar::Bar;
 use super::{Outcome, messages, summary, topic_config};
-use crate::compact::{self, CompactOptions, NullKeys, Policy};
+use crate::compact::{self, CompactOptions, NullKeys, Output, Policy};
+use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, RunOutcome, RunReport};
 use crate::segment::find_partitions;
@@ -31,7 +32,7 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         });
         say_what_to_know(&report);
         let on_stdout = place != ReportPlace::StandardOutput;
-        summary::print(&report, &options.out, place.file(), on_stdout, common.verbose)?;
+        summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
     Ok(match report.outcome {
@@ -58,17 +59,23 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         },
         key_hash_bits: u64::BITS,
     };
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => default_out(&args.dirs)?,
-    };
-    refuse_inside(&out, &args.dirs)?;
+    let output = output(args)?;
     refuse_lost_report(args)?;
     let temp_dir = common.temp_dir.clone();
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
     }
-    Ok(CompactOptions { policy, out, dry_run: args.dry_run, memory_limit_bytes, temp_dir })
+    let (dry_run, disk) = (args.dry_run, Disk::default());
+    Ok(CompactOptions { policy, output, disk, dry_run, memory_limit_bytes, temp_dir })
+}
+
+fn output(args: &CompactArgs) -> anyhow::Result<Output> {
+    if args.in_place {
+        return Ok(Output::InPlace { force: args.force });
+    }
+    let out = args.out.clone().map_or_else(|| default_out(&args.dirs), Ok)?;
+    refuse_inside(&out, &args.dirs)?;
+    Ok(Output::Folder(out))
 }
 
 /// `<name of DIR>.compacted` in the current folder.
@@ -119,7 +126,6 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
     let not_offset = later.strategy.as_deref().is_some_and(|strategy| strategy != "offset");
     let not_fail = later.on_damage.as_deref().is_some_and(|what| what != "fail");
     let asked = [
-        ("--in-place", later.in_place),
         ("--strategy other than offset", not_offset),
         ("--erase-keys", later.erase_keys.is_some()),
         ("--compression", later.compression.is_some()),
@@ -171,7 +177,10 @@ fn write_report(
         }
         Some(path) => path.clone(),
         None if options.dry_run => return Ok(ReportPlace::Nowhere),
-        None => options.out.join(REPORT_NAME),
+        None => match &options.output {
+            Output::Folder(out) => out.join(REPORT_NAME),
+            Output::InPlace { .. } => return Ok(ReportPlace::Nowhere),
+        },
     };
     fs::write(&path, &json)
         .with_context(|| format!("{}: cannot write the report", path.display()))?;

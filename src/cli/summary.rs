@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
-use crate::compact::NothingToClean;
+use crate::compact::{NothingToClean, Output};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Removed, RunReport};
 
 /// Partitions listed without `-v`; the report has them all.
@@ -14,13 +14,13 @@ const MOST_LISTED: usize = 40;
 /// Prints the summary to standard output, or to standard error if that is taken by the report.
 pub fn print(
     report: &RunReport,
-    out: &Path,
+    output: &Output,
     report_file: Option<&Path>,
     on_stdout: bool,
     verbose: u8,
 ) -> io::Result<()> {
     let mut text = Vec::new();
-    write(&mut text, report, out, report_file, verbose)?;
+    write(&mut text, report, output, report_file, verbose)?;
     if on_stdout {
         anstream::stdout().lock().write_all(&text)
     } else {
@@ -31,7 +31,7 @@ pub fn print(
 fn write(
     to: &mut Vec<u8>,
     report: &RunReport,
-    out: &Path,
+    output: &Output,
     report_file: Option<&Path>,
     verbose: u8,
 ) -> io::Result<()> {
@@ -67,15 +67,15 @@ fn write(
         )?;
     }
     let written = report.partitions.iter().any(|partition| partition.destination.is_some());
-    match (report.dry_run, report_file) {
-        (true, _) => writeln!(to, "A dry run: nothing was written."),
-        (false, Some(file)) if !written => {
-            writeln!(to, "Nothing was written but the report, {}.", file.display())
-        }
-        (false, Some(file)) => {
-            writeln!(to, "Written to {}; the report is {}.", out.display(), file.display())
-        }
-        (false, None) => writeln!(to, "Written to {}.", out.display()),
+    let outcome = match output {
+        _ if report.dry_run => "A dry run: nothing was written".to_owned(),
+        _ if !written => "Nothing was written".to_owned(),
+        Output::Folder(out) => format!("Written to {}", out.display()),
+        Output::InPlace { .. } => "Rewritten in place".to_owned(),
+    };
+    match report_file {
+        Some(file) => writeln!(to, "{outcome}; the report is {}.", file.display()),
+        None => writeln!(to, "{outcome}."),
     }
 }
 

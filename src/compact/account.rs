@@ -4,10 +4,10 @@
 //! what it wrote), so that their agreement says something.
 
 use super::election::Election;
+use super::group_writer::Written;
 use super::plan::Plan;
 use super::policy::{NullKeys, Policy};
 use super::rewrite::Tally;
-use super::segment_writer::Written;
 use super::survey::Survey;
 use super::worker::with_decoder;
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ pub fn counters(
     policy: &Policy,
     election: &Election,
     tally: &Tally,
-    written: &Written,
+    written: &[Written],
 ) -> Counters {
     let range = surveys.get(plan.range()).unwrap_or_default();
     let count = &election.count;
@@ -56,11 +56,11 @@ pub fn counters(
     let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
-        segments_after: written.segments,
+        segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
         bytes_before: range.iter().map(|survey| survey.end.0).sum::<u64>() + retired.bytes,
-        bytes_after: written.log_bytes,
+        bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
-        batches_after: written.batches,
+        batches_after: written.iter().map(|group| group.batches).sum(),
         records_read: count.records + retired.records,
         records_kept: tally.records_kept,
         distinct_keys: count.distinct_keys,

@@ -4,16 +4,15 @@
 //! running broker preallocates; one that is missing or cannot be right is built anew, because a
 //! broker that starts on the output would have to.
 
-use std::time::SystemTime;
-
+use super::group_writer::{GroupWriter, Target};
 use super::rewrite::{ChunkOutput, From, OutBatch};
-use super::segment_writer::{GroupWriter, Target};
 use super::survey::{Chunk, Survey};
 use super::worker::with_decoder;
-use crate::disk::{StagedFile, copy_file, write_whole_file};
 use crate::error::{Error, Result};
 use crate::format::Flaw;
-use crate::segment::{Damaged, FileName, Kind, OffsetIndex, PartitionDir, Segment, TimeIndex};
+use crate::segment::{
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, Segment, TimeIndex,
+};
 use crate::units::{Offset, Position};
 
 /// Checks every batch of a segment that is to be carried over: checksum and records.
@@ -39,7 +38,7 @@ pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
 
 /// Copies one segment into the target's folder; a torn tail stays behind.
 pub fn carry_segment(survey: &Survey, target: &Target) -> Result<()> {
-    let Some(dir) = &target.dir else {
+    let Some(place) = &target.place else {
         return Ok(());
     };
     let segment = &survey.segment;
@@ -47,42 +46,32 @@ pub fn carry_segment(survey: &Survey, target: &Target) -> Result<()> {
     let Some((offset_index, time_index)) = indexes else {
         return rebuild_segment(survey, target);
     };
-    let named = |kind| dir.join(FileName::new(segment.base, kind).to_string());
-    let put = |kind, bytes: &[u8], modified: SystemTime| -> Result<()> {
-        let mut file = StagedFile::create(&named(kind))?;
-        file.write(bytes)?;
-        file.finish(Some(modified))
-    };
-    put(Kind::Log, whole_batches(survey), segment.modified)?;
-    put(Kind::Index, &offset_index, segment.modified)?;
-    put(Kind::TimeIndex, &time_index, segment.modified)?;
+    let modified = Some(segment.modified);
+    place.put(segment.base, Kind::Log, whole_batches(survey), modified)?;
+    place.put(segment.base, Kind::Index, &offset_index, modified)?;
+    place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
     carry_txn_index(segment, target)
 }
 
 /// Copies the partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
 pub fn carry_companions(source: &PartitionDir, replaced: &[Offset], target: &Target) -> Result<()> {
-    let Some(dir) = &target.dir else {
+    let Some(place) = &target.place else {
         return Ok(());
     };
+    let copy = |name: &str| place.disk.copy_file(&source.file(name), &place.dir.join(name));
     for offset in source.snapshots.iter().filter(|offset| !replaced.contains(offset)) {
         let name = FileName::new(*offset, Kind::Snapshot).to_string();
-        copy_file(&source.file(&name), &dir.join(name))?;
+        copy(&name)?;
     }
-    for name in &source.others {
-        copy_file(&source.file(name), &dir.join(name))?;
-    }
-    Ok(())
+    source.others.iter().try_for_each(|name| copy(name))
 }
 
-/// Creates the empty segment that a roll leaves behind.
-pub fn put_empty_segment(base: Offset, target: &Target) -> Result<()> {
-    let Some(dir) = &target.dir else {
-        return Ok(());
-    };
-    for kind in [Kind::Log, Kind::Index, Kind::TimeIndex] {
-        write_whole_file(&dir.join(FileName::new(base, kind).to_string()), &[])?;
-    }
-    Ok(())
+/// Creates the empty segment that a roll leaves behind; its `.log` last, since without it the
+/// others count for nothing.
+pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
+    [Kind::Index, Kind::TimeIndex, Kind::Log]
+        .into_iter()
+        .try_for_each(|kind| place.put(base, kind, &[], None))
 }
 
 fn whole_batches(survey: &Survey) -> &[u8] {
@@ -90,15 +79,14 @@ fn whole_batches(survey: &Survey) -> &[u8] {
 }
 
 fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
-    let Some(dir) = &target.dir else {
+    let Some(place) = &target.place else {
         return Ok(());
     };
     let from = segment.path(Kind::TxnIndex);
     if !from.try_exists().map_err(|source| Error::io(&from, "cannot read", source))? {
         return Ok(());
     }
-    let to = dir.join(FileName::new(segment.base, Kind::TxnIndex).to_string());
-    copy_file(&from, &to)
+    place.disk.copy_file(&from, &place.path(segment.base, Kind::TxnIndex))
 }
 
 /// The bytes of both indexes without trailing zeros; `None` if one is missing, or points where

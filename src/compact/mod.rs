@@ -9,7 +9,10 @@
 mod account;
 mod budget;
 mod carry;
+mod commit;
+mod destination;
 mod election;
+mod group_writer;
 mod key_index;
 mod key_pack;
 mod key_shard;
@@ -24,13 +27,13 @@ mod rewrite;
 mod rewrite_range;
 mod run;
 mod scan;
-mod segment_writer;
 mod staging;
 mod survey;
 mod transactions;
 mod waiting;
 mod worker;
 
+pub use destination::Output;
 pub use key_index::{KeyHash, KeyHasher, SHARDS};
 pub use key_pack::Packer;
 pub use key_shard::{Shard, Sighting};

@@ -5,13 +5,14 @@
 //! 3. settle transactions, load the active producers;
 //! 4. vote: read the range, find the latest record of each key; check what is only carried over;
 //! 5. rewrite: one output segment a group, in parallel;
-//! 6. carry over the rest;
+//! 6. carry over the rest, unless it lies where it is to stay;
 //! 7. prove that every record read is either kept or counted as removed.
 //!
-//! Nothing of it changes the source. Damage anywhere means that the partition is left alone.
+//! Nothing of it changes what stands under a final name; that is left to the `commit`. Damage
+//! anywhere means that the partition is left alone.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use rayon::prelude::*;
@@ -19,21 +20,21 @@ use rayon::prelude::*;
 use super::account::{counters, prove};
 use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
+use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
+use super::group_writer::Target;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, Policy};
 use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker};
-use super::segment_writer::Target;
 use super::survey::Survey;
 use super::transactions::{Outcomes, settle};
 use super::waiting::Waiting;
-use crate::disk::{create_dir, sync_dir};
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
-    AbortedTxn, Damaged, Kind, PartitionDir, ProducerEntry, Segment, parse_snapshot,
+    AbortedTxn, Damaged, Kind, PartitionDir, Place, ProducerEntry, Segment, parse_snapshot,
     parse_txn_index,
 };
 use crate::units::Offset;
@@ -50,7 +51,7 @@ pub struct Task<'a> {
     /// Likewise.
     pub first_dirty: Option<Offset>,
     /// Where to write; `None` in a dry run.
-    pub staging: Option<PathBuf>,
+    pub place: Option<Place>,
     /// Where temporary files go; without it there are none.
     pub temp_dir: Option<&'a Path>,
     /// The memory that it may use.
@@ -76,6 +77,8 @@ pub struct Done {
     pub left_alone: Option<String>,
     /// What else the operator should know.
     pub warnings: Vec<String>,
+    /// What is left to do in place.
+    pub commit: Commit,
 }
 
 impl Done {
@@ -94,8 +97,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let mut done = Done::default();
     if let Some(leftover) = source.unfinished_swap() {
         done.left_alone = Some(format!(
-            "{leftover} is left of a swap that did not finish; start a broker on the directory \
-             once, or finish it by hand, before compacting a copy"
+            "{leftover} is left of a swap that did not finish; `logcompact repair --in-place` \
+             finishes or undoes it, as a broker would at start"
         ));
         return Ok(done);
     }
@@ -152,14 +155,11 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
 
     let job = Job { maker: &maker, election: &election, plan: &plan, budget, progress };
-    let target_dir = task.staging.as_deref();
-    if let Some(dir) = target_dir {
-        create_dir(dir)?;
-    }
-    let (tally, written) = job.rewrite(target_dir)?;
-    carry_over(task, &surveys, &plan, policy)?;
-    if let Some(dir) = target_dir {
-        sync_dir(dir)?;
+    let (tally, written) = job.rewrite(task.place.as_ref())?;
+    done.commit = Commit::of(&surveys, &plan, &written, policy);
+    if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
+        carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;
+        place.disk.sync_dir(&place.dir)?;
     }
     done.counters = counters(&surveys, &plan, policy, &election, &tally, &written);
     prove(&done.counters)?;
@@ -196,7 +196,7 @@ struct Snapshot {
 fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<Snapshot> {
     for offset in source.snapshots.iter().rev() {
         let name = crate::segment::FileName::new(*offset, Kind::Snapshot).to_string();
-        let map = crate::disk::Map::open(&source.file(&name))?;
+        let map = source.disk.map(&source.file(&name))?;
         match parse_snapshot(&map) {
             Ok(producers) => {
                 return Ok(Snapshot { offset: *offset, producers });
@@ -299,29 +299,27 @@ fn indexed_txns(
     Ok(indexed)
 }
 
-fn carry_over(task: &Task<'_>, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Result<()> {
+fn carry_over(
+    source: &PartitionDir,
+    surveys: &[Survey],
+    plan: &Plan,
+    commit: &Commit,
+    place: &Place,
+    policy: &Policy,
+) -> Result<()> {
     let target = Target {
-        dir: task.staging.clone(),
+        place: Some(place.clone()),
         index_interval_bytes: policy.topic.index_interval_bytes,
         modified: SystemTime::now(),
     };
     let carried = surveys.get(plan.cleaned..).unwrap_or_default();
     carried.par_iter().try_for_each(|survey| carry_segment(survey, &target))?;
-    let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
-    let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
-    if policy.include_active && plan.nothing_because.is_none() && !last_is_empty {
-        put_empty_segment(log_end, &target)?;
-    }
-    carry_companions(task.source, &replaced_bases(surveys, plan), &target)
-}
-
-/// The bases whose snapshots go: those of dropped segments, and of all but the first of a group.
-fn replaced_bases(surveys: &[Survey], plan: &Plan) -> Vec<Offset> {
-    let newest = surveys.last().map(|survey| survey.next_offset);
-    let joined = plan.groups.iter().flat_map(|group| group.start + 1..group.end);
-    (0..plan.retired)
-        .chain(joined)
-        .filter_map(|at| surveys.get(at).map(|survey| survey.segment.base))
-        .filter(|base| Some(*base) != newest)
-        .collect()
+    commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
+    let replaced: Vec<Offset> = commit
+        .replacements
+        .iter()
+        .flat_map(|replacement| &replacement.snapshots)
+        .copied()
+        .collect();
+    carry_companions(source, &replaced, &target)
 }

@@ -14,6 +14,7 @@ use crate::format::{
     Batch, BatchHeader, Decoder, EmptyBatch, Flaw, MessageFormat, Rebuild, Record, Records,
     rebuild_message_set,
 };
+use crate::segment::Indexed;
 use crate::units::{Offset, Position, Timestamp};
 
 /// What a rewrite must know of its surroundings.
@@ -252,6 +253,15 @@ impl OutBatch {
             max_timestamp: header.max_timestamp,
             size_bytes: header.size_bytes,
             from,
+        }
+    }
+
+    /// What the indexes must know of it.
+    pub fn indexed(&self) -> Indexed {
+        Indexed {
+            last_offset: self.last_offset,
+            max_timestamp: self.max_timestamp,
+            size_bytes: self.size_bytes,
         }
     }
 }

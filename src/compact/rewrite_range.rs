@@ -6,22 +6,22 @@
 //! disk is not waited for.
 
 use std::ops::Range;
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::election::{ChunkAt, ChunkResult, Election, Listener};
+use super::group_writer::{GroupWriter, Target, Written};
 use super::plan::Plan;
 use super::rewrite::{ChunkOutput, RewriteContext, Tally};
 use super::scan::Bodies;
-use super::segment_writer::{GroupWriter, Target, Written};
 use super::survey::Survey;
 use super::transactions::SegmentTxns;
 use super::waiting::Waiting;
 use super::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
+use crate::segment::Place;
 
 /// Makes chunks of the output from chunks of the range.
 pub struct Maker<'a> {
@@ -83,25 +83,21 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Rewrites all groups, in parallel; writes nothing without a folder.
-    pub fn rewrite(&self, dir: Option<&Path>) -> Result<(Tally, Written)> {
+    /// Rewrites all groups, in parallel; writes nothing without a place. What was written is told
+    /// by group.
+    pub fn rewrite(&self, place: Option<&Place>) -> Result<(Tally, Vec<Written>)> {
         let results: Vec<(Tally, Written)> = self
             .plan
             .groups
             .par_iter()
             .map(|group| {
                 let retired = self.plan.retired;
-                self.rewrite_group(group.start - retired..group.end - retired, dir)
+                self.rewrite_group(group.start - retired..group.end - retired, place)
             })
             .collect::<Result<_>>()?;
-        let mut sum = (Tally::default(), Written::default());
-        for (tally, written) in &results {
-            sum.0.add(tally);
-            sum.1.segments += written.segments;
-            sum.1.log_bytes += written.log_bytes;
-            sum.1.batches += written.batches;
-        }
-        Ok(sum)
+        let mut sum = Tally::default();
+        results.iter().for_each(|(tally, _)| sum.add(tally));
+        Ok((sum, results.into_iter().map(|(_, written)| written).collect()))
     }
 
     /// Chunks of a group that are made at a time: memory holds twice as many, in as many groups as
@@ -115,13 +111,17 @@ impl Job<'_> {
 
     /// Rewrites the group of segments `group` of the range: while one window of chunks is written,
     /// the next is being made.
-    fn rewrite_group(&self, group: Range<usize>, dir: Option<&Path>) -> Result<(Tally, Written)> {
+    fn rewrite_group(
+        &self,
+        group: Range<usize>,
+        place: Option<&Place>,
+    ) -> Result<(Tally, Written)> {
         let segments = self.maker.range.get(group.clone()).unwrap_or_default();
         let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
             return Err(Error::bug("a group without segments"));
         };
         let target = Target {
-            dir: dir.map(Path::to_path_buf),
+            place: place.cloned(),
             index_interval_bytes: self.maker.context.policy.topic.index_interval_bytes,
             modified: last.segment.modified,
         };

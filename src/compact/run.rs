@@ -1,8 +1,8 @@
-//! The one place where a run is put in order: sources, partitions, staging, final names, report.
+//! The one place where a run is put in order: sources, partitions, final names, report.
 //!
-//! Each partition is written to a staging folder inside the output folder and gets its name by one
-//! rename when it is complete and synced. Whatever fails, the staging folder goes; a partition has
-//! its final name only if it is whole.
+//! Each partition is written where nothing has a final name: in a staging folder inside the output
+//! folder, or in place under `.cleaned` names. It is committed when it is complete and synced.
+//! Whatever fails before that, goes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::budget::Budget;
-use super::log_dir_files::carry_log_dir_files;
+use super::destination::{Destination, Output};
 use super::partition::{Done, Task, compact};
 use super::policy::Policy;
-use super::staging::Staging;
-use crate::disk::sync_dir;
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
-use crate::segment::{LogDir, PartitionDir, Sources, TopicPartition, partition_name};
+use crate::segment::{FileName, LogDir, PartitionDir, Sources, TopicPartition, partition_name};
+use crate::swap::{PartitionClaim, recover};
 use crate::units::Offset;
 
 /// Up to this, a partition is never worth more than one thread.
@@ -28,8 +28,10 @@ const LARGE_PARTITION_BYTES: u64 = 4 << 20;
 pub struct CompactOptions {
     /// The rules.
     pub policy: Policy,
-    /// The output folder; in a dry run it is only named.
-    pub out: PathBuf,
+    /// Where the output goes; in a dry run it is only named.
+    pub output: Output,
+    /// The disk that all of this is on.
+    pub disk: Disk,
     /// Decide everything, write nothing.
     pub dry_run: bool,
     /// What `--memory` allows.
@@ -50,24 +52,22 @@ pub fn run(
 ) -> Result<RunReport> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
-    let partitions = open_all(sources)?;
-    let staging = if options.dry_run { None } else { Some(Staging::create(&options.out)?) };
+    let partitions = open_all(sources, &options.disk)?;
+    let destination = if options.dry_run {
+        Destination::Nowhere
+    } else {
+        Destination::open(&options.output, &options.disk, sources)?
+    };
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
-    // A dry run writes nothing, unless it was told where.
-    let in_staging = || staging.as_ref().map(|staging| staging.dir().to_path_buf());
-    let temp_dir = options.temp_dir.clone().or_else(in_staging);
     let threads = rayon::current_num_threads();
-    let run = Run { options, staging: staging.as_ref(), temp_dir, progress, threads, total_bytes };
+    let run = Run { options, destination: &destination, progress, threads, total_bytes };
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
-    if let Some(staging) = &staging {
-        carry_log_dir_files(sources, &options.out, &reports)?;
-        staging.remove()?;
-        sync_dir(&options.out)?;
-    }
+    let in_place = destination.is_in_place();
+    destination.close(sources, &reports)?;
 
     let mut totals = Counters::default();
     reports.iter().for_each(|report| totals.add(&report.counters));
@@ -85,7 +85,7 @@ pub fn run(
         memory_limit_bytes: options.memory_limit_bytes,
         peak_memory_bytes: crate::report::peak_memory_bytes(),
         dry_run: options.dry_run,
-        in_place: false,
+        in_place,
         include_active: options.policy.include_active,
         outcome: if failed { RunOutcome::Problems } else { RunOutcome::Ok },
         partitions: reports,
@@ -94,9 +94,11 @@ pub fn run(
 }
 
 /// A partition that is to be compacted.
+#[derive(Clone)]
 struct Opened {
     path: PathBuf,
-    dir: Result<PartitionDir>,
+    /// Its listing, or why there is none.
+    dir: Result<PartitionDir, String>,
     name: TopicPartition,
     size_bytes: u64,
     log_start: Option<Offset>,
@@ -105,7 +107,7 @@ struct Opened {
     warnings: Vec<String>,
 }
 
-fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
+fn open_all(sources: &Sources, disk: &Disk) -> Result<Vec<Opened>> {
     let mut seen: BTreeMap<TopicPartition, PathBuf> = BTreeMap::new();
     let mut opened = Vec::new();
     for path in &sources.partitions {
@@ -122,14 +124,14 @@ fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
                 path.display()
             )));
         }
-        opened.push(Opened::open(path, name));
+        opened.push(Opened::open(path, name, disk));
     }
     Ok(opened)
 }
 
 impl Opened {
-    fn open(path: &Path, name: TopicPartition) -> Opened {
-        let dir = PartitionDir::open(path);
+    fn open(path: &Path, name: TopicPartition, disk: &Disk) -> Opened {
+        let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         let mut warnings = Vec::new();
         let mut offset = |file: &str| match LogDir::around(path)?.checkpoint(file) {
             Ok(checkpoint) => checkpoint.offsets.get(&name).copied(),
@@ -148,8 +150,7 @@ impl Opened {
 
 struct Run<'a> {
     options: &'a CompactOptions,
-    staging: Option<&'a Staging>,
-    temp_dir: Option<PathBuf>,
+    destination: &'a Destination,
     progress: &'a dyn Progress,
     threads: usize,
     total_bytes: u64,
@@ -225,40 +226,81 @@ impl Run<'_> {
 
     fn one(&self, opened: &Opened) -> Result<PartitionReport> {
         let clock = Instant::now();
+        let held = if self.destination.is_in_place() { Some(self.take(opened)?) } else { None };
+        let opened = held.as_ref().map_or(opened, |(_claim, opened)| opened);
         let done = match &opened.dir {
-            Err(error) => Done::left_alone(error.to_string()),
+            Err(reason) => Done::left_alone(reason.clone()),
             Ok(source) if source.segments.is_empty() => {
                 Done::left_alone("it holds no segments (<20 digits>.log)".to_owned())
             }
-            Ok(source) => {
-                let task = Task {
-                    source,
-                    log_start: opened.log_start,
-                    first_dirty: opened.first_dirty,
-                    staging: self.staging.map(|staging| staging.place_of(&opened.name)),
-                    temp_dir: self.temp_dir.as_deref(),
-                    budget: self.budget_of(opened),
-                };
-                let done = compact(&task, &self.options.policy, self.progress);
-                done.or_else(|error| self.survive(error))?
-            }
+            Ok(source) => self.compact(opened, source)?,
         };
-        let kept = done.left_alone.is_none();
-        if let Some(staging) = self.staging {
-            if kept { staging.commit(&opened.name) } else { staging.discard(&opened.name) }?;
-        }
-        let destination = self.options.out.join(opened.name.to_string());
-        let mut report = report(opened, done, kept.then_some(destination));
+        let destination = done.left_alone.is_none().then(|| match &self.options.output {
+            Output::Folder(out) => out.join(opened.name.to_string()),
+            Output::InPlace { .. } => opened.path.clone(),
+        });
+        let mut report = report(opened, done, destination);
         report.elapsed_ms = clock.elapsed().as_millis() as u64;
         Ok(report)
     }
 
+    /// Makes a partition ours, and ends what an interrupted run left in it.
+    fn take(&self, opened: &Opened) -> Result<(PartitionClaim, Opened)> {
+        let claim = PartitionClaim::on(&opened.path)?;
+        let mut opened = opened.clone();
+        let is_unfinished =
+            |dir: &PartitionDir| !(dir.leftovers.is_empty() && dir.orphans.is_empty());
+        if opened.dir.as_ref().is_ok_and(is_unfinished) {
+            match recover(&self.options.disk, &opened.path) {
+                Ok(recovery) => opened.warnings.extend(recovery.describe()),
+                // What cannot be believed is left for somebody to look at.
+                Err(error) if error.is_corruption() => {
+                    opened.dir = Err(error.to_string());
+                    return Ok((claim, opened));
+                }
+                Err(error) => return Err(error),
+            }
+            opened.dir = PartitionDir::open_on(&self.options.disk, &opened.path)
+                .map_err(|error| error.to_string());
+        }
+        Ok((claim, opened))
+    }
+
+    /// Compacts, and commits unless the partition is to be left alone.
+    fn compact(&self, opened: &Opened, source: &PartitionDir) -> Result<Done> {
+        let place = self.destination.place_for(source, &opened.name)?;
+        let temp_dir = self.options.temp_dir.as_deref();
+        let temp_dir = temp_dir.or_else(|| self.destination.temp_dir(&source.path));
+        let task = Task {
+            source,
+            log_start: opened.log_start,
+            first_dirty: opened.first_dirty,
+            place: place.clone(),
+            temp_dir,
+            budget: self.budget_of(opened),
+        };
+        let done = compact(&task, &self.options.policy, self.progress);
+        let done = done.or_else(|error| self.survive(error, temp_dir));
+        let Some(place) = place else { return done };
+        match &done {
+            Ok(done) if done.left_alone.is_none() => {
+                self.destination.commit(&opened.name, &place, &done.commit)?;
+            }
+            Ok(_) => self.destination.discard(&opened.name, &place)?,
+            // The failure is what counts; what stays behind has no final name.
+            Err(_) => drop(self.destination.discard(&opened.name, &place)),
+        }
+        done
+    }
+
     /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,
     /// the run.
-    fn survive(&self, error: Error) -> Result<Done> {
+    fn survive(&self, error: Error, temp_dir: Option<&Path>) -> Result<Done> {
         let is_ours = |path: &PathBuf| {
-            let is_temporary = self.temp_dir.as_ref().is_some_and(|dir| path.starts_with(dir));
-            is_temporary || path.starts_with(&self.options.out)
+            let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
+            Some(path.as_path()) == temp_dir
+                || name.is_some_and(|name| name.suffix.is_some())
+                || matches!(&self.options.output, Output::Folder(out) if path.starts_with(out))
         };
         let at_output = error.path.as_ref().is_some_and(is_ours);
         if at_output || matches!(error.kind, ErrorKind::Bug(_)) {

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
-use crate::disk::{create_dir, rename, sync_dir};
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::TopicPartition;
 
@@ -14,9 +13,10 @@ const STAGING: &str = ".logcompact-staging";
 /// The folder inside the output where partitions are written before they have their names.
 /// Dropping it removes what is left in it.
 pub struct Staging {
+    disk: Disk,
     out: PathBuf,
     dir: PathBuf,
-    removed: Mutex<bool>,
+    finished: bool,
 }
 
 impl Staging {
@@ -24,7 +24,7 @@ impl Staging {
     ///
     /// # Errors
     /// An output folder that exists and is not empty is refused.
-    pub fn create(out: &Path) -> Result<Staging> {
+    pub fn create(disk: &Disk, out: &Path) -> Result<Staging> {
         let listing = fs::read_dir(out);
         if let Ok(mut entries) = listing
             && entries.next().is_some()
@@ -38,8 +38,18 @@ impl Staging {
             return Err(Error::refused(format!("{}: {what}", out.display())));
         }
         let dir = out.join(STAGING);
-        create_dir(&dir)?;
-        Ok(Staging { out: out.into(), dir, removed: Mutex::new(false) })
+        disk.create_dir(&dir)?;
+        Ok(Staging { disk: disk.clone(), out: out.into(), dir, finished: false })
+    }
+
+    /// The disk.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The output folder.
+    pub fn out(&self) -> &Path {
+        &self.out
     }
 
     /// The folder itself.
@@ -54,38 +64,31 @@ impl Staging {
 
     /// Gives a partition that is complete and synced its name.
     pub fn commit(&self, name: &TopicPartition) -> Result<()> {
-        rename(&self.place_of(name), &self.out.join(name.to_string()))?;
-        sync_dir(&self.out)
+        self.disk.rename(&self.place_of(name), &self.out.join(name.to_string()))?;
+        self.disk.sync_dir(&self.out)
     }
 
     /// Removes what was written of a partition.
     pub fn discard(&self, name: &TopicPartition) -> Result<()> {
-        let place = self.place_of(name);
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(&place, "cannot remove", error))
-            }
-            _ => Ok(()),
-        }
+        self.disk.remove_dir_if_there(&self.place_of(name))
     }
 
     /// Removes the folder itself, at the end of a run that was carried out.
-    pub fn remove(&self) -> Result<()> {
-        if let Ok(mut removed) = self.removed.lock() {
-            *removed = true;
-        }
-        fs::remove_dir_all(&self.dir).map_err(|e| Error::io(&self.dir, "cannot remove", e))
+    pub fn finish(mut self) -> Result<()> {
+        self.finished = true;
+        self.disk.remove_dir_if_there(&self.dir)?;
+        self.disk.sync_dir(&self.out)
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if self.removed.lock().is_ok_and(|removed| *removed) {
+        if self.finished {
             return;
         }
         // The run failed. Nothing here has a final name; an output folder that is empty after
         // this was ours, too.
-        let _ = fs::remove_dir_all(&self.dir);
+        let _ = self.disk.remove_dir_if_there(&self.dir);
         let _ = fs::remove_dir(&self.out);
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Control, Decoder, Flaw};
-use crate::segment::{Damaged, Kind, LogFile, Segment};
+use crate::segment::{Damaged, LogFile, Segment};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
@@ -122,7 +122,7 @@ impl Survey {
         bound: Option<Offset>,
         chunk_bytes: u64,
     ) -> Result<Survey> {
-        let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
+        let log = segment.log()?;
         let walked = log.ahead_of(|| {
             let mut walk = Walk { chunk_bytes, ..Walk::default() };
             walk.all(&log, replay_from, bound);

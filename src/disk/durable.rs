@@ -1,110 +1,183 @@
 //! Writing so that what stands under a final name is complete and on the disk.
 //!
-//! Files are written in a staging directory, synced, and reach their final place by one rename of
-//! that directory, after which the parent is synced.
+//! A file is written under another name (or in a staging folder) and synced; it reaches its final
+//! name by a rename, after which the folder is synced. Every failure says which file it is about.
 
-use std::fs::{self, File, FileTimes};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::early_sync::EarlySync;
+use super::files::{Files, NewFile, Owner};
+use super::map::Map;
+use super::system::System;
 use crate::error::{Error, Result};
 
-/// A file this large is synced on the way, and again whenever as much has come to it.
-const EARLY_SYNC_BYTES: u64 = 16 << 20;
+/// The files that a run reads and writes: the system's, unless a test says otherwise.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    files: Arc<dyn Files>,
+}
+
+impl Default for Disk {
+    fn default() -> Disk {
+        Disk::of(System)
+    }
+}
+
+impl Disk {
+    /// A disk with these files.
+    pub fn of(files: impl Files + 'static) -> Disk {
+        Disk { files: Arc::new(files) }
+    }
+
+    /// Maps the file at `path` for reading.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn map(&self, path: &Path) -> Result<Map> {
+        self.files.map(path).map_err(|source| Error::io(path, "cannot read", source))
+    }
+
+    /// Creates a file; refuses one that exists.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn create(&self, path: &Path, owner: Option<Owner>) -> Result<StagedFile> {
+        let file = self.files.create(path, owner);
+        let file = file.map_err(|source| Error::io(path, "cannot create", source))?;
+        Ok(StagedFile { path: path.into(), file })
+    }
+
+    /// Writes `bytes` to a new file and syncs it.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn write_whole_file(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        owner: Option<Owner>,
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
+        let mut file = self.create(path, owner)?;
+        file.write(bytes)?;
+        file.finish(modified)
+    }
+
+    /// Puts `bytes` in the place of the file at `path`, which keeps its owner: at every instant
+    /// one or the other is there, whole. What it is called on the way is what Kafka calls it
+    /// (`CheckpointFile`).
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn replace_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let in_folder = || path.parent().and_then(|folder| Owner::in_dir(folder).ok());
+        let owner = Owner::of(path).ok().or_else(in_folder);
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".tmp");
+        let aside = path.with_file_name(name);
+        // A run that did not finish may have left it.
+        self.remove_if_there(&aside)?;
+        self.write_whole_file(&aside, bytes, owner, None)?;
+        let io = |source| Error::io(path, "cannot replace", source);
+        self.files.rename(&aside, path).map_err(io)?;
+        path.parent().map_or(Ok(()), |folder| self.sync_dir(folder))
+    }
+
+    /// Copies a file with its modification time, and syncs the copy.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn copy_file(&self, from: &Path, to: &Path) -> Result<()> {
+        let read = |source| Error::io(from, "cannot read", source);
+        let modified = std::fs::metadata(from).and_then(|m| m.modified()).map_err(read)?;
+        let bytes = self.map(from)?;
+        self.write_whole_file(to, &bytes, None, Some(modified))
+    }
+
+    /// Creates a folder and those above it.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn create_dir(&self, path: &Path) -> Result<()> {
+        let io = |source| Error::io(path, "cannot create the folder", source);
+        self.files.create_dir(path).map_err(io)
+    }
+
+    /// Renames a file or folder; refuses to replace one.
+    ///
+    /// # Errors
+    /// The system's, with the new path.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        if to.try_exists().unwrap_or(true) {
+            let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(Error::io(to, "cannot rename to", exists));
+        }
+        self.files.rename(from, to).map_err(|source| Error::io(to, "cannot rename to", source))
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        self.files.remove(path).map_err(|source| Error::io(path, "cannot remove", source))
+    }
+
+    /// Removes a file, if there is one.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn remove_if_there(&self, path: &Path) -> Result<()> {
+        match self.files.remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map_err(|source| Error::io(path, "cannot remove", source)),
+        }
+    }
+
+    /// Removes a folder, if there is one, and all that is in it.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn remove_dir_if_there(&self, path: &Path) -> Result<()> {
+        match self.files.remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map_err(|source| Error::io(path, "cannot remove", source)),
+        }
+    }
+
+    /// Makes the names in a folder durable.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn sync_dir(&self, path: &Path) -> Result<()> {
+        let io = |source| Error::io(path, "cannot sync the folder", source);
+        self.files.sync_dir(path).map_err(io)
+    }
+}
 
 /// A new file that is synced before it counts as written.
 pub struct StagedFile {
     path: PathBuf,
-    writer: BufWriter<File>,
-    unsynced_bytes: u64,
-    early_sync: Option<EarlySync>,
+    file: Box<dyn NewFile>,
 }
 
 impl StagedFile {
-    /// Creates the file; refuses one that exists.
-    pub fn create(path: &Path) -> Result<StagedFile> {
-        let file =
-            File::create_new(path).map_err(|source| Error::io(path, "cannot create", source))?;
-        // Small writes (index entries, rebuilt batches) gather; large spans pass through.
-        let writer = BufWriter::with_capacity(1 << 18, file);
-        Ok(StagedFile { path: path.into(), writer, unsynced_bytes: 0, early_sync: None })
-    }
-
     /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// The system's, with the path.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let io = |source| Error::io(&self.path, "cannot write", source);
-        self.writer.write_all(bytes).map_err(io)?;
-        self.unsynced_bytes += bytes.len() as u64;
-        if self.unsynced_bytes >= EARLY_SYNC_BYTES {
-            self.unsynced_bytes = 0;
-            // Without it the sync at the end takes longer, and that is all.
-            if self.early_sync.is_none() {
-                self.early_sync = EarlySync::of(self.writer.get_ref()).ok();
-            }
-            self.early_sync.iter().for_each(EarlySync::nudge);
-        }
-        Ok(())
+        self.file.write(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
-    /// Flushes, gives the file the modification time it is to carry, and syncs it.
+    /// Gives the file the modification time that it is to carry, and syncs it.
+    ///
+    /// # Errors
+    /// The system's, with the path.
     pub fn finish(self, modified: Option<SystemTime>) -> Result<()> {
-        let path = self.path;
-        let io = |source| Error::io(&path, "cannot write", source);
-        let file = self.writer.into_inner().map_err(|e| io(e.into_error()))?;
-        self.early_sync.map_or(Ok(()), EarlySync::finish).map_err(io)?;
-        if let Some(modified) = modified {
-            file.set_times(FileTimes::new().set_modified(modified)).map_err(io)?;
-        }
-        file.sync_all().map_err(io)
+        let io = |source| Error::io(&self.path, "cannot write", source);
+        self.file.finish(modified).map_err(io)
     }
-}
-
-/// Writes `bytes` to a new file and syncs it.
-pub fn write_whole_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = StagedFile::create(path)?;
-    file.write(bytes)?;
-    file.finish(None)
-}
-
-/// Copies a file with its modification time, and syncs the copy.
-pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
-    let read = |source| Error::io(from, "cannot read", source);
-    let mut source = File::open(from).map_err(read)?;
-    let modified = source.metadata().and_then(|m| m.modified()).map_err(read)?;
-    let mut target =
-        File::create_new(to).map_err(|source| Error::io(to, "cannot create", source))?;
-    let write = |source| Error::io(to, "cannot write", source);
-    io::copy(&mut source, &mut target).map_err(write)?;
-    target.set_times(FileTimes::new().set_modified(modified)).map_err(write)?;
-    target.sync_all().map_err(write)
-}
-
-/// Sets a file's modification time.
-pub fn set_modified(path: &Path, modified: SystemTime) -> Result<()> {
-    let io = |source| Error::io(path, "cannot set the modification time of", source);
-    let file = File::options().append(true).open(path).map_err(io)?;
-    file.set_times(FileTimes::new().set_modified(modified)).map_err(io)
-}
-
-/// Creates a directory and those above it.
-pub fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|source| Error::io(path, "cannot create the folder", source))
-}
-
-/// Renames a file or directory; refuses to replace one.
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    if to.try_exists().unwrap_or(true) {
-        let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-        return Err(Error::io(to, "cannot create", exists));
-    }
-    fs::rename(from, to).map_err(|source| Error::io(to, "cannot rename to", source))
-}
-
-/// Makes the names in a directory durable.
-pub fn sync_dir(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| Error::io(path, "cannot sync the folder", source))
 }

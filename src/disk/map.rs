@@ -1,11 +1,10 @@
 //! A file mapped for reading: the one `unsafe` of the crate.
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use crate::error::{Error, Result};
 
 /// The bytes of a file as they were when it was mapped: its length is taken once, what is
 /// appended later is not seen.
@@ -18,19 +17,17 @@ impl Map {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// The system's, with the path.
-    pub fn open(path: &Path) -> Result<Map> {
-        let io = |source| Error::io(path, "cannot read", source);
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
+    /// The system's.
+    pub fn open(path: &Path) -> io::Result<Map> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
         if metadata.is_dir() {
-            return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
         if metadata.len() == 0 {
             return Ok(Map { mapped: None });
         }
-        let mapped = map_readonly(&file).map_err(io)?;
-        Ok(Map { mapped: Some(mapped) })
+        Ok(Map { mapped: Some(map_readonly(&file)?) })
     }
 
     /// Has the system bring in the pages from `start` on, for who reads on his way there, until
@@ -58,7 +55,7 @@ impl Map {
 /// every read through a map is bounds-checked. Who truncates a segment while we read it
 /// (a broker in recovery) ends the process, not the data: nothing is ever written through a map.
 #[expect(unsafe_code, reason = "reading a terabyte by read() costs a copy of every byte")]
-fn map_readonly(file: &File) -> std::io::Result<memmap2::Mmap> {
+fn map_readonly(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 

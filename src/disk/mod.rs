@@ -2,11 +2,15 @@
 
 mod durable;
 mod early_sync;
+mod files;
 mod map;
+mod occupied;
 mod scratch;
+mod system;
 
-pub use durable::{
-    StagedFile, copy_file, create_dir, rename, set_modified, sync_dir, write_whole_file,
-};
+pub use durable::{Disk, StagedFile};
+pub use files::{Files, NewFile, Owner};
 pub use map::Map;
+pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;
+pub use system::System;

@@ -18,7 +18,7 @@ use super::sink::{Ending, Sink};
 use super::source::{LogKind, Source};
 use super::stretch::{Heard, Overflow, Scene, Shown, Stretch, show};
 use super::{Damage, Failure, Witness, seek};
-use crate::disk::Map;
+use crate::disk::Disk;
 use crate::format::Decoder;
 use crate::segment::LogFile;
 use crate::units::{Offset, Position};
@@ -74,7 +74,7 @@ impl<'w> Walk<'w> {
         if self.is_outside(kind) {
             return Ok(());
         }
-        let log = LogFile::open(&source.path, base)?;
+        let log = LogFile::open(&Disk::default(), &source.path, base)?;
         self.begin(source)?;
         let start = self.start_of(&log, kind);
         let (selection, sink) = (self.selection, self.sink);
@@ -92,7 +92,7 @@ impl<'w> Walk<'w> {
 
     /// Walks through a file of entries.
     pub(super) fn companion(&mut self, source: &Source) -> Result<(), Failure> {
-        let bytes = Map::open(&source.path)?;
+        let bytes = Disk::default().map(&source.path)?;
         self.begin(source)?;
         let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
         let (lines, out) = (&mut self.lines, &mut *self.out);
@@ -185,7 +185,7 @@ impl<'w> Walk<'w> {
         if self.selection.offsets.start <= *base {
             return Position(0);
         }
-        let (position, reason) = match Map::open(index) {
+        let (position, reason) = match Disk::default().map(index) {
             Ok(bytes) => seek::start_of(log, &bytes, self.selection.offsets.start),
             Err(_) => (Position(0), Some("it cannot be read")),
         };

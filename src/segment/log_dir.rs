@@ -20,7 +20,7 @@ pub const CHECKPOINT_NAMES: [&str; 4] = [
 ];
 
 /// A directory that holds partition directories.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogDir {
     /// The directory.
     pub path: PathBuf,
@@ -31,6 +31,12 @@ impl LogDir {
     pub fn around(partition: &Path) -> Option<LogDir> {
         let full = fs::canonicalize(partition).ok()?;
         Some(LogDir { path: full.parent()?.into() })
+    }
+
+    /// Whether a broker has used it: `meta.properties` is in every log directory.
+    pub fn is_a_brokers(&self) -> bool {
+        const OF_A_BROKER: [&str; 2] = ["meta.properties", "recovery-point-offset-checkpoint"];
+        OF_A_BROKER.iter().any(|name| self.path.join(name).exists())
     }
 
     /// One of its offset checkpoints; empty if there is no such file.

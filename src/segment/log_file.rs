@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::disk::Map;
+use crate::disk::{Disk, Map};
 use crate::error::Result;
 use crate::format::{Batch, Flaw};
 use crate::units::{Offset, Position};
@@ -34,8 +34,8 @@ impl LogFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn open(path: &Path, base: Offset) -> Result<LogFile> {
-        Ok(LogFile { path: path.into(), base, map: Map::open(path)? })
+    pub fn open(disk: &Disk, path: &Path, base: Offset) -> Result<LogFile> {
+        Ok(LogFile { path: path.into(), base, map: disk.map(path)? })
     }
 
     /// The file.

@@ -11,6 +11,7 @@ mod partition;
 mod producers;
 mod time_index;
 mod txn_index;
+mod writer;
 
 pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs,
@@ -23,3 +24,4 @@ pub use partition::{PartitionDir, Segment, partition_name};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};
+pub use writer::{Indexed, Place, SegmentWriter};

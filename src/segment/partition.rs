@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{FileName, Kind, OffsetIndex, Suffix, TimeIndex, TopicPartition};
+use super::{FileName, Kind, LogFile, OffsetIndex, Suffix, TimeIndex, TopicPartition};
 use super::{INDEX_ENTRY_BYTES, TIME_ENTRY_BYTES};
-use crate::disk::Map;
+use crate::disk::{Disk, Map};
 use crate::error::{Error, Result};
 use crate::units::Offset;
 
@@ -17,6 +17,10 @@ pub struct Segment {
     pub base: Offset,
     /// The directory it is in.
     pub dir: PathBuf,
+    /// The disk that this is on.
+    pub disk: Disk,
+    /// What its files' names end in, if they are not in their place yet.
+    pub suffix: Option<Suffix>,
     /// Size of the `.log`.
     pub size_bytes: u64,
     /// Modification time of the `.log`, which Kafka's older rules go by.
@@ -26,7 +30,16 @@ pub struct Segment {
 impl Segment {
     /// One of the segment's files.
     pub fn path(&self, kind: Kind) -> PathBuf {
-        self.dir.join(FileName::new(self.base, kind).to_string())
+        let name = FileName { offset: self.base, kind, suffix: self.suffix };
+        self.dir.join(name.to_string())
+    }
+
+    /// Its log, mapped.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn log(&self) -> Result<LogFile> {
+        LogFile::open(&self.disk, &self.path(Kind::Log), self.base)
     }
 
     /// The bytes of one of its files; `None` if there is no such file.
@@ -35,7 +48,7 @@ impl Segment {
     /// The system's, other than "not found".
     pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
         let path = self.path(kind);
-        if path.try_exists().unwrap_or(true) { Map::open(&path).map(Some) } else { Ok(None) }
+        if path.try_exists().unwrap_or(true) { self.disk.map(&path).map(Some) } else { Ok(None) }
     }
 
     /// What the entries of its offset index take up, without preallocated zeros.
@@ -64,6 +77,8 @@ impl Segment {
 pub struct PartitionDir {
     /// The directory.
     pub path: PathBuf,
+    /// The disk that it is on.
+    pub disk: Disk,
     /// Which partition it is; `None` if its name does not say.
     pub name: Option<TopicPartition>,
     /// Its segments, ascending; the last is the active one.
@@ -84,9 +99,18 @@ impl PartitionDir {
     /// # Errors
     /// The system's.
     pub fn open(path: &Path) -> Result<PartitionDir> {
+        PartitionDir::open_on(&Disk::default(), path)
+    }
+
+    /// Lists the directory at `path` of `disk`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open_on(disk: &Disk, path: &Path) -> Result<PartitionDir> {
         let io = |source| Error::io(path, "cannot list the folder", source);
         let mut dir = PartitionDir {
             path: path.into(),
+            disk: disk.clone(),
             name: partition_name(path),
             segments: Vec::new(),
             snapshots: Vec::new(),
@@ -112,6 +136,8 @@ impl PartitionDir {
                     dir.segments.push(Segment {
                         base: offset,
                         dir: path.into(),
+                        disk: disk.clone(),
+                        suffix: None,
                         size_bytes: metadata.len(),
                         modified: metadata.modified().map_err(unreadable)?,
                     });

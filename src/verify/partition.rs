@@ -8,7 +8,7 @@ use super::segment::{CheckedSegment, Place, unreadable};
 use super::sequences::Sequences;
 use super::summary::Summary;
 use super::transactions::TxnCheck;
-use crate::disk::Map;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
     EpochEntry, FileName, Kind, PartitionDir, PartitionMetadata, Segment, Suffix, TopicPartition,
@@ -100,7 +100,7 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
 fn text_of(dir: &PartitionDir, name: &str) -> Option<Result<String>> {
     let path = dir.file(name);
     dir.others.iter().any(|other| other == name).then(|| {
-        let map = Map::open(&path)?;
+        let map = Disk::default().map(&path)?;
         Ok(String::from_utf8_lossy(&map).into_owned())
     })
 }
@@ -139,7 +139,7 @@ fn snapshots(dir: &PartitionDir, log_end: Offset, checked: &mut Checked) {
     for offset in &dir.snapshots {
         let path = dir.file(&FileName::new(*offset, Kind::Snapshot).to_string());
         checked.summary.snapshots += 1;
-        let map = match Map::open(&path) {
+        let map = match Disk::default().map(&path) {
             Ok(map) => map,
             Err(error) => {
                 checked.findings.push(unreadable(&error));

@@ -10,7 +10,7 @@ use super::transactions::SegmentTxns;
 use super::windows;
 use crate::error::{Error, Result};
 use crate::report::Progress;
-use crate::segment::{EpochEntry, Kind, LogFile, OffsetIndex, Segment, TimeIndex, parse_txn_index};
+use crate::segment::{EpochEntry, Kind, OffsetIndex, Segment, TimeIndex, parse_txn_index};
 use crate::units::Offset;
 
 /// What the checks across segments need of one.
@@ -73,7 +73,7 @@ fn read(
     progress: &dyn Progress,
     checked: &mut CheckedSegment,
 ) -> Result<()> {
-    let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
+    let log = segment.log()?;
     let found = &mut checked.findings;
     let is_active = place.next_base.is_none();
     let offset_check = open_offset_index(segment, is_active, &mut checked.summary, found)?;

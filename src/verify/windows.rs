@@ -164,7 +164,7 @@ mod tests {
             let mut bytes = whole.clone();
             damage(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
-            let log = LogFile::open(&path, Offset(0)).unwrap();
+            let log = LogFile::open(&crate::disk::Disk::default(), &path, Offset(0)).unwrap();
             let alone = lines(|hear| read_alone(&log, hear));
             assert!(number > 0 || alone.len() == BATCHES);
             for threads in [1, 2, 3, 16] {

@@ -1,5 +1,6 @@
 //! Segments written byte by byte, by a writer that shares only the codecs with the program's own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,10 @@ pub const PLAIN: BatchKind = BatchKind { attributes: 0, producer_id: -1, base_se
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 
+/// First offsets of open transactions by producer, and the entries of the open segment's
+/// `.txnindex`.
+type Txns = (BTreeMap<i64, i64>, Vec<u8>);
+
 /// Builds one partition directory.
 pub struct Log {
     dir: PathBuf,
@@ -37,6 +42,8 @@ pub struct Log {
     base: i64,
     open: Vec<u8>,
     pub now_ms: i64,
+    /// If `.txnindex` files are to be written.
+    txns: Option<Txns>,
 }
 
 impl Log {
@@ -44,7 +51,20 @@ impl Log {
     pub fn create(root: &Path, name: &str) -> Log {
         let dir = root.join(name);
         fs::create_dir_all(&dir).unwrap();
-        Log { dir, next_offset: 0, base: 0, open: Vec::new(), now_ms: 1_700_000_000_000 }
+        Log {
+            dir,
+            next_offset: 0,
+            base: 0,
+            open: Vec::new(),
+            now_ms: 1_700_000_000_000,
+            txns: None,
+        }
+    }
+
+    /// From here on, aborted transactions get their entries in the `.txnindex`.
+    pub fn with_txn_index(mut self) -> Log {
+        self.txns = Some(Default::default());
+        self
     }
 
     /// Appends a batch of records, a millisecond apart.
@@ -55,6 +75,9 @@ impl Log {
     /// Appends a batch of a transaction.
     pub fn transactional(&mut self, producer_id: i64, records: &[Pair<'_>]) -> &mut Log {
         let kind = BatchKind { attributes: TRANSACTIONAL, producer_id, base_sequence: 0 };
+        if let Some((open, _)) = &mut self.txns {
+            open.entry(producer_id).or_insert(self.next_offset);
+        }
         self.batch_of(kind, records)
     }
 
@@ -63,6 +86,16 @@ impl Log {
         let attributes = TRANSACTIONAL | CONTROL;
         let kind = BatchKind { attributes, producer_id, base_sequence: -1 };
         let key = [0, 0, 0, u8::from(commit)];
+        if let Some((open, index)) = &mut self.txns
+            && let Some(first) = open.remove(&producer_id)
+            && !commit
+        {
+            let stable = open.values().min().copied().unwrap_or(self.next_offset + 1);
+            index.extend_from_slice(&[0, 0]);
+            for number in [producer_id, first, self.next_offset, stable] {
+                index.extend_from_slice(&number.to_be_bytes());
+            }
+        }
         self.batch_of(kind, &[(Some(&key), Some(&[0, 0, 0, 0, 0, 0]))])
     }
 
@@ -85,6 +118,7 @@ impl Log {
         self.flush();
         self.base = self.next_offset;
         self.open.clear();
+        self.txns.iter_mut().for_each(|(_, index)| index.clear());
         self
     }
 
@@ -100,6 +134,9 @@ impl Log {
         fs::write(path("log"), &self.open).unwrap();
         fs::write(path("index"), []).unwrap();
         fs::write(path("timeindex"), []).unwrap();
+        if let Some((_, index)) = self.txns.as_ref().filter(|(_, index)| !index.is_empty()) {
+            fs::write(path("txnindex"), index).unwrap();
+        }
         self.dir.clone()
     }
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod log;
+pub mod power;
+pub mod state;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use assert_cmd::Command;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use logcompact::format::{Batch, Decoder, Record};
-use logcompact::segment::{Kind, LogFile, PartitionDir};
+use logcompact::segment::PartitionDir;
 use serde_json::{Map, Value, json};
 
 /// The program, as a user runs it.
@@ -58,7 +60,7 @@ pub fn lines_of(dir: &Path) -> Vec<Value> {
     let mut decoder = Decoder::new();
     let mut lines = Vec::new();
     for segment in &partition.segments {
-        let log = LogFile::open(&segment.path(Kind::Log), segment.base).unwrap();
+        let log = segment.log().unwrap();
         for item in log.checked_batches() {
             let (_, batch) = item.unwrap();
             let at = lines.len();

@@ -21,11 +21,15 @@ Examples:
   # State only, no delete markers; the same clock gives the same bytes again
   logcompact compact orders-0 --drop-tombstones --now 1795300000000 --out orders-state
 
+  # The directory of a broker that is stopped, rewritten where it lies
+  logcompact compact /var/lib/kafka --in-place --report compaction.json
+
   # With the topic's own settings, and the report on standard output
   logcompact compact orders-0 --topic-config orders.properties --report - --out o | jq .totals
 
 Exit status: 0 done; 1 done, but a partition was left alone (damaged, or refused by --null-keys
-fail); 2 not done. The source is never changed.";
+fail); 2 not done. The source is never changed, unless --in-place says so; then, whenever it is
+interrupted, the next run (or a starting broker) finishes or undoes what was begun.";
 
 /// Arguments of `logcompact compact`.
 #[derive(Debug, Args)]
@@ -37,6 +41,12 @@ pub struct CompactArgs {
     /// Output folder; each partition lands in OUT/<topic>-<n>/ [default: <name of DIR>.compacted]
     #[arg(long, value_name = "OUT")]
     pub out: Option<PathBuf>,
+    /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
+    #[arg(long, conflicts_with = "out")]
+    pub in_place: bool,
+    /// With --in-place: also where the broker was not shut down cleanly
+    #[arg(long, requires = "in_place")]
+    pub force: bool,
     /// Decide everything, write nothing, report the exact saving
     #[arg(long)]
     pub dry_run: bool,
@@ -55,7 +65,8 @@ pub struct CompactArgs {
     /// Surviving batches of magic 0 and 1: rewritten as magic 2, as Kafka 4 does, or kept
     #[arg(long, value_name = "MAGIC", default_value = "2")]
     pub message_format: MessageFormatArg,
-    /// Where the JSON report goes; - is standard output [default: OUT/logcompact-report.json]
+    /// Where the JSON report goes; - is standard output [default: OUT/logcompact-report.json;
+    /// with --in-place: nowhere]
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// The topic's settings under Kafka's names.
@@ -137,8 +148,6 @@ pub struct TopicArgs {
 /// instead of being taken for a mistake in spelling.
 #[derive(Debug, Args)]
 pub struct LaterArgs {
-    #[arg(long, hide = true)]
-    pub in_place: bool,
     #[arg(long, hide = true, value_name = "STRATEGY")]
     pub strategy: Option<String>,
     #[arg(long, hide = true, value_name = "FILE")]

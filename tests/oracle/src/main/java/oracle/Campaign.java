@@ -139,6 +139,12 @@ public final class Campaign {
         return builder.start().waitFor();
     }
 
+    static void removeIfThere(Path dir) throws IOException {
+        if (Files.exists(dir)) {
+            remove(dir);
+        }
+    }
+
     private static void remove(Path dir) throws IOException {
         try (Stream<Path> files = Files.walk(dir)) {
             for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {

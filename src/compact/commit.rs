@@ -1,0 +1,67 @@
+//! What is left to do once all is written and proved, as a value: which segments are replaced by
+//! which, in the order in which that is safe.
+//!
+//! Replacements are carried out from the oldest segments to the newest. A tombstone (or a marker)
+//! goes only after what it hides (or marks) has gone, so that no old value comes back wherever it
+//! stops.
+
+use super::carry::put_empty_segment;
+use super::group_writer::Written;
+use super::plan::Plan;
+use super::policy::Policy;
+use super::survey::Survey;
+use crate::error::Result;
+use crate::segment::Place;
+use crate::swap::{Replacement, carry_out, list};
+use crate::units::Offset;
+
+/// The decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The replacements, oldest first.
+    pub replacements: Vec<Replacement>,
+    /// The base of the empty segment that a roll leaves behind, if the active one was cleaned.
+    pub new_active: Option<Offset>,
+}
+
+impl Commit {
+    /// Decides, given what was written for each of the plan's groups.
+    pub fn of(surveys: &[Survey], plan: &Plan, written: &[Written], policy: &Policy) -> Commit {
+        let base_of = |at: usize| surveys.get(at).map(|survey| survey.segment.base);
+        let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
+        // The newest snapshot stays, whatever becomes of the segment of that name.
+        let snapshots = |old: &[Offset]| -> Vec<Offset> {
+            old.iter().copied().filter(|base| *base != log_end).collect()
+        };
+        let mut replacements = Vec::new();
+        let retired: Vec<Offset> = (0..plan.retired).filter_map(base_of).collect();
+        if !retired.is_empty() {
+            let snapshots = snapshots(&retired);
+            replacements.push(Replacement { old: retired, new: Vec::new(), snapshots });
+        }
+        for (group, written) in plan.groups.iter().zip(written) {
+            let old: Vec<Offset> = group.clone().filter_map(base_of).collect();
+            // The group's first base keeps its own.
+            let snapshots = snapshots(old.get(1..).unwrap_or_default());
+            replacements.push(Replacement { old, new: written.bases.clone(), snapshots });
+        }
+        let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
+        let rolls = policy.include_active && plan.nothing_because.is_none() && !last_is_empty;
+        Commit { replacements, new_active: rolls.then_some(log_end) }
+    }
+
+    /// Carries it out where the new files lie as `.cleaned`.
+    ///
+    /// # Errors
+    /// The system's. What is left undone then, the next run or a broker finishes or undoes.
+    pub fn carry_out(&self, place: &Place) -> Result<()> {
+        if let Some(base) = self.new_active {
+            put_empty_segment(base, &Place { suffix: None, ..place.clone() })?;
+        }
+        for replacement in &self.replacements {
+            let steps = replacement.steps(&list(&place.dir)?);
+            carry_out(&steps, &place.disk, &place.dir)?;
+        }
+        place.disk.sync_dir(&place.dir)
+    }
+}

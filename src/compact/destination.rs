@@ -1,0 +1,141 @@
+//! Where the output goes: nowhere, into a folder of its own, or in place of the source.
+
+use std::path::{Path, PathBuf};
+
+use super::commit::Commit;
+use super::log_dir_files::{carry_log_dir_files, note_cleaned};
+use super::staging::Staging;
+use crate::disk::{Disk, Owner};
+use crate::error::{Error, Result};
+use crate::report::PartitionReport;
+use crate::segment::{FileName, Kind, PartitionDir, Place, Sources, Suffix, TopicPartition};
+use crate::swap::{Claim, list, unclean_shutdown};
+
+/// Where the output is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Into this folder, which must not exist or be empty.
+    Folder(PathBuf),
+    /// In place of the source.
+    InPlace {
+        /// Also where a broker did not stop as it should.
+        force: bool,
+    },
+}
+
+/// Where the output goes, opened.
+pub enum Destination {
+    /// Nowhere: a dry run.
+    Nowhere,
+    /// Into a folder.
+    Folder(Staging),
+    /// In place of the source, which is ours as long as this lives.
+    InPlace(Disk, Claim),
+}
+
+impl Destination {
+    /// Opens the output of a run over `sources`.
+    ///
+    /// # Errors
+    /// Refused: a folder that is not empty; a source that somebody works on, or that a broker has
+    /// to recover first. The system's.
+    pub fn open(output: &Output, disk: &Disk, sources: &Sources) -> Result<Destination> {
+        match output {
+            Output::Folder(out) => Ok(Destination::Folder(Staging::create(disk, out)?)),
+            Output::InPlace { force } => {
+                let claim = Claim::on(sources)?;
+                if let Some(dir) = unclean_shutdown(sources).filter(|_| !force) {
+                    return Err(Error::refused(format!(
+                        "{}: the broker was not shut down cleanly (no .kafka_cleanshutdown), so \
+                         logs may end in unfinished writes; start and stop a broker on it, or run \
+                         `logcompact repair --truncate --in-place`, then pass --force",
+                        dir.display()
+                    )));
+                }
+                Ok(Destination::InPlace(disk.clone(), claim))
+            }
+        }
+    }
+
+    /// Whether the source itself is changed.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Destination::InPlace(..))
+    }
+
+    /// Where temporary files go if nothing is said; a dry run has none.
+    pub fn temp_dir<'a>(&'a self, source: &'a Path) -> Option<&'a Path> {
+        match self {
+            Destination::Nowhere => None,
+            Destination::Folder(staging) => Some(staging.dir()),
+            Destination::InPlace(..) => Some(source),
+        }
+    }
+
+    /// Where a partition is written until it is committed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn place_for(&self, source: &PartitionDir, name: &TopicPartition) -> Result<Option<Place>> {
+        match self {
+            Destination::Nowhere => Ok(None),
+            Destination::Folder(staging) => {
+                let dir = staging.place_of(name);
+                source.disk.create_dir(&dir)?;
+                Ok(Some(Place::folder(&source.disk, &dir)))
+            }
+            Destination::InPlace(disk, _) => {
+                let log = source.segments.first().map(|segment| segment.path(Kind::Log));
+                let unreadable = |path: &Path, error| Error::io(path, "cannot read", error);
+                let owner = log
+                    .map(|log| Owner::of(&log).map_err(|error| unreadable(&log, error)))
+                    .transpose()?;
+                let (disk, dir) = (disk.clone(), source.path.clone());
+                Ok(Some(Place { disk, dir, suffix: Some(Suffix::Cleaned), owner }))
+            }
+        }
+    }
+
+    /// Gives what was written of a partition its final names.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn commit(&self, name: &TopicPartition, place: &Place, commit: &Commit) -> Result<()> {
+        match self {
+            Destination::Nowhere => Ok(()),
+            Destination::Folder(staging) => staging.commit(name),
+            Destination::InPlace(..) => commit.carry_out(place),
+        }
+    }
+
+    /// Removes what was written of a partition.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn discard(&self, name: &TopicPartition, place: &Place) -> Result<()> {
+        match self {
+            Destination::Nowhere => Ok(()),
+            Destination::Folder(staging) => staging.discard(name),
+            Destination::InPlace(disk, _) => {
+                let is_ours = |file: &FileName| file.suffix == Some(Suffix::Cleaned);
+                let files = list(&place.dir)?;
+                let paths = files.iter().filter(|file| is_ours(file));
+                paths.map(|file| place.dir.join(file.to_string())).try_for_each(|p| disk.remove(&p))
+            }
+        }
+    }
+
+    /// Ends the run: what a log directory has beside its partitions.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn close(self, sources: &Sources, reports: &[PartitionReport]) -> Result<()> {
+        match self {
+            Destination::Nowhere => Ok(()),
+            Destination::Folder(staging) => {
+                carry_log_dir_files(staging.disk(), sources, staging.out(), reports)?;
+                staging.finish()
+            }
+            Destination::InPlace(disk, _claim) => note_cleaned(&disk, sources, reports),
+        }
+    }
+}

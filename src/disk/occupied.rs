@@ -1,0 +1,99 @@
+//! Locks that say that somebody is at work on a folder.
+//!
+//! Two kinds of lock do not see each other on Linux: `fcntl` record locks, which Java's
+//! `FileChannel.tryLock` takes, and `flock`. Both are taken, so that we see and are seen by either.
+//! They go with the process, however that ends.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::files::{Files, Owner};
+use super::system::System;
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+
+/// Why a lock was not had.
+#[derive(Debug)]
+pub enum Busy {
+    /// Somebody else holds it.
+    Held,
+    /// The system refused.
+    Io(io::Error),
+}
+
+/// A lock file that we hold. It must not be opened again while this lives: closing any handle of
+/// it would let the record lock go.
+#[derive(Debug)]
+pub struct LockedFile {
+    _file: File,
+}
+
+impl LockedFile {
+    /// Locks the file at `path`; never waits. If it is not there it comes to be, and belongs to
+    /// whoever has the folder: who locks it next may be somebody else than us.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn take(path: &Path) -> Result<LockedFile, Busy> {
+        let file = open_or_create(path).map_err(Busy::Io)?;
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::ACCESS | Errno::AGAIN) => return Err(Busy::Held),
+            Err(errno) => return Err(Busy::Io(errno.into())),
+        }
+        flock(&file)?;
+        Ok(LockedFile { _file: file })
+    }
+}
+
+/// A folder that we hold, without leaving anything in it.
+#[derive(Debug)]
+pub struct LockedDir {
+    _dir: File,
+}
+
+impl LockedDir {
+    /// Locks the folder at `path`; never waits.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn take(path: &Path) -> Result<LockedDir, Busy> {
+        let dir = File::open(path).map_err(Busy::Io)?;
+        flock(&dir)?;
+        Ok(LockedDir { _dir: dir })
+    }
+}
+
+fn open_or_create(path: &Path) -> io::Result<File> {
+    match File::options().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let owner = path.parent().map(Owner::in_dir).transpose()?;
+            System.create(path, owner)?.finish(None)?;
+            File::options().read(true).write(true).open(path)
+        }
+        outcome => outcome,
+    }
+}
+
+fn flock(file: &File) -> Result<(), Busy> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Busy::Held,
+        TryLockError::Error(error) => Busy::Io(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_can_be_held_once_and_again_when_it_was_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = LockedDir::take(dir.path()).unwrap();
+        assert!(matches!(LockedDir::take(dir.path()), Err(Busy::Held)));
+        drop(held);
+        assert!(LockedDir::take(dir.path()).is_ok());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

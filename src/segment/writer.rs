@@ -1,0 +1,170 @@
+//! A segment in the making: batches appended to a `.log`, with fresh indexes beside it.
+//!
+//! The indexes are what Kafka's own log would have written for these batches
+//! (`UnifiedLog.append`, `LogSegment.recover`).
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{AbortedTxn, FileName, Kind, OffsetIndexBuilder, Suffix, TimeIndexBuilder};
+use crate::disk::{Disk, Owner, StagedFile};
+use crate::error::Result;
+use crate::units::{Offset, Position, Timestamp};
+
+/// The largest relative offset and position that an index entry holds.
+const INDEX_REACH: i64 = i32::MAX as i64;
+
+/// Where segments are written, and what their files are like.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The disk.
+    pub disk: Disk,
+    /// The folder.
+    pub dir: PathBuf,
+    /// What the names end in until the files take their final place.
+    pub suffix: Option<Suffix>,
+    /// Whose the files are to be; who runs the program if nothing is said.
+    pub owner: Option<Owner>,
+}
+
+impl Place {
+    /// A folder where files get their final names at once.
+    pub fn folder(disk: &Disk, dir: &Path) -> Place {
+        Place { disk: disk.clone(), dir: dir.into(), suffix: None, owner: None }
+    }
+
+    /// Where a segment's file of some kind is written.
+    pub fn path(&self, base: Offset, kind: Kind) -> PathBuf {
+        self.dir.join(FileName { offset: base, kind, suffix: self.suffix }.to_string())
+    }
+
+    /// Creates one of a segment's files.
+    ///
+    /// # Errors
+    /// The system's; a file that exists is refused.
+    pub fn create(&self, base: Offset, kind: Kind) -> Result<StagedFile> {
+        self.disk.create(&self.path(base, kind), self.owner)
+    }
+
+    /// Writes one of a segment's files whole.
+    ///
+    /// # Errors
+    /// As [`Place::create`].
+    pub fn put(
+        &self,
+        base: Offset,
+        kind: Kind,
+        bytes: &[u8],
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
+        let mut file = self.create(base, kind)?;
+        file.write(bytes)?;
+        file.finish(modified)
+    }
+}
+
+/// What the indexes must know of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexed {
+    /// Its last offset.
+    pub last_offset: Offset,
+    /// Its largest timestamp.
+    pub max_timestamp: Timestamp,
+    /// Its size.
+    pub size_bytes: usize,
+}
+
+/// Writes one segment; without a place it goes the same way and writes nothing.
+pub struct SegmentWriter {
+    base: Offset,
+    place: Option<Place>,
+    log: Option<StagedFile>,
+    position: Position,
+    offset_index: OffsetIndexBuilder,
+    time_index: TimeIndexBuilder,
+}
+
+impl SegmentWriter {
+    /// Begins the segment `base`; `index_interval_bytes` is `index.interval.bytes`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin(
+        base: Offset,
+        place: Option<&Place>,
+        index_interval_bytes: u64,
+    ) -> Result<SegmentWriter> {
+        let log = place.map(|place| place.create(base, Kind::Log)).transpose()?;
+        Ok(SegmentWriter {
+            base,
+            place: place.cloned(),
+            log,
+            position: Position(0),
+            offset_index: OffsetIndexBuilder::new(base, index_interval_bytes),
+            time_index: TimeIndexBuilder::new(base),
+        })
+    }
+
+    /// Its base offset.
+    pub fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Where the next batch will lie.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Whether an index of this segment can name a batch with this last offset and size if it is
+    /// written at `position`.
+    pub fn reaches(&self, last_offset: Offset, size_bytes: usize, position: Position) -> bool {
+        last_offset.distance_from(self.base) <= INDEX_REACH
+            && position.plus(size_bytes).0 <= INDEX_REACH as u64
+    }
+
+    /// Appends batches that lie one behind the other in `bytes`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append(
+        &mut self,
+        batches: impl IntoIterator<Item = Indexed>,
+        bytes: &[u8],
+    ) -> Result<()> {
+        for batch in batches {
+            self.time_index.batch(batch.max_timestamp, batch.last_offset);
+            if self.offset_index.batch(batch.last_offset, self.position, batch.size_bytes) {
+                self.time_index.entry();
+            }
+            self.position = self.position.plus(batch.size_bytes);
+        }
+        self.log.as_mut().map_or(Ok(()), |log| log.write(bytes))
+    }
+
+    /// Appends bytes that are no batch; no index names them.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn append_foreign(&mut self, bytes: &[u8]) -> Result<()> {
+        self.position = self.position.plus(bytes.len());
+        self.log.as_mut().map_or(Ok(()), |log| log.write(bytes))
+    }
+
+    /// Writes the indexes, with `aborted` for the `.txnindex`, and syncs everything. The log and
+    /// its two indexes carry the modification time `modified`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(self, aborted: &[AbortedTxn], modified: SystemTime) -> Result<()> {
+        let (Some(log), Some(place)) = (self.log, self.place) else { return Ok(()) };
+        log.finish(Some(modified))?;
+        place.put(self.base, Kind::Index, &self.offset_index.finish(), Some(modified))?;
+        place.put(self.base, Kind::TimeIndex, &self.time_index.finish(), Some(modified))?;
+        if aborted.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        aborted.iter().for_each(|txn| txn.put(&mut bytes));
+        place.put(self.base, Kind::TxnIndex, &bytes, None)
+    }
+}

@@ -1,0 +1,45 @@
+//! One step of a swap: what is done to a name in a partition directory.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::segment::FileName;
+
+/// A step. Steps between two syncs may reach the disk in any order, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A file gets another name.
+    Rename(FileName, FileName),
+    /// A file goes.
+    Remove(FileName),
+    /// What was done up to here is durable.
+    Sync,
+}
+
+/// Carries out `steps` in the directory `dir`.
+///
+/// # Errors
+/// The system's. What is left undone then is for [`super::recover`].
+pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path) -> Result<()> {
+    let path = |name: &FileName| dir.join(name.to_string());
+    steps.iter().try_for_each(|step| match step {
+        Step::Rename(from, to) => disk.rename(&path(from), &path(to)),
+        Step::Remove(name) => disk.remove_if_there(&path(name)),
+        Step::Sync => disk.sync_dir(dir),
+    })
+}
+
+/// The files of a partition directory that are named after an offset.
+///
+/// # Errors
+/// The system's.
+pub fn list(dir: &Path) -> Result<BTreeSet<FileName>> {
+    let io = |source| Error::io(dir, "cannot list the folder", source);
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        names.extend(FileName::parse(&entry.map_err(io)?.file_name().to_string_lossy()));
+    }
+    Ok(names)
+}

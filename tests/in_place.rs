@@ -1,0 +1,257 @@
+//! `compact --in-place`: the same result where the source lay, nobody disturbed, nothing left over.
+
+mod support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use predicates::str::contains;
+use rustix::fs::{FlockOperation, fcntl_lock};
+use support::log::{Log, put, tombstone};
+use support::power::{Die, tree};
+use support::state::content_of;
+use support::{copy_folder, logcompact, testdata};
+
+const NOW: [&str; 2] = ["--now", "1795300000000"];
+
+/// A copy of the test data that a stopped broker left.
+fn stopped_broker(temp: &Path) -> PathBuf {
+    let dir = temp.join("kafka");
+    copy_folder(&testdata("broker-3.9.1"), &dir);
+    dir
+}
+
+fn in_place(dir: &Path) -> assert_cmd::Command {
+    let mut command = logcompact();
+    command.args(["compact", "--in-place"]).args(NOW).arg(dir);
+    command
+}
+
+#[test]
+fn in_place_comes_out_what_a_folder_of_its_own_gets() {
+    for options in [&[][..], &["--include-active"], &["--segment-bytes", "4096"]] {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = stopped_broker(temp.path());
+        let out = temp.path().join("out");
+        logcompact()
+            .args(["compact"])
+            .arg(&dir)
+            .arg("--out")
+            .arg(&out)
+            .args(NOW)
+            .args(options)
+            .assert()
+            .success();
+        in_place(&dir).args(options).assert().success().stdout(contains("Rewritten in place"));
+        // A broker's preallocated indexes are left as they are in place.
+        let files = |root: &Path| {
+            let files = tree(root).into_iter().filter(|(path, ..)| path.components().count() > 1);
+            let trimmed = |bytes: Vec<u8>| {
+                let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                bytes[..end].to_vec()
+            };
+            files.map(|(path, bytes, _)| (path, trimmed(bytes))).collect::<Vec<_>>()
+        };
+        let (ours, theirs) = (files(&dir), files(&out));
+        let names = |files: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
+            files.iter().map(|(path, _)| path.clone()).collect()
+        };
+        assert_eq!(names(&ours), names(&theirs), "{options:?}");
+        assert!(ours == theirs, "{options:?}");
+    }
+}
+
+#[test]
+fn the_cleaner_checkpoint_says_how_far_it_went_and_keeps_what_it_said_of_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let file = dir.join("cleaner-offset-checkpoint");
+    fs::write(&file, "0\n2\nelsewhere 4 77\nlab-raw 0 1\n").unwrap();
+    let report = temp.path().join("report.json");
+    in_place(&dir.join("lab-raw-0")).arg("--report").arg(&report).assert().success();
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["in_place"], true);
+    let end = report["partitions"][0]["end_offset"].as_i64().unwrap();
+    assert!(end > 1);
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text, format!("0\n2\nelsewhere 4 77\nlab-raw 0 {end}\n"));
+}
+
+#[test]
+fn owner_mode_and_modification_time_are_kept() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    let mut log = Log::create(temp.path(), "t-0");
+    for n in 0..5 {
+        log.batch(&[put("k", &n.to_string())]).roll();
+    }
+    log.batch(&[put("active", "1")]).flush();
+    let first = dir.join("00000000000000000000.log");
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o640)).unwrap();
+    let is_root = File::open(&first).unwrap().metadata().unwrap().uid() == 0;
+    if is_root {
+        std::os::unix::fs::chown(&first, Some(1234), Some(4321)).unwrap();
+    }
+    // The modification time that Kafka carries is that of the group's last segment.
+    let last = File::options().append(true).open(dir.join("00000000000000000004.log")).unwrap();
+    let modified = std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    last.set_modified(modified).unwrap();
+    in_place(&dir).assert().success();
+    for kind in ["log", "index", "timeindex"] {
+        let path = dir.join(format!("00000000000000000000.{kind}"));
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o640, "{kind}");
+        assert_eq!(metadata.modified().unwrap(), modified, "{kind}");
+        if is_root {
+            assert_eq!((metadata.uid(), metadata.gid()), (1234, 4321), "{kind}");
+        }
+    }
+    assert!(!dir.join("00000000000000000001.log").exists());
+}
+
+#[test]
+fn a_lock_that_a_broker_holds_is_respected_whichever_kind_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let lock = File::create(dir.join(".lock")).unwrap();
+    let before = tree(&dir);
+    // Java takes a record lock (fcntl), others take flock.
+    fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let refused = |what: &Path| {
+        in_place(what).assert().code(2).stdout("").stderr(contains("a broker").count(1));
+    };
+    refused(&dir);
+    refused(&dir.join("lab-raw-0"));
+    fcntl_lock(&lock, FlockOperation::Unlock).unwrap();
+    lock.lock().unwrap();
+    refused(&dir);
+    lock.unlock().unwrap();
+    assert!(tree(&dir) == before);
+    in_place(&dir).assert().success();
+}
+
+#[test]
+fn a_second_run_on_the_same_partition_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    Log::create(temp.path(), "t-0").batch(&[put("k", "1")]).flush();
+    let dir = temp.path().join("t-0");
+    let held = File::open(&dir).unwrap();
+    held.lock().unwrap();
+    in_place(&dir).assert().code(2).stderr(contains("another logcompact is at work here"));
+}
+
+#[test]
+fn a_directory_that_needs_recovery_first_is_refused_unless_forced() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    fs::remove_file(dir.join(".kafka_cleanshutdown")).unwrap();
+    in_place(&dir).assert().code(2).stderr(contains("not shut down cleanly").count(1));
+    in_place(&dir).arg("--force").assert().success();
+}
+
+#[test]
+fn a_dry_run_in_place_changes_nothing_and_asks_for_no_lock() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let before = tree(&dir);
+    in_place(&dir).arg("--dry-run").assert().success().stdout(contains("nothing was written"));
+    assert!(tree(&dir) == before);
+}
+
+#[test]
+fn a_damaged_partition_is_left_as_it_is_and_the_others_are_compacted() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let log = dir.join("kpy-none-0/00000000000000000000.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let before = tree(&dir.join("kpy-none-0"));
+    in_place(&dir).assert().code(1).stderr(contains("left alone"));
+    assert!(tree(&dir.join("kpy-none-0")) == before);
+    assert!(!dir.join("tx-compacted-0").join("00000000000000000000.log.cleaned").exists());
+}
+
+#[test]
+fn what_an_interrupted_run_left_is_named_by_verify_and_ended_by_the_next_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path()).join("lab-raw-0");
+    let state = content_of(&dir).state;
+    for kind in ["log", "index"] {
+        let file = dir.join(format!("00000000000000000000.{kind}"));
+        fs::copy(&file, file.with_extension(format!("{kind}.cleaned"))).unwrap();
+    }
+    fs::write(dir.join("00000000000000000007.log.deleted"), "x").unwrap();
+    logcompact().arg("verify").arg(&dir).assert().stdout(contains(".log.cleaned"));
+    in_place(&dir).assert().success().stderr(contains("an interrupted swap was undone"));
+    assert_eq!(content_of(&dir).state, state);
+    let leftover =
+        |name: &str| ["cleaned", "swap", "deleted"].iter().any(|end| name.ends_with(end));
+    let names = tree(&dir).into_iter().map(|(path, ..)| path.to_string_lossy().into_owned());
+    assert_eq!(names.filter(|name| leftover(name)).count(), 0);
+}
+
+#[test]
+fn a_swap_that_cannot_be_believed_is_left_for_somebody_to_look_at() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path()).join("lab-raw-0");
+    fs::write(dir.join("00000000000000000000.log.swap"), [7; 99]).unwrap();
+    let before = tree(&dir);
+    in_place(&dir).assert().code(1).stderr(contains("00000000000000000000.log.swap"));
+    assert!(tree(&dir) == before);
+}
+
+#[test]
+fn out_and_in_place_exclude_each_other() {
+    in_place(Path::new("x")).args(["--out", "y"]).assert().code(2);
+    logcompact().args(["compact", "x", "--force"]).assert().code(2);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_leaves_the_state_and_the_next_run_ends_it() {
+    const KILLS: u64 = 24;
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("source");
+    let mut log = Log::create(&source, "t-0").with_txn_index();
+    let mut die = Die(7);
+    println!("seed 7");
+    for _ in 0..12 {
+        for _ in 0..150 {
+            let key = format!("key-{}", die.throw(400));
+            match die.throw(4) {
+                0 => log.batch(&[tombstone(&key)]),
+                _ => log.batch(&[put(&key, &die.throw(1000).to_string()), put("hot", "x")]),
+            };
+        }
+        log.roll();
+    }
+    log.batch(&[put("active", "1")]).flush();
+    let before = content_of(&source.join("t-0"));
+    let mut killed = 0;
+    for round in 0..KILLS {
+        let dir = temp.path().join(format!("{round}"));
+        copy_folder(&source, &dir);
+        let options = ["--drop-tombstones", "--segment-bytes", "60000", "-q", "--threads", "2"];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_logcompact"))
+            .args(["compact", "--in-place"])
+            .args(NOW)
+            .args(options)
+            .arg(dir.join("t-0"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(500 + 30_000 * round / KILLS + die.throw(2000)));
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        in_place(&dir.join("t-0")).args(options).assert().success();
+        let now = content_of(&dir.join("t-0"));
+        assert_eq!(now.state, before.state, "round {round}");
+        assert_eq!(now.log_end, before.log_end, "round {round}");
+        logcompact().arg("verify").arg(&dir).assert().success();
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    println!("{killed} of {KILLS} runs were killed before they ended");
+}

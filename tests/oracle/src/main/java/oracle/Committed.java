@@ -1,0 +1,89 @@
+// What a read_committed consumer knows of a partition after reading all of it from a broker: the
+// latest value of each key, with its offset. It goes by the transaction index, as a broker does.
+package oracle;
+
+import java.nio.ByteBuffer;
+import java.util.Base64;
+import java.util.HashSet;
+import java.util.Optional;
+import java.util.PriorityQueue;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.Comparator;
+import org.apache.kafka.common.message.FetchResponseData.AbortedTransaction;
+import org.apache.kafka.common.record.ControlRecordType;
+import org.apache.kafka.common.record.Record;
+import org.apache.kafka.common.record.RecordBatch;
+import org.apache.kafka.server.storage.log.FetchIsolation;
+import org.apache.kafka.storage.internals.log.FetchDataInfo;
+import org.apache.kafka.storage.internals.log.UnifiedLog;
+
+final class Committed {
+    private final TreeMap<String, String> state = new TreeMap<>();
+
+    private Committed() { }
+
+    static TreeMap<String, String> of(UnifiedLog log) throws Exception {
+        log.updateHighWatermark(log.logEndOffset());
+        Committed committed = new Committed();
+        long next = log.logStartOffset();
+        while (next < log.lastStableOffset()) {
+            FetchDataInfo fetched = log.read(next, 1 << 20, FetchIsolation.TXN_COMMITTED, true);
+            long reached = committed.take(fetched, next);
+            if (reached <= next) {
+                break;
+            }
+            next = reached;
+        }
+        return committed.state;
+    }
+
+    // As the consumer's Fetcher does: a producer is aborting from the first offset of one of its
+    // aborted transactions until its marker.
+    private long take(FetchDataInfo fetched, long from) {
+        PriorityQueue<AbortedTransaction> coming =
+            new PriorityQueue<>(Comparator.comparingLong(AbortedTransaction::firstOffset));
+        fetched.abortedTransactions.ifPresent(coming::addAll);
+        Set<Long> aborting = new HashSet<>();
+        long next = from;
+        for (RecordBatch batch : fetched.records.batches()) {
+            while (!coming.isEmpty() && coming.peek().firstOffset() <= batch.lastOffset()) {
+                aborting.add(coming.poll().producerId());
+            }
+            next = batch.nextOffset();
+            if (batch.isControlBatch()) {
+                for (Record record : batch) {
+                    if (ControlRecordType.parse(record.key()) == ControlRecordType.ABORT) {
+                        aborting.remove(batch.producerId());
+                    }
+                }
+                continue;
+            }
+            if (batch.isTransactional() && aborting.contains(batch.producerId())) {
+                continue;
+            }
+            for (Record record : batch) {
+                if (record.hasKey() && record.offset() >= from) {
+                    put(record);
+                }
+            }
+        }
+        return next;
+    }
+
+    private void put(Record record) {
+        String key = text(record.key());
+        Optional<String> value = Optional.ofNullable(record.value()).map(Committed::text);
+        if (value.isPresent()) {
+            state.put(key, record.offset() + ":" + value.get());
+        } else {
+            state.remove(key);
+        }
+    }
+
+    private static String text(ByteBuffer buffer) {
+        byte[] bytes = new byte[buffer.remaining()];
+        buffer.duplicate().get(bytes);
+        return Base64.getEncoder().encodeToString(bytes);
+    }
+}

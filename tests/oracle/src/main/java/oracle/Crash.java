@@ -1,0 +1,121 @@
+// What an interrupted `compact --in-place` leaves, opened by real Kafka: for power cuts, folders
+// that tests/power_cut.rs kept; for kills, random directories on which the program is killed at
+// random moments. Kafka must recover, and a read_committed consumer must see the latest value of
+// each key that it saw before.
+package oracle;
+
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+public final class Crash {
+    private static final long NOW_MS = 1_795_300_000_000L;
+
+    private final Path work;
+    private int passed;
+    private int failed;
+
+    private Crash(Path work) {
+        this.work = work;
+    }
+
+    // cuts FOLDER | kills SEEDS BINARY
+    public static void main(String[] args) throws Exception {
+        Crash crash = new Crash(Files.createTempDirectory("logcompact-oracle"));
+        if (args[0].equals("cuts")) {
+            crash.cuts(Path.of(args[1]));
+        } else {
+            String[] seeds = args[1].split("\\.\\.");
+            long last = Long.parseLong(seeds[seeds.length - 1]);
+            for (long seed = Long.parseLong(seeds[0]); seed <= last; seed++) {
+                crash.kills(seed, args[2]);
+            }
+        }
+        System.out.println(crash.passed + " passed, " + crash.failed + " failed");
+        System.exit(crash.failed > 0 ? 1 : 0);
+    }
+
+    private void cuts(Path folder) throws Exception {
+        Map<String, List<TreeMap<String, String>>> bounds = new HashMap<>();
+        List<Path> cases = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+            entries.forEach(cases::add);
+        }
+        cases.sort(null);
+        for (Path cut : cases) {
+            String name = cut.getFileName().toString().replaceFirst(" \\d+$", "");
+            if (!bounds.containsKey(name)) {
+                bounds.put(name, List.of(
+                    stateOf(cut.resolve("before/t-0")), stateOf(cut.resolve("after/t-0"))));
+            }
+            List<TreeMap<String, String>> both = bounds.get(name);
+            judge(cut.getFileName().toString(), cut.resolve("left/t-0"), both.get(0), both.get(1));
+        }
+    }
+
+    private void kills(long seed, String binary) throws Exception {
+        List<Shape> shapes = Shape.all();
+        Shape shape = shapes.get((int) (seed % shapes.size()));
+        Path dir = work.resolve("seed-" + seed);
+        Path source = dir.resolve("source").resolve(shape.name() + "-0");
+        RandomLog.write(source, shape, seed);
+        TreeMap<String, String> before = stateOf(source);
+        Random random = new Random(seed);
+        for (int round = 0; round < 8; round++) {
+            Path killed = dir.resolve("kill-" + round).resolve(source.getFileName());
+            KafkaLog.copy(source, killed);
+            Process process = new ProcessBuilder(binary, "compact", "--in-place", killed.toString(),
+                "--now", Long.toString(NOW_MS), "--quiet", "--segment-bytes", "20000")
+                .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+            process.waitFor(random.nextInt(12_000), TimeUnit.MICROSECONDS);
+            process.destroyForcibly().waitFor();
+            judge("seed " + seed + " kill " + round, killed, before, before);
+        }
+    }
+
+    private void judge(String name, Path left, TreeMap<String, String> most,
+            TreeMap<String, String> least) throws Exception {
+        Optional<String> problem = Optional.empty();
+        for (boolean clean : new boolean[] {true, false}) {
+            Path copy = work.resolve("open").resolve(clean ? "clean" : "unclean").resolve("t-0");
+            Campaign.removeIfThere(copy);
+            KafkaLog.copy(left, copy);
+            TreeMap<String, String> now;
+            try (KafkaLog kafka = KafkaLog.open(copy, new Clock(NOW_MS), clean, new Properties())) {
+                now = Committed.of(kafka.log);
+            } catch (RuntimeException e) {
+                problem = Optional.of("Kafka does not open it: " + e);
+                break;
+            }
+            if (!now.entrySet().containsAll(least.entrySet())) {
+                problem = Optional.of("something is lost, clean shutdown " + clean);
+            } else if (!most.entrySet().containsAll(now.entrySet())) {
+                problem = Optional.of("something came back, clean shutdown " + clean);
+            }
+        }
+        if (problem.isEmpty()) {
+            passed++;
+        } else {
+            failed++;
+            System.out.println("FAIL " + name + ": " + problem.get() + "\n     " + left);
+        }
+    }
+
+    private TreeMap<String, String> stateOf(Path dir) throws Exception {
+        Path copy = work.resolve("state").resolve(dir.getFileName());
+        Campaign.removeIfThere(copy);
+        KafkaLog.copy(dir, copy);
+        try (KafkaLog kafka = KafkaLog.open(copy, new Clock(NOW_MS), true, new Properties())) {
+            return Committed.of(kafka.log);
+        }
+    }
+}
