@@ -439,7 +439,6 @@ fn what_a_later_version_will_do_is_refused_and_nothing_is_written() {
         &["--strategy", "timestamp"][..],
         &["--erase-keys", "keys"],
         &["--compression", "zstd:9"],
-        &["--on-damage", "skip"],
         &["--to-offset", "7"],
         &["--full"],
     ] {

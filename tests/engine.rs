@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logcompact::compact::{CompactOptions, NullKeys, Output, Policy, TopicConfig};
+use logcompact::compact::{CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig};
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::report::NoProgress;
@@ -105,6 +105,7 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
                 null_keys: NullKeys::Drop,
                 drop_tombstones: false,
                 message_format: MessageFormat::Magic2,
+                on_damage: OnDamage::Fail,
                 key_hash_bits: bits,
             };
             // So little memory that shards close, too.

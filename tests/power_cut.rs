@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    CleanupPolicy, CompactOptions, NullKeys, Output, Policy, TopicConfig, run,
+    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -41,6 +41,7 @@ fn policy() -> Policy {
         null_keys: NullKeys::Drop,
         drop_tombstones: false,
         message_format: MessageFormat::Magic2,
+        on_damage: OnDamage::Fail,
         key_hash_bits: 64,
     }
 }

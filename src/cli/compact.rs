@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg};
+use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
 use super::bar::Bar;
 use super::{Outcome, messages, summary, topic_config};
-use crate::compact::{self, CompactOptions, NullKeys, Output, Policy};
+use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, RunOutcome, RunReport};
@@ -56,6 +56,11 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         message_format: match args.message_format {
             MessageFormatArg::Magic2 => MessageFormat::Magic2,
             MessageFormatArg::Keep => MessageFormat::Keep,
+        },
+        on_damage: match args.on_damage {
+            OnDamageArg::Fail => OnDamage::Fail,
+            OnDamageArg::Skip => OnDamage::Skip,
+            OnDamageArg::Keep => OnDamage::Keep,
         },
         key_hash_bits: u64::BITS,
     };
@@ -124,12 +129,10 @@ fn refuse_lost_report(args: &CompactArgs) -> anyhow::Result<()> {
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
     let not_offset = later.strategy.as_deref().is_some_and(|strategy| strategy != "offset");
-    let not_fail = later.on_damage.as_deref().is_some_and(|what| what != "fail");
     let asked = [
         ("--strategy other than offset", not_offset),
         ("--erase-keys", later.erase_keys.is_some()),
         ("--compression", later.compression.is_some()),
-        ("--on-damage other than fail", not_fail),
         ("--to-offset", later.to_offset.is_some()),
         ("--full", later.full),
         ("--rebase-from", later.rebase_from.is_some()),
@@ -192,6 +195,21 @@ fn say_what_to_know(report: &RunReport) {
         let name = format!("{}-{}", partition.topic, partition.partition);
         for warning in &partition.warnings {
             messages::warning(&format!("{name}: {warning}"));
+        }
+        if let Some(first) =
+            partition.damage.first().filter(|_| partition.outcome != PartitionOutcome::Failed)
+        {
+            let stretches = partition.damage.len();
+            let bytes: u64 = partition.damage.iter().map(|damaged| damaged.size).sum();
+            messages::warning(&format!(
+                "{name}: {} with {} bytes, the first at {} position {} ({}): {}; the report lists all",
+                summary::counted(stretches as u64, "damaged range"),
+                summary::grouped(bytes),
+                first.segment,
+                first.position,
+                first.reason,
+                first.action,
+            ));
         }
         let null_keys = partition.counters.removed.null_key;
         if null_keys > 0 {

@@ -6,7 +6,7 @@
 use super::election::Election;
 use super::group_writer::Written;
 use super::plan::Plan;
-use super::policy::{NullKeys, Policy};
+use super::policy::{NullKeys, OnDamage, Policy};
 use super::rewrite::Tally;
 use super::survey::Survey;
 use super::worker::with_decoder;
@@ -54,15 +54,17 @@ pub fn counters(
     let count = &election.count;
     let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
     let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
+    let damaged_records: u64 = range.iter().map(|survey| survey.damaged_records).sum();
+    let damaged_removed = if policy.on_damage == OnDamage::Keep { 0 } else { damaged_records };
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
         segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
-        bytes_before: range.iter().map(|survey| survey.end.0).sum::<u64>() + retired.bytes,
+        bytes_before: range.iter().map(|survey| survey.reach().0).sum::<u64>() + retired.bytes,
         bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
         batches_after: written.iter().map(|group| group.batches).sum(),
-        records_read: count.records + retired.records,
-        records_kept: tally.records_kept,
+        records_read: count.records + retired.records + damaged_records,
+        records_kept: tally.records_kept + damaged_records - damaged_removed,
         distinct_keys: count.distinct_keys,
         removed: Removed {
             superseded: count.superseded,
@@ -70,6 +72,7 @@ pub fn counters(
             aborted: count.aborted,
             null_key,
             control: tally.control_removed,
+            damaged: damaged_removed,
             retention: retired.records,
             ..Removed::default()
         },

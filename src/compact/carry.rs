@@ -36,15 +36,17 @@ pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
     damage
 }
 
-/// Copies one segment into the target's folder; a torn tail stays behind.
-pub fn carry_segment(survey: &Survey, target: &Target) -> Result<()> {
+/// Copies one segment into the target's folder; a torn tail stays behind, and other damage too,
+/// unless it is to be kept.
+pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
     let segment = &survey.segment;
-    let indexes = sound_indexes(survey)?;
+    let drops_damage = !(keep_damage || survey.damage.is_empty());
+    let indexes = if drops_damage { None } else { sound_indexes(survey)? };
     let Some((offset_index, time_index)) = indexes else {
-        return rebuild_segment(survey, target);
+        return rebuild_segment(survey, keep_damage, target);
     };
     let modified = Some(segment.modified);
     place.put(segment.base, Kind::Log, whole_batches(survey), modified)?;
@@ -75,7 +77,7 @@ pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
 }
 
 fn whole_batches(survey: &Survey) -> &[u8] {
-    survey.log.bytes().get(..survey.end.index()).unwrap_or_default()
+    survey.log.bytes().get(..survey.reach().index()).unwrap_or_default()
 }
 
 fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
@@ -129,11 +131,14 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
 }
 
 /// Writes the segment's whole batches with indexes built anew.
-fn rebuild_segment(survey: &Survey, target: &Target) -> Result<()> {
+fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
     let segment = &survey.segment;
     let target = Target { modified: segment.modified, ..target.clone() };
     let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
     for chunk in &survey.chunks {
+        if keep_damage {
+            writer.append_damage(survey.log.bytes(), chunk)?;
+        }
         writer.append(survey.log.bytes(), &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;

@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use super::rewrite::{ChunkOutput, From, OutBatch};
+use super::survey::Chunk;
 use crate::error::Result;
 use crate::segment::{AbortedTxn, Place, SegmentWriter};
 use crate::units::Offset;
@@ -73,6 +74,12 @@ impl GroupWriter {
             batches = rest;
         }
         Ok(())
+    }
+
+    /// Appends the damage in front of a chunk as it is; no index names it.
+    pub fn append_damage(&mut self, source: &[u8], chunk: &Chunk) -> Result<()> {
+        let bytes = source.get(chunk.damage_start.index()..chunk.start.index());
+        self.segment.append_foreign(bytes.unwrap_or_default())
     }
 
     /// Closes the last segment and syncs it.

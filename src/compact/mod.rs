@@ -38,5 +38,5 @@ pub use key_index::{KeyHash, KeyHasher, SHARDS};
 pub use key_pack::Packer;
 pub use key_shard::{Shard, Sighting};
 pub use plan::NothingToClean;
-pub use policy::{CleanupPolicy, NullKeys, Policy, TopicConfig};
+pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use run::{CompactOptions, run};

@@ -9,7 +9,7 @@
 //! 7. prove that every record read is either kept or counted as removed.
 //!
 //! Nothing of it changes what stands under a final name; that is left to the `commit`. Damage
-//! anywhere means that the partition is left alone.
+//! anywhere means that the partition is left alone, unless it is to be skipped or kept.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,12 +24,12 @@ use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
-use super::policy::{NullKeys, Policy};
+use super::policy::{NullKeys, OnDamage, Policy};
 use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker};
-use super::survey::Survey;
-use super::transactions::{Outcomes, settle};
+use super::survey::{Survey, Walking};
+use super::transactions::{Outcomes, settle, stand_in_for_lost_markers};
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
@@ -38,6 +38,9 @@ use crate::segment::{
     parse_txn_index,
 };
 use crate::units::Offset;
+
+/// What is done about damage if nothing else is said.
+const LEFT_ALONE: &str = "partition left alone";
 
 /// Damaged stretches that a report lists one by one.
 const MOST_DAMAGE_LISTED: usize = 1000;
@@ -71,7 +74,7 @@ pub struct Done {
     pub counters: Counters,
     /// Readings of the range.
     pub passes: u32,
-    /// Damage; if there is any, nothing is to be kept of what was written.
+    /// Damage, and what was done about it.
     pub damage: Vec<Damage>,
     /// Why the partition is left alone.
     pub left_alone: Option<String>,
@@ -103,10 +106,20 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         return Ok(done);
     }
     let snapshot = newest_snapshot(source, &mut done.warnings)?;
-    let surveys = survey(source, snapshot.offset, task.budget.chunk_bytes)?;
+    let walking = Walking {
+        replay_from: snapshot.offset,
+        chunk_bytes: task.budget.chunk_bytes,
+        around_damage: policy.on_damage != OnDamage::Fail,
+    };
+    let mut surveys = survey(source, &walking)?;
     note_survey(&surveys, &mut done);
-    if !done.damage.is_empty() {
-        return Ok(left_alone_for_damage(done));
+    let indexed = indexed_txns(source, &mut done.warnings)?;
+    if surveys.iter().any(|survey| !survey.damage.is_empty()) {
+        if policy.on_damage == OnDamage::Fail {
+            list_damage(&surveys, &mut done, |_| LEFT_ALONE);
+            return Ok(left_alone_for_damage(done));
+        }
+        stand_in_for_lost_markers(&mut surveys, &indexed);
     }
 
     let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
@@ -118,7 +131,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     let plan = Plan::make(&surveys, &known, policy)?;
     let range = surveys.get(plan.range()).unwrap_or_default();
-    let indexed = indexed_txns(source, &outcomes, &mut done.warnings)?;
+    warn_of_unindexed(&outcomes, &indexed, &mut done.warnings);
     let txns = settle(range, &outcomes, &indexed);
     let producers = ActiveProducers::after_load(
         &snapshot.producers,
@@ -141,13 +154,25 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         Electorate { surveys: range, txns: &txns, plan: &plan, policy, budget, progress };
     let election = electorate.hold(&maker)?;
     done.passes = election.passes;
-    let in_range = |(at, damaged): &(usize, Damaged)| range.get(*at).map(|s| entry(s, damaged));
+    let in_range = |(at, damaged): &(usize, Damaged)| {
+        range.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
+    };
     done.damage.extend(election.damage.iter().filter_map(in_range));
-    check_carried(&surveys, &plan, progress, &mut done);
+    if !walking.around_damage {
+        check_carried(&surveys, &plan, progress, &mut done);
+    }
     if !done.damage.is_empty() {
         done.plan = Some(plan);
         return Ok(left_alone_for_damage(done));
     }
+    let in_place = task.place.as_ref().is_some_and(|place| place.suffix.is_some());
+    list_damage(&surveys, &mut done, |at| match policy.on_damage {
+        OnDamage::Fail => LEFT_ALONE,
+        _ if at < plan.retired => "gone with its segment",
+        _ if at >= plan.cleaned && in_place => "left where it is, outside the cleaned range",
+        OnDamage::Skip => "dropped",
+        OnDamage::Keep => "kept byte for byte",
+    });
     if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, election.first_null_key) {
         done.left_alone =
             Some(format!("the record at offset {offset} has no key, and --null-keys is fail"));
@@ -167,13 +192,27 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     Ok(done)
 }
 
-fn left_alone_for_damage(mut done: Done) -> Done {
+/// Lists the damage of the surveys; `action` tells by number of the segment what is done about it.
+fn list_damage(surveys: &[Survey], done: &mut Done, action: impl Fn(usize) -> &'static str) {
+    for (at, survey) in surveys.iter().enumerate() {
+        let entries = survey.damage.iter().map(|damaged| entry(survey, damaged, action(at)));
+        done.damage.extend(entries);
+    }
+    bound_damage(done);
+}
+
+fn bound_damage(done: &mut Done) {
     let stretches = done.damage.len();
     if stretches > MOST_DAMAGE_LISTED {
         done.damage.truncate(MOST_DAMAGE_LISTED);
         let text = format!("of {stretches} damaged stretches {MOST_DAMAGE_LISTED} are listed");
         done.warnings.push(text);
     }
+}
+
+fn left_alone_for_damage(mut done: Done) -> Done {
+    let stretches = done.damage.len();
+    bound_damage(&mut done);
     let first =
         done.damage.first().map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
     done.left_alone = Some(format!(
@@ -207,24 +246,18 @@ fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<
     Ok(Snapshot { offset: Offset(0), producers: Vec::new() })
 }
 
-fn survey(source: &PartitionDir, replay_from: Offset, chunk_bytes: u64) -> Result<Vec<Survey>> {
+fn survey(source: &PartitionDir, walking: &Walking) -> Result<Vec<Survey>> {
     let segments = &source.segments;
     let with_bounds: Vec<(&Segment, Option<Offset>)> = segments
         .iter()
         .zip(segments.iter().skip(1).map(|next| Some(next.base)).chain([None]))
         .collect();
-    with_bounds
-        .par_iter()
-        .map(|(segment, bound)| {
-            Survey::take(segment, replay_from, bound.is_none(), *bound, chunk_bytes)
-        })
-        .collect()
+    with_bounds.par_iter().map(|(segment, bound)| Survey::take(segment, *bound, walking)).collect()
 }
 
 fn note_survey(surveys: &[Survey], done: &mut Done) {
     done.log_end = surveys.last().map_or(Offset(0), |survey| survey.next_offset);
     for survey in surveys {
-        done.damage.extend(survey.damage.iter().map(|damaged| entry(survey, damaged)));
         if let Some(tail) = &survey.torn_tail {
             done.warnings.push(format!(
                 "{}: the last {} bytes, from position {} on, are an unfinished write and were \
@@ -243,21 +276,21 @@ fn check_carried(surveys: &[Survey], plan: &Plan, progress: &dyn Progress, done:
     let found: Vec<Vec<Damage>> = carried
         .par_iter()
         .map(|survey| {
-            let damage = damage_in(survey).iter().map(|damaged| entry(survey, damaged)).collect();
+            let damage = damage_in(survey);
             progress.advance(survey.end.0);
-            damage
+            damage.iter().map(|damaged| entry(survey, damaged, LEFT_ALONE)).collect()
         })
         .collect();
     done.damage.extend(found.into_iter().flatten());
 }
 
-fn entry(survey: &Survey, damaged: &Damaged) -> Damage {
+fn entry(survey: &Survey, damaged: &Damaged, action: &'static str) -> Damage {
     Damage {
         segment: segment_name(survey),
         position: damaged.position,
         size: damaged.size_bytes,
         reason: damaged.flaw.to_string(),
-        action: "partition left alone",
+        action,
     }
 }
 
@@ -265,11 +298,9 @@ fn segment_name(survey: &Survey) -> String {
     crate::segment::FileName::new(survey.segment.base, Kind::Log).to_string()
 }
 
-/// The entries of all `.txnindex` files, by producer and marker. Says where they and the markers
-/// disagree; the markers are believed.
+/// The entries of all `.txnindex` files, by producer and marker.
 fn indexed_txns(
     source: &PartitionDir,
-    outcomes: &Outcomes,
     warnings: &mut Vec<String>,
 ) -> Result<HashMap<(i64, Offset), AbortedTxn>> {
     let mut indexed = HashMap::new();
@@ -284,6 +315,15 @@ fn indexed_txns(
         }
         indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
     }
+    Ok(indexed)
+}
+
+/// Says where the `.txnindex` files and the markers disagree; the markers are believed.
+fn warn_of_unindexed(
+    outcomes: &Outcomes,
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+    warnings: &mut Vec<String>,
+) {
     let missing = outcomes
         .aborted
         .iter()
@@ -296,7 +336,6 @@ fn indexed_txns(
             first.last_offset
         ));
     }
-    Ok(indexed)
 }
 
 fn carry_over(
@@ -313,7 +352,8 @@ fn carry_over(
         modified: SystemTime::now(),
     };
     let carried = surveys.get(plan.cleaned..).unwrap_or_default();
-    carried.par_iter().try_for_each(|survey| carry_segment(survey, &target))?;
+    let keep_damage = policy.on_damage == OnDamage::Keep;
+    carried.par_iter().try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
     let replaced: Vec<Offset> = commit
         .replacements

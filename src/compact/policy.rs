@@ -26,6 +26,17 @@ pub enum NullKeys {
     Fail,
 }
 
+/// What becomes of damaged batches and stretches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    /// Their partition is left alone.
+    Fail,
+    /// They are dropped.
+    Skip,
+    /// They are carried over byte for byte, and their records neither vote nor lose.
+    Keep,
+}
+
 /// The settings of a topic, in Kafka's units and with Kafka's meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicConfig {
@@ -86,6 +97,8 @@ pub struct Policy {
     pub drop_tombstones: bool,
     /// What becomes of magic 0 and 1 batches that survive.
     pub message_format: MessageFormat,
+    /// What becomes of damage.
+    pub on_damage: OnDamage,
     /// How many bits of a key's hash are used, up to 64. It has no influence on the result, only
     /// on the time: a test uses a single bit, so that nearly all keys collide.
     pub key_hash_bits: u32,

@@ -13,6 +13,7 @@ use super::budget::Budget;
 use super::election::{ChunkAt, ChunkResult, Election, Listener};
 use super::group_writer::{GroupWriter, Target, Written};
 use super::plan::Plan;
+use super::policy::OnDamage;
 use super::rewrite::{ChunkOutput, RewriteContext, Tally};
 use super::scan::Bodies;
 use super::survey::Survey;
@@ -151,7 +152,7 @@ impl Job<'_> {
         Ok((tally, writer.finish()?))
     }
 
-    /// What stays of a chunk, and which segment it is in.
+    /// What stays of a chunk, with its number.
     fn output(&self, number: usize) -> Result<(usize, ChunkOutput)> {
         let (at, survey) = self.maker.place_of(number)?;
         let output = match self.maker.waiting.take(number, survey.log.bytes())? {
@@ -163,13 +164,17 @@ impl Job<'_> {
             }
         };
         self.progress.advance(at.chunk.end.0 - at.chunk.start.0);
-        Ok((at.segment, output))
+        Ok((number, output))
     }
 
     fn write(&self, writer: &mut GroupWriter, ready: &[(usize, ChunkOutput)]) -> Result<()> {
-        for (segment, output) in ready {
-            let survey = self.maker.range.get(*segment);
-            writer.append(survey.map_or(&[], |survey| survey.log.bytes()), output)?;
+        let keeps_damage = self.maker.context.policy.on_damage == OnDamage::Keep;
+        for (number, output) in ready {
+            let (at, survey) = self.maker.place_of(*number)?;
+            if keeps_damage {
+                writer.append_damage(survey.log.bytes(), &at.chunk)?;
+            }
+            writer.append(survey.log.bytes(), output)?;
         }
         Ok(())
     }

@@ -71,7 +71,10 @@ pub fn run(
 
     let mut totals = Counters::default();
     reports.iter().for_each(|report| totals.add(&report.counters));
-    let failed = reports.iter().any(|report| report.outcome == PartitionOutcome::Failed);
+    let is_bad = |report: &PartitionReport| {
+        report.outcome == PartitionOutcome::Failed || !report.damage.is_empty()
+    };
+    let has_problems = reports.iter().any(is_bad);
     Ok(RunReport {
         schema_version: 1,
         tool: "logcompact",
@@ -87,7 +90,7 @@ pub fn run(
         dry_run: options.dry_run,
         in_place,
         include_active: options.policy.include_active,
-        outcome: if failed { RunOutcome::Problems } else { RunOutcome::Ok },
+        outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         partitions: reports,
         totals,
     })

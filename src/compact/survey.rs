@@ -3,17 +3,22 @@
 //! It finds how far the segment reaches, cuts it into chunks at batch borders for the parallel
 //! work that follows, and lists what transactions and producers did. Bodies, checksums and records
 //! are read later, chunk by chunk.
+//!
+//! Where damage is to be lived with, everything is checked first, and chunks are cut around the
+//! damage: nothing that follows ever sees it.
 
 use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Control, Decoder, Flaw};
-use crate::segment::{Damaged, LogFile, Segment};
+use crate::segment::{Damaged, Examined, LogFile, Segment};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
+    /// Where the damage right in front of it starts; where the chunk starts if there is none.
+    pub damage_start: Position,
     /// Where its first batch starts.
     pub start: Position,
     /// Where the batch behind its last starts.
@@ -29,6 +34,8 @@ pub enum TxnBatchKind {
     Commit,
     /// The end, as a failure.
     Abort,
+    /// The end, as a failure, of which only the `.txnindex` tells: the marker was damaged.
+    LostAbort,
     /// A control batch that lost its record in an earlier cleaning.
     EmptiedControl,
     /// A control batch that ends no transaction.
@@ -104,31 +111,48 @@ pub struct Survey {
     pub producers: HashMap<i64, LastSeen>,
     /// An unfinished write at the end of the active segment, or preallocated space.
     pub torn_tail: Option<Damaged>,
-    /// Headers that cannot be believed.
+    /// Headers that cannot be believed; if all was checked, everything that is damaged.
     pub damage: Vec<Damaged>,
+    /// Records of damaged batches, as far as their headers can be believed.
+    pub damaged_records: u64,
+}
+
+/// How segments are walked.
+#[derive(Clone, Copy, Debug)]
+pub struct Walking {
+    /// Producers are followed from here on.
+    pub replay_from: Offset,
+    /// About how much log a chunk is.
+    pub chunk_bytes: u64,
+    /// Check everything, and cut chunks around damage.
+    pub around_damage: bool,
 }
 
 impl Survey {
-    /// Walks one segment and cuts it into chunks of about `chunk_bytes`. Producers are followed
-    /// from `replay_from` on; `is_active` allows a torn tail; `bound` is the base of the segment
-    /// behind it.
+    /// Walks one segment; `bound` is the base of the segment behind it. The active one has none,
+    /// and may have a torn tail.
     ///
     /// # Errors
     /// The system's; damage is listed, not an error.
-    pub fn take(
-        segment: &Segment,
-        replay_from: Offset,
-        is_active: bool,
-        bound: Option<Offset>,
-        chunk_bytes: u64,
-    ) -> Result<Survey> {
+    pub fn take(segment: &Segment, bound: Option<Offset>, walking: &Walking) -> Result<Survey> {
         let log = segment.log()?;
         let walked = log.ahead_of(|| {
+            let Walking { replay_from, chunk_bytes, around_damage } = *walking;
             let mut walk = Walk { chunk_bytes, ..Walk::default() };
-            walk.all(&log, replay_from, bound);
+            if around_damage {
+                walk.around_damage(&log, replay_from, bound);
+            } else {
+                walk.all(&log, replay_from, bound);
+            }
             walk
         });
-        Ok(walked.into_survey(segment.clone(), log, is_active))
+        Ok(walked.into_survey(segment.clone(), log, bound.is_none()))
+    }
+
+    /// Where its batches, and the damage among and behind them, end.
+    pub fn reach(&self) -> Position {
+        let behind = self.damage.last().map(|damaged| damaged.end());
+        behind.map_or(self.end, |behind| behind.max(self.end))
     }
 
     /// The segment's largest timestamp as Kafka's age rules see it: that of its records, or the
@@ -177,9 +201,41 @@ struct Walk {
     txn_batches: Vec<TxnBatch>,
     producers: HashMap<i64, LastSeen>,
     damage: Vec<Damaged>,
+    damaged_records: u64,
+    damage_start: Position,
 }
 
 impl Walk {
+    fn around_damage(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
+        let mut decoder = Decoder::new();
+        let examined = Examined::of(log, bound, &mut decoder);
+        for sound in &examined.batches {
+            let rest = log.bytes().get(sound.position.index()..).unwrap_or_default();
+            let Ok(batch) = Batch::parse(rest) else { continue };
+            self.skip_to(sound.position);
+            self.take(sound.position, &batch, replay_from, &mut decoder);
+        }
+        self.damage = examined.damage;
+        self.damaged_records = examined.damaged_records;
+    }
+
+    /// Ends the chunk if there is something between what was taken and `at`.
+    fn skip_to(&mut self, at: Position) {
+        if at > self.end {
+            self.cut(self.end);
+            self.damage_start = self.end;
+            self.chunk_start = at;
+        }
+    }
+
+    fn cut(&mut self, end: Position) {
+        if end > self.chunk_start || self.chunk_start > self.damage_start {
+            let (damage_start, start) = (self.damage_start, self.chunk_start);
+            self.chunks.push(Chunk { damage_start, start, end: end.max(start) });
+        }
+        (self.damage_start, self.chunk_start) = (end, end);
+    }
+
     fn all(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
         let mut decoder = Decoder::new();
         for item in log.batches() {
@@ -213,8 +269,7 @@ impl Walk {
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
         if at.0 - self.chunk_start.0 >= self.chunk_bytes {
-            self.chunks.push(Chunk { start: self.chunk_start, end: at });
-            self.chunk_start = at;
+            self.cut(at);
         }
         self.end = at.plus(header.size_bytes);
         if header.is_control() || header.is_transactional() {
@@ -245,13 +300,19 @@ impl Walk {
     }
 
     fn into_survey(mut self, segment: Segment, log: LogFile, is_active: bool) -> Survey {
-        if self.end > self.chunk_start {
-            self.chunks.push(Chunk { start: self.chunk_start, end: self.end });
-        }
         let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
         let has_tail = is_active && self.damage.last().is_some_and(is_tail);
+        let torn_tail = if has_tail { self.damage.pop() } else { None };
+        let end = self.end;
+        // Damage behind the last batch is in front of a chunk that has none.
+        if let Some(behind) = self.damage.last().map(Damaged::end).filter(|behind| *behind > end) {
+            self.skip_to(behind);
+            self.cut(behind);
+        } else {
+            self.cut(end);
+        }
         Survey {
-            end: self.end,
+            end,
             next_offset: self.next_offset.unwrap_or(segment.base),
             batches: self.batches,
             records: self.records,
@@ -260,8 +321,9 @@ impl Walk {
             chunks: self.chunks,
             txn_batches: self.txn_batches,
             producers: self.producers,
-            torn_tail: if has_tail { self.damage.pop() } else { None },
+            torn_tail,
             damage: self.damage,
+            damaged_records: self.damaged_records,
             segment,
             log,
         }

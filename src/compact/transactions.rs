@@ -34,12 +34,12 @@ impl Outcomes {
                     let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
                     open_firsts.insert((*first, producer_id));
                 }
-                TxnBatchKind::Commit | TxnBatchKind::Abort => {
+                TxnBatchKind::Commit | TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
                     let Some(first_offset) = outcomes.open.remove(&producer_id) else {
                         continue;
                     };
                     open_firsts.remove(&(first_offset, producer_id));
-                    if batch.kind == TxnBatchKind::Abort {
+                    if batch.kind != TxnBatchKind::Commit {
                         let undecided = open_firsts.first().map(|(first, _)| *first);
                         outcomes.aborted.push(AbortedTxn {
                             producer_id,
@@ -76,6 +76,33 @@ impl SegmentTxns {
     }
 }
 
+/// Puts a stand-in where the `.txnindex` files tell of an ABORT marker that the log has not: it was
+/// among what is damaged, and without it aborted data would pass for data of the producer's next
+/// transaction.
+pub fn stand_in_for_lost_markers(
+    surveys: &mut [Survey],
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+) {
+    for txn in indexed.values() {
+        let behind = surveys.partition_point(|survey| survey.segment.base <= txn.last_offset);
+        let Some(survey) = behind.checked_sub(1).and_then(|at| surveys.get_mut(at)) else {
+            continue;
+        };
+        let at = survey.txn_batches.partition_point(|batch| batch.base_offset < txn.last_offset);
+        let is_there = |batch: &TxnBatch| batch.base_offset == txn.last_offset;
+        if !survey.txn_batches.get(at).is_some_and(is_there) {
+            let stand_in = TxnBatch {
+                position: Position(0),
+                base_offset: txn.last_offset,
+                last_offset: txn.last_offset,
+                producer_id: txn.producer_id,
+                kind: TxnBatchKind::LostAbort,
+            };
+            survey.txn_batches.insert(at, stand_in);
+        }
+    }
+}
+
 /// Settles the transactional and control batches of the cleaned range. `indexed` holds the entries
 /// of the log's `.txnindex` files by producer and marker; they are carried over as they stand.
 pub fn settle(
@@ -89,7 +116,11 @@ pub fn settle(
         .map(|survey| {
             let mut settled = SegmentTxns::default();
             for batch in &survey.txn_batches {
-                if pass.is_discardable(batch) {
+                let is_discardable = pass.is_discardable(batch);
+                if batch.kind == TxnBatchKind::LostAbort {
+                    continue; // there is no such batch
+                }
+                if is_discardable {
                     settled.discardable.push(batch.position);
                 } else if batch.kind == TxnBatchKind::Abort {
                     let key = (batch.producer_id, batch.base_offset);
@@ -139,7 +170,9 @@ impl Pass {
                     false
                 }
             },
-            TxnBatchKind::Abort => !self.aborting.remove(&producer_id).unwrap_or(false),
+            TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
+                !self.aborting.remove(&producer_id).unwrap_or(false)
+            }
             TxnBatchKind::Commit => !self.committing.remove(&producer_id),
             TxnBatchKind::EmptiedControl => true,
             TxnBatchKind::OtherControl => false,

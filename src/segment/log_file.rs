@@ -29,6 +29,13 @@ pub struct Damaged {
     pub flaw: Flaw,
 }
 
+impl Damaged {
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        Position(self.position.0.saturating_add(self.size_bytes))
+    }
+}
+
 impl LogFile {
     /// Maps the log at `path` of the segment that begins at `base`.
     ///

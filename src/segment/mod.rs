@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod checkpoint;
+mod examined;
 mod log_dir;
 mod log_file;
 mod name;
@@ -16,6 +17,7 @@ mod writer;
 pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs,
 };
+pub use examined::{Examined, Sound};
 pub use log_dir::{CHECKPOINT_NAMES, LogDir, Sources, find_partitions};
 pub use log_file::{Batches, Damaged, LogFile};
 pub use name::{FileName, Kind, Suffix, TopicPartition};

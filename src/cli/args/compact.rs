@@ -27,8 +27,8 @@ Examples:
   # With the topic's own settings, and the report on standard output
   logcompact compact orders-0 --topic-config orders.properties --report - --out o | jq .totals
 
-Exit status: 0 done; 1 done, but a partition was left alone (damaged, or refused by --null-keys
-fail); 2 not done. The source is never changed, unless --in-place says so; then, whenever it is
+Exit status: 0 done; 1 done, but something was damaged, or a partition was left alone (damaged, or
+refused by --null-keys fail); 2 not done. The source is never changed, unless --in-place says so; then, whenever it is
 interrupted, the next run (or a starting broker) finishes or undoes what was begun.";
 
 /// Arguments of `logcompact compact`.
@@ -65,6 +65,9 @@ pub struct CompactArgs {
     /// Surviving batches of magic 0 and 1: rewritten as magic 2, as Kafka 4 does, or kept
     #[arg(long, value_name = "MAGIC", default_value = "2")]
     pub message_format: MessageFormatArg,
+    /// What becomes of damaged batches and of what lies between sound ones; always in the report
+    #[arg(long, value_name = "WHAT", default_value = "fail")]
+    pub on_damage: OnDamageArg,
     /// Where the JSON report goes; - is standard output [default: OUT/logcompact-report.json;
     /// with --in-place: nowhere]
     #[arg(long, value_name = "FILE")]
@@ -86,6 +89,17 @@ pub enum NullKeysArg {
     Keep,
     /// Their partition is left alone
     Fail,
+}
+
+/// `--on-damage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDamageArg {
+    /// Their partition is left alone
+    Fail,
+    /// They are dropped
+    Skip,
+    /// They are carried over byte for byte
+    Keep,
 }
 
 /// `--message-format`.
@@ -154,8 +168,6 @@ pub struct LaterArgs {
     pub erase_keys: Option<PathBuf>,
     #[arg(long, hide = true, value_name = "TYPE")]
     pub compression: Option<String>,
-    #[arg(long, hide = true, value_name = "WHAT")]
-    pub on_damage: Option<String>,
     #[arg(long, hide = true, value_name = "OFFSET")]
     pub to_offset: Option<i64>,
     #[arg(long, hide = true)]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, TopicArgs};
+pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
 pub use duration::Milliseconds;
 pub use verify::{VerifyArgs, VerifyFormat};

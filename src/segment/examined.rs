@@ -1,0 +1,182 @@
+//! A log looked at in full: which of its batches are sound, and where the damage lies.
+//!
+//! 1. Each batch's checksum, body and records are checked. Behind damage, looking resumes at the
+//!    next header whose length and checksum hold.
+//! 2. No checksum covers a batch's base offset, so a single wrong one could make all that follow
+//!    look out of order. Where offsets do not rise, as many batches as possible are believed whose
+//!    offsets do; the others are damage.
+
+use super::{Damaged, LogFile};
+use crate::format::{Batch, BatchHeader, Decoder, Flaw};
+use crate::units::{Offset, Position};
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Examined {
+    /// The sound batches, by position; their offsets rise.
+    pub batches: Vec<Sound>,
+    /// Everything between them, by position.
+    pub damage: Vec<Damaged>,
+    /// Records of damaged batches, as far as their headers can be believed.
+    pub damaged_records: u64,
+}
+
+/// A sound batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Where it starts.
+    pub position: Position,
+    /// Its size.
+    pub size_bytes: usize,
+    /// Its first offset.
+    pub base_offset: Offset,
+    /// Its last offset.
+    pub last_offset: Offset,
+    /// Its records, as its header says (of a compressed magic 0/1 set: as they were counted).
+    pub records: u64,
+}
+
+impl Examined {
+    /// Looks at all of `log`, the offsets of which end below `bound`.
+    pub fn of(log: &LogFile, bound: Option<Offset>, decoder: &mut Decoder) -> Examined {
+        // What no index entry of the segment could name cannot be in it either.
+        let reach = Offset(log.base().0.saturating_add(i64::from(i32::MAX)).saturating_add(1));
+        let bound = bound.map_or(reach, |bound| bound.min(reach));
+        let mut examined = Examined::default();
+        for item in log.checked_batches() {
+            let (position, batch) = match item {
+                Ok(found) => found,
+                Err(damaged) => {
+                    examined.damaged(damaged, log);
+                    continue;
+                }
+            };
+            let header = &batch.header;
+            match check(&batch, log.base(), bound, decoder) {
+                Ok(records) => examined.batches.push(Sound {
+                    position,
+                    size_bytes: header.size_bytes,
+                    base_offset: header.base_offset,
+                    last_offset: header.last_offset,
+                    records,
+                }),
+                Err(flaw) => {
+                    let size_bytes = header.size_bytes as u64;
+                    examined.damaged(Damaged { position, size_bytes, flaw }, log);
+                }
+            }
+        }
+        examined.put_in_order(log);
+        examined
+    }
+
+    fn damaged(&mut self, damaged: Damaged, log: &LogFile) {
+        let bytes = log.bytes().get(damaged.position.index()..).unwrap_or_default();
+        self.damaged_records += claimed_records(bytes);
+        self.damage.push(damaged);
+    }
+
+    fn put_in_order(&mut self, log: &LogFile) {
+        let rises = |pair: &[Sound]| match pair {
+            [before, behind] => before.last_offset < behind.base_offset,
+            _ => true,
+        };
+        if self.batches.windows(2).all(rises) {
+            return;
+        }
+        let believed = longest_rising(&self.batches);
+        let mut numbered = believed.iter().copied().peekable();
+        for (number, batch) in std::mem::take(&mut self.batches).into_iter().enumerate() {
+            if numbered.next_if_eq(&number).is_some() {
+                self.batches.push(batch);
+            } else {
+                let flaw = Flaw::Header("its offsets are not in order with those around it");
+                let size_bytes = batch.size_bytes as u64;
+                self.damaged(Damaged { position: batch.position, size_bytes, flaw }, log);
+            }
+        }
+        self.damage.sort_by_key(|damaged| damaged.position);
+    }
+}
+
+/// Checks one batch whose checksum holds; how many records it has.
+fn check(
+    batch: &Batch<'_>,
+    base: Offset,
+    bound: Offset,
+    decoder: &mut Decoder,
+) -> Result<u64, Flaw> {
+    batch.check_header()?;
+    if batch.header.base_offset < base {
+        return Err(Flaw::Header("its offsets are below those of its segment"));
+    }
+    if batch.header.last_offset >= bound {
+        return Err(Flaw::Header("its offsets reach into the next segment"));
+    }
+    let mut records = 0;
+    for record in decoder.records(batch)? {
+        record?;
+        records += 1;
+    }
+    Ok(records)
+}
+
+/// How many records a damaged batch claims, if that is possible.
+fn claimed_records(bytes: &[u8]) -> u64 {
+    let possible = |header: &BatchHeader| {
+        let most = header.last_offset.distance_from(header.base_offset).saturating_add(1);
+        u64::try_from(header.record_count).ok().filter(|count| *count <= most.max(0) as u64)
+    };
+    Batch::parse(bytes).ok().and_then(|batch| possible(&batch.header)).unwrap_or(0)
+}
+
+/// The numbers of as many batches as possible whose offsets rise.
+fn longest_rising(batches: &[Sound]) -> Vec<usize> {
+    // By length: the batch with the lowest last offset that ends so long a run.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(batches.len());
+    let last_of = |number: &usize| batches.get(*number).map(|batch| batch.last_offset);
+    for (number, batch) in batches.iter().enumerate() {
+        let length = ends.partition_point(|end| last_of(end) < Some(batch.base_offset));
+        before.push(length.checked_sub(1).and_then(|length| ends.get(length).copied()));
+        match ends.get_mut(length) {
+            Some(end) if last_of(end) > Some(batch.last_offset) => *end = number,
+            Some(_) => {}
+            None => ends.push(number),
+        }
+    }
+    let mut run = Vec::new();
+    let mut at = ends.last().copied();
+    while let Some(number) = at {
+        run.push(number);
+        at = before.get(number).copied().flatten();
+    }
+    run.reverse();
+    run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(offsets: &[(i64, i64)]) -> Vec<Sound> {
+        let sound = |(base, last): &(i64, i64)| Sound {
+            position: Position(0),
+            size_bytes: 70,
+            base_offset: Offset(*base),
+            last_offset: Offset(*last),
+            records: 1,
+        };
+        offsets.iter().map(sound).collect()
+    }
+
+    #[test]
+    fn one_batch_with_a_wrong_offset_does_not_make_the_others_unbelievable() {
+        let far_ahead = batches(&[(0, 1), (900, 901), (4, 5), (6, 9), (10, 10)]);
+        assert_eq!(longest_rising(&far_ahead), [0, 2, 3, 4]);
+        let far_behind = batches(&[(5, 6), (7, 8), (0, 1), (9, 9)]);
+        assert_eq!(longest_rising(&far_behind), [0, 1, 3]);
+        let overlapping = batches(&[(0, 5), (3, 9), (6, 7), (8, 9)]);
+        assert_eq!(longest_rising(&overlapping), [0, 2, 3]);
+    }
+}
