@@ -202,7 +202,8 @@ fn say_what_to_know(report: &RunReport) {
             let stretches = partition.damage.len();
             let bytes: u64 = partition.damage.iter().map(|damaged| damaged.size).sum();
             messages::warning(&format!(
-                "{name}: {} with {} bytes, the first at {} position {} ({}): {}; the report lists all",
+                "{name}: {} with {} bytes, the first at {} position {} ({}): {}; all are in the \
+                 report",
                 summary::counted(stretches as u64, "damaged range"),
                 summary::grouped(bytes),
                 first.segment,

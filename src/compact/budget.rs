@@ -6,7 +6,8 @@
 //! others leave. Each sizes its steps by its share. Mapped files are not counted: the system takes
 //! those pages back when it wants them.
 
-use super::survey::{Survey, TxnBatch};
+use super::survey::Survey;
+use crate::segment::TxnBatch;
 
 /// About how much log a chunk is, where memory allows it.
 const MOST_CHUNK_BYTES: u64 = 1 << 20;

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::commit::Commit;
-use super::log_dir_files::{carry_log_dir_files, note_cleaned};
-use super::staging::Staging;
-use crate::disk::{Disk, Owner};
+use crate::disk::{Disk, Owner, Staging};
 use crate::error::{Error, Result};
-use crate::report::PartitionReport;
-use crate::segment::{FileName, Kind, PartitionDir, Place, Sources, Suffix, TopicPartition};
+use crate::report::{PartitionOutcome, PartitionReport};
+use crate::segment::{
+    CLEANER_CHECKPOINT, FileName, Kind, PartitionDir, Place, Sources, Suffix, TopicPartition,
+    by_log_dir, carry_log_dir_files, change_checkpoints,
+};
 use crate::swap::{Claim, list, unclean_shutdown};
+use crate::units::Offset;
 
 /// Where the output is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(None),
             Destination::Folder(staging) => {
-                let dir = staging.place_of(name);
+                let dir = staging.place_of(&name.to_string());
                 source.disk.create_dir(&dir)?;
                 Ok(Some(Place::folder(&source.disk, &dir)))
             }
@@ -102,7 +104,7 @@ impl Destination {
     pub fn commit(&self, name: &TopicPartition, place: &Place, commit: &Commit) -> Result<()> {
         match self {
             Destination::Nowhere => Ok(()),
-            Destination::Folder(staging) => staging.commit(name),
+            Destination::Folder(staging) => staging.commit(&name.to_string()),
             Destination::InPlace(..) => commit.carry_out(place),
         }
     }
@@ -114,7 +116,7 @@ impl Destination {
     pub fn discard(&self, name: &TopicPartition, place: &Place) -> Result<()> {
         match self {
             Destination::Nowhere => Ok(()),
-            Destination::Folder(staging) => staging.discard(name),
+            Destination::Folder(staging) => staging.discard(&name.to_string()),
             Destination::InPlace(disk, _) => {
                 let is_ours = |file: &FileName| file.suffix == Some(Suffix::Cleaned);
                 let files = list(&place.dir)?;
@@ -132,10 +134,39 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(()),
             Destination::Folder(staging) => {
-                carry_log_dir_files(staging.disk(), sources, staging.out(), reports)?;
+                let included = reports.iter().filter(|report| report.destination.is_some());
+                let included = included.map(name_of).collect();
+                carry_log_dir_files(
+                    staging.disk(),
+                    sources,
+                    staging.out(),
+                    &included,
+                    |name, all| {
+                        if name == CLEANER_CHECKPOINT {
+                            all.offsets.extend(reports.iter().filter_map(cleaned_to));
+                        }
+                    },
+                )?;
                 staging.finish()
             }
-            Destination::InPlace(disk, _claim) => note_cleaned(&disk, sources, reports),
+            // `LogCleanerManager.updateCheckpoints`.
+            Destination::InPlace(disk, _claim) => {
+                let by_dir = by_log_dir(sources, |path| {
+                    cleaned_to(reports.iter().find(|report| report.source == *path)?)
+                });
+                change_checkpoints(&disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
+                    all.offsets.extend(cleaned);
+                })
+            }
         }
     }
+}
+
+fn name_of(report: &PartitionReport) -> TopicPartition {
+    TopicPartition { topic: report.topic.clone(), partition: report.partition }
+}
+
+fn cleaned_to(report: &PartitionReport) -> Option<(TopicPartition, Offset)> {
+    let is_cleaned = report.outcome == PartitionOutcome::Compacted;
+    is_cleaned.then(|| (name_of(report), report.end_offset))
 }

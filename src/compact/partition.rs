@@ -29,13 +29,13 @@ use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker};
 use super::survey::{Survey, Walking};
-use super::transactions::{Outcomes, settle, stand_in_for_lost_markers};
+use super::transactions::{settle, stand_in_for_lost_markers};
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
-    AbortedTxn, Damaged, Kind, PartitionDir, Place, ProducerEntry, Segment, parse_snapshot,
-    parse_txn_index,
+    AbortedTxn, Damaged, Kind, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
+    parse_snapshot, parse_txn_index,
 };
 use crate::units::Offset;
 

@@ -10,8 +10,8 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::format::{Batch, BatchHeader, Control, Decoder, Flaw};
-use crate::segment::{Damaged, Examined, LogFile, Segment};
+use crate::format::{Batch, BatchHeader, Decoder, Flaw};
+use crate::segment::{Damaged, Examined, LogFile, Segment, TxnBatch};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
@@ -23,38 +23,6 @@ pub struct Chunk {
     pub start: Position,
     /// Where the batch behind its last starts.
     pub end: Position,
-}
-
-/// What a batch of a transaction, or a marker, is to its transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TxnBatchKind {
-    /// Data.
-    Data,
-    /// The end, as a success.
-    Commit,
-    /// The end, as a failure.
-    Abort,
-    /// The end, as a failure, of which only the `.txnindex` tells: the marker was damaged.
-    LostAbort,
-    /// A control batch that lost its record in an earlier cleaning.
-    EmptiedControl,
-    /// A control batch that ends no transaction.
-    OtherControl,
-}
-
-/// A transactional or control batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TxnBatch {
-    /// Where it starts.
-    pub position: Position,
-    /// Its first offset.
-    pub base_offset: Offset,
-    /// Its last offset.
-    pub last_offset: Offset,
-    /// Whose it is.
-    pub producer_id: i64,
-    /// What it is.
-    pub kind: TxnBatchKind,
 }
 
 /// What one stretch of log says of a producer.
@@ -272,15 +240,7 @@ impl Walk {
             self.cut(at);
         }
         self.end = at.plus(header.size_bytes);
-        if header.is_control() || header.is_transactional() {
-            self.txn_batches.push(TxnBatch {
-                position: at,
-                base_offset: header.base_offset,
-                last_offset: header.last_offset,
-                producer_id: header.producer_id,
-                kind: kind_of(batch, decoder),
-            });
-        }
+        self.txn_batches.extend(TxnBatch::of(at, batch, decoder));
         if header.producer_id >= 0 && header.base_offset >= replay_from {
             self.producer(header);
         }
@@ -327,21 +287,5 @@ impl Walk {
             segment,
             log,
         }
-    }
-}
-
-fn kind_of(batch: &Batch<'_>, decoder: &mut Decoder) -> TxnBatchKind {
-    if !batch.header.is_control() {
-        return TxnBatchKind::Data;
-    }
-    if batch.header.record_count == 0 {
-        return TxnBatchKind::EmptiedControl;
-    }
-    // What cannot be read here is found again, and reported, when the chunk's records are read.
-    let first = decoder.records(batch).ok().and_then(|mut records| records.next()?.ok());
-    match first.and_then(|record| Control::of_key(record.key)) {
-        Some(Control::Commit) => TxnBatchKind::Commit,
-        Some(Control::Abort) => TxnBatchKind::Abort,
-        _ => TxnBatchKind::OtherControl,
     }
 }

@@ -7,59 +7,11 @@
 //!    control batch whether it is discardable, and which entries the new `.txnindex` files get
 //!    (`CleanedTransactionMetadata` in Kafka).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::survey::{Survey, TxnBatch, TxnBatchKind};
-use crate::segment::AbortedTxn;
+use super::survey::Survey;
+use crate::segment::{AbortedTxn, Outcomes, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
-
-/// How the transactions of a log ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes {
-    /// The aborted ones that still have data, by their markers' order.
-    pub aborted: Vec<AbortedTxn>,
-    /// First offset of each producer's transaction that has no marker.
-    pub open: HashMap<i64, Offset>,
-}
-
-impl Outcomes {
-    /// Reads the outcomes off the batches of the whole log, in order.
-    pub fn of<'a>(batches: impl Iterator<Item = &'a TxnBatch>) -> Outcomes {
-        let mut outcomes = Outcomes::default();
-        let mut open_firsts: BTreeSet<(Offset, i64)> = BTreeSet::new();
-        for batch in batches {
-            let producer_id = batch.producer_id;
-            match batch.kind {
-                TxnBatchKind::Data => {
-                    let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
-                    open_firsts.insert((*first, producer_id));
-                }
-                TxnBatchKind::Commit | TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
-                    let Some(first_offset) = outcomes.open.remove(&producer_id) else {
-                        continue;
-                    };
-                    open_firsts.remove(&(first_offset, producer_id));
-                    if batch.kind != TxnBatchKind::Commit {
-                        let undecided = open_firsts.first().map(|(first, _)| *first);
-                        outcomes.aborted.push(AbortedTxn {
-                            producer_id,
-                            first_offset,
-                            last_offset: batch.base_offset,
-                            last_stable_offset: undecided.unwrap_or(batch.base_offset.next()),
-                        });
-                    }
-                }
-                TxnBatchKind::EmptiedControl | TxnBatchKind::OtherControl => {}
-            }
-        }
-        outcomes
-    }
-
-    /// The first offset of the earliest open transaction: nothing from there on may be cleaned.
-    pub fn first_undecided(&self) -> Option<Offset> {
-        self.open.values().min().copied()
-    }
-}
 
 /// What the second walk settled for one segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,27 +140,6 @@ mod tests {
         let offset = Offset(offset);
         let position = Position(offset.0 as u64);
         TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
-    }
-
-    #[test]
-    fn an_aborted_transaction_ends_where_the_earliest_open_one_begins() {
-        use TxnBatchKind::{Abort, Commit, Data};
-        let log = [
-            batch(0, 7, Data),
-            batch(1, 8, Data),
-            batch(2, 8, Abort),
-            batch(3, 7, Commit),
-            batch(4, 9, Data),
-        ];
-        let outcomes = Outcomes::of(log.iter());
-        let aborted = AbortedTxn {
-            producer_id: 8,
-            first_offset: Offset(1),
-            last_offset: Offset(2),
-            last_stable_offset: Offset(0),
-        };
-        assert_eq!(outcomes.aborted, [aborted]);
-        assert_eq!(outcomes.first_undecided(), Some(Offset(4)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod files;
 mod map;
 mod occupied;
 mod scratch;
+mod staging;
 mod system;
 
 pub use durable::{Disk, StagedFile};
@@ -13,4 +14,5 @@ pub use files::{Files, NewFile, Owner};
 pub use map::Map;
 pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;
+pub use staging::Staging;
 pub use system::System;

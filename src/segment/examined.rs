@@ -8,7 +8,7 @@
 
 use super::{Damaged, LogFile};
 use crate::format::{Batch, BatchHeader, Decoder, Flaw};
-use crate::units::{Offset, Position};
+use crate::units::{Offset, Position, Timestamp};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub struct Sound {
     pub base_offset: Offset,
     /// Its last offset.
     pub last_offset: Offset,
+    /// Its largest timestamp.
+    pub max_timestamp: Timestamp,
     /// Its records, as its header says (of a compressed magic 0/1 set: as they were counted).
     pub records: u64,
 }
@@ -58,6 +60,7 @@ impl Examined {
                     size_bytes: header.size_bytes,
                     base_offset: header.base_offset,
                     last_offset: header.last_offset,
+                    max_timestamp: header.max_timestamp,
                     records,
                 }),
                 Err(flaw) => {
@@ -165,6 +168,7 @@ mod tests {
             size_bytes: 70,
             base_offset: Offset(*base),
             last_offset: Offset(*last),
+            max_timestamp: Timestamp::NONE,
             records: 1,
         };
         offsets.iter().map(sound).collect()

@@ -11,9 +11,12 @@ use super::{FileName, Kind, OffsetCheckpoint, TopicPartition};
 use crate::error::{Error, Result};
 use crate::units::Position;
 
+/// Up to where a broker's cleaner has cleaned.
+pub const CLEANER_CHECKPOINT: &str = "cleaner-offset-checkpoint";
+
 /// The offset checkpoints of a log directory.
 pub const CHECKPOINT_NAMES: [&str; 4] = [
-    "cleaner-offset-checkpoint",
+    CLEANER_CHECKPOINT,
     "log-start-offset-checkpoint",
     "recovery-point-offset-checkpoint",
     "replication-offset-checkpoint",

@@ -5,9 +5,11 @@
 mod checkpoint;
 mod examined;
 mod log_dir;
+mod log_dir_files;
 mod log_file;
 mod name;
 mod offset_index;
+mod outcomes;
 mod partition;
 mod producers;
 mod time_index;
@@ -18,10 +20,12 @@ pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs,
 };
 pub use examined::{Examined, Sound};
-pub use log_dir::{CHECKPOINT_NAMES, LogDir, Sources, find_partitions};
+pub use log_dir::{CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LogDir, Sources, find_partitions};
+pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
+pub use outcomes::{Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{PartitionDir, Segment, partition_name};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};

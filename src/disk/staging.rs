@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use super::Disk;
 use crate::error::{Error, Result};
-use crate::segment::TopicPartition;
 
 /// Where partitions are written before they have their names.
 const STAGING: &str = ".logcompact-staging";
@@ -58,18 +57,18 @@ impl Staging {
     }
 
     /// Where a partition is to be written.
-    pub fn place_of(&self, name: &TopicPartition) -> PathBuf {
-        self.dir.join(name.to_string())
+    pub fn place_of(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     /// Gives a partition that is complete and synced its name.
-    pub fn commit(&self, name: &TopicPartition) -> Result<()> {
-        self.disk.rename(&self.place_of(name), &self.out.join(name.to_string()))?;
+    pub fn commit(&self, name: &str) -> Result<()> {
+        self.disk.rename(&self.place_of(name), &self.out.join(name))?;
         self.disk.sync_dir(&self.out)
     }
 
     /// Removes what was written of a partition.
-    pub fn discard(&self, name: &TopicPartition) -> Result<()> {
+    pub fn discard(&self, name: &str) -> Result<()> {
         self.disk.remove_dir_if_there(&self.place_of(name))
     }
 

@@ -1,0 +1,90 @@
+//! What a log directory has beside its partitions, carried over or changed: checkpoints, identity,
+//! the clean shutdown mark.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, Sources, TopicPartition};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+
+/// Files of a log directory, besides the checkpoints, that a broker expects or honours.
+const LOG_DIR_FILES: [&str; 3] =
+    ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
+
+/// Gives the folder `out` what a log directory has beside its partitions, for those `included`.
+/// `change` has a look at each checkpoint, by its name.
+///
+/// # Errors
+/// The system's.
+pub fn carry_log_dir_files(
+    disk: &Disk,
+    sources: &Sources,
+    out: &Path,
+    included: &BTreeSet<TopicPartition>,
+    change: impl Fn(&str, &mut OffsetCheckpoint),
+) -> Result<()> {
+    if sources.log_dirs.is_empty() {
+        return Ok(());
+    }
+    for name in CHECKPOINT_NAMES {
+        let mut merged = OffsetCheckpoint::default();
+        for dir in &sources.log_dirs {
+            merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
+        }
+        merged.offsets.retain(|partition, _| included.contains(partition));
+        change(name, &mut merged);
+        disk.write_whole_file(&out.join(name), merged.render().as_bytes(), None, None)?;
+    }
+    // The identity of a log directory belongs to one directory only.
+    if let [only] = sources.log_dirs.as_slice() {
+        for name in LOG_DIR_FILES {
+            let from = only.path.join(name);
+            if from.is_file() {
+                disk.copy_file(&from, &out.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is known of each partition directory, by the log directory that it lies in.
+pub fn by_log_dir<T>(
+    sources: &Sources,
+    known: impl Fn(&PathBuf) -> Option<T>,
+) -> BTreeMap<LogDir, Vec<T>> {
+    let mut by_dir: BTreeMap<LogDir, Vec<T>> = BTreeMap::new();
+    for path in &sources.partitions {
+        if let Some((dir, known)) = LogDir::around(path).zip(known(path)) {
+            by_dir.entry(dir).or_default().push(known);
+        }
+    }
+    by_dir
+}
+
+/// Changes the checkpoint `name` of each log directory, if that makes a difference. A folder that
+/// no broker has used gets none.
+///
+/// # Errors
+/// The system's; a checkpoint that cannot be read.
+pub fn change_checkpoints<T>(
+    disk: &Disk,
+    by_dir: BTreeMap<LogDir, Vec<T>>,
+    name: &str,
+    change: impl Fn(Vec<T>, &mut OffsetCheckpoint),
+) -> Result<()> {
+    for (dir, known) in by_dir {
+        let file = dir.path.join(name);
+        let is_there = file.try_exists().map_err(|e| Error::io(&file, "cannot read", e))?;
+        if !is_there && !dir.is_a_brokers() {
+            continue;
+        }
+        let before = dir.checkpoint(name)?;
+        let mut checkpoint = before.clone();
+        change(known, &mut checkpoint);
+        if checkpoint != before {
+            disk.replace_file(&file, checkpoint.render().as_bytes())?;
+        }
+    }
+    Ok(())
+}
