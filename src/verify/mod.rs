@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 
+pub mod against;
 mod batches;
 mod checkpoints;
 mod finding;
