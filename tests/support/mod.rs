@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod log;
+pub mod rewritten;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -196,10 +196,10 @@ fn try_compare(
     let mut differences = Differences::default();
     let pass = Pass { sides: &sides, relation: options.relation, range, seeds: &seeds };
     found.append(pass.run(&mut latest, Some(&mut told), progress));
-    differences.collect(&mut latest, &told.changed, &sides, range, &seeds);
+    differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
     while latest.advance() {
         pass.run(&mut latest, None, &NoProgress);
-        differences.collect(&mut latest, &told.changed, &sides, range, &seeds);
+        differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
     }
     found.append(told.findings);
     found.append(differences.findings(&sides, range.start, &seeds));

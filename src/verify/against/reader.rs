@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         place: Place,
         hear: &mut impl FnMut(Row, &Record<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Flaw> {
-        let standing = self.side.standing(&batch.header);
+        let of_batch = self.side.standing(&batch.header);
         for (index, record) in self.decoder.records(batch)?.enumerate() {
             let record = record?;
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -118,6 +118,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.least = record.offset.next();
+            let standing = self.side.standing_at(record.offset, of_batch);
             let row = self.seeds.row(&record, standing, place);
             let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
             if hear(row, &record).is_break() {

@@ -77,14 +77,21 @@ impl Side {
         Ok(())
     }
 
-    /// What the records of a batch are to the state.
+    /// What the records of a batch are to the state, if they lie below the end of what is
+    /// compared.
     pub fn standing(&self, header: &BatchHeader) -> Standing {
         if header.is_control() { Standing::Control } else { self.transactions.standing(header) }
     }
 
-    /// Whether it has data that counts, but not below `end`.
-    pub fn has_later(&self, end: Offset) -> bool {
-        self.end > end || self.transactions.has_later()
+    /// The same of a record, wherever it lies.
+    pub fn standing_at(&self, offset: Offset, of_batch: Standing) -> Standing {
+        let is_later = of_batch == Standing::Settled && offset >= self.transactions.end();
+        if is_later { Standing::Later } else { of_batch }
+    }
+
+    /// Whether it has data that counts, but not yet at the end of what is compared.
+    pub fn has_later(&self) -> bool {
+        self.end > self.transactions.end() || self.transactions.has_later()
     }
 }
 

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::super::finding::{Finding, Findings, Severity};
-use super::Range;
 use super::both::{Both, Which};
 use super::latest::{Last, Latest};
 use super::reader::Reader;
@@ -65,7 +64,7 @@ impl Differences {
         latest: &mut Latest,
         changed: &HashSet<Offset>,
         sides: &Both<Side>,
-        range: Range,
+        start: Offset,
         seeds: &Seeds,
     ) {
         latest.retain(|last| {
@@ -74,7 +73,7 @@ impl Differences {
             differs(last, changed)
         });
         for which in [Which::Before, Which::After] {
-            excuse(latest, which, sides, range, seeds);
+            excuse(latest, which, sides, start, seeds);
         }
         let shown = latest.iter().map(|(key, last)| Difference { key, last });
         let before = self.shown.len();
@@ -108,12 +107,12 @@ impl Differences {
 /// Lets go of the keys that a side has nothing of because a compaction there took it: a later
 /// record of the key lies behind the end of what is compared. (Had it kept an earlier one, that
 /// would have gone first.)
-fn excuse(latest: &mut Latest, which: Which, sides: &Both<Side>, range: Range, seeds: &Seeds) {
+fn excuse(latest: &mut Latest, which: Which, sides: &Both<Side>, start: Offset, seeds: &Seeds) {
     let side = sides.of(which);
-    if latest.is_empty() || !side.has_later(range.end) {
+    if latest.is_empty() || !side.has_later() {
         return;
     }
-    let reader = Reader::new(side, seeds, range.start, &NoProgress);
+    let reader = Reader::new(side, seeds, start, &NoProgress);
     reader.read(|row, _| {
         if let (Standing::Later, Some(key)) = (row.standing, row.key)
             && let Some(last) = latest.get(key)

@@ -94,18 +94,21 @@ impl Transactions {
         self.producers.values().any(|producer| !producer.later.is_empty())
     }
 
-    /// What a batch of data is to the state.
+    /// What a batch of data below the end is to the state.
     pub fn standing(&self, header: &BatchHeader) -> Standing {
-        let behind = header.base_offset >= self.end;
-        let counts = if behind { Standing::Later } else { Standing::Settled };
         if !header.is_transactional() {
-            return counts;
+            return Standing::Settled;
         }
         match self.producers.get(&header.producer_id) {
             Some(producer) if holds(&producer.void, header) => Standing::Void,
             Some(producer) if holds(&producer.later, header) => Standing::Later,
-            _ => counts,
+            _ => Standing::Settled,
         }
+    }
+
+    /// The end of what is compared.
+    pub fn end(&self) -> Offset {
+        self.end
     }
 }
 
