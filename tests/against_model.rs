@@ -6,13 +6,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use logcompact::report::NoProgress;
-use logcompact::verify::against::{Options, Relation, compare};
+use logcompact::verify::against::Relation;
 use proptest::prelude::*;
+use support::against::{COMPACTION, compared};
 use support::log::{Log, put, tombstone};
 
 const KEYS: [&str; 4] = ["A", "B", "C", ""];
-const COMPACTION: Relation = Relation::Compaction { log_end: None, start_may_move: false };
 
 /// What lies at an offset: a batch of one record.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,8 +90,7 @@ fn differences(before: &Entries, after: &Entries) -> BTreeSet<i64> {
 }
 
 fn found(before: &Path, after: &Path, relation: Relation, rule: &str) -> BTreeSet<i64> {
-    let options = Options { relation, memory_bytes: 1 << 20 };
-    let findings = compare(before, after, &options, &NoProgress).findings;
+    let findings = compared(before, after, relation).findings;
     let of_rule = findings.iter().filter(|finding| finding.rule == rule);
     of_rule.map(|finding| finding.offset.unwrap().0).collect()
 }

@@ -21,7 +21,7 @@ pub struct Reader<'a> {
     seeds: &'a Seeds,
     progress: &'a dyn Progress,
     start: Offset,
-    /// No record may come that is below.
+    /// Nothing that comes may have an offset below.
     least: Offset,
     decoder: Decoder,
     found: Findings,
@@ -36,17 +36,17 @@ impl<'a> Reader<'a> {
         progress: &'a dyn Progress,
     ) -> Reader<'a> {
         let (decoder, found) = (Decoder::new(), Findings::default());
-        Reader { side, seeds, progress, start, least: start, decoder, found }
+        Reader { side, seeds, progress, start, least: Offset(0), decoder, found }
     }
 
     /// Gives `hear` each record until it breaks off; what was found on the way.
     pub fn read(mut self, mut hear: impl FnMut(Row, &Record<'_>) -> ControlFlow<()>) -> Findings {
         let segments = &self.side.dir.segments;
         for (number, segment) in segments.iter().enumerate() {
-            let is_active = number + 1 == segments.len();
+            let next_base = segments.get(number + 1).map(|next| next.base);
             match open_log(segment) {
                 Ok(log) => {
-                    if self.read_log(&log, number, is_active, &mut hear).is_break() {
+                    if self.read_log(&log, number, next_base, &mut hear).is_break() {
                         break;
                     }
                 }
@@ -60,35 +60,44 @@ impl<'a> Reader<'a> {
         &mut self,
         log: &LogFile,
         number: usize,
-        is_active: bool,
+        next_base: Option<Offset>,
         hear: &mut impl FnMut(Row, &Record<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut reported = Position(0);
         for item in log.checked_batches() {
             let (position, batch) = match item {
                 Ok(read) => read,
-                Err(damaged) if is_active && log.is_unfinished_tail(&damaged) => continue,
+                Err(damaged) if next_base.is_none() && log.is_unfinished_tail(&damaged) => continue,
                 Err(damaged) => {
                     self.found.push(unread(log.path(), damaged.position, &damaged.flaw));
                     continue;
                 }
             };
-            if batch.header.base_offset >= self.side.end {
-                return ControlFlow::Break(());
-            }
             if position.0 - reported.0 >= STEP_BYTES {
                 self.progress.advance(position.0 - reported.0);
                 reported = position;
             }
-            if batch.header.last_offset < self.start {
+            let place = Place { segment: number, position };
+            let Batch { header, .. } = batch;
+            if next_base.is_some_and(|next_base| header.last_offset >= next_base) {
+                self.found.push(out_of_order(log.path(), place, header.last_offset));
                 continue;
             }
-            let place = Place { segment: number, position };
+            if header.base_offset >= self.side.end {
+                return ControlFlow::Break(());
+            }
+            if header.last_offset < self.start {
+                if header.base_offset < self.least {
+                    self.found.push(out_of_order(log.path(), place, header.base_offset));
+                }
+                self.least = self.least.max(header.last_offset.next());
+                continue;
+            }
             match self.read_batch(log.path(), &batch, place, hear) {
                 Ok(heard) => heard?,
                 Err(flaw) => {
                     let finding = unread(log.path(), position, &flaw);
-                    self.found.push(finding.of(batch.header.base_offset));
+                    self.found.push(finding.of(header.base_offset));
                 }
             }
         }
@@ -112,12 +121,13 @@ impl<'a> Reader<'a> {
                 return Err(Flaw::RecordContent { index, reason });
             }
             if record.offset < self.least {
-                if record.offset >= self.start {
-                    self.found.push(went_back(path, place, record.offset, self.least));
-                }
+                self.found.push(out_of_order(path, place, record.offset));
                 continue;
             }
             self.least = record.offset.next();
+            if record.offset < self.start {
+                continue;
+            }
             let standing = self.side.standing_at(record.offset, of_batch);
             let row = self.seeds.row(&record, standing, place);
             let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
@@ -134,8 +144,8 @@ fn unread(path: &Path, position: Position, flaw: &Flaw) -> Finding {
     Finding::about("against-unread", Severity::Error, path, text).at(position)
 }
 
-fn went_back(path: &Path, place: Place, offset: Offset, least: Offset) -> Finding {
-    let text = format!("not compared: the record should have an offset from {least} on");
+fn out_of_order(path: &Path, place: Place, offset: Offset) -> Finding {
+    let text = "not compared: the offset is not above those before it and below the next segment";
     let finding = Finding::about("against-order", Severity::Error, path, text);
     finding.at(place.position).of(offset)
 }

@@ -132,8 +132,8 @@ struct Seen {
     key: String,
     /// Where its latest value is.
     place: Option<Place>,
-    /// Whether it has records that do not count, at what offset the last of them.
-    void: Option<Offset>,
+    /// Whether its record at the offset in question does not count.
+    is_void: bool,
 }
 
 fn look_up(
@@ -147,22 +147,20 @@ fn look_up(
     if shown.is_empty() {
         return seen;
     }
-    let wanted: HashMap<u128, Option<Offset>> =
-        shown.iter().map(|at| (at.key, at.last.of(which).value())).collect();
+    let wanted: HashMap<u128, &Difference> = shown.iter().map(|at| (at.key, at)).collect();
     Reader::new(side, seeds, start, &NoProgress).read(|row, record| {
         if let Some(key) = row.key
-            && let Some(offset) = wanted.get(&key)
+            && let Some(difference) = wanted.get(&key)
         {
             let seen = seen.entry(key).or_default();
             if seen.key.is_empty() {
                 seen.key = quoted(record.key.unwrap_or_default());
             }
-            if *offset == Some(row.offset) {
+            if difference.subject() == Some((which, row.offset)) {
                 seen.place = Some(row.place);
             }
-            if row.standing == Standing::Void {
-                seen.void = Some(row.offset);
-            }
+            let is_there = difference.subject() == Some((which.other(), row.offset));
+            seen.is_void |= is_there && row.standing == Standing::Void;
         }
         ControlFlow::Continue(())
     });
@@ -180,9 +178,14 @@ fn finding(
     let there = seen.of(which.other()).get(&difference.key);
     let place = here.and_then(|seen| seen.place);
     let key = here.or(there).map_or("?", |seen| &seen.key);
-    let void = there.and_then(|seen| seen.void);
-    let what = compared(offset, *difference.last.of(which.other()), void, &other.dir.path);
-    let text = format!("the key {key} has its latest value here, but {what}");
+    let what = compared(offset, *difference.last.of(which.other()), &other.dir.path);
+    let why = match there {
+        Some(seen) if seen.is_void => {
+            ", where its record at this offset is of an aborted or open transaction"
+        }
+        _ => "",
+    };
+    let text = format!("the key {key} has its latest value here, but {what}{why}");
     let path = place.map_or_else(|| side.dir.path.clone(), |place| side.path_of(place));
     let finding = Finding::about("against-state", Severity::Error, &path, text).of(offset);
     match place {
@@ -192,21 +195,14 @@ fn finding(
 }
 
 /// What the other side says of a key whose latest value is at `offset`.
-fn compared(offset: Offset, there: Last, void: Option<Offset>, other: &Path) -> String {
+fn compared(offset: Offset, there: Last, other: &Path) -> String {
     let other = other.display();
-    match (there, void) {
-        (Last::Value(at), _) if at == offset => {
-            format!("it is not the same as at this offset in {other}")
-        }
-        (Last::Value(at), _) => format!("an older one, at {at}, in {other}"),
-        (Last::Tombstone(at), _) if at >= offset => format!("is deleted at {at} in {other}"),
-        (Last::Tombstone(at), _) => {
-            format!("is missing in {other}, where the last of the key is its deletion at {at}")
-        }
-        (Last::Absent, Some(at)) => format!(
-            "is missing in {other}, where the record at {at} is of an aborted or open transaction"
-        ),
-        (Last::Absent, None) => format!("is missing in {other}"),
+    match there {
+        Last::Value(at) if at == offset => format!("not the same one in {other}"),
+        Last::Value(at) => format!("an older one, at {at}, in {other}"),
+        Last::Tombstone(at) if at >= offset => format!("is deleted at {at} in {other}"),
+        Last::Tombstone(at) => format!("only its deletion at {at} is in {other}"),
+        Last::Absent => format!("is missing in {other}"),
     }
 }
 
