@@ -10,22 +10,40 @@ use super::Outcome;
 use super::args::{CommonArgs, VerifyArgs, VerifyFormat};
 use super::bar::Bar;
 use super::summary::{counted, grouped};
-use crate::segment::find_partitions;
+use crate::segment::{Sources, find_partitions};
+use crate::verify::against::{self, Counts, Options, Relation};
 use crate::verify::{self, Finding, Severity, Summary, Verified};
 
 /// Runs the command.
 pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let sources = find_partitions(&args.dirs)?;
-    let verified = verify::run(&sources, &Bar::new(common))?;
+    let against = args.against.iter().cloned().collect::<Vec<_>>();
+    let against = (!against.is_empty()).then(|| find_partitions(&against)).transpose()?;
+    let mut verified = verify::run(&sources, &Bar::new(common))?;
+    let compared = against.map(|against| compare(&against, &sources, &mut verified, common));
     let mut out = BufWriter::new(anstream::stdout().lock());
     match args.format {
-        VerifyFormat::Text => write_text(&mut out, &verified, common)?,
-        VerifyFormat::Json => write_json(&mut out, &verified)?,
+        VerifyFormat::Text => write_text(&mut out, &verified, compared.as_ref(), common)?,
+        VerifyFormat::Json => write_json(&mut out, &verified, compared.as_ref())?,
     }
     out.flush()?;
     let summary = &verified.summary;
     let is_bad = summary.errors > 0 || (args.strict && summary.warnings > 0);
     Ok(if is_bad { Outcome::Problems } else { Outcome::Clean })
+}
+
+/// Compares what was verified with `against`, and adds what differs to what was found.
+fn compare(
+    against: &Sources,
+    sources: &Sources,
+    verified: &mut Verified,
+    common: &CommonArgs,
+) -> Counts {
+    let options = Options { relation: Relation::Replicas, memory_bytes: common.memory_bytes() };
+    let compared = against::run(against, sources, &options, &Bar::new(common));
+    compared.findings.iter().for_each(|finding| verified.summary.count(finding));
+    verified.findings.extend(compared.findings);
+    compared.counts
 }
 
 /// The last line of the JSON output.
@@ -34,19 +52,30 @@ struct SummaryLine<'a> {
     r#type: &'static str,
     #[serde(flatten)]
     summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a Counts>,
 }
 
-fn write_json(out: &mut impl Write, verified: &Verified) -> io::Result<()> {
+fn write_json(
+    out: &mut impl Write,
+    verified: &Verified,
+    against: Option<&Counts>,
+) -> io::Result<()> {
     for finding in &verified.findings {
         serde_json::to_writer(&mut *out, finding)?;
         writeln!(out)?;
     }
     let summary = &verified.summary;
-    serde_json::to_writer(&mut *out, &SummaryLine { r#type: "summary", summary })?;
+    serde_json::to_writer(&mut *out, &SummaryLine { r#type: "summary", summary, against })?;
     writeln!(out)
 }
 
-fn write_text(out: &mut impl Write, verified: &Verified, common: &CommonArgs) -> io::Result<()> {
+fn write_text(
+    out: &mut impl Write,
+    verified: &Verified,
+    compared: Option<&Counts>,
+    common: &CommonArgs,
+) -> io::Result<()> {
     let shown = |finding: &&Finding| {
         finding.severity > Severity::Info || (common.verbose > 0 && !common.quiet)
     };
@@ -70,6 +99,9 @@ fn write_text(out: &mut impl Write, verified: &Verified, common: &CommonArgs) ->
         entries(read.txn_index_entries, "transaction index"),
         counted(read.snapshots, "producer snapshot"),
     )?;
+    if let Some(compared) = compared {
+        write_compared(out, compared)?;
+    }
     let infos = match (read.infos, common.verbose) {
         (0, _) => String::new(),
         (infos, 0) => format!("; {} (-v shows them)", counted(infos, "note")),
@@ -82,6 +114,25 @@ fn write_text(out: &mut impl Write, verified: &Verified, common: &CommonArgs) ->
             writeln!(out, "{errors}, {warnings}{infos}.")
         }
     }
+}
+
+fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
+    let behind = match compared.partitions_behind {
+        0 => String::new(),
+        1 => " (1 has logs that do not end alike)".into(),
+        some => format!(" ({} have logs that do not end alike)", grouped(some)),
+    };
+    writeln!(
+        out,
+        "Compared {}{behind}: {} on both sides, {} here only, {} there only; {}, {} of them \
+         different.",
+        counted(compared.partitions, "partition"),
+        counted(compared.records_on_both, "record"),
+        grouped(compared.records_only_here),
+        grouped(compared.records_only_there),
+        counted(compared.keys, "key"),
+        grouped(compared.keys_different),
+    )
 }
 
 fn entries(number: u64, index: &str) -> String {

@@ -4,10 +4,12 @@
 //! itself, records and all), and what was seen is heard in log order (`in_order`: offsets,
 //! sequences, the indexes against the batches). What no segment can know alone is checked
 //! afterwards (`partition`: transactions, sequences across segments, snapshots, names), and what
-//! belongs to no partition last (`checkpoints`). A finding never ends the reading.
+//! belongs to no partition last (`checkpoints`). A finding never ends the reading. Whether another
+//! directory has the same state is a question of its own ([`against`]).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 
+pub mod against;
 mod batches;
 mod checkpoints;
 mod finding;

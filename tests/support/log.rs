@@ -122,6 +122,12 @@ impl Log {
         self
     }
 
+    /// Leaves out as many offsets as `records` would take, and their time.
+    pub fn pass_over(&mut self, records: usize) -> &mut Log {
+        self.now_ms += records as i64;
+        self.skip_to(self.next_offset + records as i64)
+    }
+
     /// Leaves out offsets.
     pub fn skip_to(&mut self, offset: i64) -> &mut Log {
         self.next_offset = offset;
@@ -173,17 +179,23 @@ pub fn batch_bytes(
     checked.extend_from_slice(&count.to_be_bytes());
     let codec = Codec::from_id((kind.attributes & 7) as u8).unwrap();
     Workbench::new().compress(codec, 2, &body, &mut checked).unwrap();
+    seal(base_offset, &checked)
+}
+
+/// A magic 2 batch of what its checksum covers, from the attributes on.
+pub fn seal(base_offset: i64, checked: &[u8]) -> Vec<u8> {
     let mut batch = Vec::new();
     batch.extend_from_slice(&base_offset.to_be_bytes());
     batch.extend_from_slice(&(checked.len() as i32 + 9).to_be_bytes());
     batch.extend_from_slice(&0i32.to_be_bytes());
     batch.push(2);
-    batch.extend_from_slice(&crc_fast::crc32_iscsi(&checked).to_be_bytes());
-    batch.extend_from_slice(&checked);
+    batch.extend_from_slice(&crc_fast::crc32_iscsi(checked).to_be_bytes());
+    batch.extend_from_slice(checked);
     batch
 }
 
-fn zigzag(out: &mut Vec<u8>, value: i64) {
+/// A number as a zig-zag integer of variable length.
+pub fn zigzag(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);

@@ -1,8 +1,10 @@
 //! What several test files share: the program, the test data, and a log as lines to compare.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod against;
 pub mod log;
 pub mod power;
+pub mod rewritten;
 pub mod state;
 
 use std::fs;

@@ -28,8 +28,8 @@ Examples:
   logcompact compact orders-0 --topic-config orders.properties --report - --out o | jq .totals
 
 Exit status: 0 done; 1 done, but something was damaged, or a partition was left alone (damaged, or
-refused by --null-keys fail); 2 not done. The source is never changed, unless --in-place says so; then, whenever it is
-interrupted, the next run (or a starting broker) finishes or undoes what was begun.";
+refused by --null-keys fail); 2 not done. The source is never changed, unless --in-place says so;
+then, whenever it is interrupted, the next run (or a starting broker) finishes or undoes it.";
 
 /// Arguments of `logcompact compact`.
 #[derive(Debug, Args)]

@@ -12,8 +12,16 @@ Examples:
   # In a script: a JSON object a finding, then a summary
   logcompact verify orders-0 --format json | jq -c 'select(.severity == \"error\")'
 
+  # Did this compaction keep the state? Have these two replicas the same?
+  logcompact verify /restore --against /backup/kafka-logs
+  logcompact verify broker1/orders-0 --against broker2/orders-0
+
   # Warnings fail too
   logcompact verify orders-0 --strict
+
+What --against proves, over the offsets that both logs span: the latest committed record of each key
+is the same on both sides, in offset, timestamp, value and headers; and so are any two records with
+one offset. What one side has compacted away is no difference, nor is a log that ends earlier.
 
 What an error means: data is damaged, or an index would lead a broker past it. A warning: Kafka
 copes, but it should not be so (a missing index is rebuilt at start, a leftover removed). An info:
@@ -29,6 +37,9 @@ pub struct VerifyArgs {
     /// Partition directories (<topic>-<n>) or log directories that hold many
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
+    /// Compare with the same partitions elsewhere: before a compaction, or another replica
+    #[arg(long, value_name = "DIR")]
+    pub against: Option<PathBuf>,
     /// How to show findings
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: VerifyFormat,

@@ -1,0 +1,268 @@
+//! Two directories of one partition compared: before and after a compaction, or two replicas.
+//!
+//! What is proved of `before` and `after`, over the offsets that both logs span:
+//!
+//! 1. *State*: the latest committed record of each key is at the same offset, with the same
+//!    timestamp, value and headers. A key that is deleted and one that is not there are alike.
+//! 2. *Records*: those on both sides at one offset are equal, and offsets rise. Of a compaction,
+//!    each record that is after was before.
+//! 3. *Ends*: of a compaction, the log end stays where it is.
+//!
+//! It shares nothing with the engine that compacts: no index of keys, no walk backwards, no notion
+//! of what was cleaned when. Both logs are read in log order (`reader`), side by side by offset
+//! (`merge`); the table of the latest offset of each key (`latest`) is all that grows, and when it
+//! has used up its memory the keys are split over several passes. Values are only ever compared at
+//! one offset, so the table need not have them. Which transactions count is taken from the markers
+//! and from `.txnindex` (`transactions`).
+//!
+//! Replicas may have been compacted to different degrees, and one may be behind the other. They
+//! are compared below the lower of their log ends, as of that moment: what was committed behind it
+//! is open. The replica that is ahead may have compacted away what a record behind the common end
+//! supersedes, which is no difference (`state`).
+
+mod both;
+mod latest;
+mod merge;
+mod pairs;
+mod pass;
+mod reader;
+mod row;
+mod side;
+mod state;
+mod transactions;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use self::both::Both;
+use self::latest::Latest;
+use self::merge::Told;
+use self::pass::Pass;
+use self::row::Seeds;
+use self::side::Side;
+use self::state::Differences;
+use super::finding::{Finding, Findings, Severity};
+use super::segment::unreadable;
+use crate::error::Result;
+use crate::report::{NoProgress, Progress};
+use crate::segment::{PartitionDir, Sources};
+use crate::units::Offset;
+
+/// What the two directories are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Two copies of one log, of which either may be behind or more compacted.
+    Replicas,
+    /// The one came out of a compaction of the other.
+    Compaction {
+        /// Where the log ended when it began, if something may have been appended since.
+        log_end: Option<Offset>,
+        /// Whether old segments may be gone whole (the delete policy).
+        start_may_move: bool,
+    },
+}
+
+impl Relation {
+    fn is_compaction(self) -> bool {
+        self != Relation::Replicas
+    }
+}
+
+/// How to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What the two are to each other.
+    pub relation: Relation,
+    /// How much the table of keys may take up; with less, keys take several passes.
+    pub memory_bytes: u64,
+}
+
+/// What was compared, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Pairs of partition directories.
+    pub partitions: u64,
+    /// Those of them in which one log ends before the other.
+    pub partitions_behind: u64,
+    /// Records that are on both sides at one offset.
+    pub records_on_both: u64,
+    /// Records of the one that is verified at offsets that both logs span, but not on both sides.
+    pub records_only_here: u64,
+    /// The same of the one that it is compared against.
+    pub records_only_there: u64,
+    /// Keys with a value on either side.
+    pub keys: u64,
+    /// Those whose state is not the same.
+    pub keys_different: u64,
+}
+
+impl Counts {
+    /// Adds those of another pair.
+    pub fn add(&mut self, other: &Counts) {
+        self.partitions += other.partitions;
+        self.partitions_behind += other.partitions_behind;
+        self.records_on_both += other.records_on_both;
+        self.records_only_here += other.records_only_here;
+        self.records_only_there += other.records_only_there;
+        self.keys += other.keys;
+        self.keys_different += other.keys_different;
+    }
+}
+
+/// The outcome.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// What differs; and, as an info, what is only worth knowing.
+    pub findings: Vec<Finding>,
+    /// Counts.
+    pub counts: Counts,
+}
+
+impl Compared {
+    /// Whether nothing was found to differ.
+    pub fn is_same(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity < Severity::Error)
+    }
+}
+
+/// The offsets that are compared.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    start: Offset,
+    end: Offset,
+}
+
+/// Compares the partitions of two sets of directories, matched by name; a pair of single
+/// partition directories needs no names.
+pub fn run(
+    before: &Sources,
+    after: &Sources,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Compared {
+    let (pairs, unmatched) = pairs::pair(before, after);
+    let mut all = Compared { findings: unmatched.into_list(), ..Compared::default() };
+    progress.begin("comparing", pairs::size_bytes(&pairs));
+    for pair in &pairs {
+        let compared = compare(&pair.before, &pair.after, options, progress);
+        all.findings.extend(compared.findings);
+        all.counts.add(&compared.counts);
+    }
+    progress.finish();
+    all
+}
+
+/// Compares two partition directories. `progress` hears of the bytes of both logs, once; to begin
+/// and to finish it is for the caller.
+pub fn compare(
+    before: &Path,
+    after: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Compared {
+    match (PartitionDir::open(before), PartitionDir::open(after)) {
+        (Ok(before), Ok(after)) => compare_dirs(before, after, options, progress),
+        (Err(error), _) | (_, Err(error)) => Compared {
+            findings: vec![unreadable(&error)],
+            counts: Counts { partitions: 1, ..Counts::default() },
+        },
+    }
+}
+
+/// As [`compare`], of directories that are listed already: an `after` may be one whose new files
+/// do not have their final names yet.
+pub fn compare_dirs(
+    before: PartitionDir,
+    after: PartitionDir,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Compared {
+    let mut findings = Findings::default();
+    let mut counts = Counts { partitions: 1, ..Counts::default() };
+    if let Err(error) = try_compare(before, after, options, progress, &mut findings, &mut counts) {
+        findings.push(unreadable(&error));
+    }
+    Compared { findings: findings.into_list(), counts }
+}
+
+fn try_compare(
+    before: PartitionDir,
+    after: PartitionDir,
+    options: &Options,
+    progress: &dyn Progress,
+    found: &mut Findings,
+    counts: &mut Counts,
+) -> Result<()> {
+    let mut sides = Both { before: Side::open(before)?, after: Side::open(after)? };
+    if let Relation::Compaction { log_end: Some(log_end), .. } = options.relation {
+        sides.before.end = sides.before.end.min(log_end);
+    }
+    let range = Range {
+        start: sides.before.start.max(sides.after.start),
+        end: sides.before.end.min(sides.after.end),
+    };
+    compare_spans(&sides, options.relation, range, found);
+    counts.partitions_behind = u64::from(sides.before.end != sides.after.end);
+    sides.before.settle(range.end)?;
+    sides.after.settle(range.end)?;
+
+    let seeds = Seeds::draw();
+    let mut latest = Latest::within(options.memory_bytes, least_keys(&sides));
+    let mut told = Told::default();
+    let mut differences = Differences::default();
+    let pass = Pass { sides: &sides, relation: options.relation, range, seeds: &seeds };
+    found.append(pass.run(&mut latest, Some(&mut told), progress));
+    differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
+    while latest.advance() {
+        pass.run(&mut latest, None, &NoProgress);
+        differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
+    }
+    found.append(told.findings);
+    found.append(differences.findings(&sides, range.start, &seeds));
+    counts.add(&told.counts);
+    counts.keys = differences.keys;
+    counts.keys_different = differences.count;
+    Ok(())
+}
+
+/// Room for so many keys is always found: each pass reads everything, so there must not be many.
+fn least_keys(sides: &Both<Side>) -> usize {
+    const LEAST: u64 = 1 << 16;
+    const BYTES_OF_LOG: u64 = 1 << 14;
+    let keys = (sides.before.size_bytes() + sides.after.size_bytes()) / BYTES_OF_LOG;
+    usize::try_from(keys.max(LEAST)).unwrap_or(usize::MAX)
+}
+
+/// Where the logs start and end.
+fn compare_spans(sides: &Both<Side>, relation: Relation, range: Range, found: &mut Findings) {
+    let Both { before, after } = sides;
+    let (path, other) = (&after.dir.path, before.dir.path.display());
+    let end_severity = if relation.is_compaction() { Severity::Error } else { Severity::Info };
+    if after.end != before.end {
+        let text = format!("the log ends at {}, that of {other} at {}", after.end, before.end);
+        found.push(Finding::about("against-end", end_severity, path, text).of(range.end));
+    }
+    let start_severity = match relation {
+        Relation::Compaction { start_may_move: false, .. } if after.start > before.start => {
+            Severity::Error
+        }
+        _ => Severity::Info,
+    };
+    if after.start != before.start {
+        let text =
+            format!("the log starts at {}, that of {other} at {}", after.start, before.start);
+        found.push(Finding::about("against-start", start_severity, path, text).of(range.start));
+    }
+    if range.start >= range.end && before.end.max(after.end) > range.end {
+        let text = format!("the log has no offset in common with that of {other}");
+        found.push(Finding::about("against-nothing", Severity::Warning, path, text));
+    }
+    for side in [before, after] {
+        if let Some(name) = side.dir.unfinished_swap() {
+            let path = side.dir.file(&name.to_string());
+            let text = "left of a cleaning or a swap that did not finish; not compared";
+            found.push(Finding::about("against-leftover", Severity::Warning, &path, text));
+        }
+    }
+}
