@@ -118,6 +118,7 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
                 dry_run: false,
                 memory_limit_bytes,
                 temp_dir,
+                witness: None,
             };
             let sources = find_partitions(std::slice::from_ref(&source)).unwrap();
             logcompact::compact::run(&sources, &options, &NoProgress).unwrap();

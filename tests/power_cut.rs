@@ -126,6 +126,7 @@ fn compact(
         dry_run: false,
         memory_limit_bytes: 64 << 20,
         temp_dir: None,
+        witness: None,
     };
     let sources = find_partitions(&[source.to_path_buf()])?;
     run(&sources, &options, &NoProgress).map(|report| report.outcome)

@@ -3,13 +3,15 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
 use super::bar::Bar;
+use super::reader::Reader;
 use super::{Outcome, messages, summary, topic_config};
-use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy};
+use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, RunOutcome, RunReport};
@@ -70,8 +72,16 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
     }
-    let (dry_run, disk) = (args.dry_run, Disk::default());
-    Ok(CompactOptions { policy, output, disk, dry_run, memory_limit_bytes, temp_dir })
+    let witness = Reader { memory_bytes: memory_limit_bytes };
+    Ok(CompactOptions {
+        policy,
+        output,
+        disk: Disk::default(),
+        dry_run: args.dry_run,
+        memory_limit_bytes,
+        temp_dir,
+        witness: args.verify.then(|| Arc::new(witness) as Arc<dyn Witness>),
+    })
 }
 
 fn output(args: &CompactArgs) -> anyhow::Result<Output> {
@@ -141,7 +151,6 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
         ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
         ("--keep-rounds", later.keep_rounds.is_some()),
         ("--empty-is-tombstone", later.empty_is_tombstone),
-        ("--verify", later.verify),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),

@@ -10,6 +10,7 @@ mod compact;
 mod dump;
 mod messages;
 mod plain_terminal;
+mod reader;
 mod summary;
 mod topic_config;
 mod verify;

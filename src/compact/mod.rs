@@ -29,6 +29,7 @@ mod scan;
 mod survey;
 mod transactions;
 mod waiting;
+mod witness;
 mod worker;
 
 pub use destination::Output;
@@ -38,3 +39,4 @@ pub use key_shard::{Shard, Sighting};
 pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use run::{CompactOptions, run};
+pub use witness::Witness;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +14,13 @@ use super::budget::Budget;
 use super::destination::{Destination, Output};
 use super::partition::{Done, Task, compact};
 use super::policy::Policy;
+use super::witness::{Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
-use crate::segment::{FileName, LogDir, PartitionDir, Sources, TopicPartition, partition_name};
+use crate::segment::{
+    FileName, LogDir, PartitionDir, Place, Sources, TopicPartition, partition_name,
+};
 use crate::swap::{PartitionClaim, recover};
 use crate::units::Offset;
 
@@ -36,6 +40,8 @@ pub struct CompactOptions {
     pub dry_run: bool,
     /// What `--memory` allows.
     pub memory_limit_bytes: u64,
+    /// Who is asked before the result of a partition gets its final names.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Where temporary files go; inside the output folder if nothing is said.
     pub temp_dir: Option<PathBuf>,
 }
@@ -285,6 +291,7 @@ impl Run<'_> {
         let done = compact(&task, &self.options.policy, self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
+        let done = done.and_then(|done| self.ask_witness(source, &place, done));
         match &done {
             Ok(done) if done.left_alone.is_none() => {
                 self.destination.commit(&opened.name, &place, &done.commit)?;
@@ -294,6 +301,23 @@ impl Run<'_> {
             Err(_) => drop(self.destination.discard(&opened.name, &place)),
         }
         done
+    }
+
+    /// Leaves a partition alone whose result is not what it should be.
+    fn ask_witness(&self, source: &PartitionDir, place: &Place, done: Done) -> Result<Done> {
+        let Some(witness) = self.options.witness.as_ref().filter(|_| done.left_alone.is_none())
+        else {
+            return Ok(done);
+        };
+        let after = after_commit(source, place, &done.commit)?;
+        let differences = witness.differences(source, after, done.log_end, &self.options.policy);
+        let Some(first) = differences.first() else { return Ok(done) };
+        let reason = format!(
+            "--verify found {} in the result, which is thrown away; this is a bug in logcompact. \
+             The first: {first}",
+            if differences.len() == 1 { "a difference" } else { "differences" }
+        );
+        Ok(Done { left_alone: Some(reason), ..done })
     }
 
     /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,

@@ -163,6 +163,25 @@ impl PartitionDir {
         self.leftovers.iter().find(hinders).copied()
     }
 
+    /// Adds a segment whose files' names end in `suffix`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add_segment(&mut self, base: Offset, suffix: Option<Suffix>) -> Result<()> {
+        let path = self.path.join(FileName { offset: base, kind: Kind::Log, suffix }.to_string());
+        let io = |source| Error::io(&path, "cannot read", source);
+        let metadata = fs::metadata(&path).map_err(io)?;
+        self.segments.push(Segment {
+            base,
+            dir: self.path.clone(),
+            disk: self.disk.clone(),
+            suffix,
+            size_bytes: metadata.len(),
+            modified: metadata.modified().map_err(io)?,
+        });
+        Ok(())
+    }
+
     /// The path of a file in this directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

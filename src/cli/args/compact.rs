@@ -68,6 +68,10 @@ pub struct CompactArgs {
     /// What becomes of damaged batches and of what lies between sound ones; always in the report
     #[arg(long, value_name = "WHAT", default_value = "fail")]
     pub on_damage: OnDamageArg,
+    /// Before a result gets its final names, read it back and prove, by a reader of its own, that
+    /// its state is that of the source
+    #[arg(long, conflicts_with = "dry_run")]
+    pub verify: bool,
     /// Where the JSON report goes; - is standard output [default: OUT/logcompact-report.json;
     /// with --in-place: nowhere]
     #[arg(long, value_name = "FILE")]
@@ -184,6 +188,4 @@ pub struct LaterArgs {
     pub keep_rounds: Option<u32>,
     #[arg(long, hide = true)]
     pub empty_is_tombstone: bool,
-    #[arg(long, hide = true)]
-    pub verify: bool,
 }
