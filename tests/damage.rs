@@ -245,11 +245,25 @@ fn a_file_that_cannot_be_read_costs_its_partition_only() {
 }
 
 #[test]
-fn an_unfinished_swap_must_be_finished_first() {
+fn an_unfinished_swap_is_read_as_a_broker_would_finish_it() {
     let temp = tempfile::tempdir().unwrap();
-    let (logs, bad) = two_partitions(temp.path());
-    fs::write(bad.join(format!("{LOG}.swap")), []).unwrap();
-    left_alone(&logs, temp.path());
+    let (_, bad) = two_partitions(temp.path());
+    let mut log = Log::create(&temp.path().join("new"), "new-0");
+    log.batch(&[put("A", "swapped in")]).flush();
+    let new = fs::read(temp.path().join("new/new-0").join(LOG)).unwrap();
+    fs::write(bad.join(format!("{LOG}.swap")), new).unwrap();
+    let before = support::power::tree(&bad);
+    let out = temp.path().join("out");
+    logcompact()
+        .args(["compact", "--out"])
+        .args([&out, &bad])
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("an interrupted swap is finished"));
+    let state = support::state::content_of(&out.join("bad-0")).state;
+    assert_eq!(state[&b"A"[..]], (0, b"swapped in".to_vec()));
+    assert!(!state.contains_key(&b"B"[..]), "the old segment lies within the new one");
+    assert!(support::power::tree(&bad) == before, "the source is not touched");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn what_an_interrupted_run_left_is_named_by_verify_and_ended_by_the_next_run() {
     }
     fs::write(dir.join("00000000000000000007.log.deleted"), "x").unwrap();
     logcompact().arg("verify").arg(&dir).assert().stdout(contains(".log.cleaned"));
-    in_place(&dir).assert().success().stderr(contains("an interrupted swap was undone"));
+    in_place(&dir).assert().success().stderr(contains("an interrupted swap is undone"));
     assert_eq!(content_of(&dir).state, state);
     let leftover =
         |name: &str| ["cleaned", "swap", "deleted"].iter().any(|end| name.ends_with(end));

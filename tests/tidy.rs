@@ -11,7 +11,7 @@ const ROOMS: [&[&str]; 8] = [
     &["disk"],
     &["segment"],
     &["swap"],
-    &["compact", "dump", "verify"],
+    &["compact", "dump", "repair", "verify"],
     &["cli"],
 ];
 const MOST_COLUMNS: usize = 100;

@@ -1,16 +1,14 @@
 //! `logcompact compact`: validates the options, runs the compaction, says what happened.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
 use super::bar::Bar;
 use super::reader::Reader;
-use super::{Outcome, messages, summary, topic_config};
+use super::report_file::{self, ReportPlace};
+use super::{Outcome, messages, out_folder, summary, topic_config};
 use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
@@ -18,16 +16,17 @@ use crate::report::{PartitionOutcome, RunOutcome, RunReport};
 use crate::segment::find_partitions;
 use crate::units::Timestamp;
 
-/// The report's file name inside the output folder.
-const REPORT_NAME: &str = "logcompact-report.json";
-
 /// Runs the command.
 pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     refuse_later(&args.later)?;
     let sources = find_partitions(&args.dirs)?;
     let options = options(&args, common)?;
     let report = compact::run(&sources, &options, &Bar::new(common))?;
-    let place = write_report(&report, &args, &options)?;
+    let default = match &options.output {
+        Output::Folder(out) if !options.dry_run => Some(out.join(report_file::NAME)),
+        _ => None,
+    };
+    let place = report_file::write(&report, args.report.as_deref(), default)?;
     if !common.quiet {
         sources.passed_over.iter().for_each(|path| {
             messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
@@ -67,7 +66,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;
-    refuse_lost_report(args)?;
+    report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
     let temp_dir = common.temp_dir.clone();
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
@@ -88,53 +87,7 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
     if args.in_place {
         return Ok(Output::InPlace { force: args.force });
     }
-    let out = args.out.clone().map_or_else(|| default_out(&args.dirs), Ok)?;
-    refuse_inside(&out, &args.dirs)?;
-    Ok(Output::Folder(out))
-}
-
-/// `<name of DIR>.compacted` in the current folder.
-fn default_out(dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
-    let [dir] = dirs else {
-        bail!("several directories are compacted: say with --out where the output goes");
-    };
-    let full = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
-    // `.` and `..` have no name of their own.
-    let Some(name) = dir.file_name().or(full.file_name()) else {
-        bail!("{}: has no name; say with --out where the output goes", dir.display());
-    };
-    Ok(PathBuf::from(format!("{}.compacted", name.to_string_lossy())))
-}
-
-/// The output may not lie in what is being read: a broker takes no strange folder among its
-/// partitions, and the source is not to be touched.
-fn refuse_inside(out: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
-    let full = std::path::absolute(out).with_context(|| out.display().to_string())?;
-    let standing = full.ancestors().find_map(|path| fs::canonicalize(path).ok());
-    for dir in dirs {
-        let source = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
-        if standing.as_ref().is_some_and(|path| path.starts_with(&source)) {
-            bail!(
-                "{}: the output would lie inside {}; name another folder with --out",
-                out.display(),
-                dir.display()
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A report that could not be written is better known before the work than after it.
-fn refuse_lost_report(args: &CompactArgs) -> anyhow::Result<()> {
-    let Some(path) = args.report.as_deref().filter(|path| path.as_os_str() != "-") else {
-        return Ok(());
-    };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let in_output = args.out.as_deref().is_some_and(|out| path.starts_with(out));
-    if path.is_dir() || (!in_output && folder.is_some_and(|folder| !folder.is_dir())) {
-        bail!("{}: the report cannot be written there", path.display());
-    }
-    Ok(())
+    Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
 }
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
@@ -156,47 +109,6 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
         Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),
         None => Ok(()),
     }
-}
-
-/// Where the JSON report went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum ReportPlace {
-    File(PathBuf),
-    StandardOutput,
-    Nowhere,
-}
-
-impl ReportPlace {
-    fn file(&self) -> Option<&Path> {
-        match self {
-            ReportPlace::File(path) => Some(path),
-            _ => None,
-        }
-    }
-}
-
-fn write_report(
-    report: &RunReport,
-    args: &CompactArgs,
-    options: &CompactOptions,
-) -> anyhow::Result<ReportPlace> {
-    let mut json = serde_json::to_vec_pretty(report)?;
-    json.push(b'\n');
-    let path = match &args.report {
-        Some(path) if path.as_os_str() == "-" => {
-            std::io::stdout().lock().write_all(&json)?;
-            return Ok(ReportPlace::StandardOutput);
-        }
-        Some(path) => path.clone(),
-        None if options.dry_run => return Ok(ReportPlace::Nowhere),
-        None => match &options.output {
-            Output::Folder(out) => out.join(REPORT_NAME),
-            Output::InPlace { .. } => return Ok(ReportPlace::Nowhere),
-        },
-    };
-    fs::write(&path, &json)
-        .with_context(|| format!("{}: cannot write the report", path.display()))?;
-    Ok(ReportPlace::File(path))
 }
 
 fn say_what_to_know(report: &RunReport) {

@@ -9,8 +9,11 @@ mod bar;
 mod compact;
 mod dump;
 mod messages;
+mod out_folder;
 mod plain_terminal;
 mod reader;
+mod repair;
+mod report_file;
 mod summary;
 mod topic_config;
 mod verify;
@@ -58,6 +61,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(args, &cli.common),
+        Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
     }
 }

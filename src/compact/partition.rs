@@ -98,13 +98,6 @@ impl Done {
 pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Result<Done> {
     let source = task.source;
     let mut done = Done::default();
-    if let Some(leftover) = source.unfinished_swap() {
-        done.left_alone = Some(format!(
-            "{leftover} is left of a swap that did not finish; `logcompact repair --in-place` \
-             finishes or undoes it, as a broker would at start"
-        ));
-        return Ok(done);
-    }
     let snapshot = newest_snapshot(source, &mut done.warnings)?;
     let walking = Walking {
         replay_from: snapshot.offset,

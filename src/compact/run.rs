@@ -21,7 +21,7 @@ use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOu
 use crate::segment::{
     FileName, LogDir, PartitionDir, Place, Sources, TopicPartition, partition_name,
 };
-use crate::swap::{PartitionClaim, recover};
+use crate::swap::{PartitionClaim, recover, view};
 use crate::units::Offset;
 
 /// Up to this, a partition is never worth more than one thread.
@@ -140,8 +140,16 @@ fn open_all(sources: &Sources, disk: &Disk) -> Result<Vec<Opened>> {
 
 impl Opened {
     fn open(path: &Path, name: TopicPartition, disk: &Disk) -> Opened {
-        let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         let mut warnings = Vec::new();
+        // As it will be once somebody has ended an interrupted swap.
+        let dir = match view(disk, path) {
+            Ok((dir, recovery)) => {
+                let what = recovery.describe();
+                warnings.extend(what.map(|what| format!("as it is read, {what}")));
+                Ok(dir)
+            }
+            Err(error) => Err(error.to_string()),
+        };
         let mut offset = |file: &str| match LogDir::around(path)?.checkpoint(file) {
             Ok(checkpoint) => checkpoint.offsets.get(&name).copied(),
             Err(error) => {
@@ -255,24 +263,15 @@ impl Run<'_> {
 
     /// Makes a partition ours, and ends what an interrupted run left in it.
     fn take(&self, opened: &Opened) -> Result<(PartitionClaim, Opened)> {
-        let claim = PartitionClaim::on(&opened.path)?;
-        let mut opened = opened.clone();
-        let is_unfinished =
-            |dir: &PartitionDir| !(dir.leftovers.is_empty() && dir.orphans.is_empty());
-        if opened.dir.as_ref().is_ok_and(is_unfinished) {
-            match recover(&self.options.disk, &opened.path) {
-                Ok(recovery) => opened.warnings.extend(recovery.describe()),
-                // What cannot be believed is left for somebody to look at.
-                Err(error) if error.is_corruption() => {
-                    opened.dir = Err(error.to_string());
-                    return Ok((claim, opened));
-                }
-                Err(error) => return Err(error),
-            }
-            opened.dir = PartitionDir::open_on(&self.options.disk, &opened.path)
-                .map_err(|error| error.to_string());
+        let (disk, path) = (&self.options.disk, &opened.path);
+        let claim = PartitionClaim::on(path)?;
+        if opened.dir.is_err() {
+            // A swap that cannot be believed, too, is left for somebody to look at.
+            return Ok((claim, opened.clone()));
         }
-        Ok((claim, opened))
+        recover(disk, path)?;
+        let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
+        Ok((claim, Opened { dir, ..opened.clone() }))
     }
 
     /// Compacts, and commits unless the partition is to be left alone.

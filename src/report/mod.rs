@@ -2,10 +2,12 @@
 
 mod memory;
 mod progress;
+mod repair_report;
 mod run_report;
 
 pub use memory::{note_memory, peak_memory_bytes};
 pub use progress::{NoProgress, Progress};
+pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
 pub use run_report::{
     Counters, Damage, PartitionOutcome, PartitionReport, Removed, RunOutcome, RunReport,
 };

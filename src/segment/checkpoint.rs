@@ -90,6 +90,15 @@ pub fn parse_epochs(text: &str) -> Result<Vec<EpochEntry>, CheckpointError> {
         .collect()
 }
 
+/// The text of `leader-epoch-checkpoint`.
+pub fn render_epochs(entries: &[EpochEntry]) -> String {
+    let mut text = format!("0\n{}\n", entries.len());
+    for entry in entries {
+        let _ = writeln!(text, "{} {}", entry.epoch, entry.start_offset);
+    }
+    text
+}
+
 /// The entry lines with their numbers; checks version (0) and count.
 fn entries(text: &str) -> Result<Vec<(usize, &str)>, CheckpointError> {
     // Kafka creates the file empty and writes it with its first entry.

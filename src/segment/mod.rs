@@ -17,7 +17,7 @@ mod txn_index;
 mod writer;
 
 pub use checkpoint::{
-    CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs,
+    CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
 pub use examined::{Examined, Sound};
 pub use log_dir::{CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LogDir, Sources, find_partitions};

@@ -8,14 +8,14 @@
 //!    `.swap` files take their names.
 //! 4. Indexes without a `.log` go (`LogLoader.loadSegmentFiles`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::replacement::{finish, oldest_first};
 use super::{Step, carry_out, list};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, Kind, LogFile, Suffix};
+use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix};
 use crate::units::Offset;
 
 /// How an interrupted swap is ended.
@@ -91,11 +91,11 @@ impl Recovery {
         let removed = self.steps.iter().filter(|step| matches!(step, Step::Remove(_))).count();
         match (self.finished.as_slice(), self.undone) {
             _ if self.steps.is_empty() => None,
-            ([], true) => Some("an interrupted swap was undone".into()),
-            ([], false) if removed == 0 => Some("an interrupted swap was finished".into()),
-            ([], false) => Some(format!("{removed} files of a finished swap were removed")),
-            (_, false) => Some("an interrupted swap was finished".into()),
-            (_, true) => Some("an interrupted swap was finished, the one behind it undone".into()),
+            ([], true) => Some("an interrupted swap is undone".into()),
+            ([], false) if removed == 0 => Some("an interrupted swap is finished".into()),
+            ([], false) => Some(format!("{removed} files that a swap left are removed")),
+            (_, false) => Some("an interrupted swap is finished".into()),
+            (_, true) => Some("an interrupted swap is finished, the one behind it undone".into()),
         }
     }
 }
@@ -109,6 +109,43 @@ pub fn recover(disk: &Disk, dir: &Path) -> Result<Recovery> {
     let recovery = Recovery::plan(&list(dir)?, next_offset)?;
     carry_out(&recovery.steps, disk, dir)?;
     Ok(recovery)
+}
+
+/// The partition directory `dir` as it would be after [`recover`], which is not carried out.
+///
+/// # Errors
+/// As [`recover`].
+pub fn view(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Recovery)> {
+    let files = list(dir)?;
+    let recovery = Recovery::plan(&files, |name| next_offset(disk, dir, name))?;
+    // By the names that the files would have: those that they have.
+    let mut names: BTreeMap<FileName, FileName> = files.iter().map(|name| (*name, *name)).collect();
+    for step in &recovery.steps {
+        match step {
+            Step::Remove(name) => {
+                names.remove(name);
+            }
+            Step::Rename(from, to) => {
+                if let Some(actual) = names.remove(from) {
+                    names.insert(*to, actual);
+                }
+            }
+            Step::Sync => {}
+        }
+    }
+    let mut listed = PartitionDir::open_on(disk, dir)?;
+    listed.segments.clear();
+    let placed = names.iter().filter(|(name, _)| name.suffix.is_none());
+    for (name, actual) in placed.clone().filter(|(name, _)| name.kind == Kind::Log) {
+        listed.add_segment(name.offset, actual.suffix)?;
+    }
+    listed.snapshots = placed
+        .filter(|(name, _)| name.kind == Kind::Snapshot)
+        .map(|(name, _)| name.offset)
+        .collect();
+    listed.orphans.clear();
+    listed.leftovers.clear();
+    Ok((listed, recovery))
 }
 
 /// The offset behind the last record of a `.log.swap`, all of whose batches are sound.

@@ -42,6 +42,8 @@ pub struct Log {
     base: i64,
     open: Vec<u8>,
     pub now_ms: i64,
+    /// The next sequence of each producer.
+    sequences: BTreeMap<i64, i32>,
     /// If `.txnindex` files are to be written.
     txns: Option<Txns>,
 }
@@ -58,6 +60,7 @@ impl Log {
             open: Vec::new(),
             now_ms: 1_700_000_000_000,
             txns: None,
+            sequences: BTreeMap::new(),
         }
     }
 
@@ -74,7 +77,10 @@ impl Log {
 
     /// Appends a batch of a transaction.
     pub fn transactional(&mut self, producer_id: i64, records: &[Pair<'_>]) -> &mut Log {
-        let kind = BatchKind { attributes: TRANSACTIONAL, producer_id, base_sequence: 0 };
+        let next = self.sequences.entry(producer_id).or_default();
+        let base_sequence = *next;
+        *next += records.len() as i32;
+        let kind = BatchKind { attributes: TRANSACTIONAL, producer_id, base_sequence };
         if let Some((open, _)) = &mut self.txns {
             open.entry(producer_id).or_insert(self.next_offset);
         }

@@ -4,6 +4,7 @@
 mod compact;
 mod dump;
 mod duration;
+mod repair;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
 pub use duration::Milliseconds;
+pub use repair::RepairArgs;
 pub use verify::{VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
@@ -23,11 +25,12 @@ Examples:
   logcompact dump /backup/kafka-logs/orders-0        what is in it?
   logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
   logcompact compact /backup/kafka-logs --out /restore
+  logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
 
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
 
-/// Dump, verify and compact Apache Kafka segment directories, with no broker running.
+/// Dump, verify, compact and repair Apache Kafka segment directories, with no broker running.
 #[derive(Debug, Parser)]
 #[command(name = "logcompact", version, propagate_version = true)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
@@ -47,6 +50,8 @@ pub enum Command {
     Compact(Box<CompactArgs>),
     /// Show what is in segments, indexes, snapshots and checkpoints
     Dump(DumpArgs),
+    /// Rebuild indexes, cut damage off or skip it
+    Repair(RepairArgs),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
 }

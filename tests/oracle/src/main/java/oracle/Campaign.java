@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.stream.Stream;
 
 public final class Campaign {
@@ -62,6 +63,7 @@ public final class Campaign {
             good &= compare(name + " pass 2", first.get(), dir.resolve("2"), later, false).isPresent();
         }
         good &= compare(name + " with active", source, dir.resolve("3"), now, true).isPresent();
+        good &= repair(name, source, dir.resolve("repair"), now, new Random(seed));
         if (good) {
             remove(dir);
         }
@@ -99,6 +101,16 @@ public final class Campaign {
         return problem.isEmpty() ? Optional.of(kafkaGaveUp ? ours : kafkas) : Optional.empty();
     }
 
+    private boolean repair(String name, Path source, Path dir, long now, Random random)
+            throws Exception {
+        Repair repair = new Repair(source, dir, binary, now);
+        int before = failed;
+        report(name + " repair lost indexes", repair.lostIndexes(), dir);
+        report(name + " repair --truncate", repair.truncate(random), dir);
+        report(name + " repair --skip", repair.skip(), dir);
+        return failed == before;
+    }
+
     // One flipped byte in the value of a record that survives, in a batch that is rebuilt.
     private void damage() throws Exception {
         Path dir = work.resolve("damage");
@@ -132,7 +144,7 @@ public final class Campaign {
         }
     }
 
-    private static int run(List<String> command) throws IOException, InterruptedException {
+    static int run(List<String> command) throws IOException, InterruptedException {
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
         builder.redirectError(ProcessBuilder.Redirect.DISCARD);

@@ -1,0 +1,138 @@
+//! `logcompact repair`: validates the options, runs the repair, says what was done and lost.
+
+use std::io::{self, Write};
+
+use super::args::{CommonArgs, RepairArgs};
+use super::bar::Bar;
+use super::report_file::{self, ReportPlace};
+use super::summary::{counted, grouped};
+use super::{Outcome, messages, out_folder};
+use crate::disk::Disk;
+use crate::repair::{self, How, RepairOptions};
+use crate::report::{PartitionRepair, RepairOutcome, RepairReport, RunOutcome};
+use crate::segment::find_partitions;
+
+/// Damaged ranges listed without `-v`; the report has them all.
+const MOST_LISTED: usize = 10;
+
+/// Runs the command.
+pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    let sources = find_partitions(&args.dirs)?;
+    let out = match args.in_place {
+        true => None,
+        false => Some(out_folder::choose(args.out.as_deref(), &args.dirs, "repaired")?),
+    };
+    report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
+    let options = RepairOptions {
+        how: match (args.truncate, args.skip) {
+            (true, _) => How::Truncate,
+            (_, true) => How::Skip,
+            _ => How::IndexesOnly,
+        },
+        out,
+        dry_run: args.dry_run,
+        index_interval_bytes: args.index_interval_bytes.as_u64(),
+        disk: Disk::default(),
+    };
+    let report = repair::run(&sources, &options, &Bar::new(common))?;
+    let default = options.out.as_ref().filter(|_| !args.dry_run);
+    let default = default.map(|out| out.join(report_file::NAME));
+    let place = report_file::write(&report, args.report.as_deref(), default)?;
+    if !common.quiet {
+        let mut text = Vec::new();
+        write(&mut text, &report, &options, &place, common.verbose)?;
+        if place == ReportPlace::StandardOutput {
+            anstream::stderr().lock().write_all(&text)?;
+        } else {
+            anstream::stdout().lock().write_all(&text)?;
+        }
+    }
+    for partition in report.partitions.iter().filter(|p| p.outcome == RepairOutcome::Failed) {
+        messages::error(&format!(
+            "{}: left alone: {}",
+            partition.source.display(),
+            partition.reason.as_deref().unwrap_or("unknown")
+        ));
+    }
+    Ok(match report.outcome {
+        RunOutcome::Ok => Outcome::Clean,
+        RunOutcome::Problems => Outcome::Problems,
+    })
+}
+
+fn write(
+    to: &mut impl Write,
+    report: &RepairReport,
+    options: &RepairOptions,
+    place: &ReportPlace,
+    verbose: u8,
+) -> io::Result<()> {
+    let changed = |p: &&PartitionRepair| p.outcome != RepairOutcome::Unchanged;
+    for partition in report.partitions.iter().filter(changed) {
+        write_partition(to, partition, verbose)?;
+    }
+    let with = |outcome| report.partitions.iter().filter(|p| p.outcome == outcome).count() as u64;
+    let bytes: u64 = done(report).map(|partition| partition.bytes_lost).sum();
+    let records: u64 = done(report).map(|partition| partition.records_lost).sum();
+    writeln!(
+        to,
+        "{}: {} repaired, {} with nothing to repair, {} left alone; {} and {} lost.",
+        counted(report.partitions.len() as u64, "partition"),
+        with(RepairOutcome::Repaired),
+        with(RepairOutcome::Unchanged),
+        with(RepairOutcome::Failed),
+        counted(bytes, "byte"),
+        counted(records, "record"),
+    )?;
+    let outcome = match &options.out {
+        _ if report.dry_run => "A dry run: nothing was written".to_owned(),
+        Some(out) => format!("Written to {}", out.display()),
+        None => "Repaired in place".to_owned(),
+    };
+    match place.file() {
+        Some(file) => writeln!(to, "{outcome}; the report is {}.", file.display()),
+        None => writeln!(to, "{outcome}."),
+    }
+}
+
+fn done(report: &RepairReport) -> impl Iterator<Item = &PartitionRepair> {
+    report.partitions.iter().filter(|partition| partition.outcome != RepairOutcome::Failed)
+}
+
+fn write_partition(
+    to: &mut impl Write,
+    partition: &PartitionRepair,
+    verbose: u8,
+) -> io::Result<()> {
+    writeln!(to, "{}-{}", partition.topic, partition.partition)?;
+    for warning in &partition.warnings {
+        writeln!(to, "  {warning}")?;
+    }
+    let most = if verbose > 0 { usize::MAX } else { MOST_LISTED };
+    for lost in partition.damage.iter().take(most) {
+        let end = lost.position.0.saturating_add(lost.size);
+        writeln!(
+            to,
+            "  {} bytes {}..{} ({}): {}: {}",
+            lost.segment,
+            lost.position,
+            end,
+            grouped(lost.size),
+            lost.action,
+            lost.reason
+        )?;
+    }
+    if partition.damage.len() > most {
+        let more = counted((partition.damage.len() - most) as u64, "range");
+        writeln!(to, "  and {more} more (-v lists all)")?;
+    }
+    for (what, names) in [("rebuilt", &partition.rebuilt), ("removed", &partition.removed)] {
+        if !names.is_empty() {
+            let shown: Vec<&str> = names.iter().take(most).map(String::as_str).collect();
+            let more = names.len() - shown.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            writeln!(to, "  {what}: {}{more}", shown.join(", "))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `leader-epoch-checkpoint`: cut to the log's range, as a broker does when it truncates
+//! (`LeaderEpochFileCache.truncateFromEndAsyncFlush`); built from the batches if it cannot be read.
+
+use crate::segment::{EpochEntry, parse_epochs, render_epochs};
+use crate::units::Offset;
+
+/// The new text, if there must be one. `seen` are the leader epochs of the batches that stay, with
+/// their first offsets.
+pub fn decide(text: &str, log_end: Offset, seen: &[(i32, Offset)]) -> Option<String> {
+    let rises = |pair: &[EpochEntry]| match pair {
+        [a, b] => a.epoch < b.epoch && a.start_offset <= b.start_offset,
+        _ => true,
+    };
+    let known = parse_epochs(text).ok().filter(|entries| entries.windows(2).all(rises));
+    let Some(entries) = known else { return Some(render_epochs(&from_batches(seen))) };
+    // The newest epoch may begin where the log ends: nothing was written in it yet.
+    let within: Vec<EpochEntry> =
+        entries.iter().copied().filter(|entry| entry.start_offset <= log_end).collect();
+    (within.len() < entries.len()).then(|| render_epochs(&within))
+}
+
+fn from_batches(seen: &[(i32, Offset)]) -> Vec<EpochEntry> {
+    let mut entries: Vec<EpochEntry> = Vec::new();
+    for (epoch, start_offset) in seen.iter().copied().filter(|(epoch, _)| *epoch >= 0) {
+        if entries.last().is_none_or(|last| last.epoch < epoch) {
+            entries.push(EpochEntry { epoch, start_offset });
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_behind_the_log_end_go_and_unreadable_ones_are_told_by_the_batches() {
+        let text = "0\n3\n0 0\n2 40\n5 90\n";
+        assert_eq!(decide(text, Offset(90), &[]), None);
+        assert_eq!(decide(text, Offset(60), &[]), Some("0\n2\n0 0\n2 40\n".into()));
+        let seen = [(0, Offset(0)), (0, Offset(9)), (2, Offset(40)), (-1, Offset(50))];
+        assert_eq!(decide("junk", Offset(60), &seen), Some("0\n2\n0 0\n2 40\n".into()));
+        assert_eq!(decide("0\n2\n2 40\n0 0\n", Offset(60), &seen[..1]), Some("0\n1\n0 0\n".into()));
+    }
+}

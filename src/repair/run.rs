@@ -1,0 +1,219 @@
+//! The repair of many partitions put in order: claim, recover, decide, write, report.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use super::plan::{Decision, How, Plan};
+use crate::disk::{Disk, Staging};
+use crate::error::{Error, Result};
+use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
+use crate::segment::{
+    CHECKPOINT_NAMES, OffsetCheckpoint, PartitionDir, Place, Sources, TopicPartition, by_log_dir,
+    carry_log_dir_files, change_checkpoints, partition_name,
+};
+use crate::swap::{Claim, PartitionClaim, recover, view};
+use crate::units::Offset;
+
+/// A validated request to repair.
+#[derive(Clone, Debug)]
+pub struct RepairOptions {
+    /// What is done about damage in a log.
+    pub how: How,
+    /// The output folder; `None`: in place.
+    pub out: Option<PathBuf>,
+    /// Decide, write nothing.
+    pub dry_run: bool,
+    /// `index.interval.bytes` of the indexes that are built.
+    pub index_interval_bytes: u64,
+    /// The disk that all of this is on.
+    pub disk: Disk,
+}
+
+/// Repairs the partitions of `sources`.
+///
+/// # Errors
+/// What ends the whole run: an output folder that cannot be used, a directory that somebody works
+/// on, a write that fails. A partition that cannot be read is in the report.
+pub fn run(
+    sources: &Sources,
+    options: &RepairOptions,
+    progress: &dyn Progress,
+) -> Result<RepairReport> {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let clock = Instant::now();
+    refuse_equal_names(sources)?;
+    let staging = match &options.out {
+        Some(out) if !options.dry_run => Some(Staging::create(&options.disk, out)?),
+        _ => None,
+    };
+    let in_place = options.out.is_none();
+    let claim = if in_place && !options.dry_run { Some(Claim::on(sources)?) } else { None };
+    progress.begin("examining", size_bytes(sources));
+    let run = Run { options, staging: staging.as_ref(), progress };
+    let reports: Result<Vec<PartitionRepair>> =
+        sources.partitions.par_iter().map(|path| run.partition(path)).collect();
+    progress.finish();
+    let partitions = reports?;
+    if let Some(staging) = staging {
+        let included: BTreeSet<TopicPartition> =
+            partitions.iter().filter(|report| report.destination.is_some()).map(name_of).collect();
+        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |_, all| {
+            bound(all, &partitions);
+        })?;
+        staging.finish()?;
+    } else if claim.is_some() {
+        repair_checkpoints(sources, options, &partitions)?;
+    }
+    let has_problems = partitions
+        .iter()
+        .any(|partition| partition.outcome == RepairOutcome::Failed || partition.bytes_lost > 0);
+    Ok(RepairReport {
+        schema_version: 1,
+        tool: "logcompact",
+        version: env!("CARGO_PKG_VERSION"),
+        command: "repair",
+        started_ms: started.as_millis() as u64,
+        elapsed_ms: clock.elapsed().as_millis() as u64,
+        dry_run: options.dry_run,
+        in_place,
+        outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
+        partitions,
+    })
+}
+
+fn refuse_equal_names(sources: &Sources) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for path in &sources.partitions {
+        let text = path.display();
+        let Some(name) = partition_name(path) else {
+            let text = format!("{text}: a partition directory must be called <topic>-<n>");
+            return Err(Error::refused(text));
+        };
+        if !seen.insert(name.clone()) {
+            let text = format!("{text}: there is another {name}; repair them one at a time");
+            return Err(Error::refused(text));
+        }
+    }
+    Ok(())
+}
+
+fn size_bytes(sources: &Sources) -> u64 {
+    let dirs = sources.partitions.iter().filter_map(|path| PartitionDir::open(path).ok());
+    dirs.flat_map(|dir| dir.segments).map(|segment| segment.size_bytes).sum()
+}
+
+struct Run<'a> {
+    options: &'a RepairOptions,
+    staging: Option<&'a Staging>,
+    progress: &'a dyn Progress,
+}
+
+impl Run<'_> {
+    fn partition(&self, path: &Path) -> Result<PartitionRepair> {
+        let disk = &self.options.disk;
+        let name = partition_name(path).ok_or_else(|| Error::bug("a partition without a name"))?;
+        let mut report = PartitionRepair::of(&name.topic, name.partition, path);
+        let is_changed = self.options.out.is_none() && !self.options.dry_run;
+        let _claim = if is_changed { Some(PartitionClaim::on(path)?) } else { None };
+        let listed = if is_changed {
+            recover(disk, path)
+                .and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
+        } else {
+            view(disk, path)
+        };
+        let (how, interval) = (self.options.how, self.options.index_interval_bytes);
+        let decided = listed.and_then(|(dir, recovery)| {
+            report.warnings.extend(recovery.describe());
+            Ok((Plan::make(&dir, how, interval, self.progress)?, dir))
+        });
+        match decided {
+            Err(error) => report.fail(error.to_string()),
+            Ok((Decision::LeaveAlone(lost), _)) => {
+                let count = lost.ranges.len();
+                report.damage = lost.ranges;
+                report.fail(format!(
+                    "{count} damaged {} in its log: --truncate cuts it there, as a broker would, \
+                     --skip drops them and keeps what follows",
+                    if count == 1 { "range" } else { "ranges" },
+                ));
+            }
+            Ok((Decision::Repair(plan), dir)) => {
+                self.write(&plan, &dir, &name)?;
+                self.tell(*plan, &dir, &name, &mut report);
+            }
+        }
+        Ok(report)
+    }
+
+    fn write(&self, plan: &Plan, dir: &PartitionDir, name: &TopicPartition) -> Result<()> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let Some(staging) = self.staging else { return plan.write_in_place(dir) };
+        let folder = staging.place_of(&name.to_string());
+        self.options.disk.create_dir(&folder)?;
+        plan.write_to(dir, &Place::folder(&self.options.disk, &folder))?;
+        staging.commit(&name.to_string())
+    }
+
+    fn tell(
+        &self,
+        plan: Plan,
+        dir: &PartitionDir,
+        name: &TopicPartition,
+        report: &mut PartitionRepair,
+    ) {
+        let changes = plan.changes(dir);
+        report.destination = Some(match &self.options.out {
+            Some(out) => out.join(name.to_string()),
+            None => dir.path.clone(),
+        });
+        report.log_end_offset = plan.log_end;
+        report.bytes_lost = plan.lost.bytes;
+        report.records_lost = plan.lost.records;
+        report.damage = plan.lost.ranges;
+        report.rebuilt = changes.rebuilt;
+        report.removed = changes.removed;
+        let is_same = report.rebuilt.is_empty() && report.removed.is_empty();
+        let is_same = is_same && report.warnings.is_empty();
+        report.outcome = if is_same { RepairOutcome::Unchanged } else { RepairOutcome::Repaired };
+    }
+}
+
+fn name_of(report: &PartitionRepair) -> TopicPartition {
+    TopicPartition { topic: report.topic.clone(), partition: report.partition }
+}
+
+/// No checkpoint points behind the end of a log.
+fn bound(checkpoint: &mut OffsetCheckpoint, partitions: &[PartitionRepair]) {
+    for report in partitions.iter().filter(|report| report.outcome != RepairOutcome::Failed) {
+        let known = checkpoint.offsets.get_mut(&name_of(report));
+        known.into_iter().for_each(|offset| *offset = (*offset).min(report.log_end_offset));
+    }
+}
+
+fn repair_checkpoints(
+    sources: &Sources,
+    options: &RepairOptions,
+    partitions: &[PartitionRepair],
+) -> Result<()> {
+    for dir in by_log_dir(sources, |_| Some(Offset(0))).into_keys() {
+        for name in CHECKPOINT_NAMES {
+            // As a broker does: one that cannot be read says nothing.
+            if dir.checkpoint(name).is_err_and(|error| error.is_corruption()) {
+                let empty = OffsetCheckpoint::default().render();
+                options.disk.replace_file(&dir.path.join(name), empty.as_bytes())?;
+            }
+        }
+    }
+    for name in CHECKPOINT_NAMES {
+        let known = by_log_dir(sources, |path| {
+            partitions.iter().find(|report| report.source == *path).cloned()
+        });
+        change_checkpoints(&options.disk, known, name, |reports, all| bound(all, &reports))?;
+    }
+    Ok(())
+}
