@@ -264,6 +264,9 @@ impl<'a> Batch<'a> {
         if header.last_offset < header.base_offset {
             return Err(Flaw::Header("the last offset lies before the base offset"));
         }
+        if header.last_offset.next() == header.last_offset {
+            return Err(Flaw::Header("behind the last offset there is none for the next batch"));
+        }
         if header.magic == 2 && header.record_count < 0 {
             return Err(Flaw::Header("the record count is negative"));
         }

@@ -10,7 +10,7 @@ use logcompact::units::Offset;
 
 const BASES: [Offset; 3] = [Offset(0), Offset(1 << 40), Offset(i64::MAX - 3)];
 const SNAPSHOT_HEADER_BYTES: usize = 10;
-const PRODUCER_BYTES: usize = 42;
+const PRODUCER_BYTES: usize = 46;
 
 /// An `.index`.
 pub fn offset_index(data: &[u8]) {
