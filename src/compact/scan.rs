@@ -158,11 +158,37 @@ pub struct ChunkScan {
     pub damage: Vec<Damaged>,
 }
 
-/// Where a batch stands: its number in the chunk, its position, its segment's modification time.
+/// Where a batch stands: its number in the chunk, its position, the least offset it may have.
 struct BatchAt {
     number: u32,
     position: Position,
-    modified: Timestamp,
+    least: Offset,
+    /// Whether its tombstones have had their time.
+    expired: bool,
+}
+
+/// Reads the records of a batch whose offsets may begin at `least`; how many they are.
+///
+/// # Errors
+/// What is wrong with the batch or one of its records.
+pub fn check_records(batch: &Batch<'_>, decoder: &mut Decoder, least: Offset) -> Result<u64, Flaw> {
+    let mut index = 0;
+    for record in decoder.records(batch)? {
+        check_record(&record?, index, least)?;
+        index += 1;
+    }
+    Ok(u64::from(index))
+}
+
+/// What the iterator does not check. Only a compressed set of magic 0 or 1 can hold offsets that
+/// its header does not show.
+#[inline]
+fn check_record(record: &Record<'_>, index: u32, least: Offset) -> Result<(), Flaw> {
+    if record.offset < least {
+        let reason = "its offset lies among those of the batch before it";
+        return Err(Flaw::RecordContent { index, reason });
+    }
+    record.check_rest(index)
 }
 
 impl ScanContext<'_> {
@@ -189,11 +215,14 @@ impl ChunkScan {
     ) {
         self.clear();
         let modified = modified_ms(&survey.segment);
+        let mut least = chunk.least;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
-            let at = BatchAt { number: number as u32, position, modified };
+            let expired = context.tombstones_expired(modified, &batch.header);
+            let at = BatchAt { number: number as u32, position, least, expired };
+            least = batch.header.last_offset.next();
             let read = batch
                 .check_crc()
                 .and_then(|()| self.batch(&at, &batch, txns, asked, context, decoder));
@@ -236,16 +265,11 @@ impl ChunkScan {
         let in_transaction = header.is_control() || header.is_transactional();
         if header.is_control() || (in_transaction && txns.is_discardable(at.position)) {
             // Not a voter, but what is copied or dropped must be readable, or it is damage.
-            let mut count = 0;
-            for record in decoder.records(batch)? {
-                record?;
-                count += 1;
-            }
+            let count = check_records(batch, decoder, at.least)?;
             self.records += count;
             self.aborted += if header.is_control() { 0 } else { count };
             return Ok(());
         }
-        let expired = context.tombstones_expired(at.modified, header);
         let before = self.voters;
         let is_packed = header.magic == 2 && header.codec() != Codec::None;
         let kept = if is_packed && !batch.body().is_empty() {
@@ -261,12 +285,12 @@ impl ChunkScan {
                 // The room is lent out while its records are read.
                 let room = std::mem::take(&mut self.bodies.room);
                 let records = Records::of_body(*header, room.get(place.clone()));
-                let read = self.all(records, asked, expired, context);
+                let read = self.all(records, asked, at, context);
                 self.bodies.room = room;
                 self.bodies.places.push((at.number, place));
                 read?
             }
-            None => self.all(decoder.records(batch)?, asked, expired, context)?,
+            None => self.all(decoder.records(batch)?, asked, at, context)?,
         };
         let count = self.voters - before;
         self.records += u64::from(count);
@@ -284,12 +308,12 @@ impl ChunkScan {
         &mut self,
         records: Records<'_>,
         asked: Option<&RecordSet>,
-        expired: bool,
+        at: &BatchAt,
         context: &ScanContext<'_>,
     ) -> Result<bool, Flaw> {
         match records {
-            Records::V2(records) => self.each(records, asked, expired, context),
-            Records::Legacy(set) => self.each(set, asked, expired, context),
+            Records::V2(records) => self.each(records, asked, at, context),
+            Records::Legacy(set) => self.each(set, asked, at, context),
         }
     }
 
@@ -298,17 +322,19 @@ impl ChunkScan {
         &mut self,
         records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
         asked: Option<&RecordSet>,
-        expired: bool,
+        at: &BatchAt,
         context: &ScanContext<'_>,
     ) -> Result<bool, Flaw> {
+        let before = self.voters;
         let mut has_tombstone = false;
         for record in records {
             let record = record?;
+            check_record(&record, self.voters - before, at.least)?;
             has_tombstone |= record.is_tombstone();
             let ordinal = self.voters;
             self.voters += 1;
             if asked.is_none_or(|asked| asked.contains(ordinal)) {
-                self.record(&record, ordinal, expired, context)?;
+                self.record(&record, ordinal, at.expired, context)?;
             }
         }
         Ok(has_tombstone)

@@ -18,6 +18,8 @@ pub struct Chunk {
     pub start: Position,
     /// Where the batch behind its last starts.
     pub end: Position,
+    /// The least offset that its first batch may begin at.
+    pub least: Offset,
 }
 
 /// What a batch of a transaction, or a marker, is to its transaction.
@@ -124,7 +126,7 @@ impl Survey {
     ) -> Result<Survey> {
         let log = LogFile::open(&segment.path(Kind::Log), segment.base)?;
         let walked = log.ahead_of(|| {
-            let mut walk = Walk { chunk_bytes, ..Walk::default() };
+            let mut walk = Walk { chunk_bytes, chunk_least: segment.base, ..Walk::default() };
             walk.all(&log, replay_from, bound);
             walk
         });
@@ -174,6 +176,7 @@ struct Walk {
     chunk_bytes: u64,
     chunks: Vec<Chunk>,
     chunk_start: Position,
+    chunk_least: Offset,
     txn_batches: Vec<TxnBatch>,
     producers: HashMap<i64, LastSeen>,
     damage: Vec<Damaged>,
@@ -209,14 +212,13 @@ impl Walk {
         let header = &batch.header;
         self.batches += 1;
         self.records += u64::try_from(header.record_count).unwrap_or(1);
-        self.next_offset = Some(header.last_offset.next());
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
         if at.0 - self.chunk_start.0 >= self.chunk_bytes {
-            self.chunks.push(Chunk { start: self.chunk_start, end: at });
-            self.chunk_start = at;
+            self.close_chunk(at);
         }
         self.end = at.plus(header.size_bytes);
+        self.next_offset = Some(header.last_offset.next());
         if header.is_control() || header.is_transactional() {
             self.txn_batches.push(TxnBatch {
                 position: at,
@@ -229,6 +231,12 @@ impl Walk {
         if header.producer_id >= 0 && header.base_offset >= replay_from {
             self.producer(header);
         }
+    }
+
+    fn close_chunk(&mut self, end: Position) {
+        self.chunks.push(Chunk { start: self.chunk_start, end, least: self.chunk_least });
+        self.chunk_start = end;
+        self.chunk_least = self.next_offset.unwrap_or_default();
     }
 
     fn producer(&mut self, header: &BatchHeader) {
@@ -246,7 +254,7 @@ impl Walk {
 
     fn into_survey(mut self, segment: Segment, log: LogFile, is_active: bool) -> Survey {
         if self.end > self.chunk_start {
-            self.chunks.push(Chunk { start: self.chunk_start, end: self.end });
+            self.close_chunk(self.end);
         }
         let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
         let has_tail = is_active && self.damage.last().is_some_and(is_tail);
