@@ -12,7 +12,7 @@ use super::segment_writer::{GroupWriter, Target};
 use super::survey::{Chunk, Survey};
 use super::worker::with_decoder;
 use crate::disk::{StagedFile, copy_file, write_whole_file};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::segment::{Damaged, FileName, Kind, OffsetIndex, PartitionDir, Segment, TimeIndex};
 use crate::units::{Offset, Position};
 
@@ -93,7 +93,7 @@ fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
         return Ok(());
     };
     let from = segment.path(Kind::TxnIndex);
-    if !from.try_exists().map_err(|source| Error::io(&from, "cannot read", source))? {
+    if segment.read(Kind::TxnIndex)?.is_none() {
         return Ok(());
     }
     let to = dir.join(FileName::new(segment.base, Kind::TxnIndex).to_string());

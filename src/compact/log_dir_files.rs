@@ -1,5 +1,6 @@
 //! What a log directory has beside its partitions: checkpoints, identity, the clean shutdown mark.
 
+use std::fs;
 use std::path::Path;
 
 use crate::disk::{copy_file, write_whole_file};
@@ -47,7 +48,7 @@ pub fn carry_log_dir_files(
     if let [only] = sources.log_dirs.as_slice() {
         for name in LOG_DIR_FILES {
             let from = only.path.join(name);
-            if from.is_file() {
+            if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
                 copy_file(&from, &out.join(name))?;
             }
         }

@@ -33,7 +33,7 @@ use crate::disk::{create_dir, sync_dir};
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
-    AbortedTxn, Damaged, Kind, PartitionDir, ProducerEntry, Segment, parse_snapshot,
+    AbortedTxn, Damaged, Kind, Oddity, PartitionDir, ProducerEntry, Segment, parse_snapshot,
     parse_txn_index,
 };
 use crate::units::Offset;
@@ -98,6 +98,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
              once, or finish it by hand, before compacting a copy"
         ));
         return Ok(done);
+    }
+    for odd in &source.oddities {
+        let Oddity { name, what } = odd;
+        if odd.is_in_the_way() {
+            done.left_alone = Some(format!("{name} is {what}, not a file; it is not followed"));
+            return Ok(done);
+        }
+        done.warnings.push(format!("{name} is {what}; it was not copied"));
     }
     let snapshot = newest_snapshot(source, &mut done.warnings)?;
     let surveys = survey(source, snapshot.offset, task.budget.chunk_bytes)?;

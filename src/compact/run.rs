@@ -124,10 +124,30 @@ fn open_all(sources: &Sources) -> Result<Vec<Opened>> {
         }
         opened.push(Opened::open(path, name));
     }
+    for path in &sources.links {
+        let name = path.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
+        if let Some(name) = name.filter(|name| !seen.contains_key(name)) {
+            opened.push(Opened::link(path, name));
+        }
+    }
     Ok(opened)
 }
 
 impl Opened {
+    /// A link that a log directory has in the place of a partition.
+    fn link(path: &Path, name: TopicPartition) -> Opened {
+        let reason = "it is a link, which is not followed; name it to compact what it leads to";
+        Opened {
+            path: path.into(),
+            dir: Err(Error::refused(reason)),
+            name,
+            size_bytes: 0,
+            log_start: None,
+            first_dirty: None,
+            warnings: Vec::new(),
+        }
+    }
+
     fn open(path: &Path, name: TopicPartition) -> Opened {
         let dir = PartitionDir::open(path);
         let mut warnings = Vec::new();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::early_sync::EarlySync;
+use super::listed::open_listed;
 use crate::error::{Error, Result};
 
 /// A file this large is synced on the way, and again whenever as much has come to it.
@@ -68,10 +69,10 @@ pub fn write_whole_file(path: &Path, bytes: &[u8]) -> Result<()> {
     file.finish(None)
 }
 
-/// Copies a file with its modification time, and syncs the copy.
+/// Copies a file that a listing found with its modification time, and syncs the copy.
 pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
     let read = |source| Error::io(from, "cannot read", source);
-    let mut source = File::open(from).map_err(read)?;
+    let mut source = open_listed(from).map_err(read)?;
     let modified = source.metadata().and_then(|m| m.modified()).map_err(read)?;
     let mut target =
         File::create_new(to).map_err(|source| Error::io(to, "cannot create", source))?;

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::listed::{open_listed, open_named};
 use crate::error::{Error, Result};
 
 /// The bytes of a file as they were when it was mapped: its length is taken once, what is
@@ -15,22 +16,28 @@ pub struct Map {
 }
 
 impl Map {
-    /// Maps the file at `path`.
+    /// Maps the file at `path`, which a listing found: links are not followed.
     ///
     /// # Errors
     /// The system's, with the path.
     pub fn open(path: &Path) -> Result<Map> {
-        let io = |source| Error::io(path, "cannot read", source);
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
-            return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-        }
-        if metadata.len() == 0 {
+        Map::of(open_listed(path)).map_err(|source| Error::io(path, "cannot read", source))
+    }
+
+    /// Maps the file at `path`, which the user named: it may be a link.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn open_named(path: &Path) -> Result<Map> {
+        Map::of(open_named(path)).map_err(|source| Error::io(path, "cannot read", source))
+    }
+
+    fn of(file: std::io::Result<File>) -> std::io::Result<Map> {
+        let file = file?;
+        if file.metadata()?.len() == 0 {
             return Ok(Map { mapped: None });
         }
-        let mapped = map_readonly(&file).map_err(io)?;
-        Ok(Map { mapped: Some(mapped) })
+        Ok(Map { mapped: Some(map_readonly(&file)?) })
     }
 
     /// Has the system bring in the pages from `start` on, for who reads on his way there, until

@@ -74,7 +74,8 @@ impl<'w> Walk<'w> {
         if self.is_outside(kind) {
             return Ok(());
         }
-        let log = LogFile::open(&source.path, base)?;
+        let open = if source.is_named { LogFile::open_named } else { LogFile::open };
+        let log = open(&source.path, base)?;
         self.begin(source)?;
         let start = self.start_of(&log, kind);
         let (selection, sink) = (self.selection, self.sink);
@@ -92,7 +93,8 @@ impl<'w> Walk<'w> {
 
     /// Walks through a file of entries.
     pub(super) fn companion(&mut self, source: &Source) -> Result<(), Failure> {
-        let bytes = Map::open(&source.path)?;
+        let open = if source.is_named { Map::open_named } else { Map::open };
+        let bytes = open(&source.path)?;
         self.begin(source)?;
         let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
         let (lines, out) = (&mut self.lines, &mut *self.out);

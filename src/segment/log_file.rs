@@ -30,12 +30,20 @@ pub struct Damaged {
 }
 
 impl LogFile {
-    /// Maps the log at `path` of the segment that begins at `base`.
+    /// Maps the log at `path`, which a listing found, of the segment that begins at `base`.
     ///
     /// # Errors
     /// The system's.
     pub fn open(path: &Path, base: Offset) -> Result<LogFile> {
         Ok(LogFile { path: path.into(), base, map: Map::open(path)? })
+    }
+
+    /// As [`open`](LogFile::open), for a path that the user named: it may be a link.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open_named(path: &Path, base: Offset) -> Result<LogFile> {
+        Ok(LogFile { path: path.into(), base, map: Map::open_named(path)? })
     }
 
     /// The file.

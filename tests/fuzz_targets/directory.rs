@@ -180,7 +180,7 @@ pub fn dump(data: &[u8]) {
         Box::new(Console::new(fields, "\t")),
     ];
     for path in &paths {
-        let Ok(sources) = dump::find(std::slice::from_ref(path)) else { continue };
+        let Ok(found) = dump::find(std::slice::from_ref(path)) else { continue };
         let start = Offset(i64::from(unpacked.options));
         let some = OffsetRange { start, end: Some(Offset(start.0 + 100)) };
         let selections = [
@@ -188,7 +188,7 @@ pub fn dump(data: &[u8]) {
             Selection { offsets: some, limit: Some(3), ..Selection::default() },
         ];
         for (sink, selection) in sinks.iter().flat_map(|sink| selections.map(|s| (sink, s))) {
-            let outcome = dump::run(&sources, selection, &**sink, &mut io::sink(), &mut Deaf);
+            let outcome = dump::run(&found.sources, selection, &**sink, &mut io::sink(), &mut Deaf);
             // A format may have no lines for a file; nothing else is in the way.
             if let Err(failure) = outcome {
                 assert!(failure.to_string().contains("has no lines"), "{failure}");

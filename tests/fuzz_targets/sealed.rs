@@ -90,7 +90,7 @@ pub fn with_body(batch: &[u8], codec: u8, change: impl FnOnce(&mut Vec<u8>)) -> 
     let becomes = Codec::from_id(codec % 5)?;
     let mut out = batch[..body_at].to_vec();
     bench.compress(becomes, magic, &body, &mut out).ok()?;
-    out[attributes_at] = out[attributes_at] & !7 | codec % 5;
+    out[attributes_at] = (out[attributes_at] & !7) | (codec % 5);
     if magic < 2 {
         let value_bytes = (out.len() - body_at) as i32;
         out[body_at - 8..body_at - 4].fill(0xff); // no key
