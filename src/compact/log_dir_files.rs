@@ -1,5 +1,6 @@
 //! What a log directory has beside its partitions: checkpoints, identity, the clean shutdown mark.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -21,18 +22,15 @@ pub fn carry_log_dir_files(
     if sources.log_dirs.is_empty() {
         return Ok(());
     }
+    let written = reports.iter().filter(|report| report.destination.is_some());
+    let in_output: HashSet<(&str, i32)> =
+        written.map(|report| (report.topic.as_str(), report.partition)).collect();
     for name in CHECKPOINT_NAMES {
         let mut merged = OffsetCheckpoint::default();
         for dir in &sources.log_dirs {
             merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
         }
-        let in_output = |at: &TopicPartition| {
-            reports.iter().find(|report| {
-                report.destination.is_some()
-                    && (&report.topic, report.partition) == (&at.topic, at.partition)
-            })
-        };
-        merged.offsets.retain(|at, _| in_output(at).is_some());
+        merged.offsets.retain(|at, _| in_output.contains(&(at.topic.as_str(), at.partition)));
         if name == "cleaner-offset-checkpoint" {
             let compacted =
                 reports.iter().filter(|report| report.outcome == PartitionOutcome::Compacted);

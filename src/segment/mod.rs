@@ -9,6 +9,7 @@ mod name;
 mod offset_index;
 mod partition;
 mod producers;
+mod sums;
 mod time_index;
 mod txn_index;
 
