@@ -195,6 +195,10 @@ impl StretchWalk<'_, '_, '_> {
         let offsets = selection.offsets;
         if !offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset)) {
             // The offsets of a damaged header say nothing about what follows.
+            let is_sound = is_sound && header_flaw.is_none();
+            if let Some(flaw) = header_flaw {
+                self.damage(position, format!("{flaw}; its records are not shown"));
+            }
             let is_behind = is_sound && offsets.ends_at_or_before(header.base_offset);
             return Ok(if is_behind { Next::File } else { Next::Batch });
         }
