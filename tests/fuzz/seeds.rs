@@ -136,7 +136,8 @@ fn names() -> Seeds {
 fn directories() -> Seeds {
     let mut seeds = Seeds::new();
     for (number, (name, dir)) in partitions().into_iter().enumerate() {
-        let mut data = vec![[0, 4, 0x42, 0x84, 0x0c, 0x21, 0x15][number % 7]];
+        let options = [[0, 0], [4, 0], [0x42, 1], [0x84, 0x42], [0x0c, 3], [0x21, 0x10], [0x15, 5]];
+        let mut data = options[number % 7].to_vec();
         for segment in dir.segments.iter().take(4) {
             let log = LogFile::open(&segment.path(Kind::Log), segment.base).unwrap();
             let head = head(&log);

@@ -1,7 +1,7 @@
 //! The files of a log directory with one partition as one string of bytes, for targets that take
 //! directories; and the targets that dump and verify one.
 //!
-//! 1. one byte of options, for the target;
+//! 1. two bytes of options, for the target;
 //! 2. files: kind u8, base offset i64, length u32, bytes. A length that reaches beyond the end is
 //!    taken to mean the rest.
 
@@ -18,6 +18,7 @@ use logcompact::report::NoProgress;
 use logcompact::segment::{FileName, Kind, find_partitions};
 use logcompact::units::Offset;
 
+const OPTION_BYTES: usize = 2;
 const FILE_HEADER_BYTES: usize = 13;
 /// More files than this say nothing new.
 const MOST_FILES: usize = 24;
@@ -44,8 +45,8 @@ pub struct Unpacked {
     pub partition: PathBuf,
     /// A place for output, which is not there yet.
     pub out: PathBuf,
-    /// The first byte.
-    pub options: u8,
+    /// The first bytes.
+    pub options: [u8; OPTION_BYTES],
 }
 
 /// The kind of a file and where its bytes lie.
@@ -57,7 +58,7 @@ struct File {
 
 fn walk(data: &[u8]) -> Vec<File> {
     let mut files = Vec::new();
-    let mut at = 1;
+    let mut at = OPTION_BYTES;
     while let Some(header) = data.get(at..at + FILE_HEADER_BYTES) {
         let base = i64::from_be_bytes(header[1..9].try_into().unwrap()) & i64::MAX;
         let length = u32::from_be_bytes(header[9..].try_into().unwrap()) as usize;
@@ -140,7 +141,7 @@ pub fn unpack(data: &[u8]) -> Option<Unpacked> {
         fs::File::options().append(true).open(&path).unwrap().set_times(times).unwrap();
     }
     let out = temp.path().join("out");
-    Some(Unpacked { _temp: temp, logs, partition, out, options: data[0] })
+    Some(Unpacked { _temp: temp, logs, partition, out, options: [data[0], data[1]] })
 }
 
 /// All files of a folder and what they hold, by name.
@@ -181,7 +182,7 @@ pub fn dump(data: &[u8]) {
     ];
     for path in &paths {
         let Ok(found) = dump::find(std::slice::from_ref(path)) else { continue };
-        let start = Offset(i64::from(unpacked.options));
+        let start = Offset(i64::from(unpacked.options[0]));
         let some = OffsetRange { start, end: Some(Offset(start.0 + 100)) };
         let selections = [
             Selection { show: Show::All, ..Selection::default() },
