@@ -161,6 +161,9 @@ fn sets_that_lie() -> Vec<Case> {
     set(&mut value_below, end - 5, (-2i32).to_be_bytes());
     let crc = crc32fast::hash(&value_below[16..]);
     set(&mut value_below, 12, crc.to_be_bytes());
+    let mut inner = message(1, Codec::None, 0, b"v");
+    inner[12] ^= 1;
+    let own_checksum_wrong = message(1, Codec::Gzip, 2, &inner);
     vec![
         case("a set in a set, magic 0", "message-set", nested(0, 2)),
         case("a set in a set, magic 1", "message-set", nested(1, 2)),
@@ -174,6 +177,7 @@ fn sets_that_lie() -> Vec<Case> {
         case("inner offsets that fall", "record-content", set_of(1, 4, &[0, 2, 1])),
         case("absolute offset above", "record-content", set_of(0, 3, &[2, i64::MAX])),
         case("absolute offset below zero", "record-content", set_of(0, 3, &[-1, 3])),
+        case("a checksum of its own that is wrong", "record-content", own_checksum_wrong),
         case("offsets of the batch before", "offset-order", set_of(0, 3, &[1, 3])),
     ]
 }

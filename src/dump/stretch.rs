@@ -240,6 +240,12 @@ impl StretchWalk<'_, '_, '_> {
                     if !selection.offsets.contains(record.offset) {
                         continue;
                     }
+                    // Of a message that is no set, the batch's checksum is its own.
+                    let own_crc = record.message_crc().filter(|_| batch.header.is_wrapper());
+                    if flaw.is_none() && own_crc.is_some_and(|crc| !crc.holds()) {
+                        let what = "its own CRC is not that of its bytes; it is shown all the same";
+                        flaw = Some(format!("record {index} of the batch: {what}"));
+                    }
                     let lines = &mut self.shown.lines;
                     sink.record(lines, &RecordView { batch: view, record })?;
                     self.budget.spend();
