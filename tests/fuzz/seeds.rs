@@ -30,7 +30,8 @@ pub fn of(target: &str) -> Seeds {
         "snapshot" => of_kind(Kind::Snapshot),
         "checkpoint" => texts(),
         "name" => names(),
-        _ => directories(),
+        "directory" => directories(),
+        _ => unreachable!("{target} has no seeds"),
     }
 }
 

@@ -25,18 +25,21 @@ pub enum Shape {
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: that of its corpus folder and of its file in `fuzz/fuzz_targets`.
+    /// Its name: that of its file in `fuzz/fuzz_targets`.
     pub name: &'static str,
     /// Takes any bytes.
     pub run: fn(&[u8]),
     /// What the bytes are.
     pub shape: Shape,
+    /// The folder of its corpus in `fuzz/corpus`.
+    pub corpus: &'static str,
     /// What one run costs, in runs of the cheapest.
     pub cost: u32,
 }
 
 const fn target(name: &'static str, run: fn(&[u8]), shape: Shape, cost: u32) -> Target {
-    Target { name, run, shape, cost }
+    let corpus = if matches!(shape, Shape::Directory) { "directory" } else { name };
+    Target { name, run, shape, corpus, cost }
 }
 
 /// All targets.
