@@ -83,9 +83,18 @@ impl<'a> Record<'a> {
     /// A [`Flaw`] of the record.
     #[inline]
     pub fn check_rest(&self, index: u32) -> Result<(), Flaw> {
-        if self.headers == [0] {
-            return Ok(()); // as nearly all are
-        }
+        if self.is_bare() { Ok(()) } else { self.check_rest_slowly(index) }
+    }
+
+    /// Whether it says that it has no headers, as nearly all records of magic 2 do.
+    #[inline(always)]
+    fn is_bare(&self) -> bool {
+        matches!(self.headers, [0])
+    }
+
+    // Out of line, so that a loop over bare records stays small.
+    #[inline(never)]
+    fn check_rest_slowly(&self, index: u32) -> Result<(), Flaw> {
         self.check_headers().map_err(|overrun| Flaw::Record { index, overrun })?;
         if self.message_crc.is_some_and(|crc| !crc.holds()) {
             let reason = "its own CRC is not that of its bytes";
