@@ -15,7 +15,7 @@ use fuzz_targets::mutate::{Random, mutate};
 use fuzz_targets::{ALL, Target};
 
 /// Runs of the cheapest targets; `LOGCOMPACT_FUZZ_RUNS` asks for more.
-const RUNS: u64 = 6_000;
+const RUNS: u64 = 10_000;
 
 fn corpus_of(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = corpus_folder(target);
