@@ -2,7 +2,7 @@
 
 DEMO_OUT ?= target/demo
 
-.PHONY: demo check fmt lint test docs
+.PHONY: demo check fmt lint test docs deny
 
 ## Build, and compact a log directory that a real broker wrote
 demo:
@@ -29,3 +29,7 @@ test:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+## Licences, sources and bans of the dependencies; needs `cargo install cargo-deny`, no network
+deny:
+	cargo deny --offline check licenses bans sources

@@ -20,7 +20,8 @@ const MOST_LINES: usize = 600;
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    let mut folders = vec![root.join("src"), root.join("tests")];
+    let mut folders =
+        ["src", "tests", "fuzz/src", "fuzz/fuzz_targets"].map(|name| root.join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -87,7 +88,13 @@ fn unsafe_code_stands_in_one_file() {
 fn every_test_that_a_page_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let code: String = sources().into_iter().map(|(_, text)| text).collect();
-    let pages = ["README.md", "docs/architecture.md", "docs/compaction.md", "docs/format.md"];
+    let pages = [
+        "README.md",
+        "docs/architecture.md",
+        "docs/compaction.md",
+        "docs/format.md",
+        "docs/fuzzing.md",
+    ];
     let mut named = 0;
     for page in pages {
         let text = fs::read_to_string(root.join(page)).unwrap();

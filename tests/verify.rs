@@ -285,8 +285,10 @@ fn warnings_fail_only_when_asked_to() {
 fn a_file_that_cannot_be_read_is_an_error_that_says_so() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("t-0");
-    fs::create_dir(&dir).unwrap();
-    std::os::unix::fs::symlink("nowhere", dir.join(LOG)).unwrap();
+    Log::create(temp.path(), "t-0").batch(&[put("A", "1")]).flush();
+    let index = dir.join("00000000000000000000.index");
+    fs::remove_file(&index).unwrap();
+    fs::create_dir(&index).unwrap();
     let found = findings(&dir);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].message.contains("cannot read"), "{found:?}");

@@ -27,11 +27,16 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         offsets: args.offsets.unwrap_or_default(),
         limit: args.limit,
     };
-    let sources = dump::find(&args.paths)?;
+    let found = dump::find(&args.paths)?;
     let sink = sink(&args, format);
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout().lock());
     let mut witness = StandardError { common, is_damaged: false };
-    match dump::run(&sources, selection, &*sink, &mut out, &mut witness) {
+    for left_out in &found.left_out {
+        let what =
+            format!("{}, which is not followed; name it to see what it leads to", left_out.what);
+        witness.damage(&Damage { path: &left_out.path, position: None, what: &what });
+    }
+    match dump::run(&found.sources, selection, &*sink, &mut out, &mut witness) {
         Ok(()) => {}
         Err(Failure::Input(error)) => return Err(error.into()),
         // Kept as it is: a closed pipe must be known for one.

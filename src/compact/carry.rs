@@ -8,26 +8,24 @@ use super::group_writer::{GroupWriter, Target};
 use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::{Chunk, Survey};
 use super::worker::with_decoder;
-use crate::error::{Error, Result};
-use crate::format::Flaw;
+use crate::error::Result;
 use crate::segment::{
-    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, Segment, TimeIndex,
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, Segment, TimeIndex, check_records,
 };
 use crate::units::{Offset, Position};
 
 /// Checks every batch of a segment that is to be carried over: checksum and records.
 pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
     let mut damage = Vec::new();
+    let mut least = survey.segment.base;
     with_decoder(|decoder| {
         for item in survey.log.batches().until(survey.end) {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
-            let mut check = || -> Result<(), Flaw> {
-                batch.check_crc()?;
-                decoder.records(&batch)?.try_for_each(|record| record.map(drop))
-            };
-            if let Err(flaw) = check() {
+            let read = batch.check_crc().and_then(|()| check_records(&batch, decoder, least));
+            least = batch.header.last_offset.next();
+            if let Err(flaw) = read {
                 let size_bytes = batch.header.size_bytes as u64;
                 damage.push(Damaged { position, size_bytes, flaw });
             }
@@ -85,7 +83,7 @@ fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
         return Ok(());
     };
     let from = segment.path(Kind::TxnIndex);
-    if !from.try_exists().map_err(|source| Error::io(&from, "cannot read", source))? {
+    if segment.read(Kind::TxnIndex)?.is_none() {
         return Ok(());
     }
     place.disk.copy_file(&from, &place.path(segment.base, Kind::TxnIndex))

@@ -1,5 +1,6 @@
 //! Where the output goes: nowhere, into a folder of its own, or in place of the source.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::commit::Commit;
@@ -151,9 +152,9 @@ impl Destination {
             }
             // `LogCleanerManager.updateCheckpoints`.
             Destination::InPlace(disk, _claim) => {
-                let by_dir = by_log_dir(sources, |path| {
-                    cleaned_to(reports.iter().find(|report| report.source == *path)?)
-                });
+                let by_source: HashMap<&Path, &PartitionReport> =
+                    reports.iter().map(|report| (report.source.as_path(), report)).collect();
+                let by_dir = by_log_dir(sources, |path| cleaned_to(by_source.get(path.as_path())?));
                 change_checkpoints(&disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
                     all.offsets.extend(cleaned);
                 })

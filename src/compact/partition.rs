@@ -34,7 +34,7 @@ use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
-    AbortedTxn, Damaged, Kind, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
+    AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
     parse_snapshot, parse_txn_index,
 };
 use crate::units::Offset;
@@ -98,6 +98,14 @@ impl Done {
 pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Result<Done> {
     let source = task.source;
     let mut done = Done::default();
+    for odd in &source.oddities {
+        let Oddity { name, what } = odd;
+        if odd.is_in_the_way() {
+            done.left_alone = Some(format!("{name} is {what}, not a file; it is not followed"));
+            return Ok(done);
+        }
+        done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
+    }
     let snapshot = newest_snapshot(source, &mut done.warnings)?;
     let walking = Walking {
         replay_from: snapshot.offset,

@@ -135,10 +135,30 @@ fn open_all(sources: &Sources, disk: &Disk) -> Result<Vec<Opened>> {
         }
         opened.push(Opened::open(path, name, disk));
     }
+    for path in &sources.links {
+        let name = path.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
+        if let Some(name) = name.filter(|name| !seen.contains_key(name)) {
+            opened.push(Opened::link(path, name));
+        }
+    }
     Ok(opened)
 }
 
 impl Opened {
+    /// A link that a log directory has in the place of a partition.
+    fn link(path: &Path, name: TopicPartition) -> Opened {
+        let reason = "it is a link, which is not followed; name it to compact what it leads to";
+        Opened {
+            path: path.into(),
+            dir: Err(reason.to_owned()),
+            name,
+            size_bytes: 0,
+            log_start: None,
+            first_dirty: None,
+            warnings: Vec::new(),
+        }
+    }
+
     fn open(path: &Path, name: TopicPartition, disk: &Disk) -> Opened {
         let mut warnings = Vec::new();
         // As it will be once somebody has ended an interrupted swap.

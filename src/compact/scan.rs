@@ -10,7 +10,7 @@ use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
 use crate::format::codec::Room;
 use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records};
-use crate::segment::Damaged;
+use crate::segment::{Damaged, check_record, check_records};
 use crate::units::{Offset, Position, Timestamp};
 
 /// What reading a chunk must know of its surroundings.
@@ -158,11 +158,13 @@ pub struct ChunkScan {
     pub damage: Vec<Damaged>,
 }
 
-/// Where a batch stands: its number in the chunk, its position, its segment's modification time.
+/// Where a batch stands: its number in the chunk, its position, the least offset it may have.
 struct BatchAt {
     number: u32,
     position: Position,
-    modified: Timestamp,
+    least: Offset,
+    /// Whether its tombstones have had their time.
+    expired: bool,
 }
 
 impl ScanContext<'_> {
@@ -189,11 +191,14 @@ impl ChunkScan {
     ) {
         self.clear();
         let modified = modified_ms(&survey.segment);
+        let mut least = chunk.least;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
-            let at = BatchAt { number: number as u32, position, modified };
+            let expired = context.tombstones_expired(modified, &batch.header);
+            let at = BatchAt { number: number as u32, position, least, expired };
+            least = batch.header.last_offset.next();
             let read = batch
                 .check_crc()
                 .and_then(|()| self.batch(&at, &batch, txns, asked, context, decoder));
@@ -236,16 +241,11 @@ impl ChunkScan {
         let in_transaction = header.is_control() || header.is_transactional();
         if header.is_control() || (in_transaction && txns.is_discardable(at.position)) {
             // Not a voter, but what is copied or dropped must be readable, or it is damage.
-            let mut count = 0;
-            for record in decoder.records(batch)? {
-                record?;
-                count += 1;
-            }
+            let count = check_records(batch, decoder, at.least)?;
             self.records += count;
             self.aborted += if header.is_control() { 0 } else { count };
             return Ok(());
         }
-        let expired = context.tombstones_expired(at.modified, header);
         let before = self.voters;
         let is_packed = header.magic == 2 && header.codec() != Codec::None;
         let kept = if is_packed && !batch.body().is_empty() {
@@ -261,12 +261,12 @@ impl ChunkScan {
                 // The room is lent out while its records are read.
                 let room = std::mem::take(&mut self.bodies.room);
                 let records = Records::of_body(*header, room.get(place.clone()));
-                let read = self.all(records, asked, expired, context);
+                let read = self.all(records, asked, at, context);
                 self.bodies.room = room;
                 self.bodies.places.push((at.number, place));
                 read?
             }
-            None => self.all(decoder.records(batch)?, asked, expired, context)?,
+            None => self.all(decoder.records(batch)?, asked, at, context)?,
         };
         let count = self.voters - before;
         self.records += u64::from(count);
@@ -284,12 +284,12 @@ impl ChunkScan {
         &mut self,
         records: Records<'_>,
         asked: Option<&RecordSet>,
-        expired: bool,
+        at: &BatchAt,
         context: &ScanContext<'_>,
     ) -> Result<bool, Flaw> {
         match records {
-            Records::V2(records) => self.each(records, asked, expired, context),
-            Records::Legacy(set) => self.each(set, asked, expired, context),
+            Records::V2(records) => self.each(records, asked, at, context),
+            Records::Legacy(set) => self.each(set, asked, at, context),
         }
     }
 
@@ -298,17 +298,19 @@ impl ChunkScan {
         &mut self,
         records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
         asked: Option<&RecordSet>,
-        expired: bool,
+        at: &BatchAt,
         context: &ScanContext<'_>,
     ) -> Result<bool, Flaw> {
+        let before = self.voters;
         let mut has_tombstone = false;
         for record in records {
             let record = record?;
+            check_record(&record, self.voters - before, at.least)?;
             has_tombstone |= record.is_tombstone();
             let ordinal = self.voters;
             self.voters += 1;
             if asked.is_none_or(|asked| asked.contains(ordinal)) {
-                self.record(&record, ordinal, expired, context)?;
+                self.record(&record, ordinal, at.expired, context)?;
             }
         }
         Ok(has_tombstone)

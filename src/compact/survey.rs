@@ -23,6 +23,8 @@ pub struct Chunk {
     pub start: Position,
     /// Where the batch behind its last starts.
     pub end: Position,
+    /// The least offset that its first batch may begin at.
+    pub least: Offset,
 }
 
 /// What one stretch of log says of a producer.
@@ -106,7 +108,8 @@ impl Survey {
         let log = segment.log()?;
         let walked = log.ahead_of(|| {
             let Walking { replay_from, chunk_bytes, around_damage } = *walking;
-            let mut walk = Walk { chunk_bytes, ..Walk::default() };
+            let chunk_least = segment.base;
+            let mut walk = Walk { chunk_bytes, chunk_least, ..Walk::default() };
             if around_damage {
                 walk.around_damage(&log, replay_from, bound);
             } else {
@@ -166,6 +169,7 @@ struct Walk {
     chunk_bytes: u64,
     chunks: Vec<Chunk>,
     chunk_start: Position,
+    chunk_least: Offset,
     txn_batches: Vec<TxnBatch>,
     producers: HashMap<i64, LastSeen>,
     damage: Vec<Damaged>,
@@ -199,9 +203,11 @@ impl Walk {
     fn cut(&mut self, end: Position) {
         if end > self.chunk_start || self.chunk_start > self.damage_start {
             let (damage_start, start) = (self.damage_start, self.chunk_start);
-            self.chunks.push(Chunk { damage_start, start, end: end.max(start) });
+            let (end, least) = (end.max(start), self.chunk_least);
+            self.chunks.push(Chunk { damage_start, start, end, least });
         }
         (self.damage_start, self.chunk_start) = (end, end);
+        self.chunk_least = self.next_offset.unwrap_or(self.chunk_least);
     }
 
     fn all(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
@@ -233,13 +239,13 @@ impl Walk {
         let header = &batch.header;
         self.batches += 1;
         self.records += u64::try_from(header.record_count).unwrap_or(1);
-        self.next_offset = Some(header.last_offset.next());
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
         if at.0 - self.chunk_start.0 >= self.chunk_bytes {
             self.cut(at);
         }
         self.end = at.plus(header.size_bytes);
+        self.next_offset = Some(header.last_offset.next());
         self.txn_batches.extend(TxnBatch::of(at, batch, decoder));
         if header.producer_id >= 0 && header.base_offset >= replay_from {
             self.producer(header);

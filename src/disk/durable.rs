@@ -91,8 +91,8 @@ impl Disk {
     /// The system's, with the path.
     pub fn copy_file(&self, from: &Path, to: &Path) -> Result<()> {
         let read = |source| Error::io(from, "cannot read", source);
-        let modified = std::fs::metadata(from).and_then(|m| m.modified()).map_err(read)?;
         let bytes = self.map(from)?;
+        let modified = std::fs::metadata(from).and_then(|m| m.modified()).map_err(read)?;
         self.write_whole_file(to, &bytes, None, Some(modified))
     }
 

@@ -6,6 +6,8 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::listed::{open_listed, open_named};
+
 /// The bytes of a file as they were when it was mapped: its length is taken once, what is
 /// appended later is not seen.
 pub struct Map {
@@ -14,17 +16,24 @@ pub struct Map {
 }
 
 impl Map {
-    /// Maps the file at `path`.
+    /// Maps the file at `path`, which a listing found: links are not followed.
     ///
     /// # Errors
     /// The system's.
     pub fn open(path: &Path) -> io::Result<Map> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
-        }
-        if metadata.len() == 0 {
+        Map::of(open_listed(path)?)
+    }
+
+    /// Maps the file at `path`, which the user named: it may be a link.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open_named(path: &Path) -> io::Result<Map> {
+        Map::of(open_named(path)?)
+    }
+
+    fn of(file: File) -> io::Result<Map> {
+        if file.metadata()?.len() == 0 {
             return Ok(Map { mapped: None });
         }
         Ok(Map { mapped: Some(map_readonly(&file)?) })

@@ -3,6 +3,7 @@
 mod durable;
 mod early_sync;
 mod files;
+mod listed;
 mod map;
 mod occupied;
 mod scratch;
@@ -11,6 +12,7 @@ mod system;
 
 pub use durable::{Disk, StagedFile};
 pub use files::{Files, NewFile, Owner};
+pub use listed::{oddity, open_listed, open_named};
 pub use map::Map;
 pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;

@@ -39,7 +39,7 @@ pub use json::Json;
 pub use kafka::Kafka;
 pub use select::{OffsetRange, RangeError, Selection, Show};
 pub use sink::{BatchView, Ending, RecordView, Sink};
-pub use source::{Content, LogKind, Source};
+pub use source::{Content, Found, LeftOut, LogKind, Source};
 pub use text::Text;
 
 use walk::Walk;
@@ -88,12 +88,12 @@ pub enum Failure {
 ///
 /// # Errors
 /// A path that cannot be read, or whose name says nothing about what it holds.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
+pub fn find(paths: &[PathBuf]) -> Result<Found> {
+    let mut found = Found::default();
     for path in paths {
-        source::find(path, &mut sources)?;
+        source::find(path, &mut found)?;
     }
-    Ok(sources)
+    Ok(found)
 }
 
 /// Shows what is selected of `sources`, in their order, on `out`. The threads of rayon's current

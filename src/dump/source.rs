@@ -9,6 +9,24 @@ use crate::segment::{
 };
 use crate::units::Offset;
 
+/// What paths stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The files to be shown, in order.
+    pub sources: Vec<Source>,
+    /// What the directories hold in the place of logs or partitions, and is not followed.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A link, or a pipe or device, in the place of a log or partition.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is, as in "a link".
+    pub what: &'static str,
+}
+
 /// A file to be shown.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -20,6 +38,8 @@ pub struct Source {
     pub at: Option<TopicPartition>,
     /// What it holds.
     pub content: Content,
+    /// Whether the user named the file itself, which then may be a link.
+    pub is_named: bool,
 }
 
 /// What a file holds.
@@ -73,25 +93,32 @@ const EXPECTED: &str = "expected a partition directory (<topic>-<n>), a log dire
      (also with .cleaned, .swap or .deleted behind it), leader-epoch-checkpoint, \
      partition.metadata, an offset checkpoint, bootstrap.checkpoint, <offset>-<epoch>.checkpoint";
 
-/// Appends what `path` stands for to `sources`.
-pub(super) fn find(path: &Path, sources: &mut Vec<Source>) -> Result<()> {
+/// Adds what `path` stands for to `found`.
+pub(super) fn find(path: &Path, found: &mut Found) -> Result<()> {
     let metadata = fs::metadata(path).map_err(|e| Error::io(path, "cannot read", e))?;
     if metadata.is_dir() {
-        for partition in find_partitions(&[path.into()])?.partitions {
+        let listed = find_partitions(&[path.into()])?;
+        for partition in listed.partitions {
             let dir = PartitionDir::open(&partition)?;
-            sources.extend((0..dir.segments.len()).filter_map(|index| segment(&dir, index)));
+            found.sources.extend((0..dir.segments.len()).filter_map(|index| segment(&dir, index)));
+            let is_log = |name: &str| FileName::parse(name).is_some_and(|n| n.kind == Kind::Log);
+            let odd = dir.oddities.iter().filter(|odd| is_log(&odd.name));
+            found.left_out.extend(odd.map(|o| LeftOut { path: dir.file(&o.name), what: o.what }));
         }
+        let link = |path| LeftOut { path, what: "a link" };
+        found.left_out.extend(listed.links.into_iter().map(link));
         return Ok(());
     }
     let unknown =
         || Error::refused(format!("{}: unknown kind of file; {EXPECTED}", path.display()));
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(unknown)?;
     let content = content(path, name).ok_or_else(unknown)?;
-    sources.push(Source {
+    found.sources.push(Source {
         path: path.into(),
         name: name.into(),
         at: partition_name(parent(path)),
         content,
+        is_named: true,
     });
     Ok(())
 }
@@ -111,6 +138,7 @@ fn segment(dir: &PartitionDir, index: usize) -> Option<Source> {
         name: FileName::new(segment.base, Kind::Log).to_string(),
         at: dir.name.clone(),
         content: Content::Log(kind),
+        is_named: false,
     })
 }
 

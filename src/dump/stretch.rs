@@ -195,6 +195,10 @@ impl StretchWalk<'_, '_, '_> {
         let offsets = selection.offsets;
         if !offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset)) {
             // The offsets of a damaged header say nothing about what follows.
+            let is_sound = is_sound && header_flaw.is_none();
+            if let Some(flaw) = header_flaw {
+                self.damage(position, format!("{flaw}; its records are not shown"));
+            }
             let is_behind = is_sound && offsets.ends_at_or_before(header.base_offset);
             return Ok(if is_behind { Next::File } else { Next::Batch });
         }
@@ -235,6 +239,12 @@ impl StretchWalk<'_, '_, '_> {
                     };
                     if !selection.offsets.contains(record.offset) {
                         continue;
+                    }
+                    // Of a message that is no set, the batch's checksum is its own.
+                    let own_crc = record.message_crc().filter(|_| batch.header.is_wrapper());
+                    if flaw.is_none() && own_crc.is_some_and(|crc| !crc.holds()) {
+                        let what = "its own CRC is not that of its bytes; it is shown all the same";
+                        flaw = Some(format!("record {index} of the batch: {what}"));
                     }
                     let lines = &mut self.shown.lines;
                     sink.record(lines, &RecordView { batch: view, record })?;

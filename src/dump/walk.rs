@@ -18,7 +18,8 @@ use super::sink::{Ending, Sink};
 use super::source::{LogKind, Source};
 use super::stretch::{Heard, Overflow, Scene, Shown, Stretch, show};
 use super::{Damage, Failure, Witness, seek};
-use crate::disk::Disk;
+use crate::disk::{Disk, Map};
+use crate::error::Error;
 use crate::format::Decoder;
 use crate::segment::LogFile;
 use crate::units::{Offset, Position};
@@ -74,7 +75,7 @@ impl<'w> Walk<'w> {
         if self.is_outside(kind) {
             return Ok(());
         }
-        let log = LogFile::open(&Disk::default(), &source.path, base)?;
+        let log = LogFile::of(&source.path, base, map(source)?);
         self.begin(source)?;
         let start = self.start_of(&log, kind);
         let (selection, sink) = (self.selection, self.sink);
@@ -92,7 +93,7 @@ impl<'w> Walk<'w> {
 
     /// Walks through a file of entries.
     pub(super) fn companion(&mut self, source: &Source) -> Result<(), Failure> {
-        let bytes = Disk::default().map(&source.path)?;
+        let bytes = map(source)?;
         self.begin(source)?;
         let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
         let (lines, out) = (&mut self.lines, &mut *self.out);
@@ -199,4 +200,12 @@ impl<'w> Walk<'w> {
     fn damage(&mut self, path: &Path, position: Position, what: &str) {
         self.witness.damage(&Damage { path, position: Some(position), what });
     }
+}
+
+/// The bytes of a source. Only one that the user named may be a link.
+fn map(source: &Source) -> Result<Map, Error> {
+    if !source.is_named {
+        return Disk::default().map(&source.path);
+    }
+    Map::open_named(&source.path).map_err(|error| Error::io(&source.path, "cannot read", error))
 }

@@ -237,12 +237,24 @@ impl<'a> Batch<'a> {
 
     /// Compares the stored checksum with that of the bytes: CRC-32C of everything behind the
     /// field for magic 2, CRC-32 for magic 0 and 1.
+    ///
+    /// # Errors
+    /// [`Flaw::Crc`].
     pub fn check_crc(&self) -> Result<(), Flaw> {
-        let computed = if self.header.magic == 2 {
-            crc32c(self.bytes.get(21..).unwrap_or_default())
-        } else {
-            crc32(self.bytes.get(16..).unwrap_or_default())
-        };
+        let summed = self.bytes.get(self.summed_from()..).unwrap_or_default();
+        self.compare_crc(if self.is_magic_2() { crc32c(summed) } else { crc32(summed) })
+    }
+
+    /// Where in the batch the bytes begin that its checksum is of; they reach to its end.
+    pub fn summed_from(&self) -> usize {
+        if self.is_magic_2() { 21 } else { 16 }
+    }
+
+    /// As [`check_crc`](Batch::check_crc), for who has computed the checksum himself.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compare_crc(&self, computed: u32) -> Result<(), Flaw> {
         let stored = self.header.crc;
         if stored == computed { Ok(()) } else { Err(Flaw::Crc { stored, computed }) }
     }
@@ -263,6 +275,9 @@ impl<'a> Batch<'a> {
         }
         if header.last_offset < header.base_offset {
             return Err(Flaw::Header("the last offset lies before the base offset"));
+        }
+        if header.last_offset.next() == header.last_offset {
+            return Err(Flaw::Header("behind the last offset there is none for the next batch"));
         }
         if header.magic == 2 && header.record_count < 0 {
             return Err(Flaw::Header("the record count is negative"));

@@ -27,6 +27,9 @@ pub struct MessageSet<'a> {
     /// With log-append time all inner messages have the wrapper's timestamp.
     append_time: Option<Timestamp>,
     is_inner: bool,
+    /// The offsets that the next message may have.
+    least: Offset,
+    most: Offset,
     index: u32,
     done: bool,
 }
@@ -65,15 +68,18 @@ impl<'a> MessageSet<'a> {
         room: &'a mut Room,
     ) -> Result<MessageSet<'a>, Flaw> {
         let header = &batch.header;
+        let message = MessageSet {
+            cursor: Cursor::new(batch.bytes),
+            rule: OffsetRule::Absolute,
+            append_time: None,
+            is_inner: false,
+            least: Offset(0),
+            most: header.last_offset,
+            index: 0,
+            done: false,
+        };
         if !header.is_wrapper() {
-            return Ok(MessageSet {
-                cursor: Cursor::new(batch.bytes),
-                rule: OffsetRule::Absolute,
-                append_time: None,
-                is_inner: false,
-                index: 0,
-                done: false,
-            });
+            return Ok(message);
         }
         let wrapper = read_message(&mut Cursor::new(batch.bytes))
             .map_err(|overrun| Flaw::Record { index: 0, overrun })?;
@@ -85,8 +91,7 @@ impl<'a> MessageSet<'a> {
             _ => OffsetRule::RelativeTo(base_offset(body, header.last_offset)?),
         };
         let append_time = header.attributes.is_log_append_time().then_some(header.max_timestamp);
-        let cursor = Cursor::new(body);
-        Ok(MessageSet { cursor, rule, append_time, is_inner: true, index: 0, done: false })
+        Ok(MessageSet { cursor: Cursor::new(body), rule, append_time, is_inner: true, ..message })
     }
 
     fn read_next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
@@ -112,8 +117,15 @@ impl<'a> MessageSet<'a> {
             OffsetRule::Absolute => Some(Offset(message.offset)),
             OffsetRule::RelativeTo(base) => base.checked_add(message.offset),
         };
-        let reason = "its offset is out of range";
-        let offset = offset.ok_or(Flaw::RecordContent { index, reason })?;
+        let Some(offset) = offset.filter(|offset| *offset <= self.most) else {
+            let reason = "its offset lies outside the message set";
+            return Err(Flaw::RecordContent { index, reason });
+        };
+        if offset < self.least {
+            let reason = "its offset is not above that of the message before it";
+            return Err(Flaw::RecordContent { index, reason });
+        }
+        self.least = offset.next();
         Ok(Record {
             offset,
             timestamp: match self.append_time {
@@ -144,9 +156,6 @@ fn base_offset(set: &[u8], wrapper_offset: Offset) -> Result<Offset, Flaw> {
     }
     if index == 0 {
         return Err(Flaw::Wrapper("the set is empty"));
-    }
-    if wrapper_offset.0 == 0 {
-        return Ok(Offset(0)); // an old librdkafka left the wrapper's offset at 0
     }
     if last_inner < 0 || wrapper_offset.0 < last_inner {
         return Err(Flaw::Wrapper("the last inner offset lies behind the wrapper's"));

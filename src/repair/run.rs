@@ -1,6 +1,6 @@
 //! The repair of many partitions put in order: claim, recover, decide, write, report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,8 +11,8 @@ use crate::disk::{Disk, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
 use crate::segment::{
-    CHECKPOINT_NAMES, OffsetCheckpoint, PartitionDir, Place, Sources, TopicPartition, by_log_dir,
-    carry_log_dir_files, change_checkpoints, partition_name,
+    CHECKPOINT_NAMES, Oddity, OffsetCheckpoint, PartitionDir, Place, Sources, TopicPartition,
+    by_log_dir, carry_log_dir_files, change_checkpoints, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, recover, view};
 use crate::units::Offset;
@@ -131,6 +131,11 @@ impl Run<'_> {
         });
         match decided {
             Err(error) => report.fail(error.to_string()),
+            Ok((_, dir)) if dir.oddities.iter().any(Oddity::is_in_the_way) => {
+                let odd = dir.oddities.iter().find(|odd| odd.is_in_the_way());
+                let text = odd.map(|odd| format!("{} is {}, not a file", odd.name, odd.what));
+                report.fail(text.unwrap_or_default() + "; it is not followed");
+            }
             Ok((Decision::LeaveAlone(lost), _)) => {
                 let count = lost.ranges.len();
                 report.damage = lost.ranges;
@@ -209,10 +214,10 @@ fn repair_checkpoints(
             }
         }
     }
+    let by_source: HashMap<&Path, &PartitionRepair> =
+        partitions.iter().map(|report| (report.source.as_path(), report)).collect();
     for name in CHECKPOINT_NAMES {
-        let known = by_log_dir(sources, |path| {
-            partitions.iter().find(|report| report.source == *path).cloned()
-        });
+        let known = by_log_dir(sources, |path| by_source.get(path.as_path()).cloned().cloned());
         change_checkpoints(&options.disk, known, name, |reports, all| bound(all, &reports))?;
     }
     Ok(())

@@ -7,7 +7,7 @@
 //!    offsets do; the others are damage.
 
 use super::{Damaged, LogFile};
-use crate::format::{Batch, BatchHeader, Decoder, Flaw};
+use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
 use crate::units::{Offset, Position, Timestamp};
 
 /// What was found.
@@ -55,10 +55,10 @@ impl Examined {
             };
             let header = &batch.header;
             match check(&batch, log.base(), bound, decoder) {
-                Ok(records) => examined.batches.push(Sound {
+                Ok((records, base_offset)) => examined.batches.push(Sound {
                     position,
                     size_bytes: header.size_bytes,
-                    base_offset: header.base_offset,
+                    base_offset,
                     last_offset: header.last_offset,
                     max_timestamp: header.max_timestamp,
                     records,
@@ -102,13 +102,38 @@ impl Examined {
     }
 }
 
-/// Checks one batch whose checksum holds; how many records it has.
+/// Reads the records of a batch whose offsets may begin at `least`; how many they are.
+///
+/// # Errors
+/// What is wrong with the batch or one of its records.
+pub fn check_records(batch: &Batch<'_>, decoder: &mut Decoder, least: Offset) -> Result<u64, Flaw> {
+    let mut index = 0;
+    for record in decoder.records(batch)? {
+        check_record(&record?, index, least)?;
+        index += 1;
+    }
+    Ok(u64::from(index))
+}
+
+/// What the iterator does not check. Only a compressed set of magic 0 or 1 can hold offsets that
+/// its header does not show.
+#[inline(always)]
+pub fn check_record(record: &Record<'_>, index: u32, least: Offset) -> Result<(), Flaw> {
+    if record.magic < 2 && record.offset < least {
+        let reason = "its offset lies among those of the batch before it";
+        return Err(Flaw::RecordContent { index, reason });
+    }
+    record.check_rest(index)
+}
+
+/// Checks one batch whose checksum holds; how many records it has, and its first offset, which a
+/// compressed set of magic 0 or 1 does not show in its header.
 fn check(
     batch: &Batch<'_>,
     base: Offset,
     bound: Offset,
     decoder: &mut Decoder,
-) -> Result<u64, Flaw> {
+) -> Result<(u64, Offset), Flaw> {
     batch.check_header()?;
     if batch.header.base_offset < base {
         return Err(Flaw::Header("its offsets are below those of its segment"));
@@ -116,12 +141,17 @@ fn check(
     if batch.header.last_offset >= bound {
         return Err(Flaw::Header("its offsets reach into the next segment"));
     }
-    let mut records = 0;
+    let mut first_offset = batch.header.base_offset;
+    let mut count = 0;
     for record in decoder.records(batch)? {
-        record?;
-        records += 1;
+        let record = record?;
+        check_record(&record, count, base)?;
+        if count == 0 && batch.header.is_wrapper() {
+            first_offset = record.offset;
+        }
+        count += 1;
     }
-    Ok(records)
+    Ok((u64::from(count), first_offset))
 }
 
 /// How many records a damaged batch claims, if that is possible.

@@ -5,9 +5,11 @@
 //! belongs to the log directory.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{FileName, Kind, OffsetCheckpoint, TopicPartition};
+use crate::disk::open_listed;
 use crate::error::{Error, Result};
 use crate::units::Position;
 
@@ -48,8 +50,10 @@ impl LogDir {
     /// The system's, or the line that is no checkpoint line.
     pub fn checkpoint(&self, name: &str) -> Result<OffsetCheckpoint> {
         let path = self.path.join(name);
-        let text = match fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let mut bytes = Vec::new();
+        let read = open_listed(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        let text = match read {
+            Ok(_) => String::from_utf8_lossy(&bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(OffsetCheckpoint::default());
             }
@@ -69,6 +73,8 @@ pub struct Sources {
     pub log_dirs: Vec<LogDir>,
     /// Directories on their way in or out (`-delete`, `-future`, `-stray`), which were left out.
     pub passed_over: Vec<PathBuf>,
+    /// Links in the log directories that are named like partitions; they are not followed.
+    pub links: Vec<PathBuf>,
 }
 
 /// Finds the partition directories at `paths`.
@@ -88,10 +94,11 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
         let listing = list(path)?;
         if listing.has_segments {
             sources.partitions.push(path.clone());
-        } else if !listing.partitions.is_empty() {
+        } else if !(listing.partitions.is_empty() && listing.links.is_empty()) {
             sources.log_dirs.push(LogDir { path: path.clone() });
             sources.partitions.extend(listing.partitions);
             sources.passed_over.extend(listing.passed_over);
+            sources.links.extend(listing.links);
         } else {
             return Err(Error::refused(format!(
                 "{}: holds neither segments (<20 digits>.log) nor partition directories \
@@ -102,6 +109,8 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
     }
     sources.partitions.sort_by_cached_key(|path| (name_of(path), path.clone()));
     sources.partitions.dedup();
+    sources.links.sort();
+    sources.links.dedup();
     Ok(sources)
 }
 
@@ -114,6 +123,7 @@ struct Listing {
     has_segments: bool,
     partitions: Vec<PathBuf>,
     passed_over: Vec<PathBuf>,
+    links: Vec<PathBuf>,
 }
 
 fn list(path: &Path) -> Result<Listing> {
@@ -125,10 +135,15 @@ fn list(path: &Path) -> Result<Listing> {
         let is_log = |name: FileName| name.kind == Kind::Log && name.suffix.is_none();
         if FileName::parse(&text).is_some_and(is_log) {
             listing.has_segments = true;
-        } else if TopicPartition::parse(&text).is_some() && entry.path().is_dir() {
-            listing.partitions.push(entry.path());
+        } else if TopicPartition::parse(&text).is_some() {
+            let kind = entry.file_type().map_err(io)?;
+            if kind.is_dir() {
+                listing.partitions.push(entry.path());
+            } else if kind.is_symlink() {
+                listing.links.push(entry.path());
+            }
         } else if ["-delete", "-future", "-stray"].iter().any(|end| text.ends_with(end))
-            && entry.path().is_dir()
+            && entry.file_type().map_err(io)?.is_dir()
         {
             listing.passed_over.push(entry.path());
         }

@@ -2,6 +2,7 @@
 //! the clean shutdown mark.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, Sources, TopicPartition};
@@ -40,7 +41,7 @@ pub fn carry_log_dir_files(
     if let [only] = sources.log_dirs.as_slice() {
         for name in LOG_DIR_FILES {
             let from = only.path.join(name);
-            if from.is_file() {
+            if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
                 disk.copy_file(&from, &out.join(name))?;
             }
         }

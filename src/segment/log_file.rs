@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::sums::{DIRECT_BYTES, Sums};
 use crate::disk::{Disk, Map};
 use crate::error::Result;
 use crate::format::{Batch, Flaw};
@@ -16,6 +17,7 @@ pub struct LogFile {
     path: PathBuf,
     base: Offset,
     map: Map,
+    sums: Sums,
 }
 
 /// A stretch of a log that is no batch, or one that fails its checks.
@@ -37,12 +39,17 @@ impl Damaged {
 }
 
 impl LogFile {
-    /// Maps the log at `path` of the segment that begins at `base`.
+    /// Maps the log at `path`, which a listing found, of the segment that begins at `base`.
     ///
     /// # Errors
     /// The system's.
     pub fn open(disk: &Disk, path: &Path, base: Offset) -> Result<LogFile> {
-        Ok(LogFile { path: path.into(), base, map: disk.map(path)? })
+        Ok(LogFile::of(path, base, disk.map(path)?))
+    }
+
+    /// The log at `path`, which is mapped already.
+    pub fn of(path: &Path, base: Offset, map: Map) -> LogFile {
+        LogFile { path: path.into(), base, map, sums: Sums::default() }
     }
 
     /// The file.
@@ -92,7 +99,8 @@ impl LogFile {
 
     /// The batches from `position`, which must be the start of one.
     pub fn batches_from(&self, position: Position) -> Batches<'_> {
-        Batches { bytes: &self.map, position, end: self.map.len(), check_crc: false }
+        let end = self.map.len();
+        Batches { bytes: &self.map, sums: &self.sums, position, end, check_crc: false }
     }
 
     /// The batches from the start, each with its checksum compared.
@@ -105,6 +113,7 @@ impl LogFile {
 #[derive(Clone)]
 pub struct Batches<'a> {
     bytes: &'a [u8],
+    sums: &'a Sums,
     position: Position,
     end: usize,
     check_crc: bool,
@@ -131,6 +140,49 @@ impl<'a> Batches<'a> {
         self.position = position.plus(size_bytes);
         Damaged { position, size_bytes: size_bytes as u64, flaw }
     }
+
+    /// How far a batch with a wrong checksum reaches: as far as its length says if a batch (or the
+    /// end of the file) is there, else the length is part of the damage.
+    fn extent_of_bad_batch(&self, rest: &[u8], claimed: usize) -> usize {
+        let behind = rest.get(claimed..).unwrap_or_default();
+        if behind.is_empty() || self.is_sound(behind, self.position.plus(claimed)) {
+            return claimed;
+        }
+        self.next_batch_behind(rest).unwrap_or(rest.len())
+    }
+
+    fn is_sound(&self, bytes: &[u8], position: Position) -> bool {
+        Batch::parse(bytes).is_ok_and(|batch| {
+            batch.check_header().is_ok() && self.sums.check(self.bytes, position, &batch).is_ok()
+        })
+    }
+
+    /// The distance to the next place whose header and CRC hold; `rest` begins at the position.
+    ///
+    /// Each candidate costs a checksum, so hostile bytes could make this slow; a budget ends the
+    /// search, and what is left counts as damaged.
+    fn next_batch_behind(&self, rest: &[u8]) -> Option<usize> {
+        const MAGIC_AT: usize = 16;
+        self.sums.distrust();
+        let mut budget_bytes = (rest.len() as u64).saturating_mul(16).saturating_add(1 << 26);
+        for start in 1..rest.len().saturating_sub(MAGIC_AT) {
+            if *rest.get(start + MAGIC_AT)? > 2 {
+                continue;
+            }
+            let Some(Ok(batch)) = rest.get(start..).map(Batch::parse) else {
+                continue;
+            };
+            if batch.check_header().is_err() {
+                continue;
+            }
+            let cost_bytes = batch.header.size_bytes.min(DIRECT_BYTES);
+            budget_bytes = budget_bytes.checked_sub(cost_bytes as u64)?;
+            if self.sums.check(self.bytes, self.position.plus(start), &batch).is_ok() {
+                return Some(start);
+            }
+        }
+        None
+    }
 }
 
 impl<'a> Iterator for Batches<'a> {
@@ -144,59 +196,72 @@ impl<'a> Iterator for Batches<'a> {
         let rest = self.bytes.get(self.position.index()..)?;
         match Batch::parse(rest) {
             Ok(batch) => {
+                let position = self.position;
                 if self.check_crc
-                    && let Err(flaw) = batch.check_crc()
+                    && let Err(flaw) = self.sums.check(self.bytes, position, &batch)
                 {
-                    let size_bytes = extent_of_bad_batch(rest, batch.header.size_bytes);
+                    let size_bytes = self.extent_of_bad_batch(rest, batch.header.size_bytes);
                     return Some(Err(self.damage(flaw, size_bytes)));
                 }
-                let position = self.position;
                 self.position = position.plus(batch.header.size_bytes);
                 Some(Ok((position, batch)))
             }
             Err(flaw) => {
-                let size_bytes = next_batch_behind(rest).unwrap_or(rest.len());
+                let size_bytes = self.next_batch_behind(rest).unwrap_or(rest.len());
                 Some(Err(self.damage(flaw, size_bytes)))
             }
         }
     }
 }
 
-/// How far a batch with a wrong checksum reaches: as far as its length says if a batch (or the
-/// end of the file) is there, else the length is part of the damage.
-fn extent_of_bad_batch(rest: &[u8], claimed: usize) -> usize {
-    let behind = rest.get(claimed..).unwrap_or_default();
-    if behind.is_empty() || is_sound(behind) {
-        return claimed;
-    }
-    next_batch_behind(rest).unwrap_or(rest.len())
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
 
-fn is_sound(bytes: &[u8]) -> bool {
-    Batch::parse(bytes).is_ok_and(|batch| batch.check_header().is_ok() && batch.check_crc().is_ok())
-}
+    use super::*;
+    use crate::bytes::crc32;
 
-/// The distance to the next place whose header and CRC hold.
-///
-/// Each candidate costs a checksum over its claimed length, so hostile bytes could make this
-/// quadratic; a budget ends the search, and what is left counts as damaged.
-fn next_batch_behind(rest: &[u8]) -> Option<usize> {
-    const MAGIC_AT: usize = 16;
-    let mut budget_bytes = (rest.len() as u64).saturating_mul(16).saturating_add(1 << 26);
-    for start in 1..rest.len().saturating_sub(MAGIC_AT) {
-        if *rest.get(start + MAGIC_AT)? > 2 {
-            continue;
+    /// A message of magic 1 without a key, or only its header, which claims `claimed` bytes.
+    fn message(offset: i64, claimed: Option<usize>) -> Vec<u8> {
+        let mut checked = vec![1, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+        checked.extend_from_slice(b"\xff\xff\xff\xff\0\0\0\x01v");
+        let crc = crc32(&checked);
+        let mut bytes = offset.to_be_bytes().to_vec();
+        let size_bytes = claimed.map_or(checked.len() + 4, |claimed| claimed - 12);
+        bytes.extend_from_slice(&(size_bytes as i32).to_be_bytes());
+        bytes.extend_from_slice(&crc.to_be_bytes());
+        bytes.extend_from_slice(if claimed.is_some() { &checked[..10] } else { &checked });
+        bytes
+    }
+
+    #[test]
+    fn headers_that_each_claim_the_rest_of_the_log_cost_no_more_than_it_is_long() {
+        const COUNT: i64 = 4000;
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("00000000000000000000.log");
+        let unit_bytes = 2 * message(0, Some(100)).len() + message(0, None).len();
+        let size_bytes = unit_bytes * (COUNT as usize + 4);
+        let mut bytes = Vec::new();
+        for number in 0..COUNT {
+            // All claim to end in the padding, where there is no batch.
+            let mut lying = message(number, Some(size_bytes - bytes.len() - 50));
+            if number % 2 == 0 {
+                lying[8] = 0xff; // no length at all, and one that lies behind it
+                lying.extend(message(number, Some(size_bytes - bytes.len() - 100)));
+            }
+            bytes.extend(lying);
+            bytes.extend(message(number, None));
         }
-        let Some(Ok(batch)) = rest.get(start..).map(Batch::parse) else {
-            continue;
-        };
-        if batch.check_header().is_err() {
-            continue;
-        }
-        budget_bytes = budget_bytes.checked_sub(batch.header.size_bytes as u64)?;
-        if batch.check_crc().is_ok() {
-            return Some(start);
+        bytes.resize(size_bytes, 3);
+        std::fs::write(&path, &bytes).unwrap();
+        for check_crc in [false, true] {
+            let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+            let batches = Batches { check_crc, ..log.batches() };
+            let found = batches.filter_map(Result::ok).count() as i64;
+            assert!(!check_crc || found == COUNT, "{found} of {COUNT} were found");
+            // Summing each claim would cost a few thousand times as much as the log is long.
+            let cost_bytes = log.sums.cost_bytes.load(Ordering::Relaxed);
+            assert!(cost_bytes < 600 * bytes.len(), "{cost_bytes} of {}", bytes.len());
         }
     }
-    None
 }

@@ -12,6 +12,7 @@ mod offset_index;
 mod outcomes;
 mod partition;
 mod producers;
+mod sums;
 mod time_index;
 mod txn_index;
 mod writer;
@@ -19,14 +20,14 @@ mod writer;
 pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
-pub use examined::{Examined, Sound};
+pub use examined::{Examined, Sound, check_record, check_records};
 pub use log_dir::{CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LogDir, Sources, find_partitions};
 pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use outcomes::{Outcomes, TxnBatch, TxnBatchKind};
-pub use partition::{PartitionDir, Segment, partition_name};
+pub use partition::{Oddity, PartitionDir, Segment, partition_name};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};

@@ -1,12 +1,13 @@
 //! A partition directory: its segments in order and what else lies in it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{FileName, Kind, LogFile, OffsetIndex, Suffix, TimeIndex, TopicPartition};
 use super::{INDEX_ENTRY_BYTES, TIME_ENTRY_BYTES};
-use crate::disk::{Disk, Map};
+use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
 use crate::units::Offset;
 
@@ -42,13 +43,18 @@ impl Segment {
         LogFile::open(&self.disk, &self.path(Kind::Log), self.base)
     }
 
-    /// The bytes of one of its files; `None` if there is no such file.
+    /// The bytes of one of its files; `None` if there is no such file, or a link or pipe instead.
     ///
     /// # Errors
     /// The system's, other than "not found".
     pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
         let path = self.path(kind);
-        if path.try_exists().unwrap_or(true) { self.disk.map(&path).map(Some) } else { Ok(None) }
+        match fs::symlink_metadata(&path) {
+            // The listing has named what is there instead of a file.
+            Ok(metadata) if oddity(metadata.file_type()).is_some() => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            _ => self.disk.map(&path).map(Some),
+        }
     }
 
     /// What the entries of its offset index take up, without preallocated zeros.
@@ -91,6 +97,27 @@ pub struct PartitionDir {
     pub leftovers: Vec<FileName>,
     /// All other files, by name (`leader-epoch-checkpoint`, `partition.metadata`, strangers).
     pub others: Vec<String>,
+    /// What is neither file nor folder; it is never opened.
+    pub oddities: Vec<Oddity>,
+}
+
+/// Something in a directory that is not read: a link could lead out of it, a pipe would be waited
+/// for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Oddity {
+    /// Its name.
+    pub name: String,
+    /// What it is, as in "a link".
+    pub what: &'static str,
+}
+
+impl Oddity {
+    /// Whether a file of Kafka's is meant to stand there.
+    pub fn is_in_the_way(&self) -> bool {
+        let parsed = FileName::parse(&self.name);
+        parsed.is_some_and(|name| name.suffix != Some(Suffix::Deleted))
+            || ["leader-epoch-checkpoint", "partition.metadata"].contains(&self.name.as_str())
+    }
 }
 
 impl PartitionDir {
@@ -117,22 +144,30 @@ impl PartitionDir {
             orphans: Vec::new(),
             leftovers: Vec::new(),
             others: Vec::new(),
+            oddities: Vec::new(),
         };
         let mut companions = Vec::new();
         for entry in fs::read_dir(path).map_err(io)? {
             let entry = entry.map_err(io)?;
-            let metadata = fs::metadata(entry.path());
-            if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+            let kind = entry.file_type().map_err(io)?;
+            if kind.is_dir() {
                 continue;
             }
             let text = entry.file_name().to_string_lossy().into_owned();
+            let not_utf_8 = entry.file_name().to_str().is_none();
+            if let Some(what) =
+                oddity(kind).or(not_utf_8.then_some("a file, but its name is not UTF-8"))
+            {
+                dir.oddities.push(Oddity { name: text, what });
+                continue;
+            }
             match FileName::parse(&text) {
                 None => dir.others.push(text),
                 Some(name) if name.suffix.is_some() => dir.leftovers.push(name),
                 Some(FileName { kind: Kind::Snapshot, offset, .. }) => dir.snapshots.push(offset),
                 Some(FileName { kind: Kind::Log, offset, .. }) => {
                     let unreadable = |source| Error::io(&entry.path(), "cannot read", source);
-                    let metadata = metadata.map_err(unreadable)?;
+                    let metadata = entry.metadata().map_err(unreadable)?;
                     dir.segments.push(Segment {
                         base: offset,
                         dir: path.into(),
@@ -149,6 +184,7 @@ impl PartitionDir {
         dir.snapshots.sort();
         dir.leftovers.sort();
         dir.others.sort();
+        dir.oddities.sort();
         companions.sort();
         let has_log =
             |name: &FileName| dir.segments.binary_search_by_key(&name.offset, |s| s.base).is_ok();

@@ -56,7 +56,9 @@ pub fn read(
         return Some(facts);
     }
     for record in records {
-        let record = match record.and_then(|record| check_record(facts.records, record)) {
+        let index = u32::try_from(facts.records).unwrap_or(u32::MAX);
+        let checked = record.and_then(|record| record.check_rest(index).map(|()| record));
+        let record = match checked {
             Ok(record) => record,
             Err(flaw) => {
                 wrong.push(Wrong::Flaw(flaw));
@@ -74,18 +76,6 @@ pub fn read(
     }
     check_whole(batch, &facts, wrong);
     Some(facts)
-}
-
-fn check_record(index: u64, record: Record<'_>) -> Result<Record<'_>, Flaw> {
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
-    if record.magic >= 2 {
-        record.check_headers().map_err(|overrun| Flaw::Record { index, overrun })?;
-    }
-    if record.message_crc().is_some_and(|crc| !crc.holds()) {
-        let reason = "its own CRC is not that of its bytes";
-        return Err(Flaw::RecordContent { index, reason });
-    }
-    Ok(record)
 }
 
 /// A control record has a key that says its type; an end marker has a value (`ControlRecordType`).

@@ -1,5 +1,7 @@
 //! The offset checkpoints of a log directory: readable, and not beyond the logs they are about.
 
+use std::collections::HashMap;
+
 use super::finding::{Finding, Findings, Severity};
 use crate::segment::{CHECKPOINT_NAMES, LogDir, TopicPartition};
 use crate::units::Offset;
@@ -7,6 +9,7 @@ use crate::units::Offset;
 /// Checks them against the log ends of the partitions that were verified.
 pub fn check(dir: &LogDir, ends: &[(TopicPartition, Offset)]) -> Findings {
     let mut found = Findings::default();
+    let ends: HashMap<&TopicPartition, Offset> = ends.iter().map(|(at, end)| (at, *end)).collect();
     for name in CHECKPOINT_NAMES {
         let path = dir.path.join(name);
         let checkpoint = match dir.checkpoint(name) {
@@ -18,8 +21,7 @@ pub fn check(dir: &LogDir, ends: &[(TopicPartition, Offset)]) -> Findings {
             }
         };
         for (partition, offset) in &checkpoint.offsets {
-            let end = ends.iter().find(|(at, _)| at == partition).map(|(_, end)| *end);
-            let finding = match end {
+            let finding = match ends.get(partition).copied() {
                 None => {
                     let text = format!("{partition} has no directory here");
                     Finding::about("checkpoint-unknown", Severity::Info, &path, text)

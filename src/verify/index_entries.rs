@@ -10,6 +10,7 @@
 //! that the batch with that offset has that timestamp.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, Findings, Severity};
@@ -35,6 +36,8 @@ pub struct OffsetIndexCheck {
     coming: VecDeque<IndexEntry>,
     /// Entries whose offset lies behind their batch: until a later batch ends there.
     ahead: VecDeque<IndexEntry>,
+    /// Damaged stretches, in their order: entries for what was in them cannot be checked.
+    gaps: Vec<Range<Position>>,
 }
 
 impl OffsetIndexCheck {
@@ -54,7 +57,7 @@ impl OffsetIndexCheck {
             last = Some(*entry);
         }
         let coming = index.entries.into();
-        OffsetIndexCheck { path: path.into(), coming, ahead: VecDeque::new() }
+        OffsetIndexCheck { path: path.into(), coming, ahead: VecDeque::new(), gaps: Vec::new() }
     }
 
     /// A batch goes by.
@@ -64,6 +67,9 @@ impl OffsetIndexCheck {
                 break;
             }
             self.coming.pop_front();
+            if self.is_in_a_gap(&entry) {
+                continue;
+            }
             if entry.position < batch.position {
                 let text = format!("position {} is not the start of a batch", entry.position);
                 found.push(error("index-entry", &self.path, text).of(entry.offset));
@@ -101,13 +107,20 @@ impl OffsetIndexCheck {
 
     /// A damaged stretch goes by: entries for it cannot be checked.
     pub fn damage(&mut self, start: Position, end: Position) {
-        self.coming.retain(|entry| !(start..end).contains(&entry.position));
+        self.gaps.push(start..end);
         self.ahead.clear();
+    }
+
+    fn is_in_a_gap(&self, entry: &IndexEntry) -> bool {
+        let begun = self.gaps.partition_point(|gap| gap.start <= entry.position);
+        let last = begun.checked_sub(1).and_then(|at| self.gaps.get(at));
+        last.is_some_and(|gap| gap.contains(&entry.position))
     }
 
     /// The log is over.
     pub fn finish(self, found: &mut Findings) {
-        for entry in self.coming.iter().chain(&self.ahead) {
+        let coming = self.coming.iter().filter(|entry| !self.is_in_a_gap(entry));
+        for entry in coming.chain(&self.ahead) {
             let text = format!("the entry (position {}) lies beyond the log", entry.position);
             found.push(error("index-entry", &self.path, text).of(entry.offset));
         }

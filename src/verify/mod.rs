@@ -68,6 +68,14 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
             "on its way in or out (-delete, -future, -stray), not verified",
         ));
     }
+    for path in &sources.links {
+        verified.findings.push(Finding::about(
+            "directory-link",
+            Severity::Warning,
+            path,
+            "a link, which is not followed; name it to verify what it leads to",
+        ));
+    }
     for dir in &sources.log_dirs {
         verified.findings.extend(checkpoints::check(dir, &ends).into_list());
     }

@@ -189,6 +189,13 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
         let path = dir.file(&name.to_string());
         found.push(Finding::about("orphan", Severity::Warning, &path, text));
     }
+    for odd in &dir.oddities {
+        let in_the_way = odd.is_in_the_way();
+        let severity = if in_the_way { Severity::Error } else { Severity::Warning };
+        let text = format!("{}; it is not read", odd.what);
+        let path = dir.file(&odd.name);
+        found.push(Finding::about("not-a-file", severity, &path, text));
+    }
     if dir.segments.is_empty() {
         let text = "there are no segments (<20 digits>.log)";
         found.push(Finding::about("no-segments", Severity::Warning, &dir.path, text));

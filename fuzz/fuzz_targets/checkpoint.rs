@@ -1,0 +1,4 @@
+//! The text files.
+#![no_main]
+
+logcompact_fuzz::fuzz!("checkpoint");

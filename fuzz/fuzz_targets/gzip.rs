@@ -1,0 +1,4 @@
+//! A gzip body.
+#![no_main]
+
+logcompact_fuzz::fuzz!("gzip");

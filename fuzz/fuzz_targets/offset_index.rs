@@ -1,0 +1,4 @@
+//! An `.index`.
+#![no_main]
+
+logcompact_fuzz::fuzz!("offset_index");

@@ -1,0 +1,4 @@
+//! A snappy body.
+#![no_main]
+
+logcompact_fuzz::fuzz!("snappy");

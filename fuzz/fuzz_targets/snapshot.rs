@@ -1,0 +1,4 @@
+//! A `.snapshot`.
+#![no_main]
+
+logcompact_fuzz::fuzz!("snapshot");

@@ -1,0 +1,4 @@
+//! A `.timeindex`.
+#![no_main]
+
+logcompact_fuzz::fuzz!("time_index");

@@ -1,0 +1,4 @@
+//! A `.txnindex`.
+#![no_main]
+
+logcompact_fuzz::fuzz!("txn_index");

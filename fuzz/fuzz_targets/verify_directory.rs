@@ -1,0 +1,4 @@
+//! A directory, verified.
+#![no_main]
+
+logcompact_fuzz::fuzz!("verify_directory");

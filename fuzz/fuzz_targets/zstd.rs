@@ -1,0 +1,4 @@
+//! A zstd body.
+#![no_main]
+
+logcompact_fuzz::fuzz!("zstd");

@@ -1,0 +1,214 @@
+//! The files of a log directory with one partition as one string of bytes, for targets that take
+//! directories; and the targets that dump and verify one.
+//!
+//! 1. two bytes of options, for the target;
+//! 2. files: kind u8, base offset i64, length u32, bytes. A length that reaches beyond the end is
+//!    taken to mean the rest.
+
+use std::fs::{self, FileTimes};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use logcompact::dump::{
+    self, Console, Encoding, Field, Json, Kafka, OffsetRange, Selection, Show, Sink, Text,
+};
+use logcompact::report::NoProgress;
+use logcompact::segment::{FileName, Kind, find_partitions};
+use logcompact::units::Offset;
+
+const OPTION_BYTES: usize = 2;
+const FILE_HEADER_BYTES: usize = 13;
+/// More files than this say nothing new.
+const MOST_FILES: usize = 24;
+/// Files that are not named after an offset; the last two lie in the log directory.
+const NAMES: [&str; 5] = [
+    "leader-epoch-checkpoint",
+    "partition.metadata",
+    "stranger",
+    "cleaner-offset-checkpoint",
+    "log-start-offset-checkpoint",
+];
+const LOG: u8 = 0;
+const SNAPSHOT: u8 = 4;
+const PARTITION: &str = "t-0";
+/// What all files carry, so that runs do not depend on the clock: 2023-11-14.
+const MODIFIED: Duration = Duration::from_secs(1_700_000_000);
+
+/// A directory on the disk, for as long as this lives.
+pub struct Unpacked {
+    _temp: tempfile::TempDir,
+    /// The log directory.
+    pub logs: PathBuf,
+    /// The partition directory in it.
+    pub partition: PathBuf,
+    /// A place for output, which is not there yet.
+    pub out: PathBuf,
+    /// The first bytes.
+    pub options: [u8; OPTION_BYTES],
+}
+
+/// The kind of a file and where its bytes lie.
+struct File {
+    kind: u8,
+    base: i64,
+    place: Range<usize>,
+}
+
+fn walk(data: &[u8]) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut at = OPTION_BYTES;
+    while let Some(header) = data.get(at..at + FILE_HEADER_BYTES) {
+        let base = i64::from_be_bytes(header[1..9].try_into().unwrap()) & i64::MAX;
+        let length = u32::from_be_bytes(header[9..].try_into().unwrap()) as usize;
+        let start = at + FILE_HEADER_BYTES;
+        let end = start.saturating_add(length).min(data.len());
+        files.push(File { kind: header[0] % 12, base, place: start..end });
+        at = end;
+        if files.len() == MOST_FILES {
+            break;
+        }
+    }
+    files
+}
+
+/// Where the bytes of each file lie.
+pub fn files(data: &[u8]) -> Vec<Range<usize>> {
+    walk(data).into_iter().map(|file| file.place).collect()
+}
+
+/// Where the bytes of each log lie.
+pub fn logs(data: &[u8]) -> Vec<Range<usize>> {
+    of_kind(data, LOG)
+}
+
+/// Where the bytes of each snapshot lie.
+pub fn snapshots(data: &[u8]) -> Vec<Range<usize>> {
+    of_kind(data, SNAPSHOT)
+}
+
+fn of_kind(data: &[u8], kind: u8) -> Vec<Range<usize>> {
+    walk(data).into_iter().filter(|file| file.kind == kind).map(|file| file.place).collect()
+}
+
+/// Whether the file at `place` is a log.
+pub fn is_log(data: &[u8], place: &Range<usize>) -> bool {
+    logs(data).contains(place)
+}
+
+/// Puts other bytes in the place of a file's.
+pub fn replace(data: &mut Vec<u8>, place: &Range<usize>, bytes: &[u8]) {
+    data[place.start - 4..place.start].copy_from_slice(&(bytes.len() as u32).to_be_bytes());
+    data.splice(place.clone(), bytes.iter().copied());
+}
+
+/// Appends a file named as in a partition directory, if it is one of a known kind.
+pub fn pack(data: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+    let parsed = FileName::parse(name).filter(|name| name.suffix.is_none());
+    let kind_at = |kind| Kind::ALL.iter().position(|other| *other == kind).unwrap();
+    let known = parsed.map(|name| (kind_at(name.kind), name.offset.0));
+    let by_name = || NAMES.iter().position(|other| *other == name).map(|at| (5 + at, 0));
+    if let Some((kind, base)) = known.or_else(by_name) {
+        data.push(kind as u8);
+        data.extend_from_slice(&base.to_be_bytes());
+        data.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        data.extend_from_slice(bytes);
+    }
+}
+
+/// Writes the files; `None` if there is no log among them.
+pub fn unpack(data: &[u8]) -> Option<Unpacked> {
+    let files = walk(data);
+    if !files.iter().any(|file| file.kind == LOG) {
+        return None;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let logs = temp.path().join("logs");
+    let partition = logs.join(PARTITION);
+    fs::create_dir_all(&partition).unwrap();
+    for file in &files {
+        let name = |kind| FileName::new(Offset(file.base), kind).to_string();
+        let path = match usize::from(file.kind) {
+            kind @ 0..5 => partition.join(name(Kind::ALL[kind])),
+            kind @ 5..8 => partition.join(NAMES[kind - 5]),
+            kind @ 8..10 => logs.join(NAMES[kind - 5]),
+            10 => partition.join(format!("{}.deleted", name(Kind::Log))),
+            _ => partition.join(format!("{}.swap", name(Kind::Log))),
+        };
+        fs::write(&path, &data[file.place.clone()]).unwrap();
+        let times = FileTimes::new().set_modified(UNIX_EPOCH + MODIFIED);
+        fs::File::options().append(true).open(&path).unwrap().set_times(times).unwrap();
+    }
+    let out = temp.path().join("out");
+    Some(Unpacked { _temp: temp, logs, partition, out, options: [data[0], data[1]] })
+}
+
+/// All files of a folder and what they hold, by name.
+pub fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+struct Deaf;
+
+impl dump::Witness for Deaf {
+    fn damage(&mut self, damage: &dump::Damage<'_>) {
+        assert!(!damage.to_string().is_empty());
+    }
+
+    fn note(&mut self, _text: &str) {}
+}
+
+/// Every file of a directory in every format, and a stretch of offsets.
+pub fn dump(data: &[u8]) {
+    let Some(unpacked) = unpack(data) else { return };
+    let mut paths = vec![unpacked.logs.clone()];
+    for folder in [&unpacked.logs, &unpacked.partition] {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        paths.extend(entries.filter(|path| path.is_file()));
+    }
+    let fields = vec![Field::Key, Field::Value, Field::Timestamp, Field::Offset, Field::Headers];
+    let sinks: [Box<dyn Sink>; 4] = [
+        Box::new(Text::new(Some(80))),
+        Box::new(Json::new(Encoding::Auto)),
+        Box::new(Kafka),
+        Box::new(Console::new(fields, "\t")),
+    ];
+    for path in &paths {
+        let Ok(found) = dump::find(std::slice::from_ref(path)) else { continue };
+        let start = Offset(i64::from(unpacked.options[0]));
+        let some = OffsetRange { start, end: Some(Offset(start.0 + 100)) };
+        let selections = [
+            Selection { show: Show::All, ..Selection::default() },
+            Selection { offsets: some, limit: Some(3), ..Selection::default() },
+        ];
+        for (sink, selection) in sinks.iter().flat_map(|sink| selections.map(|s| (sink, s))) {
+            let outcome = dump::run(&found.sources, selection, &**sink, &mut io::sink(), &mut Deaf);
+            // A format may have no lines for a file; nothing else is in the way.
+            if let Err(failure) = outcome {
+                assert!(failure.to_string().contains("has no lines"), "{failure}");
+            }
+        }
+    }
+}
+
+/// Every check of a directory.
+pub fn verify(data: &[u8]) {
+    let Some(unpacked) = unpack(data) else { return };
+    let sources = find_partitions(std::slice::from_ref(&unpacked.logs)).unwrap();
+    let verified = logcompact::verify::run(&sources, &NoProgress).unwrap();
+    for finding in &verified.findings {
+        assert!(finding.path.starts_with(&unpacked.logs));
+        assert_ne!(finding.rule, "unreadable", "{}", finding.message);
+        if let Some(position) = finding.position {
+            let size_bytes = fs::metadata(&finding.path).unwrap().len();
+            assert!(position.0 <= size_bytes, "{finding:?} in {size_bytes} bytes");
+        }
+    }
+}
