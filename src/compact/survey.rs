@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw};
-use crate::segment::{Damaged, Examined, LogFile, Segment, TxnBatch};
+use crate::segment::{Damaged, Examined, Frontier, LogFile, Segment, TxnBatch, with_help};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
@@ -106,17 +106,17 @@ impl Survey {
     /// The system's; damage is listed, not an error.
     pub fn take(segment: &Segment, bound: Option<Offset>, walking: &Walking) -> Result<Survey> {
         let log = segment.log()?;
-        let walked = log.ahead_of(|| {
+        let walked = with_help(&log, |frontier| -> Result<Walk> {
             let Walking { replay_from, chunk_bytes, around_damage } = *walking;
             let chunk_least = segment.base;
             let mut walk = Walk { chunk_bytes, chunk_least, ..Walk::default() };
             if around_damage {
-                walk.around_damage(&log, replay_from, bound);
+                walk.around_damage(&log, replay_from, bound)?;
             } else {
-                walk.all(&log, replay_from, bound);
+                walk.all(&log, frontier, replay_from, bound)?;
             }
-            walk
-        });
+            Ok(walk)
+        })?;
         Ok(walked.into_survey(segment.clone(), log, bound.is_none()))
     }
 
@@ -178,9 +178,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn around_damage(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
+    fn around_damage(
+        &mut self,
+        log: &LogFile,
+        replay_from: Offset,
+        bound: Option<Offset>,
+    ) -> Result<()> {
         let mut decoder = Decoder::new();
-        let examined = Examined::of(log, bound, &mut decoder);
+        let examined = Examined::of(log, bound, &mut decoder)?;
         for sound in &examined.batches {
             let rest = log.bytes().get(sound.position.index()..).unwrap_or_default();
             let Ok(batch) = Batch::parse(rest) else { continue };
@@ -189,6 +194,7 @@ impl Walk {
         }
         self.damage = examined.damage;
         self.damaged_records = examined.damaged_records;
+        Ok(())
     }
 
     /// Ends the chunk if there is something between what was taken and `at`.
@@ -210,9 +216,19 @@ impl Walk {
         self.chunk_least = self.next_offset.unwrap_or(self.chunk_least);
     }
 
-    fn all(&mut self, log: &LogFile, replay_from: Offset, bound: Option<Offset>) {
+    fn all(
+        &mut self,
+        log: &LogFile,
+        mut frontier: Frontier<'_>,
+        replay_from: Offset,
+        bound: Option<Offset>,
+    ) -> Result<()> {
+        const HEADER_REACH_BYTES: usize = 64 << 10;
         let mut decoder = Decoder::new();
-        for item in log.batches() {
+        let mut batches = log.batches();
+        loop {
+            frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
+            let Some(item) = batches.next() else { return Ok(()) };
             match item {
                 Ok((position, batch)) => {
                     let order = batch.check_header().and_then(|()| {

@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::listed::{open_listed, open_named};
 
@@ -39,19 +38,24 @@ impl Map {
         Ok(Map { mapped: Some(map_readonly(&file)?) })
     }
 
-    /// Has the system bring in the pages from `start` on, for who reads on his way there, until
-    /// that one is `done`. A hint.
-    pub fn bring_in(&self, start: usize, done: &AtomicBool) {
-        const STEP_BYTES: usize = 4 << 20;
-        let Some(mapped) = &self.mapped else { return };
-        for at in (start..mapped.len()).step_by(STEP_BYTES) {
-            let length = STEP_BYTES.min(mapped.len() - at);
-            if done.load(Ordering::Relaxed) {
-                return;
+    /// Has the system bring in the pages of `range` now, so that to read them does not end the
+    /// process where the disk fails, or where the file was cut short meanwhile.
+    ///
+    /// # Errors
+    /// The disk's, or that the file has become shorter.
+    pub fn ready(&self, range: Range<usize>) -> io::Result<()> {
+        const UNREADABLE: [i32; 3] = [5, 14, 133]; // EIO, EFAULT, EHWPOISON
+        let Some(mapped) = &self.mapped else { return Ok(()) };
+        let end = range.end.min(mapped.len());
+        if range.start >= end {
+            return Ok(());
+        }
+        let length = end - range.start;
+        match mapped.advise_range(memmap2::Advice::PopulateRead, range.start, length) {
+            Err(error) if error.raw_os_error().is_some_and(|n| UNREADABLE.contains(&n)) => {
+                Err(io::Error::other("the disk fails, or the file was cut short meanwhile"))
             }
-            if mapped.advise_range(memmap2::Advice::PopulateRead, at, length).is_err() {
-                return; // not Linux, or an old one
-            }
+            _ => Ok(()), // another failure: not Linux, or an old one
         }
     }
 }
@@ -61,8 +65,9 @@ impl Map {
 /// a page that is cut off the file raises SIGBUS. Kafka only ever appends to a segment and swaps
 /// whole files by rename, which leaves a mapping whole; what is appended lies beyond the mapped
 /// length. A bit that changes under our eyes is caught where it matters, by the batch's CRC, and
-/// every read through a map is bounds-checked. Who truncates a segment while we read it
-/// (a broker in recovery) ends the process, not the data: nothing is ever written through a map.
+/// every read through a map is bounds-checked. Where a disk fails, or somebody truncates a segment
+/// (a broker in recovery), [`Map::ready`] says so before the pages are read; in the moment between
+/// the two it would end the process, not the data: nothing is ever written through a map.
 #[expect(unsafe_code, reason = "reading a terabyte by read() costs a copy of every byte")]
 fn map_readonly(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
@@ -73,5 +78,23 @@ impl Deref for Map {
 
     fn deref(&self) -> &[u8] {
         self.mapped.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_short_is_an_error_and_not_the_end_of_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        let map = Map::open(&path).unwrap();
+        assert!(map.ready(0..1 << 20).is_ok());
+        File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        assert!(map.ready(0..4096).is_ok());
+        let error = map.ready(4096..1 << 20).unwrap_err();
+        assert!(error.to_string().contains("cut short"), "{error}");
     }
 }

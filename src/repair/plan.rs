@@ -126,7 +126,7 @@ fn examine(segments: &[Segment], progress: &dyn Progress) -> Result<Vec<(Kept, E
         .par_iter()
         .map(|(segment, bound)| {
             let log = segment.log()?;
-            let mut examined = Examined::of(&log, *bound, &mut Decoder::new());
+            let mut examined = Examined::of(&log, *bound, &mut Decoder::new())?;
             progress.advance(segment.size_bytes);
             let batches = std::mem::take(&mut examined.batches);
             Ok((Kept::all(segment, log, batches), examined))

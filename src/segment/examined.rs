@@ -6,7 +6,8 @@
 //!    look out of order. Where offsets do not rise, as many batches as possible are believed whose
 //!    offsets do; the others are damage.
 
-use super::{Damaged, LogFile};
+use super::{Damaged, Frontier, LogFile};
+use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -40,12 +41,23 @@ pub struct Sound {
 
 impl Examined {
     /// Looks at all of `log`, the offsets of which end below `bound`.
-    pub fn of(log: &LogFile, bound: Option<Offset>, decoder: &mut Decoder) -> Examined {
+    ///
+    /// # Errors
+    /// The disk's; damage is not an error.
+    pub fn of(log: &LogFile, bound: Option<Offset>, decoder: &mut Decoder) -> Result<Examined> {
+        const REACH_BYTES: usize = 1 << 20;
         // What no index entry of the segment could name cannot be in it either.
         let reach = Offset(log.base().0.saturating_add(i64::from(i32::MAX)).saturating_add(1));
         let bound = bound.map_or(reach, |bound| bound.min(reach));
         let mut examined = Examined::default();
-        for item in log.checked_batches() {
+        let mut batches = log.checked_batches();
+        let mut frontier = Frontier::of(log);
+        loop {
+            let at = batches.position();
+            frontier.reach(at, REACH_BYTES)?;
+            let rest = log.bytes().get(at.index()..).unwrap_or_default();
+            frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
+            let Some(item) = batches.next() else { break };
             let (position, batch) = match item {
                 Ok(found) => found,
                 Err(damaged) => {
@@ -70,7 +82,7 @@ impl Examined {
             }
         }
         examined.put_in_order(log);
-        examined
+        Ok(examined)
     }
 
     fn damaged(&mut self, damaged: Damaged, log: &LogFile) {

@@ -4,7 +4,6 @@
 //! next batch whose length and CRC hold is given as one [`Damaged`], and reading resumes there.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sums::{DIRECT_BYTES, Sums};
 use crate::disk::{Disk, Map};
@@ -67,20 +66,9 @@ impl LogFile {
         &self.map
     }
 
-    /// Does `work`, which goes through the log from the start, while another thread, if one is
-    /// idle, has the system bring in the second half.
-    pub fn ahead_of<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        const LEAST_BYTES: usize = 64 << 20;
-        if self.map.len() < LEAST_BYTES {
-            return work();
-        }
-        let done = AtomicBool::new(false);
-        let work = || {
-            let outcome = work();
-            done.store(true, Ordering::Relaxed);
-            outcome
-        };
-        rayon::join(work, || self.map.bring_in(self.map.len() / 2, &done)).0
+    /// The map.
+    pub fn map(&self) -> &Map {
+        &self.map
     }
 
     /// Whether a damaged stretch is what an unfinished append leaves at the end of the segment

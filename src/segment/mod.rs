@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod examined;
+mod frontier;
 mod log_dir;
 mod log_dir_files;
 mod log_file;
@@ -21,6 +22,7 @@ pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
 pub use examined::{Examined, Sound, check_record, check_records};
+pub use frontier::{Frontier, with_help};
 pub use log_dir::{CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LogDir, Sources, find_partitions};
 pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};

@@ -91,8 +91,8 @@ fn read(
         in_order.hear(seen);
     };
     match readers {
-        Readers::One => windows::read_alone(&log, hear),
-        Readers::All => windows::read_together(&log, hear),
+        Readers::One => windows::read_alone(&log, hear)?,
+        Readers::All => windows::read_together(&log, hear)?,
     }
     in_order.finish();
     if readers == Readers::All {

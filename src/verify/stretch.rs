@@ -15,7 +15,7 @@ use crate::units::{Offset, Position};
 
 /// How many bytes a stretch has at least: enough to make handing it to a thread cheap, few enough
 /// that its bytes stay in that thread's cache.
-const STRETCH_BYTES: usize = 256 << 10;
+pub const STRETCH_BYTES: usize = 256 << 10;
 
 thread_local! {
     static DECODER: RefCell<Decoder> = RefCell::new(Decoder::new());

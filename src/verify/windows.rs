@@ -5,31 +5,47 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::stretch::{self, Seen, Stretch};
-use crate::segment::LogFile;
+use crate::error::Result;
+use crate::segment::{Frontier, LogFile};
 use crate::units::Position;
 
 /// Stretches in a window for each thread: what is seen in two windows is held at a time, and at
 /// the end of each some threads wait for the last.
 const STRETCHES_PER_THREAD: usize = 16;
 
+/// How far behind a stretch its last batch may reach, mostly.
+const REACH_BYTES: usize = 4 << 20;
+
 /// Reads `log` on this thread.
-pub fn read_alone(log: &LogFile, mut hear: impl FnMut(Seen)) {
-    let mut arrived = Position(0);
+///
+/// # Errors
+/// The disk's.
+pub fn read_alone(log: &LogFile, mut hear: impl FnMut(Seen)) -> Result<()> {
+    let (mut arrived, mut frontier) = (Position(0), Frontier::of(log));
+    frontier.reach(arrived, REACH_BYTES)?;
     while let Some(stretch) = stretch::next(log, arrived) {
         let seen = stretch::check(log, stretch);
         arrived = seen.arrived;
         hear(seen);
+        frontier.reach(arrived, REACH_BYTES)?;
     }
+    Ok(())
 }
 
 /// Reads `log` on all threads; `hear` is called on one at a time, with the same as alone.
 ///
 /// While the stretches of one window are checked, what was seen in the window before is heard and
 /// the window behind is cut.
-pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) {
+///
+/// # Errors
+/// The disk's.
+pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) -> Result<()> {
     let most = rayon::current_num_threads() * STRETCHES_PER_THREAD;
+    // The window that is checked, and the one behind it that is cut.
+    let reach_bytes = 2 * most * stretch::STRETCH_BYTES + REACH_BYTES;
     let mut size = most;
-    let mut arrived = Position(0);
+    let (mut arrived, mut frontier) = (Position(0), Frontier::of(log));
+    frontier.reach(arrived, reach_bytes)?;
     let mut window = stretch::cut(log, arrived, size);
     let mut seen = Vec::new();
     while let Some(last) = window.last() {
@@ -44,6 +60,7 @@ pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) {
         );
         seen = checked;
         arrived = keep_connected(&window, &mut seen, arrived);
+        frontier.reach(arrived, reach_bytes)?;
         if seen.len() < window.len() {
             // Cut along false headers: go on carefully, so that little is checked in vain.
             size = 1;
@@ -55,6 +72,7 @@ pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) {
         }
     }
     seen.into_iter().for_each(hear);
+    Ok(())
 }
 
 /// Checks the stretches of a window. One that arrived elsewhere than at its end makes those behind
@@ -165,11 +183,11 @@ mod tests {
             damage(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
             let log = LogFile::open(&crate::disk::Disk::default(), &path, Offset(0)).unwrap();
-            let alone = lines(|hear| read_alone(&log, hear));
+            let alone = lines(|hear| read_alone(&log, hear).unwrap());
             assert!(number > 0 || alone.len() == BATCHES);
             for threads in [1, 2, 3, 16] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let together = pool.install(|| lines(|hear| read_together(&log, hear)));
+                let together = pool.install(|| lines(|hear| read_together(&log, hear).unwrap()));
                 assert_eq!(together, alone, "damage {number}, {threads} threads");
             }
         }
