@@ -48,7 +48,11 @@ fn in_place_comes_out_what_a_folder_of_its_own_gets() {
         in_place(&dir).args(options).assert().success().stdout(contains("Rewritten in place"));
         // A broker's preallocated indexes are left as they are in place.
         let files = |root: &Path| {
-            let files = tree(root).into_iter().filter(|(path, ..)| path.components().count() > 1);
+            let is_compared = |path: &Path| {
+                // The log of KRaft metadata is not touched in place unless it is named.
+                path.components().count() > 1 && !path.starts_with("__cluster_metadata-0")
+            };
+            let files = tree(root).into_iter().filter(|(path, ..)| is_compared(path));
             let trimmed = |bytes: Vec<u8>| {
                 let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
                 bytes[..end].to_vec()
@@ -134,6 +138,62 @@ fn a_lock_that_a_broker_holds_is_respected_whichever_kind_it_is() {
 }
 
 #[test]
+fn a_lock_is_found_where_a_named_link_lies_and_where_it_leads() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let elsewhere = temp.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("meta.properties"), "version=1\n").unwrap();
+    fs::write(elsewhere.join(".kafka_cleanshutdown"), "{}").unwrap();
+    let link = elsewhere.join("lab-raw-0");
+    std::os::unix::fs::symlink(dir.join("lab-raw-0"), &link).unwrap();
+    for locked in [&dir, &elsewhere] {
+        let lock = File::create(locked.join(".lock")).unwrap();
+        fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        in_place(&link).assert().code(2).stderr(contains("a broker"));
+    }
+    in_place(&link).assert().success();
+    let said = |dir: &Path| fs::read_to_string(dir.join("cleaner-offset-checkpoint")).unwrap();
+    assert!(said(&elsewhere).contains("lab-raw 0 7"), "{}", said(&elsewhere));
+}
+
+#[test]
+fn a_partition_that_cannot_be_changed_fails_alone_and_the_others_are_told_of() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    fs::write(dir.join("cleaner-offset-checkpoint"), "junk").unwrap();
+    // A folder where a file is to come to be.
+    let in_the_way = dir.join("kpy-none-0/00000000000000000000.log.cleaned");
+    fs::create_dir(&in_the_way).unwrap();
+    let report = temp.path().join("report.json");
+    in_place(&dir)
+        .arg("--report")
+        .arg(&report)
+        .assert()
+        .code(2)
+        .stdout(contains("rdk-zstd-0"))
+        .stderr(contains("kpy-none-0: left alone"))
+        .stderr(contains("not all was done"));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let outcomes = report["partitions"].as_array().unwrap().iter().map(|p| &p["outcome"]);
+    assert_eq!(outcomes.filter(|outcome| *outcome == "failed").count(), 1);
+    let text = fs::read_to_string(dir.join("cleaner-offset-checkpoint")).unwrap();
+    assert!(text.contains("rdk-zstd 0 ") && !text.contains("kpy-none"), "{text}");
+}
+
+#[test]
+fn the_metadata_log_of_a_log_directory_is_cleaned_only_if_it_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = stopped_broker(temp.path());
+    let metadata = dir.join("__cluster_metadata-0");
+    let before = tree(&metadata);
+    in_place(&dir).arg("--include-active").assert().success();
+    assert!(tree(&metadata) == before);
+    in_place(&metadata).arg("--include-active").assert().success();
+    assert!(tree(&metadata) != before);
+}
+
+#[test]
 fn a_second_run_on_the_same_partition_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     Log::create(temp.path(), "t-0").batch(&[put("k", "1")]).flush();
@@ -199,6 +259,8 @@ fn a_swap_that_cannot_be_believed_is_left_for_somebody_to_look_at() {
     let temp = tempfile::tempdir().unwrap();
     let dir = stopped_broker(temp.path()).join("lab-raw-0");
     fs::write(dir.join("00000000000000000000.log.swap"), [7; 99]).unwrap();
+    // Without the old segment it is the only copy there is.
+    fs::remove_file(dir.join("00000000000000000000.log")).unwrap();
     let before = tree(&dir);
     in_place(&dir).assert().code(1).stderr(contains("00000000000000000000.log.swap"));
     assert!(tree(&dir) == before);

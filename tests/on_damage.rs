@@ -257,6 +257,48 @@ fn marker_position(bytes: &[u8]) -> usize {
 }
 
 #[test]
+fn a_batch_in_a_value_is_not_taken_for_one_of_the_log_where_a_length_is_wrong() {
+    let temp = tempfile::tempdir().unwrap();
+    let hidden = batch_bytes(1, 1_700_000_000_000, PLAIN, &[put("victim", "injected")]);
+    let hidden: &[u8] = &[&hidden[..], &hidden].concat();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("victim", "good")]);
+    log.batch(&[(Some(&b"mirror"[..]), Some(hidden))]);
+    log.batch(&[put("other", "1")]).roll().batch(&[put("active", "1")]).flush();
+    let dir = temp.path().join("t-0");
+    let whole = fs::read(dir.join(LOG)).unwrap();
+    let second = 12 + i32::from_be_bytes(whole[8..12].try_into().unwrap()) as usize;
+    for bit in 0..8 {
+        let mut bytes = whole.clone();
+        bytes[second + 11] ^= 1 << bit;
+        fs::write(dir.join(LOG), &bytes).unwrap();
+        let out = temp.path().join(format!("{bit}"));
+        compact(&dir, &out, "skip");
+        let state = content_of(&out.join("t-0")).state;
+        assert_eq!(state[&b"victim"[..]], (0, b"good".to_vec()), "bit {bit}");
+        assert!(state.contains_key(&b"other"[..]), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_zeroed_end_that_a_snapshot_says_more_of_is_no_unfinished_write() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1")]).roll().raw(&[0; 300]).flush();
+    let dir = temp.path().join("t-0");
+    fs::write(dir.join("00000000000000000009.snapshot"), [0, 1, 0x2a, 0, 0, 0, 0, 0, 0, 0])
+        .unwrap();
+    let out = temp.path().join("out");
+    logcompact()
+        .args(["compact", "--out"])
+        .args([&out, &dir])
+        .assert()
+        .code(1)
+        .stderr(contains("damaged stretch"));
+    logcompact().args(["repair", "--dry-run"]).arg(&dir).assert().code(1);
+}
+
+#[test]
 fn in_place_damage_outside_the_range_stays_where_it_is_and_is_reported() {
     let temp = tempfile::tempdir().unwrap();
     let (dir, laid) = source(temp.path());

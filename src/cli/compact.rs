@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, RunOutcome, RunReport};
 use crate::segment::find_partitions;
+use crate::swap::unclean_shutdown;
 use crate::units::Timestamp;
 
 /// Runs the command.
@@ -21,6 +22,10 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     refuse_later(&args.later)?;
     let sources = find_partitions(&args.dirs)?;
     let options = options(&args, common)?;
+    if let (true, true, Some(dir)) = (args.in_place, args.dry_run, unclean_shutdown(&sources)) {
+        let dir = dir.display();
+        messages::warning(&format!("{dir}: not shut down cleanly: only --force would change it"));
+    }
     let report = compact::run(&sources, &options, &Bar::new(common))?;
     let default = match &options.output {
         Output::Folder(out) if !options.dry_run => Some(out.join(report_file::NAME)),
@@ -36,6 +41,9 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
+    if let Some(failure) = &report.failure {
+        bail!("not all was done: {failure}");
+    }
     Ok(match report.outcome {
         RunOutcome::Ok => Outcome::Clean,
         RunOutcome::Problems => Outcome::Problems,

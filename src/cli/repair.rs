@@ -47,6 +47,7 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             anstream::stdout().lock().write_all(&text)?;
         }
     }
+    report.warnings.iter().for_each(|warning| messages::warning(warning));
     for partition in report.partitions.iter().filter(|p| p.outcome == RepairOutcome::Failed) {
         messages::error(&format!(
             "{}: left alone: {}",
@@ -86,6 +87,9 @@ fn write(
     )?;
     let outcome = match &options.out {
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
+        _ if report.partitions.iter().all(|p| p.destination.is_none()) => {
+            "Nothing was written".to_owned()
+        }
         Some(out) => format!("Written to {}", out.display()),
         None => "Repaired in place".to_owned(),
     };

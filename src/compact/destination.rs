@@ -11,7 +11,7 @@ use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, PartitionDir, Place, Sources, Suffix, TopicPartition,
     by_log_dir, carry_log_dir_files, change_checkpoints,
 };
-use crate::swap::{Claim, list, unclean_shutdown};
+use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
 
 /// Where the output is to go.
@@ -24,6 +24,13 @@ pub enum Output {
         /// Also where a broker did not stop as it should.
         force: bool,
     },
+}
+
+impl Output {
+    /// Whether the source itself is to be changed.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Output::InPlace { .. })
+    }
 }
 
 /// Where the output goes, opened.
@@ -54,6 +61,11 @@ impl Destination {
                          `logcompact repair --truncate --in-place`, then pass --force",
                         dir.display()
                     )));
+                }
+                // Each is claimed again when its turn comes; but who works on one is to be known
+                // before anything is changed.
+                for path in &sources.partitions {
+                    PartitionClaim::on(path)?;
                 }
                 Ok(Destination::InPlace(disk.clone(), claim))
             }
@@ -154,7 +166,8 @@ impl Destination {
             Destination::InPlace(disk, _claim) => {
                 let by_source: HashMap<&Path, &PartitionReport> =
                     reports.iter().map(|report| (report.source.as_path(), report)).collect();
-                let by_dir = by_log_dir(sources, |path| cleaned_to(by_source.get(path.as_path())?));
+                let by_dir =
+                    by_log_dir(sources, |path| Some(cleaned_to(by_source.get(path.as_path())?)?.1));
                 change_checkpoints(&disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
                     all.offsets.extend(cleaned);
                 })

@@ -49,6 +49,8 @@ const MOST_DAMAGE_LISTED: usize = 1000;
 pub struct Task<'a> {
     /// Its directory.
     pub source: &'a PartitionDir,
+    /// Whether the output is to lie where the source lies; in a dry run it would.
+    pub in_place: bool,
     /// From the log directory's checkpoints.
     pub log_start: Option<Offset>,
     /// Likewise.
@@ -111,6 +113,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         replay_from: snapshot.offset,
         chunk_bytes: task.budget.chunk_bytes,
         around_damage: policy.on_damage != OnDamage::Fail,
+        least_end: source.snapshots.last().copied().unwrap_or_default(),
     };
     let mut surveys = survey(source, &walking)?;
     note_survey(&surveys, &mut done);
@@ -166,11 +169,10 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         done.plan = Some(plan);
         return Ok(left_alone_for_damage(done));
     }
-    let in_place = task.place.as_ref().is_some_and(|place| place.suffix.is_some());
     list_damage(&surveys, &mut done, |at| match policy.on_damage {
         OnDamage::Fail => LEFT_ALONE,
         _ if at < plan.retired => "gone with its segment",
-        _ if at >= plan.cleaned && in_place => "left where it is, outside the cleaned range",
+        _ if at >= plan.cleaned && task.in_place => "left where it is, outside the cleaned range",
         OnDamage::Skip => "dropped",
         OnDamage::Keep => "kept byte for byte",
     });

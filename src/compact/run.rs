@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::budget::Budget;
 use super::destination::{Destination, Output};
 use super::partition::{Done, Task, compact};
-use super::policy::Policy;
+use super::policy::{CleanupPolicy, Policy};
 use super::witness::{Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,7 +50,9 @@ pub struct CompactOptions {
 ///
 /// # Errors
 /// What ends the whole run: an output folder that cannot be used, two sources with one name, a
-/// write that fails. Trouble with a single partition is in its report.
+/// directory that somebody else works on, a write that fails. Trouble with a single partition is in
+/// its report. In place a write that fails is too: what was done to the others stays done, and must
+/// be told.
 pub fn run(
     sources: &Sources,
     options: &CompactOptions,
@@ -68,11 +70,19 @@ pub fn run(
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
     let threads = rayon::current_num_threads();
-    let run = Run { options, destination: &destination, progress, threads, total_bytes };
+    let run = Run {
+        options,
+        sources,
+        destination: &destination,
+        progress,
+        threads,
+        total_bytes,
+        failure: Mutex::new(None),
+    };
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
-    let in_place = destination.is_in_place();
+    let failure = run.failure.into_inner().unwrap_or_default();
     destination.close(sources, &reports)?;
 
     let mut totals = Counters::default();
@@ -94,9 +104,10 @@ pub fn run(
         memory_limit_bytes: options.memory_limit_bytes,
         peak_memory_bytes: crate::report::peak_memory_bytes(),
         dry_run: options.dry_run,
-        in_place,
+        in_place: options.output.is_in_place(),
         include_active: options.policy.include_active,
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
+        failure,
         partitions: reports,
         totals,
     })
@@ -162,7 +173,7 @@ impl Opened {
     fn open(path: &Path, name: TopicPartition, disk: &Disk) -> Opened {
         let mut warnings = Vec::new();
         // As it will be once somebody has ended an interrupted swap.
-        let dir = match view(disk, path) {
+        let dir = match view(disk, path, false) {
             Ok((dir, recovery)) => {
                 let what = recovery.describe();
                 warnings.extend(what.map(|what| format!("as it is read, {what}")));
@@ -170,8 +181,9 @@ impl Opened {
             }
             Err(error) => Err(error.to_string()),
         };
-        let mut offset = |file: &str| match LogDir::around(path)?.checkpoint(file) {
-            Ok(checkpoint) => checkpoint.offsets.get(&name).copied(),
+        let around = LogDir::around(path);
+        let mut offset = |file: &str| match around.as_ref()?.0.checkpoint(file) {
+            Ok(checkpoint) => checkpoint.offsets.get(&around.as_ref()?.1).copied(),
             Err(error) => {
                 warnings.push(format!("{error}; it is not used"));
                 None
@@ -187,10 +199,13 @@ impl Opened {
 
 struct Run<'a> {
     options: &'a CompactOptions,
+    sources: &'a Sources,
     destination: &'a Destination,
     progress: &'a dyn Progress,
     threads: usize,
     total_bytes: u64,
+    /// The first failure of a run in place.
+    failure: Mutex<Option<String>>,
 }
 
 impl Run<'_> {
@@ -261,7 +276,21 @@ impl Run<'_> {
         }
     }
 
+    /// Compacts a partition. In place, whatever fails costs that partition only.
     fn one(&self, opened: &Opened) -> Result<PartitionReport> {
+        self.try_one(opened).or_else(|error| {
+            if !self.destination.is_in_place() {
+                return Err(error);
+            }
+            let reason = error.to_string();
+            if let Ok(mut failure) = self.failure.lock() {
+                failure.get_or_insert(reason.clone());
+            }
+            Ok(report(opened, Done::left_alone(reason), None))
+        })
+    }
+
+    fn try_one(&self, opened: &Opened) -> Result<PartitionReport> {
         let clock = Instant::now();
         let held = if self.destination.is_in_place() { Some(self.take(opened)?) } else { None };
         let opened = held.as_ref().map_or(opened, |(_claim, opened)| opened);
@@ -289,7 +318,7 @@ impl Run<'_> {
             // A swap that cannot be believed, too, is left for somebody to look at.
             return Ok((claim, opened.clone()));
         }
-        recover(disk, path)?;
+        recover(disk, path, false)?;
         let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         Ok((claim, Opened { dir, ..opened.clone() }))
     }
@@ -299,15 +328,21 @@ impl Run<'_> {
         let place = self.destination.place_for(source, &opened.name)?;
         let temp_dir = self.options.temp_dir.as_deref();
         let temp_dir = temp_dir.or_else(|| self.destination.temp_dir(&source.path));
+        let in_place = self.options.output.is_in_place();
         let task = Task {
             source,
+            in_place,
             log_start: opened.log_start,
             first_dirty: opened.first_dirty,
             place: place.clone(),
             temp_dir,
             budget: self.budget_of(opened),
         };
-        let done = compact(&task, &self.options.policy, self.progress);
+        let mut policy = self.options.policy.clone();
+        if in_place && self.is_kraft_log(opened) {
+            policy.topic.cleanup = CleanupPolicy { compact: false, delete: false };
+        }
+        let done = compact(&task, &policy, self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
         let done = done.and_then(|done| self.ask_witness(source, &place, done));
@@ -320,6 +355,13 @@ impl Run<'_> {
             Err(_) => drop(self.destination.discard(&opened.name, &place)),
         }
         done
+    }
+
+    /// Whether it is the log of KRaft metadata that every log directory may have. No broker cleans
+    /// it; its records have no keys. Who names it knows what he does.
+    fn is_kraft_log(&self, opened: &Opened) -> bool {
+        let is_listed = |dir: &LogDir| opened.path.parent() == Some(dir.path.as_path());
+        opened.name.topic == "__cluster_metadata" && self.sources.log_dirs.iter().any(is_listed)
     }
 
     /// Leaves a partition alone whose result is not what it should be.

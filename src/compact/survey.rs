@@ -96,6 +96,9 @@ pub struct Walking {
     pub chunk_bytes: u64,
     /// Check everything, and cut chunks around damage.
     pub around_damage: bool,
+    /// The log was once known to reach this far: what ends below it did not end there by an
+    /// unfinished write.
+    pub least_end: Offset,
 }
 
 impl Survey {
@@ -107,7 +110,7 @@ impl Survey {
     pub fn take(segment: &Segment, bound: Option<Offset>, walking: &Walking) -> Result<Survey> {
         let log = segment.log()?;
         let walked = with_help(&log, |frontier| -> Result<Walk> {
-            let Walking { replay_from, chunk_bytes, around_damage } = *walking;
+            let Walking { replay_from, chunk_bytes, around_damage, .. } = *walking;
             let chunk_least = segment.base;
             let mut walk = Walk { chunk_bytes, chunk_least, ..Walk::default() };
             if around_damage {
@@ -117,7 +120,9 @@ impl Survey {
             }
             Ok(walk)
         })?;
-        Ok(walked.into_survey(segment.clone(), log, bound.is_none()))
+        let may_be_torn =
+            bound.is_none() && walked.next_offset.unwrap_or(segment.base) >= walking.least_end;
+        Ok(walked.into_survey(segment.clone(), log, may_be_torn))
     }
 
     /// Where its batches, and the damage among and behind them, end.
@@ -281,9 +286,9 @@ impl Walk {
             .or_insert(seen);
     }
 
-    fn into_survey(mut self, segment: Segment, log: LogFile, is_active: bool) -> Survey {
+    fn into_survey(mut self, segment: Segment, log: LogFile, may_be_torn: bool) -> Survey {
         let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
-        let has_tail = is_active && self.damage.last().is_some_and(is_tail);
+        let has_tail = may_be_torn && self.damage.last().is_some_and(is_tail);
         let torn_tail = if has_tail { self.damage.pop() } else { None };
         let end = self.end;
         // Damage behind the last batch is in front of a chunk that has none.

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use super::commit::Commit;
 use super::policy::Policy;
 use crate::error::Result;
-use crate::segment::{PartitionDir, Place, Suffix};
+use crate::segment::{PartitionDir, Place, Suffix, Suffixes};
 use crate::units::Offset;
 
 /// Compares a partition before and after its compaction.
@@ -34,7 +34,7 @@ pub fn after_commit(source: &PartitionDir, place: &Place, commit: &Commit) -> Re
     for replacement in &commit.replacements {
         after.segments.retain(|segment| !replacement.old.contains(&segment.base));
         for base in &replacement.new {
-            after.add_segment(*base, Some(Suffix::Cleaned))?;
+            after.add_segment(*base, Suffixes::all(Some(Suffix::Cleaned)))?;
         }
     }
     after.segments.sort_by_key(|segment| segment.base);

@@ -74,7 +74,8 @@ impl Plan {
         progress: &dyn Progress,
     ) -> Result<Decision> {
         let mut examined = examine(&dir.segments, progress)?;
-        cut_unfinished_write(&mut examined);
+        let least_end = dir.snapshots.last().copied().unwrap_or_default();
+        cut_unfinished_write(&mut examined, least_end);
         let is_damaged = examined.iter().any(|(_, examined)| !examined.damage.is_empty());
         let goes = match how {
             How::IndexesOnly if is_damaged => {
@@ -134,8 +135,13 @@ fn examine(segments: &[Segment], progress: &dyn Progress) -> Result<Vec<(Kept, E
         .collect()
 }
 
-fn cut_unfinished_write(examined: &mut [(Kept, Examined)]) {
+/// Cuts off what the last append left unfinished; a log that once reached up to `least_end` did not
+/// lose what is below it that way.
+fn cut_unfinished_write(examined: &mut [(Kept, Examined)], least_end: Offset) {
     let Some((kept, examined)) = examined.last_mut() else { return };
+    if kept.next_offset() < least_end {
+        return;
+    }
     let is_tail = examined.damage.last().is_some_and(|tail| kept.log.is_unfinished_tail(tail));
     if let Some(tail) = examined.damage.pop_if(|_| is_tail) {
         kept.lose(&tail, "cut off: an unfinished write");

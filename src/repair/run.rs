@@ -57,19 +57,26 @@ pub fn run(
         sources.partitions.par_iter().map(|path| run.partition(path)).collect();
     progress.finish();
     let partitions = reports?;
+    let mut warnings = Vec::new();
     if let Some(staging) = staging {
         let included: BTreeSet<TopicPartition> =
             partitions.iter().filter(|report| report.destination.is_some()).map(name_of).collect();
+        let ends: Vec<(TopicPartition, Offset)> = partitions
+            .iter()
+            .filter_map(|report| Some((name_of(report), end_of(report)?)))
+            .collect();
         carry_log_dir_files(&options.disk, sources, staging.out(), &included, |_, all| {
-            bound(all, &partitions);
+            bound(all, &ends);
         })?;
+        warnings = unread_checkpoints(sources);
         staging.finish()?;
     } else if claim.is_some() {
-        repair_checkpoints(sources, options, &partitions)?;
+        warnings = repair_checkpoints(sources, options, &partitions)?;
     }
-    let has_problems = partitions
-        .iter()
-        .any(|partition| partition.outcome == RepairOutcome::Failed || partition.bytes_lost > 0);
+    let is_bad = |partition: &PartitionRepair| {
+        partition.outcome == RepairOutcome::Failed || partition.bytes_lost > 0
+    };
+    let has_problems = !warnings.is_empty() || partitions.iter().any(is_bad);
     Ok(RepairReport {
         schema_version: 1,
         tool: "logcompact",
@@ -81,6 +88,7 @@ pub fn run(
         in_place,
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         partitions,
+        warnings,
     })
 }
 
@@ -118,11 +126,13 @@ impl Run<'_> {
         let mut report = PartitionRepair::of(&name.topic, name.partition, path);
         let is_changed = self.options.out.is_none() && !self.options.dry_run;
         let _claim = if is_changed { Some(PartitionClaim::on(path)?) } else { None };
+        // What is done about damage in a log is done about damage in its `.swap`, too.
+        let may_be_damaged = self.options.how != How::IndexesOnly;
         let listed = if is_changed {
-            recover(disk, path)
+            recover(disk, path, may_be_damaged)
                 .and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
         } else {
-            view(disk, path)
+            view(disk, path, may_be_damaged)
         };
         let (how, interval) = (self.options.how, self.options.index_interval_bytes);
         let decided = listed.and_then(|(dir, recovery)| {
@@ -193,32 +203,52 @@ fn name_of(report: &PartitionRepair) -> TopicPartition {
 }
 
 /// No checkpoint points behind the end of a log.
-fn bound(checkpoint: &mut OffsetCheckpoint, partitions: &[PartitionRepair]) {
-    for report in partitions.iter().filter(|report| report.outcome != RepairOutcome::Failed) {
-        let known = checkpoint.offsets.get_mut(&name_of(report));
-        known.into_iter().for_each(|offset| *offset = (*offset).min(report.log_end_offset));
+fn bound(checkpoint: &mut OffsetCheckpoint, ends: &[(TopicPartition, Offset)]) {
+    for (name, end) in ends {
+        let known = checkpoint.offsets.get_mut(name);
+        known.into_iter().for_each(|offset| *offset = (*offset).min(*end));
     }
 }
 
+fn end_of(report: &PartitionRepair) -> Option<Offset> {
+    (report.outcome != RepairOutcome::Failed).then_some(report.log_end_offset)
+}
+
+/// Bounds the checkpoints of the log directories. One that cannot be read is put aside: a broker
+/// takes it for one that says nothing. Gives what was done about those.
 fn repair_checkpoints(
     sources: &Sources,
     options: &RepairOptions,
     partitions: &[PartitionRepair],
-) -> Result<()> {
-    for dir in by_log_dir(sources, |_| Some(Offset(0))).into_keys() {
+) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for dir in by_log_dir(sources, |_| Some(())).into_keys() {
         for name in CHECKPOINT_NAMES {
-            // As a broker does: one that cannot be read says nothing.
-            if dir.checkpoint(name).is_err_and(|error| error.is_corruption()) {
-                let empty = OffsetCheckpoint::default().render();
-                options.disk.replace_file(&dir.path.join(name), empty.as_bytes())?;
+            let Err(error) = dir.checkpoint(name) else { continue };
+            if error.is_corruption() {
+                let (path, aside) = (dir.path.join(name), dir.path.join(format!("{name}.unread")));
+                options.disk.remove_if_there(&aside)?;
+                options.disk.rename(&path, &aside)?;
+                options.disk.sync_dir(&dir.path)?;
+                told.push(format!(
+                    "{error}; it is {name}.unread now, and a broker begins a new one"
+                ));
             }
         }
     }
     let by_source: HashMap<&Path, &PartitionRepair> =
         partitions.iter().map(|report| (report.source.as_path(), report)).collect();
     for name in CHECKPOINT_NAMES {
-        let known = by_log_dir(sources, |path| by_source.get(path.as_path()).cloned().cloned());
-        change_checkpoints(&options.disk, known, name, |reports, all| bound(all, &reports))?;
+        let known = by_log_dir(sources, |path| end_of(by_source.get(path.as_path())?));
+        change_checkpoints(&options.disk, known, name, |ends, all| bound(all, &ends))?;
     }
-    Ok(())
+    Ok(told)
+}
+
+/// The checkpoints that cannot be read and are not in the output.
+fn unread_checkpoints(sources: &Sources) -> Vec<String> {
+    let all = sources.log_dirs.iter().flat_map(|dir| CHECKPOINT_NAMES.map(|name| (dir, name)));
+    all.filter_map(|(dir, name)| dir.checkpoint(name).err())
+        .map(|error| format!("{error}; what it said is not in the output"))
+        .collect()
 }

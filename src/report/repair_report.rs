@@ -101,4 +101,6 @@ pub struct RepairReport {
     pub outcome: RunOutcome,
     /// By topic and partition.
     pub partitions: Vec<PartitionRepair>,
+    /// What was wrong beside the partitions.
+    pub warnings: Vec<String>,
 }

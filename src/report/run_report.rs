@@ -210,6 +210,8 @@ pub struct RunReport {
     pub include_active: bool,
     /// `ok`, or `problems` if a partition was left out.
     pub outcome: RunOutcome,
+    /// What ended a run in place early, or failed a partition of it; else null.
+    pub failure: Option<String>,
     /// By topic and partition.
     pub partitions: Vec<PartitionReport>,
     /// The counters of all partitions, added up.

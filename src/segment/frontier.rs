@@ -1,5 +1,5 @@
 //! Going through a log without being surprised: what is about to be read is brought in first, so
-//! that a disk that fails, or a file that was cut short, is an error and not the end of the process.
+//! that a disk that fails, or a file that was cut short, is an error and not the process's end.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -32,10 +32,27 @@ pub struct LogDir {
 }
 
 impl LogDir {
-    /// The log directory around a partition directory.
-    pub fn around(partition: &Path) -> Option<LogDir> {
-        let full = fs::canonicalize(partition).ok()?;
-        Some(LogDir { path: full.parent()?.into() })
+    /// The log directory around a partition directory, and what that is called there. Of a path
+    /// that is a link, it is the one where the link lies, if a broker has used that.
+    pub fn around(partition: &Path) -> Option<(LogDir, TopicPartition)> {
+        let within = |path: &Path| {
+            let name = TopicPartition::parse(path.file_name()?.to_str()?)?;
+            Some((LogDir { path: path.parent()?.into() }, name))
+        };
+        let named = std::path::absolute(partition).ok().and_then(|path| within(&path));
+        let named = named.filter(|(dir, _)| dir.is_a_brokers());
+        named.or_else(|| within(&fs::canonicalize(partition).ok()?))
+    }
+
+    /// The folders that a partition directory lies in: as it was named, and where links lead.
+    pub fn all_around(partition: &Path) -> impl Iterator<Item = LogDir> {
+        let named = std::path::absolute(partition).ok();
+        let full = fs::canonicalize(partition).ok();
+        let parents = [named, full].into_iter().flatten();
+        parents.filter_map(|path| {
+            let path = fs::canonicalize(path.parent()?).ok()?;
+            Some(LogDir { path })
+        })
     }
 
     /// Whether a broker has used it: `meta.properties` is in every log directory.

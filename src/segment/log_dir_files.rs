@@ -49,15 +49,16 @@ pub fn carry_log_dir_files(
     Ok(())
 }
 
-/// What is known of each partition directory, by the log directory that it lies in.
+/// What is known of each partition directory, with what it is called in the log directory that it
+/// lies in, by log directory.
 pub fn by_log_dir<T>(
     sources: &Sources,
     known: impl Fn(&PathBuf) -> Option<T>,
-) -> BTreeMap<LogDir, Vec<T>> {
-    let mut by_dir: BTreeMap<LogDir, Vec<T>> = BTreeMap::new();
+) -> BTreeMap<LogDir, Vec<(TopicPartition, T)>> {
+    let mut by_dir: BTreeMap<LogDir, Vec<(TopicPartition, T)>> = BTreeMap::new();
     for path in &sources.partitions {
-        if let Some((dir, known)) = LogDir::around(path).zip(known(path)) {
-            by_dir.entry(dir).or_default().push(known);
+        if let Some(((dir, name), known)) = LogDir::around(path).zip(known(path)) {
+            by_dir.entry(dir).or_default().push((name, known));
         }
     }
     by_dir
@@ -67,12 +68,12 @@ pub fn by_log_dir<T>(
 /// no broker has used gets none.
 ///
 /// # Errors
-/// The system's; a checkpoint that cannot be read.
+/// The system's.
 pub fn change_checkpoints<T>(
     disk: &Disk,
-    by_dir: BTreeMap<LogDir, Vec<T>>,
+    by_dir: BTreeMap<LogDir, Vec<(TopicPartition, T)>>,
     name: &str,
-    change: impl Fn(Vec<T>, &mut OffsetCheckpoint),
+    change: impl Fn(Vec<(TopicPartition, T)>, &mut OffsetCheckpoint),
 ) -> Result<()> {
     for (dir, known) in by_dir {
         let file = dir.path.join(name);
@@ -80,7 +81,11 @@ pub fn change_checkpoints<T>(
         if !is_there && !dir.is_a_brokers() {
             continue;
         }
-        let before = dir.checkpoint(name)?;
+        // One that cannot be read says nothing, as with a broker.
+        let before = match dir.checkpoint(name) {
+            Err(error) if error.is_corruption() => OffsetCheckpoint::default(),
+            outcome => outcome?,
+        };
         let mut checkpoint = before.clone();
         change(known, &mut checkpoint);
         if checkpoint != before {

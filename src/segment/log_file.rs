@@ -1,7 +1,9 @@
 //! A `.log` file: its batches with their positions, going on behind damage.
 //!
 //! Reading steps from header to header. Where a header cannot be believed, the stretch up to the
-//! next batch whose length and CRC hold is given as one [`Damaged`], and reading resumes there.
+//! next batch whose length and CRC hold is given as one [`Damaged`], and reading resumes there. A
+//! value may itself hold the bytes of a batch: where only the length of the batch around it is wrong,
+//! its checksum still tells where it ends.
 
 use std::path::{Path, PathBuf};
 
@@ -136,7 +138,40 @@ impl<'a> Batches<'a> {
         if behind.is_empty() || self.is_sound(behind, self.position.plus(claimed)) {
             return claimed;
         }
-        self.next_batch_behind(rest).unwrap_or(rest.len())
+        self.way_out(rest)
+    }
+
+    /// The distance to where reading can resume.
+    fn way_out(&self, rest: &[u8]) -> usize {
+        let first = self.next_batch_behind(rest);
+        self.end_by_checksum(rest, first.unwrap_or(1)).or(first).unwrap_or(rest.len())
+    }
+
+    /// Where a batch of magic 2 ends by its checksum, if its length is wrong: at a sound batch, or
+    /// at the end of the log, at or behind `first`.
+    fn end_by_checksum(&self, rest: &[u8], first: usize) -> Option<usize> {
+        const MOST_BYTES: usize = 16 << 20;
+        const MAGIC_AT: usize = 16;
+        const CRC_AT: usize = 17;
+        const SUMMED_FROM: usize = 21;
+        let is_magic_2 = rest.get(MAGIC_AT) == Some(&2);
+        let crc = rest.get(CRC_AT..SUMMED_FROM)?;
+        let crc = u32::from_be_bytes(crc.try_into().ok()?);
+        let last = rest.len().min(MOST_BYTES);
+        if !is_magic_2 || !self.sums.may_search(self.bytes, last) {
+            return None;
+        }
+        let start = self.position.index();
+        let may_end = |end: usize| {
+            let behind = rest.get(end..).unwrap_or_default();
+            let looks_sound = behind.get(MAGIC_AT).is_some_and(|magic| *magic <= 2)
+                && self.is_sound(behind, self.position.plus(end));
+            end == rest.len() || looks_sound
+        };
+        (first.max(SUMMED_FROM)..=last).find(|end| {
+            may_end(*end)
+                && self.sums.crc32c_of(self.bytes, start + SUMMED_FROM..start + end) == crc
+        })
     }
 
     fn is_sound(&self, bytes: &[u8], position: Position) -> bool {
@@ -195,7 +230,7 @@ impl<'a> Iterator for Batches<'a> {
                 Some(Ok((position, batch)))
             }
             Err(flaw) => {
-                let size_bytes = self.next_batch_behind(rest).unwrap_or(rest.len());
+                let size_bytes = self.way_out(rest);
                 Some(Err(self.damage(flaw, size_bytes)))
             }
         }

@@ -29,7 +29,7 @@ pub use log_file::{Batches, Damaged, LogFile};
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use outcomes::{Outcomes, TxnBatch, TxnBatchKind};
-pub use partition::{Oddity, PartitionDir, Segment, partition_name};
+pub use partition::{Oddity, PartitionDir, Segment, Suffixes, partition_name};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};

@@ -20,18 +20,57 @@ pub struct Segment {
     pub dir: PathBuf,
     /// The disk that this is on.
     pub disk: Disk,
-    /// What its files' names end in, if they are not in their place yet.
-    pub suffix: Option<Suffix>,
+    /// What its files' names end in, as far as they are not in their place yet.
+    pub suffixes: Suffixes,
     /// Size of the `.log`.
     pub size_bytes: u64,
     /// Modification time of the `.log`, which Kafka's older rules go by.
     pub modified: SystemTime,
 }
 
+/// What the names of a segment's files end in, by kind: in the middle of a swap it may be different
+/// for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suffixes {
+    log: Option<Suffix>,
+    index: Option<Suffix>,
+    time_index: Option<Suffix>,
+    txn_index: Option<Suffix>,
+}
+
+impl Suffixes {
+    /// The same for all kinds.
+    pub fn all(suffix: Option<Suffix>) -> Suffixes {
+        Suffixes { log: suffix, index: suffix, time_index: suffix, txn_index: suffix }
+    }
+
+    /// That of a kind; files that belong to no segment have none.
+    pub fn of(&self, kind: Kind) -> Option<Suffix> {
+        match kind {
+            Kind::Log => self.log,
+            Kind::Index => self.index,
+            Kind::TimeIndex => self.time_index,
+            Kind::TxnIndex => self.txn_index,
+            Kind::Snapshot => None,
+        }
+    }
+
+    /// Another one for a kind.
+    pub fn set(&mut self, kind: Kind, suffix: Option<Suffix>) {
+        match kind {
+            Kind::Log => self.log = suffix,
+            Kind::Index => self.index = suffix,
+            Kind::TimeIndex => self.time_index = suffix,
+            Kind::TxnIndex => self.txn_index = suffix,
+            Kind::Snapshot => {}
+        }
+    }
+}
+
 impl Segment {
     /// One of the segment's files.
     pub fn path(&self, kind: Kind) -> PathBuf {
-        let name = FileName { offset: self.base, kind, suffix: self.suffix };
+        let name = FileName { offset: self.base, kind, suffix: self.suffixes.of(kind) };
         self.dir.join(name.to_string())
     }
 
@@ -172,7 +211,7 @@ impl PartitionDir {
                         base: offset,
                         dir: path.into(),
                         disk: disk.clone(),
-                        suffix: None,
+                        suffixes: Suffixes::default(),
                         size_bytes: metadata.len(),
                         modified: metadata.modified().map_err(unreadable)?,
                     });
@@ -199,11 +238,12 @@ impl PartitionDir {
         self.leftovers.iter().find(hinders).copied()
     }
 
-    /// Adds a segment whose files' names end in `suffix`.
+    /// Adds a segment whose files' names end in `suffixes`.
     ///
     /// # Errors
     /// The system's.
-    pub fn add_segment(&mut self, base: Offset, suffix: Option<Suffix>) -> Result<()> {
+    pub fn add_segment(&mut self, base: Offset, suffixes: Suffixes) -> Result<()> {
+        let suffix = suffixes.of(Kind::Log);
         let path = self.path.join(FileName { offset: base, kind: Kind::Log, suffix }.to_string());
         let io = |source| Error::io(&path, "cannot read", source);
         let metadata = fs::metadata(&path).map_err(io)?;
@@ -211,7 +251,7 @@ impl PartitionDir {
             base,
             dir: self.path.clone(),
             disk: self.disk.clone(),
-            suffix,
+            suffixes,
             size_bytes: metadata.len(),
             modified: metadata.modified().map_err(io)?,
         });

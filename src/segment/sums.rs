@@ -4,8 +4,9 @@
 //! a few bytes behind it, may lie again. So once a length was found to lie, large batches are
 //! summed by [`PartSums`], at a cost that does not depend on their lengths.
 
+use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::bytes::PartSums;
 use crate::format::{Batch, Flaw};
@@ -18,6 +19,7 @@ pub const DIRECT_BYTES: usize = 16 << 10;
 #[derive(Default)]
 pub struct Sums {
     is_distrusted: AtomicBool,
+    searched_bytes: AtomicU64,
     crc32: OnceLock<PartSums>,
     crc32c: OnceLock<PartSums>,
     /// How many bytes were summed, for tests to see.
@@ -29,6 +31,18 @@ impl Sums {
     /// A length was found to lie: others may, too.
     pub fn distrust(&self) {
         self.is_distrusted.store(true, Ordering::Relaxed);
+    }
+
+    /// The CRC-32C of a part of `log`, at a cost that does not depend on its length.
+    pub fn crc32c_of(&self, log: &[u8], part: Range<usize>) -> u32 {
+        self.crc32c.get_or_init(|| PartSums::of_crc32c(log)).of_part(log, part)
+    }
+
+    /// Whether another `bytes` may be searched in a log of this length: all searches together are
+    /// to take no longer than a few readings of it.
+    pub fn may_search(&self, log: &[u8], bytes: usize) -> bool {
+        let spent = self.searched_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        spent < 2 * log.len() as u64 + (64 << 20)
     }
 
     /// As [`Batch::check_crc`], for the batch at `position` of `log`.

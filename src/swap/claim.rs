@@ -75,5 +75,5 @@ pub fn unclean_shutdown(sources: &Sources) -> Option<PathBuf> {
 }
 
 fn log_dirs(sources: &Sources) -> BTreeSet<LogDir> {
-    sources.partitions.iter().filter_map(|path| LogDir::around(path)).collect()
+    sources.partitions.iter().flat_map(|path| LogDir::all_around(path)).collect()
 }

@@ -13,6 +13,6 @@ mod replacement;
 mod step;
 
 pub use claim::{Claim, PartitionClaim, unclean_shutdown};
-pub use recovery::{Recovery, recover, view};
+pub use recovery::{Recovery, SwapLog, recover, view};
 pub use replacement::Replacement;
 pub use step::{Step, carry_out, list};

@@ -5,7 +5,8 @@
 //! 2. If there are `.cleaned` files, they go, and before them every `.swap` at or above the lowest
 //!    of them: that swap had not come to its point of no return.
 //! 3. A `.log.swap` that is left is complete. Old segments that begin within it go, and all
-//!    `.swap` files take their names.
+//!    `.swap` files take their names. One that is damaged is not believed: it goes, as long as the
+//!    old segment with its base is there, for then none of the old ones has gone yet.
 //! 4. Indexes without a `.log` go (`LogLoader.loadSegmentFiles`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,17 @@ use super::replacement::{finish, oldest_first};
 use super::{Step, carry_out, list};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix};
+use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix, Suffixes};
 use crate::units::Offset;
+
+/// A `.log.swap`, looked at.
+#[derive(Debug)]
+pub struct SwapLog {
+    /// The offset behind its last record.
+    pub next_offset: Offset,
+    /// Its first damage.
+    pub damage: Option<Error>,
+}
 
 /// How an interrupted swap is ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,15 +41,17 @@ pub struct Recovery {
 
 impl Recovery {
     /// Decides, given the `files` of a partition directory and, for a `.log.swap`, the offset
-    /// behind its last record.
+    /// behind its last record and its damage.
     ///
     /// # Errors
-    /// Those of `next_offset`.
+    /// Those of `look_at`; damage in the only copy there is, unless that `may_be_damaged`.
     pub fn plan(
         files: &BTreeSet<FileName>,
-        mut next_offset: impl FnMut(FileName) -> Result<Offset>,
+        may_be_damaged: bool,
+        mut look_at: impl FnMut(FileName) -> Result<SwapLog>,
     ) -> Result<Recovery> {
         let with = |suffix| files.iter().copied().filter(move |name| name.suffix == Some(suffix));
+        let is_there = |offset| files.contains(&FileName::new(offset, Kind::Log));
         let mut recovery = Recovery::default();
         let steps = &mut recovery.steps;
         steps.extend(with(Suffix::Deleted).map(Step::Remove));
@@ -51,12 +63,32 @@ impl Recovery {
             steps.push(Step::Sync);
             steps.extend(with(Suffix::Cleaned).map(Step::Remove));
         }
-        let swaps: Vec<FileName> = with(Suffix::Swap).filter(|name| !is_undone(name)).collect();
+        let mut swaps: Vec<FileName> = with(Suffix::Swap).filter(|name| !is_undone(name)).collect();
+        let logs: Vec<FileName> = swaps.iter().filter(|n| n.kind == Kind::Log).copied().collect();
         let mut reach: Option<(Offset, Offset)> = None;
-        for log in swaps.iter().filter(|name| name.kind == Kind::Log) {
+        for log in &logs {
+            let SwapLog { next_offset, damage } = look_at(*log)?;
+            match damage {
+                Some(_) if logs.iter().all(|log| is_there(log.offset)) => {
+                    recovery.finished.clear();
+                    reach = None;
+                    break;
+                }
+                Some(damage) if !may_be_damaged => return Err(damage),
+                _ => {}
+            }
             let (low, high) = reach.unwrap_or((log.offset, log.offset));
-            reach = Some((low.min(log.offset), high.max(next_offset(*log)?)));
+            reach = Some((low.min(log.offset), high.max(next_offset)));
             recovery.finished.push(log.offset);
+        }
+        if recovery.finished.len() < logs.len() {
+            recovery.undone = true;
+            // The logs go last: without them, companions would be taken for finished ones.
+            let (logs, companions): (Vec<_>, Vec<_>) =
+                swaps.drain(..).partition(|name| name.kind == Kind::Log);
+            steps.extend(companions.into_iter().map(Step::Remove));
+            steps.push(Step::Sync);
+            steps.extend(logs.into_iter().map(Step::Remove));
         }
         if let Some((low, high)) = reach {
             let within = |name: &&FileName| {
@@ -79,6 +111,13 @@ impl Recovery {
             is_placed && !has_log(name)
         };
         steps.extend(files.iter().filter(is_orphan).copied().map(Step::Remove));
+        // A broker that finished an empty `.log.swap` leaves old companions in the way.
+        let placed = swaps.iter().map(|name| FileName { suffix: None, ..*name });
+        let in_the_way = placed.filter(|name| name.kind != Kind::Log && files.contains(name));
+        let in_the_way: Vec<Step> = in_the_way.map(Step::Remove).collect();
+        let is_new = |step: &Step| !steps.contains(step);
+        let in_the_way: Vec<Step> = in_the_way.into_iter().filter(is_new).collect();
+        steps.extend(in_the_way);
         steps.extend(finish(swaps.into_iter()));
         if !steps.is_empty() {
             steps.push(Step::Sync);
@@ -103,10 +142,11 @@ impl Recovery {
 /// Ends what an interrupted swap left in the partition directory `dir`.
 ///
 /// # Errors
-/// The system's; a `.log.swap` that is damaged, which is left for somebody to look at.
-pub fn recover(disk: &Disk, dir: &Path) -> Result<Recovery> {
-    let next_offset = |name: FileName| next_offset(disk, dir, name);
-    let recovery = Recovery::plan(&list(dir)?, next_offset)?;
+/// The system's; a `.log.swap` that is damaged and the only copy there is, unless that
+/// `may_be_damaged`.
+pub fn recover(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<Recovery> {
+    let look_at = |name: FileName| look_at(disk, dir, name);
+    let recovery = Recovery::plan(&list(dir)?, may_be_damaged, look_at)?;
     carry_out(&recovery.steps, disk, dir)?;
     Ok(recovery)
 }
@@ -115,9 +155,9 @@ pub fn recover(disk: &Disk, dir: &Path) -> Result<Recovery> {
 ///
 /// # Errors
 /// As [`recover`].
-pub fn view(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Recovery)> {
+pub fn view(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<(PartitionDir, Recovery)> {
     let files = list(dir)?;
-    let recovery = Recovery::plan(&files, |name| next_offset(disk, dir, name))?;
+    let recovery = Recovery::plan(&files, may_be_damaged, |name| look_at(disk, dir, name))?;
     // By the names that the files would have: those that they have.
     let mut names: BTreeMap<FileName, FileName> = files.iter().map(|name| (*name, *name)).collect();
     for step in &recovery.steps {
@@ -136,8 +176,13 @@ pub fn view(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Recovery)> {
     let mut listed = PartitionDir::open_on(disk, dir)?;
     listed.segments.clear();
     let placed = names.iter().filter(|(name, _)| name.suffix.is_none());
-    for (name, actual) in placed.clone().filter(|(name, _)| name.kind == Kind::Log) {
-        listed.add_segment(name.offset, actual.suffix)?;
+    for (name, _) in placed.clone().filter(|(name, _)| name.kind == Kind::Log) {
+        let mut suffixes = Suffixes::default();
+        for kind in Kind::ALL {
+            let actual = names.get(&FileName::new(name.offset, kind));
+            suffixes.set(kind, actual.and_then(|actual| actual.suffix));
+        }
+        listed.add_segment(name.offset, suffixes)?;
     }
     listed.snapshots = placed
         .filter(|(name, _)| name.kind == Kind::Snapshot)
@@ -148,26 +193,48 @@ pub fn view(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Recovery)> {
     Ok((listed, recovery))
 }
 
-/// The offset behind the last record of a `.log.swap`, all of whose batches are sound.
-fn next_offset(disk: &Disk, dir: &Path, name: FileName) -> Result<Offset> {
+fn look_at(disk: &Disk, dir: &Path, name: FileName) -> Result<SwapLog> {
     let path = dir.join(name.to_string());
     let log = LogFile::open(disk, &path, name.offset)?;
-    let mut next = name.offset;
+    let mut looked = SwapLog { next_offset: name.offset, damage: None };
     for item in log.checked_batches() {
-        let (_, batch) = item
-            .map_err(|damaged| Error::corrupt(&path, damaged.position, damaged.flaw.to_string()))?;
-        next = batch.header.last_offset.next();
+        match item {
+            Ok((_, batch)) => looked.next_offset = batch.header.last_offset.next(),
+            Err(damaged) => {
+                let reason = damaged.flaw.to_string();
+                looked.damage.get_or_insert(Error::corrupt(&path, damaged.position, reason));
+            }
+        }
     }
-    Ok(next)
+    Ok(looked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Position;
 
     fn plan(list: &[&str], next: i64) -> Recovery {
         let files = list.iter().map(|name| FileName::parse(name).unwrap()).collect();
-        Recovery::plan(&files, |_| Ok(Offset(next))).unwrap()
+        let sound = |_| Ok(SwapLog { next_offset: Offset(next), damage: None });
+        Recovery::plan(&files, false, sound).unwrap()
+    }
+
+    #[test]
+    fn a_damaged_swap_goes_if_the_old_segment_is_there_and_is_left_alone_if_not() {
+        let log = "00000000000000000000.log.swap";
+        let plan = |list: &[&str], may_be_damaged| {
+            let files = list.iter().map(|name| FileName::parse(name).unwrap()).collect();
+            Recovery::plan(&files, may_be_damaged, |_| {
+                let damage = Error::corrupt(Path::new(log), Position(0), "damaged");
+                Ok(SwapLog { next_offset: Offset(9), damage: Some(damage) })
+            })
+        };
+        let removed = Step::Remove(FileName::parse(log).unwrap());
+        let undone = plan(&["00000000000000000000.log", log], false).unwrap();
+        assert!(undone.undone && undone.steps.contains(&removed));
+        assert!(plan(&["00000000000000000005.log", log], false).is_err());
+        assert_eq!(plan(&["00000000000000000005.log", log], true).unwrap().finished, [Offset(0)]);
     }
 
     #[test]

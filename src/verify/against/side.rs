@@ -120,9 +120,9 @@ fn log_end(dir: &PartitionDir) -> Result<Offset> {
 fn log_start(dir: &PartitionDir, end: Offset) -> Offset {
     let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
     let kept = || {
-        let log_dir = LogDir::around(&dir.path)?;
+        let (log_dir, name) = LogDir::around(&dir.path)?;
         let starts = log_dir.checkpoint("log-start-offset-checkpoint").ok()?;
-        starts.offsets.get(dir.name.as_ref()?).copied().filter(|start| *start <= end)
+        starts.offsets.get(&name).copied().filter(|start| *start <= end)
     };
     kept().map_or(base, |start| start.max(base))
 }
