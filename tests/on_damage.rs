@@ -247,6 +247,79 @@ fn a_lost_abort_marker_does_not_bring_aborted_records_back() {
     assert_eq!(after, before);
 }
 
+/// A log in which producer 7's first marker is damaged by one bit: its `.txnindex` is as given.
+fn lost_marker(root: &Path, commits: [bool; 2], with_index: bool) -> PathBuf {
+    let mut log = Log::create(root, "t-0").with_txn_index();
+    log.batch(&[put("k", "before")]);
+    log.transactional(7, &[put("k", "first"), put("a", "first")]).marker(7, commits[0]);
+    log.transactional(7, &[put("b", "second")]).marker(7, commits[1]).roll();
+    log.batch(&[put("active", "1")]).flush();
+    let dir = root.join("t-0");
+    let mut bytes = fs::read(dir.join(LOG)).unwrap();
+    let marker = marker_position(&bytes);
+    // In the timestamps: it can still be read.
+    bytes[marker + 40] ^= 1;
+    fs::write(dir.join(LOG), bytes).unwrap();
+    if !with_index {
+        let _ = fs::remove_file(dir.join("00000000000000000000.txnindex"));
+    }
+    dir
+}
+
+#[test]
+fn a_lost_marker_is_made_up_for_by_the_index_or_by_what_can_still_be_read_of_it() {
+    for commits in [[true, true], [true, false], [false, true], [false, false]] {
+        for with_index in [true, false] {
+            let temp = tempfile::tempdir().unwrap();
+            let what = format!("{commits:?}, index {with_index}");
+            let dir = lost_marker(temp.path(), commits, with_index);
+            let first = |key: &str| commits[0].then(|| key.to_owned());
+            for how in ["compact", "repair"] {
+                let out = temp.path().join(how);
+                let options: &[&str] = match how {
+                    "compact" => &["compact", "--on-damage", "skip", "--verify"],
+                    _ => &["repair", "--skip"],
+                };
+                let run = logcompact().args(options).arg("--out").args([&out, &dir]).output();
+                let run = run.unwrap();
+                let said = String::from_utf8_lossy(&run.stderr).into_owned();
+                assert!(out.join("t-0").exists(), "{what}, {how}: {said}");
+                assert_eq!(run.status.code(), Some(1), "{what}, {how}");
+                let partition = out.join("t-0");
+                let records = content_of(&partition).records;
+                let has = |value: &str| {
+                    records.values().any(|(_, v)| v.as_deref() == Some(value.as_bytes()))
+                };
+                assert_eq!(has("first"), first("a").is_some(), "{what}, {how}");
+                let second = if how == "repair" { true } else { commits[1] };
+                assert_eq!(has("second"), second, "{what}, {how}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_marker_that_may_have_been_lost_without_a_trace_is_told_of() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = lost_marker(temp.path(), [false, true], false);
+    let mut bytes = fs::read(dir.join(LOG)).unwrap();
+    let marker = marker_position(&bytes);
+    bytes[marker..marker + 78].fill(0);
+    fs::write(dir.join(LOG), bytes).unwrap();
+    logcompact()
+        .args(["compact", "--on-damage", "skip", "--out"])
+        .args([&temp.path().join("out"), &dir])
+        .assert()
+        .code(1)
+        .stderr(contains("the transaction of producer 7 from offset 1 to 5 goes across damage"));
+    logcompact()
+        .args(["repair", "--skip", "--dry-run"])
+        .arg(&dir)
+        .assert()
+        .code(1)
+        .stdout(contains("goes across damage"));
+}
+
 /// Where the first control batch starts.
 fn marker_position(bytes: &[u8]) -> usize {
     let mut at = 0;

@@ -29,13 +29,14 @@ use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker};
 use super::survey::{Survey, Walking};
-use super::transactions::{settle, stand_in_for_lost_markers};
+use super::transactions::settle;
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Progress};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
-    parse_snapshot, parse_txn_index,
+    TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
+    stand_in_for_lost_markers,
 };
 use crate::units::Offset;
 
@@ -118,12 +119,16 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let mut surveys = survey(source, &walking)?;
     note_survey(&surveys, &mut done);
     let indexed = indexed_txns(source, &mut done.warnings)?;
-    if surveys.iter().any(|survey| !survey.damage.is_empty()) {
-        if policy.on_damage == OnDamage::Fail {
-            list_damage(&surveys, &mut done, |_| LEFT_ALONE);
-            return Ok(left_alone_for_damage(done));
-        }
-        stand_in_for_lost_markers(&mut surveys, &indexed);
+    let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
+    if is_damaged && policy.on_damage == OnDamage::Fail {
+        list_damage(&surveys, &mut done, |_| LEFT_ALONE);
+        return Ok(left_alone_for_damage(done));
+    }
+    let mut txns: Vec<TxnsOfSegment<'_>> = surveys.iter_mut().map(Survey::txns).collect();
+    if is_damaged {
+        done.warnings.extend(stand_in_for_lost_markers(&mut txns, &indexed));
+    } else {
+        stand_in_for_lost_commits(&mut txns, &indexed);
     }
 
     let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));

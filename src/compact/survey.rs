@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw};
-use crate::segment::{Damaged, Examined, Frontier, LogFile, Segment, TxnBatch, with_help};
+use crate::segment::{
+    Damaged, Examined, Frontier, LogFile, Segment, TxnBatch, TxnsOfSegment, with_help,
+};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
@@ -85,6 +87,8 @@ pub struct Survey {
     pub damage: Vec<Damaged>,
     /// Records of damaged batches, as far as their headers can be believed.
     pub damaged_records: u64,
+    /// The damaged batches that can still be read as markers of transactions.
+    pub legible_markers: Vec<TxnBatch>,
 }
 
 /// How segments are walked.
@@ -123,6 +127,16 @@ impl Survey {
         let may_be_torn =
             bound.is_none() && walked.next_offset.unwrap_or(segment.base) >= walking.least_end;
         Ok(walked.into_survey(segment.clone(), log, may_be_torn))
+    }
+
+    /// Its transactional batches, to put stand-ins among them.
+    pub fn txns(&mut self) -> TxnsOfSegment<'_> {
+        TxnsOfSegment {
+            base: self.segment.base,
+            batches: &mut self.txn_batches,
+            damage: &self.damage,
+            legible: &self.legible_markers,
+        }
     }
 
     /// Where its batches, and the damage among and behind them, end.
@@ -179,6 +193,7 @@ struct Walk {
     producers: HashMap<i64, LastSeen>,
     damage: Vec<Damaged>,
     damaged_records: u64,
+    legible_markers: Vec<TxnBatch>,
     damage_start: Position,
 }
 
@@ -199,6 +214,7 @@ impl Walk {
         }
         self.damage = examined.damage;
         self.damaged_records = examined.damaged_records;
+        self.legible_markers = examined.legible_markers;
         Ok(())
     }
 
@@ -311,6 +327,7 @@ impl Walk {
             torn_tail,
             damage: self.damage,
             damaged_records: self.damaged_records,
+            legible_markers: self.legible_markers,
             segment,
             log,
         }

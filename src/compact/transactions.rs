@@ -28,33 +28,6 @@ impl SegmentTxns {
     }
 }
 
-/// Puts a stand-in where the `.txnindex` files tell of an ABORT marker that the log has not: it was
-/// among what is damaged, and without it aborted data would pass for data of the producer's next
-/// transaction.
-pub fn stand_in_for_lost_markers(
-    surveys: &mut [Survey],
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
-) {
-    for txn in indexed.values() {
-        let behind = surveys.partition_point(|survey| survey.segment.base <= txn.last_offset);
-        let Some(survey) = behind.checked_sub(1).and_then(|at| surveys.get_mut(at)) else {
-            continue;
-        };
-        let at = survey.txn_batches.partition_point(|batch| batch.base_offset < txn.last_offset);
-        let is_there = |batch: &TxnBatch| batch.base_offset == txn.last_offset;
-        if !survey.txn_batches.get(at).is_some_and(is_there) {
-            let stand_in = TxnBatch {
-                position: Position(0),
-                base_offset: txn.last_offset,
-                last_offset: txn.last_offset,
-                producer_id: txn.producer_id,
-                kind: TxnBatchKind::LostAbort,
-            };
-            survey.txn_batches.insert(at, stand_in);
-        }
-    }
-}
-
 /// Settles the transactional and control batches of the cleaned range. `indexed` holds the entries
 /// of the log's `.txnindex` files by producer and marker; they are carried over as they stand.
 pub fn settle(
@@ -69,7 +42,7 @@ pub fn settle(
             let mut settled = SegmentTxns::default();
             for batch in &survey.txn_batches {
                 let is_discardable = pass.is_discardable(batch);
-                if batch.kind == TxnBatchKind::LostAbort {
+                if batch.kind.is_lost() {
                     continue; // there is no such batch
                 }
                 if is_discardable {
@@ -125,7 +98,9 @@ impl Pass {
             TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
                 !self.aborting.remove(&producer_id).unwrap_or(false)
             }
-            TxnBatchKind::Commit => !self.committing.remove(&producer_id),
+            TxnBatchKind::Commit | TxnBatchKind::LostCommit => {
+                !self.committing.remove(&producer_id)
+            }
             TxnBatchKind::EmptiedControl => true,
             TxnBatchKind::OtherControl => false,
         }

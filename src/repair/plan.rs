@@ -4,11 +4,11 @@
 //!    is cut off, as a broker does at start.
 //! 2. Other damage: nothing is done to it, or the log is cut there and everything behind it goes,
 //!    as a broker would have it (`LogLoader.recoverLog`), or it is skipped.
-//! 3. Skipped markers: a `.txnindex` tells of aborted transactions whose marker was damaged. Their
-//!    data goes too; nobody was to see it, and with the producer's next COMMIT everybody would.
+//! 3. Skipped markers: the data of an aborted transaction whose marker was damaged goes too; nobody
+//!    was to see it, and with the producer's next COMMIT everybody would.
 //! 4. Indexes, snapshots and leader epochs follow from what stays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
@@ -20,7 +20,8 @@ use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
     AbortedTxn, Examined, Kind, Outcomes, PartitionDir, Segment, TxnBatch, TxnBatchKind,
-    parse_snapshot, parse_txn_index,
+    TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
+    stand_in_for_lost_markers,
 };
 use crate::units::Offset;
 
@@ -52,6 +53,8 @@ pub struct Plan {
     pub leader_epochs: Option<String>,
     /// The offset behind the last record that stays.
     pub log_end: Offset,
+    /// What remains in doubt, for people.
+    pub doubts: Vec<String>,
 }
 
 /// A decision, or why there is none.
@@ -88,15 +91,14 @@ impl Plan {
                 Vec::new()
             }
         };
+        let skips_damage = how == How::Skip && is_damaged;
+        let (txns, doubts) = settle_markers(&mut examined, &goes, skips_damage)?;
         let mut kept: Vec<Kept> = examined.into_iter().map(|(kept, _)| kept).collect();
-        if how == How::Skip && is_damaged {
-            drop_data_of_lost_markers(&mut kept)?;
-        }
         let mut lost = Lost::default();
         kept.iter_mut().for_each(|kept| lost.append(std::mem::take(&mut kept.lost)));
         kept.retain(|kept| !goes.contains(&kept.segment.base));
         let log_end = kept.last().map_or(Offset(0), Kept::next_offset);
-        let (txns, epochs_seen) = walk(&kept);
+        let (_, epochs_seen) = walk(kept.iter());
         let outcomes = Outcomes::of(txns.iter().flatten());
         let count = kept.len();
         let decide = |(number, (kept, txns)): (usize, (Kept, &Vec<TxnBatch>))| {
@@ -116,6 +118,7 @@ impl Plan {
             snapshots: useless_snapshots(dir, log_end)?,
             leader_epochs: leader_epochs(dir, log_end, &epochs_seen)?,
             log_end,
+            doubts,
         })))
     }
 }
@@ -173,39 +176,68 @@ fn truncate(examined: &mut [(Kept, Examined)]) -> Vec<Offset> {
     goes
 }
 
-fn drop_data_of_lost_markers(kept: &mut [Kept]) -> Result<()> {
+/// What the transactional batches that stay are, with stand-ins for lost markers, and what remains
+/// in doubt. Where damage is skipped, the data of aborted transactions whose marker was lost goes.
+fn settle_markers(
+    examined: &mut [(Kept, Examined)],
+    goes: &[Offset],
+    skips_damage: bool,
+) -> Result<(Vec<Vec<TxnBatch>>, Vec<String>)> {
     const REASON: &str = "data of an aborted transaction whose marker is damaged";
-    let (txns, _) = walk(kept);
-    let markers: HashSet<(i64, Offset)> = txns
-        .iter()
-        .flatten()
-        .filter(|batch| batch.kind == TxnBatchKind::Abort)
-        .map(|batch| (batch.producer_id, batch.base_offset))
-        .collect();
-    let mut without_marker = Vec::new();
-    for kept in kept.iter() {
+    let mut indexed = HashMap::new();
+    for (kept, _) in examined.iter() {
         if let Some(map) = kept.segment.read(Kind::TxnIndex)? {
             let (entries, _) = parse_txn_index(&map);
-            let is_lost = |txn: &AbortedTxn| !markers.contains(&(txn.producer_id, txn.last_offset));
-            without_marker.extend(entries.into_iter().filter(is_lost));
+            indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
         }
     }
-    for (kept, txns) in kept.iter_mut().zip(&txns) {
-        for batch in txns.iter().filter(|batch| batch.kind == TxnBatchKind::Data) {
-            let is_of = |txn: &AbortedTxn| {
+    let (mut txns, _) = walk(examined.iter().map(|(kept, _)| kept));
+    let mut segments: Vec<TxnsOfSegment<'_>> = examined
+        .iter()
+        .zip(&mut txns)
+        .map(|((kept, examined), batches)| TxnsOfSegment {
+            base: kept.segment.base,
+            batches,
+            damage: &examined.damage,
+            legible: &examined.legible_markers,
+        })
+        .collect();
+    if !skips_damage {
+        segments.retain(|segment| !goes.contains(&segment.base));
+        stand_in_for_lost_commits(&mut segments, &indexed);
+        let stays = examined.iter().map(|(kept, _)| !goes.contains(&kept.segment.base));
+        let kept = txns.into_iter().zip(stays).filter(|(_, stays)| *stays);
+        return Ok((kept.map(|(txns, _)| txns).collect(), Vec::new()));
+    }
+    let doubts = stand_in_for_lost_markers(&mut segments, &indexed);
+    let outcomes = Outcomes::of(txns.iter().flatten());
+    let lost: HashSet<(i64, Offset)> = txns
+        .iter()
+        .flatten()
+        .filter(|batch| batch.kind == TxnBatchKind::LostAbort)
+        .map(|batch| (batch.producer_id, batch.base_offset))
+        .collect();
+    let is_lost = |txn: &&AbortedTxn| lost.contains(&(txn.producer_id, txn.last_offset));
+    let without_marker: Vec<&AbortedTxn> = outcomes.aborted.iter().filter(is_lost).collect();
+    for ((kept, _), txns) in examined.iter_mut().zip(&mut txns) {
+        txns.retain(|batch| {
+            let is_of = |txn: &&&AbortedTxn| {
                 txn.producer_id == batch.producer_id
                     && (txn.first_offset..=txn.last_offset).contains(&batch.base_offset)
             };
-            if without_marker.iter().any(is_of) {
+            let goes =
+                batch.kind == TxnBatchKind::Data && without_marker.iter().any(|txn| is_of(&txn));
+            if goes {
                 kept.drop_batch(batch.position, REASON);
             }
-        }
+            !goes
+        });
     }
-    Ok(())
+    Ok((txns, doubts))
 }
 
 /// What the batches that stay say of transactions, by segment, and of leader epochs.
-fn walk(kept: &[Kept]) -> (Vec<Vec<TxnBatch>>, Vec<(i32, Offset)>) {
+fn walk<'a>(kept: impl Iterator<Item = &'a Kept>) -> (Vec<Vec<TxnBatch>>, Vec<(i32, Offset)>) {
     let mut decoder = Decoder::new();
     let mut epochs: Vec<(i32, Offset)> = Vec::new();
     let mut all = Vec::new();

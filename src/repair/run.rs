@@ -187,6 +187,7 @@ impl Run<'_> {
             None => dir.path.clone(),
         });
         report.log_end_offset = plan.log_end;
+        report.warnings.extend(plan.doubts);
         report.bytes_lost = plan.lost.bytes;
         report.records_lost = plan.lost.records;
         report.damage = plan.lost.ranges;

@@ -6,7 +6,7 @@
 //!    look out of order. Where offsets do not rise, as many batches as possible are believed whose
 //!    offsets do; the others are damage.
 
-use super::{Damaged, Frontier, LogFile};
+use super::{Damaged, Frontier, LogFile, TxnBatch};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
 use crate::units::{Offset, Position, Timestamp};
@@ -20,6 +20,8 @@ pub struct Examined {
     pub damage: Vec<Damaged>,
     /// Records of damaged batches, as far as their headers can be believed.
     pub damaged_records: u64,
+    /// The damaged batches that can still be read as markers of transactions.
+    pub legible_markers: Vec<TxnBatch>,
 }
 
 /// A sound batch.
@@ -88,6 +90,9 @@ impl Examined {
     fn damaged(&mut self, damaged: Damaged, log: &LogFile) {
         let bytes = log.bytes().get(damaged.position.index()..).unwrap_or_default();
         self.damaged_records += claimed_records(bytes);
+        // A decoder of its own: the other one's records may still be lent out.
+        let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut Decoder::new());
+        self.legible_markers.extend(marker);
         self.damage.push(damaged);
     }
 

@@ -16,12 +16,27 @@ pub enum TxnBatchKind {
     Commit,
     /// The end, as a failure.
     Abort,
-    /// The end, as a failure, of which only the `.txnindex` tells: the marker was damaged.
+    /// The end, as a success; the marker itself was damaged.
+    LostCommit,
+    /// The end, as a failure; the marker itself was damaged.
     LostAbort,
     /// A control batch that lost its record in an earlier cleaning.
     EmptiedControl,
     /// A control batch that ends no transaction.
     OtherControl,
+}
+
+impl TxnBatchKind {
+    /// Whether it ends a transaction.
+    pub fn is_end(self) -> bool {
+        use TxnBatchKind::{Abort, Commit, LostAbort, LostCommit};
+        matches!(self, Commit | Abort | LostCommit | LostAbort)
+    }
+
+    /// Whether it only stands in for a batch that was damaged.
+    pub fn is_lost(self) -> bool {
+        matches!(self, TxnBatchKind::LostCommit | TxnBatchKind::LostAbort)
+    }
 }
 
 /// A transactional or control batch.
@@ -50,6 +65,18 @@ impl TxnBatch {
             producer_id: header.producer_id,
             kind: kind_of(batch, decoder),
         })
+    }
+
+    /// The marker that a damaged batch, whose bytes begin `bytes`, can still be read as.
+    pub fn of_damaged(position: Position, bytes: &[u8], decoder: &mut Decoder) -> Option<TxnBatch> {
+        let batch = Batch::parse(bytes).ok()?;
+        let marker = TxnBatch::of(position, &batch, decoder)?;
+        let kind = match marker.kind {
+            TxnBatchKind::Commit => TxnBatchKind::LostCommit,
+            TxnBatchKind::Abort => TxnBatchKind::LostAbort,
+            _ => return None,
+        };
+        Some(TxnBatch { kind, ..marker })
     }
 }
 
@@ -90,12 +117,12 @@ impl Outcomes {
                     let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
                     open_firsts.insert((*first, producer_id));
                 }
-                TxnBatchKind::Commit | TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
+                kind if kind.is_end() => {
                     let Some(first_offset) = outcomes.open.remove(&producer_id) else {
                         continue;
                     };
                     open_firsts.remove(&(first_offset, producer_id));
-                    if batch.kind != TxnBatchKind::Commit {
+                    if !matches!(batch.kind, TxnBatchKind::Commit | TxnBatchKind::LostCommit) {
                         let undecided = open_firsts.first().map(|(first, _)| *first);
                         outcomes.aborted.push(AbortedTxn {
                             producer_id,
@@ -105,7 +132,7 @@ impl Outcomes {
                         });
                     }
                 }
-                TxnBatchKind::EmptiedControl | TxnBatchKind::OtherControl => {}
+                _ => {}
             }
         }
         outcomes

@@ -20,6 +20,15 @@ pub struct AbortedTxn {
 }
 
 impl AbortedTxn {
+    /// Whether the transaction can have begun where the entry says, given `data`, the offsets of all
+    /// data of its producer since the marker before: with one of these, or, if its own data has been
+    /// cleaned away, behind all of them. Data in front of it is of another transaction.
+    pub fn can_begin_among(&self, data: &[Offset]) -> bool {
+        let is_cleaned_away = data.last() < Some(&self.first_offset);
+        data.binary_search(&self.first_offset).is_ok()
+            || (is_cleaned_away && self.first_offset <= self.last_offset)
+    }
+
     /// Appends the entry's 34 bytes, version 0.
     pub fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&0i16.to_be_bytes());

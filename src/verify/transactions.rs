@@ -48,7 +48,8 @@ pub struct SegmentTxns {
 /// Walks over the segments in order.
 #[derive(Default)]
 pub struct TxnCheck {
-    open: HashMap<i64, Offset>,
+    /// The data of each producer's open transaction, by its offset.
+    open: HashMap<i64, Vec<Offset>>,
 }
 
 impl TxnCheck {
@@ -60,14 +61,15 @@ impl TxnCheck {
         for step in &txns.steps {
             match step.step {
                 Step::Data => {
-                    self.open.entry(step.producer_id).or_insert(step.offset);
+                    self.open.entry(step.producer_id).or_default().push(step.offset);
                 }
                 Step::Commit => {
                     self.open.remove(&step.producer_id);
                 }
                 Step::Abort => {
-                    let first = self.open.remove(&step.producer_id);
-                    markers.insert((step.producer_id, step.offset), first);
+                    let data = self.open.remove(&step.producer_id).unwrap_or_default();
+                    let first = data.first().copied();
+                    markers.insert((step.producer_id, step.offset), data);
                     if let Some(first) = first
                         && !indexed.contains(&(step.producer_id, step.offset))
                     {
@@ -81,7 +83,7 @@ impl TxnCheck {
 
     /// First offset of the earliest transaction without a marker, and its producer.
     pub fn first_open(&self) -> Option<(Offset, i64)> {
-        self.open.iter().map(|(id, first)| (*first, *id)).min()
+        self.open.iter().filter_map(|(id, data)| Some((*data.first()?, *id))).min()
     }
 }
 
@@ -99,7 +101,7 @@ fn missing(txns: &SegmentTxns, step: &TxnStep, first: Offset) -> Finding {
 
 fn check_entries(
     txns: &SegmentTxns,
-    markers: &HashMap<(i64, Offset), Option<Offset>>,
+    markers: &HashMap<(i64, Offset), Vec<Offset>>,
     found: &mut Findings,
 ) {
     let path: &Path = &txns.index_path;
@@ -121,12 +123,21 @@ fn check_entries(
                 "txnindex-entry",
                 format!("producer {} has no ABORT marker there", txn.producer_id),
             )),
-            Some(Some(first)) if txn.first_offset > *first => {
+            Some(data) if data.first().is_some_and(|first| txn.first_offset > *first) => {
+                let first = data.first().copied().unwrap_or_default();
                 let text = format!(
                     "the entry begins at {} but the data of producer {} at {first}",
                     txn.first_offset, txn.producer_id
                 );
-                found.push(finding("txnindex-entry", text));
+                // It is how a broker reads it, whatever came before.
+                let is_read_so = txn.can_begin_among(data);
+                let (severity, text) = if is_read_so {
+                    (Severity::Warning, text + ": a marker between the two may be lost")
+                } else {
+                    (Severity::Error, text)
+                };
+                let finding = Finding::about("txnindex-entry", severity, path, text);
+                found.push(finding.of(txn.last_offset));
             }
             Some(_) => {}
         }

@@ -6,7 +6,9 @@ use super::row::{Place, Standing};
 use super::transactions::{End, Transactions};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Control, Decoder};
-use crate::segment::{Kind, LogDir, LogFile, PartitionDir, Segment, parse_txn_index};
+use crate::segment::{
+    Kind, LogDir, LogFile, PartitionDir, Segment, TxnBatch, TxnBatchKind, parse_txn_index,
+};
 use crate::units::Offset;
 
 /// A directory to be compared.
@@ -50,8 +52,30 @@ impl Side {
         let mut transactions = Transactions::until(end);
         let mut decoder = Decoder::new();
         for segment in &self.dir.segments {
+            if let Some(map) = segment.read(Kind::TxnIndex)? {
+                // An entry behind the end is of a log that has grown since.
+                let (entries, _) = parse_txn_index(&map);
+                let known = entries.iter().filter(|txn| txn.last_offset < self.end);
+                known.for_each(|txn| transactions.indexed(txn));
+            }
+        }
+        for segment in &self.dir.segments {
             let log = open_log(segment)?;
-            for (_, batch) in log.checked_batches().flatten() {
+            for item in log.checked_batches() {
+                let batch = match item {
+                    Ok((_, batch)) => batch,
+                    Err(damaged) => {
+                        let bytes = log.bytes().get(damaged.position.index()..);
+                        let bytes = bytes.unwrap_or_default();
+                        let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut decoder);
+                        if let Some(marker) = marker {
+                            let is_abort = marker.kind == TxnBatchKind::LostAbort;
+                            let end = if is_abort { End::Abort } else { End::Commit };
+                            transactions.marker(marker.producer_id, marker.last_offset, end);
+                        }
+                        continue;
+                    }
+                };
                 let header = &batch.header;
                 if header.base_offset >= self.end {
                     break;
@@ -63,12 +87,6 @@ impl Side {
                 } else if header.is_transactional() {
                     transactions.data(header);
                 }
-            }
-            if let Some(map) = segment.read(Kind::TxnIndex)? {
-                // An entry behind the end is of a log that has grown since.
-                let (entries, _) = parse_txn_index(&map);
-                let known = entries.iter().filter(|txn| txn.last_offset < self.end);
-                known.for_each(|txn| transactions.indexed(txn));
             }
         }
         transactions.finish();

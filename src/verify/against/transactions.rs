@@ -31,8 +31,10 @@ struct Span {
 /// The exceptions of one producer.
 #[derive(Debug, Default)]
 struct OfProducer {
-    /// First offset of the transaction that is open while the log is walked over.
-    open: Option<Offset>,
+    /// The data of the transaction that is open while the log is walked over, by its offset.
+    open: Vec<Offset>,
+    /// By the offset of the marker, what the `.txnindex` says of the transaction.
+    indexed: HashMap<Offset, AbortedTxn>,
     /// Aborted, or open at the log's end.
     void: Vec<Span>,
     /// Committed, but not below the end of what is compared.
@@ -56,13 +58,18 @@ impl Transactions {
     /// A batch of data of a transaction, in log order.
     pub fn data(&mut self, header: &BatchHeader) {
         let producer = self.producers.entry(header.producer_id).or_default();
-        producer.open.get_or_insert(header.base_offset);
+        producer.open.push(header.base_offset);
     }
 
     /// A marker, in log order.
     pub fn marker(&mut self, producer_id: i64, last: Offset, end: End) {
         let Some(producer) = self.producers.get_mut(&producer_id) else { return };
-        let Some(first) = producer.open.take() else { return };
+        let data = std::mem::take(&mut producer.open);
+        let Some(first) = data.first().copied() else { return };
+        // Data from before the entry is not part of the transaction: its own marker was lost.
+        let indexed = producer.indexed.get(&last).filter(|txn| txn.can_begin_among(&data));
+        let indexed = indexed.map(|txn| txn.first_offset).filter(|_| end == End::Abort);
+        let first = indexed.unwrap_or(first);
         match end {
             End::Abort => producer.void.push(Span { first, last }),
             End::Commit if last >= self.end => producer.later.push(Span { first, last }),
@@ -70,16 +77,18 @@ impl Transactions {
         }
     }
 
-    /// An entry of a `.txnindex`.
+    /// An entry of a `.txnindex`; all of them are told before the log is walked over.
     pub fn indexed(&mut self, txn: &AbortedTxn) {
         let span = Span { first: txn.first_offset, last: txn.last_offset };
-        self.producers.entry(txn.producer_id).or_default().void.push(span);
+        let producer = self.producers.entry(txn.producer_id).or_default();
+        producer.void.push(span);
+        producer.indexed.insert(txn.last_offset, *txn);
     }
 
     /// The log is at its end: what has no marker is open.
     pub fn finish(&mut self) {
         for producer in self.producers.values_mut() {
-            if let Some(first) = producer.open.take() {
+            if let Some(first) = producer.open.first().copied() {
                 producer.void.push(Span { first, last: Offset(i64::MAX) });
             }
             join(&mut producer.void);

@@ -1,0 +1,230 @@
+//! Stand-ins for transaction markers that are among what is damaged.
+//!
+//! Without its marker, a transaction's data would pass for data of its producer's next transaction:
+//! aborted data would come back with a COMMIT, or committed data go with an ABORT. What is known of
+//! lost markers:
+//!
+//! 1. a `.txnindex` entry without its marker: an ABORT was there;
+//! 2. a `.txnindex` entry that begins behind data which has no marker yet: what lies before is not
+//!    part of the aborted transaction, so it was committed. This is how a broker reads it, and it
+//!    stays true when the damage is long gone;
+//! 3. a damaged batch that can still be read as a marker.
+//!
+//! Where nothing is known, that is said.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{AbortedTxn, Damaged, TxnBatch, TxnBatchKind};
+use crate::units::{Offset, Position};
+
+/// The transactional batches of one segment, and what was damaged there.
+pub struct TxnsOfSegment<'a> {
+    /// The segment's base.
+    pub base: Offset,
+    /// Its transactional and control batches, in order; stand-ins are put among them.
+    pub batches: &'a mut Vec<TxnBatch>,
+    /// Its damage.
+    pub damage: &'a [Damaged],
+    /// The damaged batches that can still be read as markers.
+    pub legible: &'a [TxnBatch],
+}
+
+/// Puts stand-ins where markers were lost; `indexed` are all `.txnindex` entries by producer and
+/// marker. Gives what remains in doubt, for people.
+pub fn stand_in_for_lost_markers(
+    segments: &mut [TxnsOfSegment<'_>],
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+) -> Vec<String> {
+    let mut entries: Vec<&AbortedTxn> = indexed.values().collect();
+    entries.sort_by_key(|txn| txn.last_offset);
+    for txn in &entries {
+        let marker = stand_in(txn.producer_id, txn.last_offset, TxnBatchKind::LostAbort);
+        put(segments, marker, |batch| batch.base_offset < txn.last_offset);
+    }
+    for segment in segments.iter_mut() {
+        for marker in segment.legible {
+            let at = segment.batches.partition_point(|b| b.base_offset < marker.base_offset);
+            let is_known = |batch: &TxnBatch| batch.base_offset == marker.base_offset;
+            if !segment.batches.get(at).is_some_and(is_known) {
+                segment.batches.insert(at, *marker);
+            }
+        }
+    }
+    stand_in_for_lost_commits(segments, indexed);
+    doubts(segments)
+}
+
+/// Only the second rule, which holds for logs without damage, too.
+pub fn stand_in_for_lost_commits(
+    segments: &mut [TxnsOfSegment<'_>],
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+) {
+    for (producer_id, first_offset) in begun_before_their_entry(segments, indexed) {
+        let before = Offset(first_offset.0.saturating_sub(1));
+        let marker = stand_in(producer_id, before, TxnBatchKind::LostCommit);
+        insert(segments, marker, |batch| batch.base_offset < first_offset);
+    }
+}
+
+fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
+    let position = Position(0);
+    TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
+}
+
+/// Puts a marker into its segment, unless there is a batch at its offset.
+fn put(
+    segments: &mut [TxnsOfSegment<'_>],
+    marker: TxnBatch,
+    is_before: impl Fn(&TxnBatch) -> bool,
+) {
+    let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
+    let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) else { return };
+    let at = segment.batches.partition_point(&is_before);
+    let is_there = |batch: &TxnBatch| batch.base_offset == marker.base_offset;
+    if !segment.batches.get(at).is_some_and(is_there) {
+        segment.batches.insert(at, marker);
+    }
+}
+
+fn insert(
+    segments: &mut [TxnsOfSegment<'_>],
+    marker: TxnBatch,
+    is_before: impl Fn(&TxnBatch) -> bool,
+) {
+    let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
+    if let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) {
+        let at = segment.batches.partition_point(&is_before);
+        segment.batches.insert(at, marker);
+    }
+}
+
+/// The aborted transactions (producer, first offset) that end where data of the producer from
+/// before them ends, too.
+fn begun_before_their_entry(
+    segments: &[TxnsOfSegment<'_>],
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+) -> Vec<(i64, Offset)> {
+    // All data of the transaction so far, by its offset.
+    let mut open: HashMap<i64, Vec<Offset>> = HashMap::new();
+    let mut begun = Vec::new();
+    for batch in segments.iter().flat_map(|segment| segment.batches.iter()) {
+        match batch.kind {
+            TxnBatchKind::Data => {
+                open.entry(batch.producer_id).or_default().push(batch.base_offset);
+            }
+            TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
+                let data = open.remove(&batch.producer_id).unwrap_or_default();
+                let entry = indexed.get(&(batch.producer_id, batch.base_offset));
+                let entry = entry.filter(|entry| entry.can_begin_among(&data));
+                let first = entry.map(|entry| entry.first_offset);
+                if let Some(first) = first.filter(|first| data.first().is_some_and(|d| d < first)) {
+                    begun.push((batch.producer_id, first));
+                }
+            }
+            TxnBatchKind::Commit | TxnBatchKind::LostCommit => {
+                open.remove(&batch.producer_id);
+            }
+            TxnBatchKind::EmptiedControl | TxnBatchKind::OtherControl => {}
+        }
+    }
+    begun
+}
+
+/// The transactions across damage that is no legible marker: a marker of theirs may have been there.
+fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
+    let mut open: BTreeMap<i64, Offset> = BTreeMap::new();
+    let mut across: BTreeSet<i64> = BTreeSet::new();
+    let mut doubts = Vec::new();
+    for segment in segments {
+        let legible = |damaged: &&Damaged| {
+            segment.legible.iter().any(|marker| marker.position == damaged.position)
+        };
+        let mut damage = segment.damage.iter().filter(|damaged| !legible(damaged)).peekable();
+        for batch in segment.batches.iter() {
+            let is_stand_in = batch.kind.is_lost();
+            while !is_stand_in && damage.next_if(|d| d.position < batch.position).is_some() {
+                across.extend(open.keys());
+            }
+            match batch.kind {
+                TxnBatchKind::Data => {
+                    open.entry(batch.producer_id).or_insert(batch.base_offset);
+                }
+                kind if kind.is_end() => {
+                    let first = open.remove(&batch.producer_id);
+                    let was_across = across.remove(&batch.producer_id);
+                    if let (Some(first), true, false) = (first, was_across, is_stand_in) {
+                        doubts.push(format!(
+                            "the transaction of producer {} from offset {first} to {} goes across \
+                             damage: if a marker was lost there, its data is not what it seems",
+                            batch.producer_id, batch.base_offset
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if damage.next().is_some() {
+            across.extend(open.keys());
+        }
+    }
+    for (producer_id, first) in open.iter().filter(|(id, _)| across.contains(id)) {
+        doubts.push(format!(
+            "the transaction of producer {producer_id} from offset {first} has no marker; it may \
+             have been lost with the damage, and read_committed consumers stop there"
+        ));
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(offset: i64, kind: TxnBatchKind) -> TxnBatch {
+        TxnBatch { position: Position(offset as u64 * 100), ..stand_in(7, Offset(offset), kind) }
+    }
+
+    fn kinds(
+        batches: &[TxnBatch],
+        entries: &[(i64, i64)],
+    ) -> (Vec<(i64, TxnBatchKind)>, Vec<String>) {
+        let mut batches = batches.to_vec();
+        let entry = |(first, last): &(i64, i64)| AbortedTxn {
+            producer_id: 7,
+            first_offset: Offset(*first),
+            last_offset: Offset(*last),
+            last_stable_offset: Offset(*last + 1),
+        };
+        let indexed = entries.iter().map(entry).map(|txn| ((7, txn.last_offset), txn)).collect();
+        let damage = [Damaged {
+            position: Position(250),
+            size_bytes: 50,
+            flaw: crate::format::Flaw::Magic(9),
+        }];
+        let segment =
+            TxnsOfSegment { base: Offset(0), batches: &mut batches, damage: &damage, legible: &[] };
+        let doubts = stand_in_for_lost_markers(&mut [segment], &indexed);
+        (batches.iter().map(|batch| (batch.base_offset.0, batch.kind)).collect(), doubts)
+    }
+
+    #[test]
+    fn an_entry_without_its_marker_was_an_abort_and_data_before_an_entry_was_committed() {
+        use TxnBatchKind::{Abort, Commit, Data, LostAbort, LostCommit};
+        let lost_abort = [batch(0, Data), batch(3, Data), batch(4, Commit)];
+        let (told, doubts) = kinds(&lost_abort, &[(0, 2)]);
+        assert_eq!(told, [(0, Data), (2, LostAbort), (3, Data), (4, Commit)]);
+        assert!(doubts.is_empty(), "{doubts:?}");
+        let lost_commit = [batch(0, Data), batch(3, Data), batch(4, Abort)];
+        let (told, _) = kinds(&lost_commit, &[(3, 4)]);
+        assert_eq!(told, [(0, Data), (2, LostCommit), (3, Data), (4, Abort)]);
+    }
+
+    #[test]
+    fn where_nothing_is_known_that_is_said() {
+        use TxnBatchKind::{Commit, Data};
+        let (_, doubts) = kinds(&[batch(0, Data), batch(3, Data), batch(4, Commit)], &[]);
+        assert!(doubts[0].contains("goes across damage"), "{doubts:?}");
+        let (_, doubts) = kinds(&[batch(0, Data)], &[]);
+        assert!(doubts[0].contains("has no marker"), "{doubts:?}");
+    }
+}
