@@ -354,6 +354,34 @@ fn a_batch_in_a_value_is_not_taken_for_one_of_the_log_where_a_length_is_wrong() 
 }
 
 #[test]
+fn offsets_of_a_damaged_last_batch_are_not_given_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1")]).roll();
+    log.batch(&[put("a", "2")]).batch(&[put("a", "3"), put("b", "3")]).flush();
+    let dir = temp.path().join("t-0");
+    let active = dir.join("00000000000000000001.log");
+    let mut bytes = fs::read(&active).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&active, bytes).unwrap();
+    for how in ["skip", "keep"] {
+        let out = temp.path().join(how);
+        logcompact()
+            .args(["compact", "--on-damage", how, "--include-active", "--out"])
+            .args([&out, &dir])
+            .assert()
+            .code(1);
+        assert!(out.join("t-0/00000000000000000004.log").exists(), "{how}");
+    }
+    logcompact()
+        .args(["compact", "--on-damage", "skip", "--out"])
+        .args([&temp.path().join("out"), &dir])
+        .assert()
+        .code(1)
+        .stderr(contains("claims offsets up to 4"));
+}
+
+#[test]
 fn a_zeroed_end_that_a_snapshot_says_more_of_is_no_unfinished_write() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");

@@ -46,8 +46,11 @@ impl Commit {
             replacements.push(Replacement { old, new: written.bases.clone(), snapshots });
         }
         let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
+        // Behind damage that goes or is carried over, offsets are not given a second time.
+        let claimed = surveys.last().and_then(|survey| survey.claimed_end);
+        let next_base = claimed.map_or(log_end, |claimed| claimed.max(log_end));
         let rolls = policy.include_active && plan.nothing_because.is_none() && !last_is_empty;
-        Commit { replacements, new_active: rolls.then_some(log_end) }
+        Commit { replacements, new_active: rolls.then_some(next_base) }
     }
 
     /// Carries it out where the new files lie as `.cleaned`.

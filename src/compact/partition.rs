@@ -119,6 +119,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let mut surveys = survey(source, &walking)?;
     note_survey(&surveys, &mut done);
     let indexed = indexed_txns(source, &mut done.warnings)?;
+    let claimed = surveys.last().and_then(|survey| survey.claimed_end);
+    if let Some(claimed) = claimed.filter(|end| *end > done.log_end && !policy.include_active) {
+        done.warnings.push(format!(
+            "the last sound record is at {}; damage behind it claims offsets up to {claimed}, which \
+             a broker would give again",
+            done.log_end
+        ));
+    }
     let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
     if is_damaged && policy.on_damage == OnDamage::Fail {
         list_damage(&surveys, &mut done, |_| LEFT_ALONE);

@@ -89,6 +89,8 @@ pub struct Survey {
     pub damaged_records: u64,
     /// The damaged batches that can still be read as markers of transactions.
     pub legible_markers: Vec<TxnBatch>,
+    /// The offset behind what damage at its end claims to hold, if that can be believed.
+    pub claimed_end: Option<Offset>,
 }
 
 /// How segments are walked.
@@ -194,6 +196,7 @@ struct Walk {
     damage: Vec<Damaged>,
     damaged_records: u64,
     legible_markers: Vec<TxnBatch>,
+    claimed_end: Option<Offset>,
     damage_start: Position,
 }
 
@@ -215,6 +218,7 @@ impl Walk {
         self.damage = examined.damage;
         self.damaged_records = examined.damaged_records;
         self.legible_markers = examined.legible_markers;
+        self.claimed_end = examined.claimed_end;
         Ok(())
     }
 
@@ -328,6 +332,7 @@ impl Walk {
             damage: self.damage,
             damaged_records: self.damaged_records,
             legible_markers: self.legible_markers,
+            claimed_end: self.claimed_end,
             segment,
             log,
         }

@@ -22,6 +22,8 @@ pub struct Examined {
     pub damaged_records: u64,
     /// The damaged batches that can still be read as markers of transactions.
     pub legible_markers: Vec<TxnBatch>,
+    /// The offset behind what damage at the log's end claims to hold, if that can be believed.
+    pub claimed_end: Option<Offset>,
 }
 
 /// A sound batch.
@@ -84,6 +86,7 @@ impl Examined {
             }
         }
         examined.put_in_order(log);
+        examined.claimed_end = examined.claim_behind(log, bound);
         Ok(examined)
     }
 
@@ -94,6 +97,24 @@ impl Examined {
         let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut Decoder::new());
         self.legible_markers.extend(marker);
         self.damage.push(damaged);
+    }
+
+    /// The end that damaged batches behind the last sound one claim in their headers.
+    fn claim_behind(&self, log: &LogFile, bound: Offset) -> Option<Offset> {
+        let last = self.batches.last();
+        let end = last.map_or(Position(0), |batch| batch.position.plus(batch.size_bytes));
+        let next = last.map_or(log.base(), |batch| batch.last_offset.next());
+        let behind = self.damage.iter().filter(|damaged| damaged.position >= end);
+        let claims = behind.filter_map(|damaged| {
+            let rest = log.bytes().get(damaged.position.index()..)?;
+            let header = Batch::parse(rest).ok()?.header;
+            let is_possible = header.base_offset >= next
+                && header.last_offset >= header.base_offset
+                && header.last_offset < bound
+                && header.last_offset.distance_from(next) <= rest.len() as i64;
+            is_possible.then(|| header.last_offset.next())
+        });
+        claims.max()
     }
 
     fn put_in_order(&mut self, log: &LogFile) {
