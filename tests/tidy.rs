@@ -94,6 +94,7 @@ fn every_test_that_a_page_names_exists() {
         "docs/compaction.md",
         "docs/format.md",
         "docs/fuzzing.md",
+        "docs/guarantees.md",
     ];
     let mut named = 0;
     for page in pages {

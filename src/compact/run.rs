@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::budget::Budget;
 use super::destination::{Destination, Output};
 use super::partition::{Done, Task, compact};
-use super::policy::{CleanupPolicy, Policy};
+use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::witness::{Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ pub fn run(
 ) -> Result<RunReport> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
-    let partitions = open_all(sources, &options.disk)?;
+    let partitions = open_all(sources, options)?;
     let destination = if options.dry_run {
         Destination::Nowhere
     } else {
@@ -127,7 +127,7 @@ struct Opened {
     warnings: Vec<String>,
 }
 
-fn open_all(sources: &Sources, disk: &Disk) -> Result<Vec<Opened>> {
+fn open_all(sources: &Sources, options: &CompactOptions) -> Result<Vec<Opened>> {
     let mut seen: BTreeMap<TopicPartition, PathBuf> = BTreeMap::new();
     let mut opened = Vec::new();
     for path in &sources.partitions {
@@ -144,7 +144,7 @@ fn open_all(sources: &Sources, disk: &Disk) -> Result<Vec<Opened>> {
                 path.display()
             )));
         }
-        opened.push(Opened::open(path, name, disk));
+        opened.push(Opened::open(path, name, options));
     }
     for path in &sources.links {
         let name = path.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
@@ -170,10 +170,10 @@ impl Opened {
         }
     }
 
-    fn open(path: &Path, name: TopicPartition, disk: &Disk) -> Opened {
+    fn open(path: &Path, name: TopicPartition, options: &CompactOptions) -> Opened {
         let mut warnings = Vec::new();
         // As it will be once somebody has ended an interrupted swap.
-        let dir = match view(disk, path, false) {
+        let dir = match view(&options.disk, path, options.policy.on_damage != OnDamage::Fail) {
             Ok((dir, recovery)) => {
                 let what = recovery.describe();
                 warnings.extend(what.map(|what| format!("as it is read, {what}")));
@@ -318,7 +318,7 @@ impl Run<'_> {
             // A swap that cannot be believed, too, is left for somebody to look at.
             return Ok((claim, opened.clone()));
         }
-        recover(disk, path, false)?;
+        recover(disk, path, self.options.policy.on_damage != OnDamage::Fail)?;
         let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         Ok((claim, Opened { dir, ..opened.clone() }))
     }

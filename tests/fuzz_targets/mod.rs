@@ -6,6 +6,7 @@ pub mod compaction;
 pub mod companions;
 pub mod directory;
 pub mod format;
+pub mod mending;
 pub mod mutate;
 pub mod sealed;
 
@@ -43,7 +44,7 @@ const fn target(name: &'static str, run: fn(&[u8]), shape: Shape, cost: u32) -> 
 }
 
 /// All targets.
-pub const ALL: [Target; 15] = [
+pub const ALL: [Target; 16] = [
     target("batch", format::batch, Shape::Log, 1),
     target("legacy_set", format::legacy_set, Shape::Log, 1),
     target("gzip", bodies::gzip, Shape::Plain, 2),
@@ -59,4 +60,5 @@ pub const ALL: [Target; 15] = [
     target("dump_directory", directory::dump, Shape::Directory, 20),
     target("verify_directory", directory::verify, Shape::Directory, 20),
     target("compact_directory", compaction::compact_directory, Shape::Directory, 40),
+    target("repair_directory", mending::repair_directory, Shape::Directory, 60),
 ];
