@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::policy::Policy;
 use super::survey::Survey;
 use crate::error::Result;
-use crate::segment::Place;
+use crate::segment::{FileName, Kind, Place};
 use crate::swap::{Replacement, carry_out, list};
 use crate::units::Offset;
 
@@ -22,6 +22,8 @@ pub struct Commit {
     pub replacements: Vec<Replacement>,
     /// The base of the empty segment that a roll leaves behind, if the active one was cleaned.
     pub new_active: Option<Offset>,
+    /// The producer snapshot that is to be written at the log end.
+    pub snapshot: Option<(Offset, Vec<u8>)>,
 }
 
 impl Commit {
@@ -29,7 +31,7 @@ impl Commit {
     pub fn of(surveys: &[Survey], plan: &Plan, written: &[Written], policy: &Policy) -> Commit {
         let base_of = |at: usize| surveys.get(at).map(|survey| survey.segment.base);
         let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
-        // The newest snapshot stays, whatever becomes of the segment of that name.
+        // The one at the log end stays, whatever becomes of the segment of that name.
         let snapshots = |old: &[Offset]| -> Vec<Offset> {
             old.iter().copied().filter(|base| *base != log_end).collect()
         };
@@ -50,7 +52,7 @@ impl Commit {
         let claimed = surveys.last().and_then(|survey| survey.claimed_end);
         let next_base = claimed.map_or(log_end, |claimed| claimed.max(log_end));
         let rolls = policy.include_active && plan.nothing_because.is_none() && !last_is_empty;
-        Commit { replacements, new_active: rolls.then_some(next_base) }
+        Commit { replacements, new_active: rolls.then_some(next_base), snapshot: None }
     }
 
     /// Carries it out where the new files lie as `.cleaned`.
@@ -58,6 +60,11 @@ impl Commit {
     /// # Errors
     /// The system's. What is left undone then, the next run or a broker finishes or undoes.
     pub fn carry_out(&self, place: &Place) -> Result<()> {
+        // Before any that it takes the place of goes.
+        if let Some((offset, bytes)) = &self.snapshot {
+            let name = FileName::new(*offset, Kind::Snapshot).to_string();
+            place.disk.replace_file(&place.dir.join(name), bytes)?;
+        }
         if let Some(base) = self.new_active {
             put_empty_segment(base, &Place { suffix: None, ..place.clone() })?;
         }

@@ -12,6 +12,7 @@ mod carry;
 mod commit;
 mod destination;
 mod election;
+mod end_state;
 mod group_writer;
 mod key_index;
 mod key_pack;

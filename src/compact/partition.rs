@@ -22,6 +22,7 @@ use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
 use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
+use super::end_state::snapshot_due;
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
@@ -198,6 +199,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let job = Job { maker: &maker, election: &election, plan: &plan, budget, progress };
     let (tally, written) = job.rewrite(task.place.as_ref())?;
     done.commit = Commit::of(&surveys, &plan, &written, policy);
+    if task.place.is_some() {
+        done.commit.snapshot = snapshot_due(source, &surveys, task.log_start, &done.commit)?;
+    }
     if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
         carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;
         place.disk.sync_dir(&place.dir)?;
@@ -371,11 +375,12 @@ fn carry_over(
     let keep_damage = policy.on_damage == OnDamage::Keep;
     carried.par_iter().try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
-    let replaced: Vec<Offset> = commit
-        .replacements
-        .iter()
-        .flat_map(|replacement| &replacement.snapshots)
-        .copied()
-        .collect();
-    carry_companions(source, &replaced, &target)
+    let written = commit.snapshot.iter().map(|(offset, _)| offset);
+    let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);
+    let replaced: Vec<Offset> = gone.chain(written).copied().collect();
+    carry_companions(source, &replaced, &target)?;
+    commit
+        .snapshot
+        .as_ref()
+        .map_or(Ok(()), |(offset, bytes)| place.put(*offset, Kind::Snapshot, bytes, None))
 }

@@ -10,6 +10,7 @@ mod epochs;
 mod kept;
 mod plan;
 mod run;
+mod snapshots;
 mod write;
 
 pub use plan::How;

@@ -15,13 +15,13 @@ use rayon::prelude::*;
 use super::companions::Companions;
 use super::epochs;
 use super::kept::{Kept, Lost};
+use super::snapshots::{self, Snapshots};
 use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
     AbortedTxn, Examined, Kind, Outcomes, PartitionDir, Segment, TxnBatch, TxnBatchKind,
-    TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
-    stand_in_for_lost_markers,
+    TxnsOfSegment, parse_txn_index, stand_in_for_lost_commits, stand_in_for_lost_markers,
 };
 use crate::units::Offset;
 
@@ -47,8 +47,8 @@ pub struct Plan {
     pub goes: Vec<Offset>,
     /// What is lost.
     pub lost: Lost,
-    /// Snapshots that cannot be read or lie behind the log end.
-    pub snapshots: Vec<Offset>,
+    /// What becomes of the producer snapshots.
+    pub snapshots: Snapshots,
     /// New text for the leader epochs.
     pub leader_epochs: Option<String>,
     /// The offset behind the last record that stays.
@@ -98,6 +98,8 @@ impl Plan {
         kept.iter_mut().for_each(|kept| lost.append(std::mem::take(&mut kept.lost)));
         kept.retain(|kept| !goes.contains(&kept.segment.base));
         let log_end = kept.last().map_or(Offset(0), Kept::next_offset);
+        let is_changed = !goes.is_empty() || kept.iter().any(|kept| !kept.is_whole());
+        let snapshots = snapshots::decide(dir, &kept, log_end, is_changed)?;
         let (_, epochs_seen) = walk(kept.iter());
         let outcomes = Outcomes::of(txns.iter().flatten());
         let count = kept.len();
@@ -115,7 +117,7 @@ impl Plan {
             segments: segments.collect::<Result<_>>()?,
             goes,
             lost,
-            snapshots: useless_snapshots(dir, log_end)?,
+            snapshots,
             leader_epochs: leader_epochs(dir, log_end, &epochs_seen)?,
             log_end,
             doubts,
@@ -255,18 +257,6 @@ fn walk<'a>(kept: impl Iterator<Item = &'a Kept>) -> (Vec<Vec<TxnBatch>>, Vec<(i
         all.push(txns);
     }
     (all, epochs)
-}
-
-fn useless_snapshots(dir: &PartitionDir, log_end: Offset) -> Result<Vec<Offset>> {
-    let mut useless = Vec::new();
-    for offset in &dir.snapshots {
-        let name = crate::segment::FileName::new(*offset, Kind::Snapshot).to_string();
-        let map = dir.disk.map(&dir.file(&name))?;
-        if *offset > log_end || parse_snapshot(&map).is_err() {
-            useless.push(*offset);
-        }
-    }
-    Ok(useless)
 }
 
 fn leader_epochs(

@@ -2,7 +2,8 @@
 //!
 //! In place, a log that changes is replaced by the swap protocol, with its indexes; segments behind
 //! a cut go first, the newest first, so that what is left is a log with damage in it until it is
-//! one that ends where it was cut. An index alone is replaced by one rename.
+//! one that ends where it was cut. An index alone is replaced by one rename. A new producer snapshot
+//! is there before all that.
 
 use std::time::SystemTime;
 
@@ -49,8 +50,9 @@ impl Plan {
         let log = |base: &Offset| FileName::new(*base, Kind::Log).to_string();
         let snapshot = |offset: &Offset| FileName::new(*offset, Kind::Snapshot).to_string();
         changes.removed.extend(self.goes.iter().map(log));
-        changes.removed.extend(self.snapshots.iter().map(snapshot));
+        changes.removed.extend(self.snapshots.useless.iter().map(snapshot));
         changes.removed.extend(dir.orphans.iter().map(ToString::to_string));
+        changes.rebuilt.extend(self.snapshots.at_end.iter().map(|_| snapshot(&self.log_end)));
         changes.rebuilt.extend(self.leader_epochs.iter().map(|_| LEADER_EPOCHS.to_owned()));
         changes
     }
@@ -74,8 +76,16 @@ impl Plan {
             }
         }
         let copy = |name: &str| place.disk.copy_file(&dir.file(name), &place.dir.join(name));
-        for offset in dir.snapshots.iter().filter(|offset| !self.snapshots.contains(offset)) {
+        let at_end = self.snapshots.at_end.as_ref();
+        let stays = |offset: &&Offset| {
+            let is_replaced = at_end.is_some() && **offset == self.log_end;
+            !is_replaced && !self.snapshots.useless.contains(offset)
+        };
+        for offset in dir.snapshots.iter().filter(stays) {
             copy(&FileName::new(*offset, Kind::Snapshot).to_string())?;
+        }
+        if let Some(bytes) = at_end {
+            place.put(self.log_end, Kind::Snapshot, bytes, None)?;
         }
         for name in &dir.others {
             match &self.leader_epochs {
@@ -94,6 +104,11 @@ impl Plan {
     /// # Errors
     /// The system's. A repair that ended there can be begun again.
     pub fn write_in_place(&self, dir: &PartitionDir) -> Result<()> {
+        // First, while it can still be told that it is needed: it is right for the old log too.
+        if let Some(bytes) = &self.snapshots.at_end {
+            let name = FileName::new(self.log_end, Kind::Snapshot).to_string();
+            dir.disk.replace_file(&dir.file(&name), bytes)?;
+        }
         for (kept, companions) in self.segments.iter().filter(|(kept, _)| !kept.is_whole()) {
             let place = cleaned(kept)?;
             write_log(kept, &place)?;
@@ -102,7 +117,7 @@ impl Plan {
         let going = Replacement {
             old: self.goes.iter().rev().copied().collect(),
             new: Vec::new(),
-            snapshots: self.snapshots.clone(),
+            snapshots: self.snapshots.useless.clone(),
         };
         let mut replacements = vec![going];
         for (kept, _) in self.segments.iter().filter(|(kept, _)| !kept.is_whole()) {

@@ -3,6 +3,8 @@
 use crate::bytes::{Cursor, Overrun, crc32c};
 use crate::units::{Offset, Timestamp};
 
+/// The version that is read and written.
+const VERSION: i16 = 1;
 /// The least that a snapshot's header takes: version, CRC, count.
 const HEADER_BYTES: usize = 10;
 /// Version and CRC, which the CRC does not cover.
@@ -56,7 +58,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Vec<ProducerEntry>, SnapshotError>
     let size = |_: Overrun| SnapshotError::Size;
     let mut cursor = Cursor::new(bytes);
     let version = cursor.i16().map_err(size)?;
-    if version != 1 {
+    if version != VERSION {
         return Err(SnapshotError::Version(version));
     }
     let stored = cursor.u32().map_err(size)?;
@@ -70,6 +72,29 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Vec<ProducerEntry>, SnapshotError>
     let entries = (0..count).map(|_| read_entry(&mut cursor));
     let entries = entries.collect::<Result<Vec<_>, _>>().map_err(size)?;
     if cursor.is_empty() { Ok(entries) } else { Err(SnapshotError::Size) }
+}
+
+/// The bytes of a `.snapshot` with these entries, by producer
+/// (`ProducerStateManager.writeSnapshot`).
+pub fn render_snapshot(entries: &[ProducerEntry]) -> Vec<u8> {
+    let mut sorted: Vec<&ProducerEntry> = entries.iter().collect();
+    sorted.sort_by_key(|entry| entry.producer_id);
+    let mut summed = (sorted.len() as i32).to_be_bytes().to_vec();
+    for entry in sorted {
+        let txn = entry.open_txn_first_offset.map_or(-1, |offset| offset.0);
+        summed.extend_from_slice(&entry.producer_id.to_be_bytes());
+        summed.extend_from_slice(&entry.epoch.to_be_bytes());
+        summed.extend_from_slice(&entry.last_sequence.to_be_bytes());
+        summed.extend_from_slice(&entry.last_offset.0.to_be_bytes());
+        summed.extend_from_slice(&entry.offset_delta.to_be_bytes());
+        summed.extend_from_slice(&entry.timestamp.0.to_be_bytes());
+        summed.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+        summed.extend_from_slice(&txn.to_be_bytes());
+    }
+    let mut bytes = VERSION.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&crc32c(&summed).to_be_bytes());
+    bytes.extend_from_slice(&summed);
+    bytes
 }
 
 fn read_entry(cursor: &mut Cursor<'_>) -> Result<ProducerEntry, Overrun> {

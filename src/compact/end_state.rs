@@ -1,0 +1,45 @@
+//! The producer snapshot at the log end: there must be one where a roll takes one
+//! (`UnifiedLog.roll`), and where the newest that can be read would go with its segment. Without
+//! any, a broker would start with no producers and no open transactions.
+
+use super::commit::Commit;
+use super::survey::Survey;
+use super::worker::with_decoder;
+use crate::error::Result;
+use crate::segment::{PartitionDir, ProducerState, newest_snapshot};
+use crate::units::Offset;
+
+/// The snapshot that must be written for `commit`, if the source has none that will do; computed
+/// from the source, which knows more than what is left of it.
+///
+/// # Errors
+/// The system's.
+pub fn snapshot_due(
+    source: &PartitionDir,
+    surveys: &[Survey],
+    log_start: Option<Offset>,
+    commit: &Commit,
+) -> Result<Option<(Offset, Vec<u8>)>> {
+    let (Some(first), Some(last)) = (surveys.first(), surveys.last()) else { return Ok(None) };
+    let log_start = first.segment.base.max(log_start.unwrap_or(Offset(0)));
+    let log_end = last.next_offset;
+    let newest = newest_snapshot(source, log_start, log_end)?.map(|(offset, _)| offset);
+    let goes = |offset: &Offset| commit.replacements.iter().any(|r| r.snapshots.contains(offset));
+    let stays = newest.is_some_and(|newest| !goes(&newest));
+    let is_needed = commit.new_active.is_some() || (source.snapshots.iter().any(goes) && !stays);
+    if newest == Some(log_end) || !is_needed {
+        return Ok(None);
+    }
+    let mut state = ProducerState::load(source, log_start, log_end)?;
+    let from = state.from();
+    for survey in surveys.iter().filter(|survey| survey.next_offset > from) {
+        for chunk in &survey.chunks {
+            let batches = survey.log.batches_from(chunk.start).until(chunk.end);
+            with_decoder(|decoder| {
+                batches.flatten().for_each(|(_, batch)| state.append(&batch, decoder));
+            });
+        }
+    }
+    let is_worth_it = !(state.is_empty() && source.snapshots.is_empty());
+    Ok(is_worth_it.then(|| (log_end, state.render())))
+}
