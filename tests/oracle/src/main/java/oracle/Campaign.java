@@ -1,6 +1,7 @@
 // For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
 // let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
-// segment too. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
+// segment too, with snapshots and without. And once: Kafka's cleaner gives a damaged batch a valid
+// checksum, logcompact must not.
 package oracle;
 
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 
 public final class Campaign {
@@ -22,6 +24,7 @@ public final class Campaign {
     private int passed;
     private int failed;
     private int gaveUp;
+    private int rolls;
 
     private Campaign(String binary, Path work) {
         this.binary = binary;
@@ -44,6 +47,7 @@ public final class Campaign {
         if (campaign.gaveUp > 0) {
             System.out.println(campaign.gaveUp + " times Kafka gave up where logcompact goes on");
         }
+        System.out.println(campaign.rolls + " logs rolled without a snapshot");
         System.out.println(campaign.passed + " passed, " + campaign.failed + " failed");
         System.exit(campaign.failed > 0 ? 1 : 0);
     }
@@ -63,6 +67,7 @@ public final class Campaign {
             good &= compare(name + " pass 2", first.get(), dir.resolve("2"), later, false).isPresent();
         }
         good &= compare(name + " with active", source, dir.resolve("3"), now, true).isPresent();
+        good &= rolled(name, source, dir.resolve("4"), now, seed % 2 == 0);
         good &= repair(name, source, dir.resolve("repair"), now, new Random(seed));
         if (good) {
             remove(dir);
@@ -101,12 +106,48 @@ public final class Campaign {
         return problem.isEmpty() ? Optional.of(kafkaGaveUp ? ours : kafkas) : Optional.empty();
     }
 
+    // Snapshots are missing, and the active segment is cleaned too: where it began anew, Kafka must
+    // know the producers that it knew.
+    private boolean rolled(String name, Path source, Path dir, long now, boolean forgetAll)
+            throws Exception {
+        String active = last(source, ".log");
+        String newest = last(source, ".snapshot");
+        Path lacking = dir.resolve("lacking").resolve(source.getFileName());
+        KafkaLog.copy(source, lacking);
+        Producers.forget(lacking, forgetAll);
+        Path out = dir.resolve("logcompact");
+        Path ours = out.resolve(source.getFileName());
+        int status = run(List.of(binary, "compact", lacking.toString(), "--quiet",
+            "--now", Long.toString(now), "--include-active", "--out", out.toString()));
+        Optional<String> problem = Optional.empty();
+        if (status != 0) {
+            problem = Optional.of("logcompact ended with status " + status);
+        } else if (!last(ours, ".log").equals(active)) {
+            TreeMap<Long, String> kafkas = Producers.inSnapshot(source.resolve(newest).toFile());
+            TreeMap<Long, String> state = Producers.of(ours, dir.resolve("reopened"), true);
+            problem = Producers.difference(kafkas, state);
+            if (problem.isEmpty() && Files.exists(ours.resolve(newest))) {
+                problem = Producers.difference(
+                    kafkas, Producers.inSnapshot(ours.resolve(newest).toFile()));
+            }
+            rolls++;
+        }
+        report(name + " rolled without a snapshot", problem, dir);
+        return problem.isEmpty();
+    }
+
+    private static String last(Path dir, String suffix) throws IOException {
+        List<String> names = Comparison.namesOf(dir, suffix);
+        return names.get(names.size() - 1);
+    }
+
     private boolean repair(String name, Path source, Path dir, long now, Random random)
             throws Exception {
         Repair repair = new Repair(source, dir, binary, now);
         int before = failed;
         report(name + " repair lost indexes", repair.lostIndexes(), dir);
         report(name + " repair --truncate", repair.truncate(random), dir);
+        report(name + " repair an unreadable snapshot", repair.snapshot(), dir);
         report(name + " repair --skip", repair.skip(), dir);
         return failed == before;
     }

@@ -175,8 +175,15 @@ final class RandomLog {
 
     private void end(int producer, boolean commit) throws Exception {
         ControlRecordType type = commit ? ControlRecordType.COMMIT : ControlRecordType.ABORT;
+        if (log.logEndOffset() % 5 == 0) {
+            // The coordinator may end a transaction with a newer epoch (KIP-890, fencing).
+            producerEpoch[producer]++;
+            sequence[producer] = 0;
+        }
+        // Coordinators change, as leaders do.
         MemoryRecords marker = MemoryRecords.withEndTransactionMarker(
-            nowMs, 1000L + producer, producerEpoch[producer], new EndTransactionMarker(type, 0));
+            nowMs, 1000L + producer, producerEpoch[producer],
+            new EndTransactionMarker(type, leaderEpoch));
         log.appendAsLeader(marker, leaderEpoch, AppendOrigin.COORDINATOR);
         inTransaction[producer] = false;
     }

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Random;
+import java.util.TreeMap;
 
 final class Repair {
     private final Path source;
@@ -56,8 +57,28 @@ final class Repair {
                 return Optional.of(where + ": " + name + " is not cut where Kafka cuts it");
             }
         }
-        Optional<String> complaint = Loading.complaint(ours, dir.resolve("load-cut"), nowMs);
-        return complaint.map(text -> where + ": " + text);
+        Optional<String> problem = Producers.difference(
+            Producers.of(damaged, dir.resolve("producers-kafka"), false),
+            Producers.of(ours, dir.resolve("producers"), true));
+        if (problem.isEmpty()) {
+            problem = Loading.complaint(ours, dir.resolve("load-cut"), nowMs);
+        }
+        return problem.map(text -> where + ": " + text);
+    }
+
+    // The only snapshot that is left cannot be read: it is written anew, in place.
+    Optional<String> snapshot() throws Exception {
+        Path ours = dir.resolve("unreadable").resolve(source.getFileName());
+        KafkaLog.copy(source, ours);
+        List<String> names = Comparison.namesOf(ours, ".snapshot");
+        String last = names.get(names.size() - 1);
+        Producers.forget(ours, true);
+        Files.write(ours.resolve(last), new byte[] {0, 1, 0});
+        if (Campaign.run(List.of(binary, "repair", ours.toString(), "--quiet", "--in-place")) > 0) {
+            return Optional.of("logcompact repair failed");
+        }
+        TreeMap<Long, String> kafkas = Producers.inSnapshot(source.resolve(last).toFile());
+        return Producers.difference(kafkas, Producers.of(ours, dir.resolve("reopened"), true));
     }
 
     // The same byte, skipped: Kafka takes what is left as it is.
