@@ -200,6 +200,9 @@ fn cut_everywhere(case: fn(&Path) -> Case) {
             let left = temp.path().join("left");
             cut_power(&case.source, &work, &ops[..at], loss, &left);
             keep_for_kafka(&left, &work, &case, cuts);
+            // Where the log rolled, a broker would forget all producers without it.
+            let has = |kind: &str| left.join(format!("t-0/{:020}.{kind}", before.log_end)).exists();
+            assert!(has("snapshot") || !has("log"), "{what}: rolled without a snapshot");
             if cuts % 5 == 0 {
                 // A new run recovers first, and then goes on.
                 let again = || compact(&left, IN_PLACE, case.policy.clone(), Disk::default());

@@ -2,8 +2,8 @@
 //!
 //! In place, a log that changes is replaced by the swap protocol, with its indexes; segments behind
 //! a cut go first, the newest first, so that what is left is a log with damage in it until it is
-//! one that ends where it was cut. An index alone is replaced by one rename. A new producer snapshot
-//! is there before all that.
+//! one that ends where it was cut. An index alone is replaced by one rename. A new producer
+//! snapshot is there before all that.
 
 use std::time::SystemTime;
 
