@@ -6,8 +6,11 @@ use super::commit::Commit;
 use super::survey::Survey;
 use super::worker::with_decoder;
 use crate::error::Result;
-use crate::segment::{PartitionDir, ProducerState, newest_snapshot};
+use crate::segment::{Frontier, PartitionDir, ProducerState, newest_snapshot};
 use crate::units::Offset;
+
+/// A header, and the record of a marker.
+const HEADER_REACH_BYTES: usize = 64 << 10;
 
 /// The snapshot that must be written for `commit`, if the source has none that will do; computed
 /// from the source, which knows more than what is left of it.
@@ -33,11 +36,16 @@ pub fn snapshot_due(
     let mut state = ProducerState::load(source, log_start, log_end)?;
     let from = state.from();
     for survey in surveys.iter().filter(|survey| survey.next_offset > from) {
+        let mut frontier = Frontier::of(&survey.log);
         for chunk in &survey.chunks {
-            let batches = survey.log.batches_from(chunk.start).until(chunk.end);
-            with_decoder(|decoder| {
-                batches.flatten().for_each(|(_, batch)| state.append(&batch, decoder));
-            });
+            let mut batches = survey.log.batches_from(chunk.start).until(chunk.end);
+            with_decoder(|decoder| -> Result<()> {
+                loop {
+                    frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
+                    let Some(item) = batches.next() else { return Ok(()) };
+                    item.iter().for_each(|(_, batch)| state.append(batch, decoder));
+                }
+            })?;
         }
     }
     let is_worth_it = !(state.is_empty() && source.snapshots.is_empty());
