@@ -24,7 +24,10 @@ impl Files for System {
 
     fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>> {
         let file = File::create_new(path)?;
-        owner.map_or(Ok(()), |owner| owner.own(&file))?;
+        if let Err(error) = owner.map_or(Ok(()), |owner| owner.own(&file)) {
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
         // Small writes (index entries, rebuilt batches) gather; large spans pass through.
         let writer = BufWriter::with_capacity(1 << 18, file);
         Ok(Box::new(SystemFile { writer, unsynced_bytes: 0, early_sync: None }))
@@ -104,7 +107,12 @@ impl Owner {
     fn own(self, file: &File) -> io::Result<()> {
         let metadata = file.metadata()?;
         if (metadata.uid(), metadata.gid()) != (self.user, self.group) {
-            fchown(file, Some(self.user), Some(self.group))?;
+            match fchown(file, Some(self.user), Some(self.group)) {
+                // Who has the files but is not in their group gives new ones his own, as a broker
+                // that runs as this user does.
+                Err(error) if metadata.uid() != self.user => return Err(error),
+                _ => {}
+            }
         }
         file.set_permissions(Permissions::from_mode(self.mode))
     }

@@ -2,8 +2,8 @@
 //!
 //! Reading steps from header to header. Where a header cannot be believed, the stretch up to the
 //! next batch whose length and CRC hold is given as one [`Damaged`], and reading resumes there. A
-//! value may itself hold the bytes of a batch: where only the length of the batch around it is wrong,
-//! its checksum still tells where it ends.
+//! value may itself hold the bytes of a batch: where only the length of the batch around it is
+//! wrong, its checksum still tells where it ends.
 
 use std::path::{Path, PathBuf};
 
