@@ -130,7 +130,7 @@ fn begun_before_their_entry(
     begun
 }
 
-/// The transactions across damage that is no legible marker: a marker of theirs may have been there.
+/// The transactions across damage that is no legible marker: one of theirs may have been there.
 fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
     let mut open: BTreeMap<i64, Offset> = BTreeMap::new();
     let mut across: BTreeSet<i64> = BTreeSet::new();
