@@ -253,6 +253,22 @@ fn an_unreadable_snapshot_is_computed_anew_and_one_that_can_be_read_stays() {
 }
 
 #[test]
+fn a_transaction_whose_marker_was_lost_but_could_be_read_is_not_left_open() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0").with_txn_index();
+    log.transactional(7, &[put("a", "1")]).marker(7, true);
+    let dir = log.transactional(8, &[put("b", "1")]).flush();
+    let mut bytes = fs::read(dir.join(LOG)).unwrap();
+    let first_batch = 12 + i32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    bytes[first_batch + 17] ^= 1; // of the marker's checksum
+    fs::write(dir.join(LOG), bytes).unwrap();
+    repair(&dir, &["--skip", "--in-place"]);
+    let found = snapshot_at(&dir, 3);
+    let open = |entry: &ProducerEntry| (entry.producer_id, entry.open_txn_first_offset);
+    assert_eq!(found.iter().map(open).collect::<Vec<_>>(), [(7, None), (8, Some(Offset(2)))]);
+}
+
+#[test]
 fn where_a_new_active_segment_begins_there_is_a_snapshot() {
     let temp = tempfile::tempdir().unwrap();
     let whole = temp.path().join("whole/t-0");

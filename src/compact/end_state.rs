@@ -2,6 +2,8 @@
 //! (`UnifiedLog.roll`), and where the newest that can be read would go with its segment. Without
 //! any, a broker would start with no producers and no open transactions.
 
+use std::collections::HashMap;
+
 use super::commit::Commit;
 use super::survey::Survey;
 use super::worker::with_decoder;
@@ -13,7 +15,7 @@ use crate::units::Offset;
 const HEADER_REACH_BYTES: usize = 64 << 10;
 
 /// The snapshot that must be written for `commit`, if the source has none that will do; computed
-/// from the source, which knows more than what is left of it.
+/// from the source, which knows more than what is left of it. `open` are the open transactions.
 ///
 /// # Errors
 /// The system's.
@@ -21,11 +23,13 @@ pub fn snapshot_due(
     source: &PartitionDir,
     surveys: &[Survey],
     log_start: Option<Offset>,
+    open: &HashMap<i64, Offset>,
     commit: &Commit,
 ) -> Result<Option<(Offset, Vec<u8>)>> {
     let (Some(first), Some(last)) = (surveys.first(), surveys.last()) else { return Ok(None) };
     let log_start = first.segment.base.max(log_start.unwrap_or(Offset(0)));
-    let log_end = last.next_offset;
+    // Where a roll leaves out offsets that damage claims, a broker takes that for the log end.
+    let log_end = commit.new_active.unwrap_or(last.next_offset);
     let newest = newest_snapshot(source, log_start, log_end)?.map(|(offset, _)| offset);
     let goes = |offset: &Offset| commit.replacements.iter().any(|r| r.snapshots.contains(offset));
     let stays = newest.is_some_and(|newest| !goes(&newest));
@@ -48,6 +52,7 @@ pub fn snapshot_due(
             })?;
         }
     }
+    state.settle(open, log_start);
     let is_worth_it = !(state.is_empty() && source.snapshots.is_empty());
     Ok(is_worth_it.then(|| (log_end, state.render())))
 }

@@ -200,7 +200,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let (tally, written) = job.rewrite(task.place.as_ref())?;
     done.commit = Commit::of(&surveys, &plan, &written, policy);
     if task.place.is_some() {
-        done.commit.snapshot = snapshot_due(source, &surveys, task.log_start, &done.commit)?;
+        let open = &outcomes.open;
+        done.commit.snapshot = snapshot_due(source, &surveys, task.log_start, open, &done.commit)?;
     }
     if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
         carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;

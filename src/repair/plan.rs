@@ -98,10 +98,10 @@ impl Plan {
         kept.iter_mut().for_each(|kept| lost.append(std::mem::take(&mut kept.lost)));
         kept.retain(|kept| !goes.contains(&kept.segment.base));
         let log_end = kept.last().map_or(Offset(0), Kept::next_offset);
-        let is_changed = !goes.is_empty() || kept.iter().any(|kept| !kept.is_whole());
-        let snapshots = snapshots::decide(dir, &kept, log_end, is_changed)?;
         let (_, epochs_seen) = walk(kept.iter());
         let outcomes = Outcomes::of(txns.iter().flatten());
+        let is_changed = !goes.is_empty() || kept.iter().any(|kept| !kept.is_whole());
+        let snapshots = snapshots::decide(dir, &kept, &outcomes.open, log_end, is_changed)?;
         let count = kept.len();
         let decide = |(number, (kept, txns)): (usize, (Kept, &Vec<TxnBatch>))| {
             let is_active = number + 1 == count;

@@ -2,6 +2,8 @@
 //! change of the log, could leave a broker without the state at the log end, it is computed from
 //! what stays.
 
+use std::collections::HashMap;
+
 use super::kept::Kept;
 use crate::error::Result;
 use crate::format::{Batch, Decoder};
@@ -17,14 +19,15 @@ pub struct Snapshots {
     pub at_end: Option<Vec<u8>>,
 }
 
-/// Decides about the snapshots of `dir`, of which `kept` stays; `is_changed` if that is not all of
-/// its log.
+/// Decides about the snapshots of `dir`, of which `kept` stays, with these `open` transactions;
+/// `is_changed` if that is not all of its log.
 ///
 /// # Errors
 /// The system's.
 pub fn decide(
     dir: &PartitionDir,
     kept: &[Kept],
+    open: &HashMap<i64, Offset>,
     log_end: Offset,
     is_changed: bool,
 ) -> Result<Snapshots> {
@@ -42,7 +45,7 @@ pub fn decide(
     if stands_at_end || (useless.is_empty() && !is_changed) {
         return Ok(Snapshots { useless, at_end: None });
     }
-    let state = replay(dir, kept, log_end)?;
+    let state = replay(dir, kept, open, log_end)?;
     let takes_its_place = useless.contains(&log_end);
     if state.is_empty() && !takes_its_place {
         return Ok(Snapshots { useless, at_end: None });
@@ -51,7 +54,12 @@ pub fn decide(
     Ok(Snapshots { useless, at_end: Some(state.render()) })
 }
 
-fn replay(dir: &PartitionDir, kept: &[Kept], log_end: Offset) -> Result<ProducerState> {
+fn replay(
+    dir: &PartitionDir,
+    kept: &[Kept],
+    open: &HashMap<i64, Offset>,
+    log_end: Offset,
+) -> Result<ProducerState> {
     let log_start = kept.first().map_or(log_end, |kept| kept.segment.base);
     let mut state = ProducerState::load(dir, log_start, log_end)?;
     let (from, mut decoder) = (state.from(), Decoder::new());
@@ -62,5 +70,6 @@ fn replay(dir: &PartitionDir, kept: &[Kept], log_end: Offset) -> Result<Producer
             state.append(&batch, &mut decoder);
         }
     }
+    state.settle(open, log_start);
     Ok(state)
 }

@@ -5,7 +5,7 @@
 //! log: it takes empty snapshots (`UnifiedLog.rebuildProducerState`) and has forgotten sequences
 //! and open transactions. So whoever removes snapshots, or what they lie behind, must leave one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{FileName, Kind, PartitionDir, ProducerEntry, parse_snapshot, render_snapshot};
 use crate::error::Result;
@@ -76,6 +76,17 @@ impl ProducerState {
             });
             if let Some((coordinator_epoch, timestamp)) = marker {
                 self.end_marker(header, coordinator_epoch, timestamp);
+            }
+        }
+    }
+
+    /// Believes `open`, the transactions that are open and where they began, of what began at or
+    /// behind `log_start`: other markers were lost to damage, and a transaction that nobody can end
+    /// would hold up readers for good.
+    pub fn settle(&mut self, open: &HashMap<i64, Offset>, log_start: Offset) {
+        for entry in self.by_id.values_mut() {
+            if entry.open_txn_first_offset.is_some_and(|first| first >= log_start) {
+                entry.open_txn_first_offset = open.get(&entry.producer_id).copied();
             }
         }
     }
