@@ -123,8 +123,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let claimed = surveys.last().and_then(|survey| survey.claimed_end);
     if let Some(claimed) = claimed.filter(|end| *end > done.log_end && !policy.include_active) {
         done.warnings.push(format!(
-            "the last sound record is at {}; damage behind it claims offsets up to {claimed}, which \
-             a broker would give again",
+            "the log ends at {} now; damage behind it claims offsets up to {claimed}, which a \
+             broker would give again",
             done.log_end
         ));
     }

@@ -20,8 +20,8 @@ pub struct AbortedTxn {
 }
 
 impl AbortedTxn {
-    /// Whether the transaction can have begun where the entry says, given `data`, the offsets of all
-    /// data of its producer since the marker before: with one of these, or, if its own data has been
+    /// Whether the transaction can have begun where the entry says, given `data`, the offsets of
+    /// all data of its producer since the marker before: with one of these, or, if its own data was
     /// cleaned away, behind all of them. Data in front of it is of another transaction.
     pub fn can_begin_among(&self, data: &[Offset]) -> bool {
         let is_cleaned_away = data.last() < Some(&self.first_offset);
