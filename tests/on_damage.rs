@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
 use serde_json::Value;
-use support::log::{BatchKind, Log, PLAIN, batch_bytes, put};
+use support::log::{BatchKind, Log, PLAIN, batch_bytes, first_marker, put};
 use support::power::Die;
 use support::state::content_of;
 use support::{logcompact, testdata};
@@ -87,7 +87,7 @@ fn bless(bytes: &mut [u8], laid: &Laid) {
 /// A kind of damage: its name, what it does to the log, and which of the eight batches it costs.
 type Kind = (&'static str, fn(&mut Vec<u8>, &[Laid]), &'static [usize]);
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     ("a wrong checksum", |bytes, laid| bytes[laid[2].start + 70] ^= 1, &[2]),
     ("a length that is too large", |bytes, laid| set(bytes, laid[2].start + 8, 1 << 20), &[2]),
     ("a length that is too small", |bytes, laid| set(bytes, laid[2].start + 8, 60), &[2]),
@@ -112,6 +112,7 @@ const KINDS: [Kind; 11] = [
     ("a zeroed block", |bytes, laid| bytes[laid[2].start + 9..laid[4].end - 9].fill(0), &[2, 3, 4]),
     ("a hole", |bytes, laid| drop(bytes.drain(laid[2].start + 30..laid[4].start + 7)), &[2, 3, 4]),
     ("a first batch that is gone", |bytes, laid| bytes[..laid[0].end].fill(0xaa), &[0]),
+    ("a last batch cut short", |bytes, laid| bytes.truncate(laid[7].end - 5), &[7]),
     // No checksum covers the base offset.
     ("an offset far ahead", |bytes, laid| bytes[laid[2].start + 5] = 1, &[2]),
 ];
@@ -238,7 +239,7 @@ fn a_lost_abort_marker_does_not_bring_aborted_records_back() {
     let dir = temp.path().join("t-0");
     let before = content_of(&dir).state;
     let mut bytes = fs::read(dir.join(LOG)).unwrap();
-    let marker = marker_position(&bytes);
+    let marker = first_marker(&bytes);
     bytes[marker + 40] ^= 1;
     fs::write(dir.join(LOG), bytes).unwrap();
     let out = temp.path().join("out");
@@ -256,7 +257,7 @@ fn lost_marker(root: &Path, commits: [bool; 2], with_index: bool) -> PathBuf {
     log.batch(&[put("active", "1")]).flush();
     let dir = root.join("t-0");
     let mut bytes = fs::read(dir.join(LOG)).unwrap();
-    let marker = marker_position(&bytes);
+    let marker = first_marker(&bytes);
     // In the timestamps: it can still be read.
     bytes[marker + 40] ^= 1;
     fs::write(dir.join(LOG), bytes).unwrap();
@@ -303,7 +304,7 @@ fn a_marker_that_may_have_been_lost_without_a_trace_is_told_of() {
     let temp = tempfile::tempdir().unwrap();
     let dir = lost_marker(temp.path(), [false, true], false);
     let mut bytes = fs::read(dir.join(LOG)).unwrap();
-    let marker = marker_position(&bytes);
+    let marker = first_marker(&bytes);
     bytes[marker..marker + 78].fill(0);
     fs::write(dir.join(LOG), bytes).unwrap();
     logcompact()
@@ -318,15 +319,6 @@ fn a_marker_that_may_have_been_lost_without_a_trace_is_told_of() {
         .assert()
         .code(1)
         .stdout(contains("goes across damage"));
-}
-
-/// Where the first control batch starts.
-fn marker_position(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while bytes[at + 22] & 0x20 == 0 {
-        at += 12 + i32::from_be_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
-    }
-    at
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
 use serde_json::Value;
-use support::log::{BatchKind, Log, PLAIN, batch_bytes, put, tombstone};
+use support::log::{BatchKind, Log, PLAIN, batch_bytes, first_marker, put, tombstone};
 use support::power::{Die, Loss, Noting, cut_power, tree};
 use support::state::content_of;
 use support::{copy_folder, logcompact, testdata};
@@ -251,10 +251,7 @@ fn skipping_a_lost_abort_marker_takes_its_data_along() {
     let dir = temp.path().join("t-0");
     let state = content_of(&dir).state;
     let mut bytes = fs::read(dir.join(LOG)).unwrap();
-    let mut at = 0;
-    while bytes[at + 22] & 0x20 == 0 {
-        at += 12 + i32::from_be_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
-    }
+    let at = first_marker(&bytes);
     bytes[at + 40] ^= 1;
     fs::write(dir.join(LOG), bytes).unwrap();
     let out = temp.path().join("out");

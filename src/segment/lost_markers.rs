@@ -37,18 +37,14 @@ pub fn stand_in_for_lost_markers(
 ) -> Vec<String> {
     let mut entries: Vec<&AbortedTxn> = indexed.values().collect();
     entries.sort_by_key(|txn| txn.last_offset);
-    for txn in &entries {
-        let marker = stand_in(txn.producer_id, txn.last_offset, TxnBatchKind::LostAbort);
-        put(segments, marker, |batch| batch.base_offset < txn.last_offset);
-    }
-    for segment in segments.iter_mut() {
-        for marker in segment.legible {
-            let at = segment.batches.partition_point(|b| b.base_offset < marker.base_offset);
-            let is_known = |batch: &TxnBatch| batch.base_offset == marker.base_offset;
-            if !segment.batches.get(at).is_some_and(is_known) {
-                segment.batches.insert(at, *marker);
-            }
-        }
+    let abort =
+        |txn: &&AbortedTxn| stand_in(txn.producer_id, txn.last_offset, TxnBatchKind::LostAbort);
+    let legible: Vec<TxnBatch> =
+        segments.iter().flat_map(|segment| segment.legible.iter().copied()).collect();
+    for marker in entries.iter().map(abort).chain(legible) {
+        let offset = marker.base_offset;
+        let is_there = |batch: &TxnBatch| batch.base_offset == offset;
+        put(segments, marker, |batch| batch.base_offset < offset, is_there);
     }
     stand_in_for_lost_commits(segments, indexed);
     doubts(segments)
@@ -62,7 +58,7 @@ pub fn stand_in_for_lost_commits(
     for (producer_id, first_offset) in begun_before_their_entry(segments, indexed) {
         let before = Offset(first_offset.0.saturating_sub(1));
         let marker = stand_in(producer_id, before, TxnBatchKind::LostCommit);
-        insert(segments, marker, |batch| batch.base_offset < first_offset);
+        put(segments, marker, |batch| batch.base_offset < first_offset, |_| false);
     }
 }
 
@@ -71,29 +67,18 @@ fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
     TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
 }
 
-/// Puts a marker into its segment, unless there is a batch at its offset.
+/// Puts a marker into its segment, behind the batches that are before it, unless `is_there` says of
+/// the next one that it is there already.
 fn put(
     segments: &mut [TxnsOfSegment<'_>],
     marker: TxnBatch,
     is_before: impl Fn(&TxnBatch) -> bool,
+    is_there: impl Fn(&TxnBatch) -> bool,
 ) {
     let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
     let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) else { return };
-    let at = segment.batches.partition_point(&is_before);
-    let is_there = |batch: &TxnBatch| batch.base_offset == marker.base_offset;
+    let at = segment.batches.partition_point(is_before);
     if !segment.batches.get(at).is_some_and(is_there) {
-        segment.batches.insert(at, marker);
-    }
-}
-
-fn insert(
-    segments: &mut [TxnsOfSegment<'_>],
-    marker: TxnBatch,
-    is_before: impl Fn(&TxnBatch) -> bool,
-) {
-    let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
-    if let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) {
-        let at = segment.batches.partition_point(&is_before);
         segment.batches.insert(at, marker);
     }
 }

@@ -153,6 +153,15 @@ impl Log {
     }
 }
 
+/// Where the first control batch of a log starts.
+pub fn first_marker(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while bytes[at + 22] & 0x20 == 0 {
+        at += 12 + i32::from_be_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    at
+}
+
 /// The bytes of a magic 2 batch; the codec is that of the attributes.
 pub fn batch_bytes(
     base_offset: i64,
