@@ -300,6 +300,33 @@ fn a_lost_marker_is_made_up_for_by_the_index_or_by_what_can_still_be_read_of_it(
 }
 
 #[test]
+fn a_committed_transaction_that_hangs_without_its_marker_is_told_of() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("k", "before")]).roll();
+    log.transactional(7, &[put("a", "1")]).marker(7, true).roll();
+    log.batch(&[put("active", "1")]).flush();
+    let dir = temp.path().join("t-0");
+    let second = dir.join("00000000000000000001.log");
+    let mut bytes = fs::read(&second).unwrap();
+    let marker = first_marker(&bytes);
+    bytes[marker + 40] ^= 1;
+    fs::write(&second, bytes).unwrap();
+    let told =
+        "the transaction of producer 7 from offset 1 was committed, but its marker is damaged";
+    logcompact()
+        .args(["compact", "--on-damage", "skip", "--verify", "--out"])
+        .args([&temp.path().join("out"), &dir])
+        .assert()
+        .code(1)
+        .stderr(contains(told));
+    assert!(temp.path().join("out/t-0").exists());
+    let mut repair = logcompact();
+    repair.args(["repair", "--skip", "--dry-run"]).arg(&dir);
+    repair.assert().code(1).stdout(contains(told));
+}
+
+#[test]
 fn a_marker_that_may_have_been_lost_without_a_trace_is_told_of() {
     let temp = tempfile::tempdir().unwrap();
     let dir = lost_marker(temp.path(), [false, true], false);

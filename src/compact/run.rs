@@ -374,9 +374,12 @@ impl Run<'_> {
         let differences = witness.differences(source, after, done.log_end, &self.options.policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(
-            "--verify found {} in the result, which is thrown away; this is a bug in logcompact. \
-             The first: {first}",
-            if differences.len() == 1 { "a difference" } else { "differences" }
+            "--verify found {} in the result, which is thrown away; {}. The first: {first}",
+            if differences.len() == 1 { "a difference" } else { "differences" },
+            match self.options.policy.on_damage {
+                OnDamage::Fail => "this is a bug in logcompact",
+                _ => "what is damaged may be the reason",
+            }
         );
         Ok(Done { left_alone: Some(reason), ..done })
     }

@@ -119,6 +119,8 @@ fn begun_before_their_entry(
 fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
     let mut open: BTreeMap<i64, Offset> = BTreeMap::new();
     let mut across: BTreeSet<i64> = BTreeSet::new();
+    // Committed, but only a stand-in says so, and nothing of the producer follows.
+    let mut hanging: BTreeMap<i64, Offset> = BTreeMap::new();
     let mut doubts = Vec::new();
     for segment in segments {
         let legible = |damaged: &&Damaged| {
@@ -130,12 +132,16 @@ fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
             while !is_stand_in && damage.next_if(|d| d.position < batch.position).is_some() {
                 across.extend(open.keys());
             }
+            hanging.remove(&batch.producer_id);
             match batch.kind {
                 TxnBatchKind::Data => {
                     open.entry(batch.producer_id).or_insert(batch.base_offset);
                 }
                 kind if kind.is_end() => {
                     let first = open.remove(&batch.producer_id);
+                    if kind == TxnBatchKind::LostCommit {
+                        hanging.extend(first.map(|first| (batch.producer_id, first)));
+                    }
                     let was_across = across.remove(&batch.producer_id);
                     if let (Some(first), true, false) = (first, was_across, is_stand_in) {
                         doubts.push(format!(
@@ -151,6 +157,12 @@ fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
         if damage.next().is_some() {
             across.extend(open.keys());
         }
+    }
+    for (producer_id, first) in &hanging {
+        doubts.push(format!(
+            "the transaction of producer {producer_id} from offset {first} was committed, but its \
+             marker is damaged; without it read_committed consumers stop there"
+        ));
     }
     for (producer_id, first) in open.iter().filter(|(id, _)| across.contains(id)) {
         doubts.push(format!(

@@ -68,10 +68,13 @@ impl Side {
                         let bytes = log.bytes().get(damaged.position.index()..);
                         let bytes = bytes.unwrap_or_default();
                         let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut decoder);
-                        if let Some(marker) = marker {
-                            let is_abort = marker.kind == TxnBatchKind::LostAbort;
-                            let end = if is_abort { End::Abort } else { End::Commit };
-                            transactions.marker(marker.producer_id, marker.last_offset, end);
+                        match marker.map(|marker| (marker.kind, marker)) {
+                            Some((TxnBatchKind::LostAbort, marker)) => {
+                                let (id, last) = (marker.producer_id, marker.last_offset);
+                                transactions.marker(id, last, End::Abort);
+                            }
+                            Some((_, marker)) => transactions.damaged_commit(marker.producer_id),
+                            None => {}
                         }
                         continue;
                     }

@@ -33,12 +33,23 @@ struct Span {
 struct OfProducer {
     /// The data of the transaction that is open while the log is walked over, by its offset.
     open: Vec<Offset>,
+    /// Whether that was committed by a marker that is damaged. It tells that data behind it is of
+    /// another transaction; without any it is as if there was no marker.
+    is_committed: bool,
     /// By the offset of the marker, what the `.txnindex` says of the transaction.
     indexed: HashMap<Offset, AbortedTxn>,
     /// Aborted, or open at the log's end.
     void: Vec<Span>,
     /// Committed, but not below the end of what is compared.
     later: Vec<Span>,
+}
+
+impl OfProducer {
+    fn forget_committed(&mut self) {
+        if std::mem::take(&mut self.is_committed) {
+            self.open.clear();
+        }
+    }
 }
 
 /// The transactions of a log, once all of it was walked over.
@@ -58,12 +69,14 @@ impl Transactions {
     /// A batch of data of a transaction, in log order.
     pub fn data(&mut self, header: &BatchHeader) {
         let producer = self.producers.entry(header.producer_id).or_default();
+        producer.forget_committed();
         producer.open.push(header.base_offset);
     }
 
     /// A marker, in log order.
     pub fn marker(&mut self, producer_id: i64, last: Offset, end: End) {
         let Some(producer) = self.producers.get_mut(&producer_id) else { return };
+        producer.forget_committed();
         let data = std::mem::take(&mut producer.open);
         let Some(first) = data.first().copied() else { return };
         // Data from before the entry is not part of the transaction: its own marker was lost.
@@ -74,6 +87,13 @@ impl Transactions {
             End::Abort => producer.void.push(Span { first, last }),
             End::Commit if last >= self.end => producer.later.push(Span { first, last }),
             End::Commit => {}
+        }
+    }
+
+    /// A COMMIT that is damaged, but can still be read.
+    pub fn damaged_commit(&mut self, producer_id: i64) {
+        if let Some(producer) = self.producers.get_mut(&producer_id) {
+            producer.is_committed = true;
         }
     }
 
