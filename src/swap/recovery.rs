@@ -48,81 +48,79 @@ impl Recovery {
     pub fn plan(
         files: &BTreeSet<FileName>,
         may_be_damaged: bool,
-        mut look_at: impl FnMut(FileName) -> Result<SwapLog>,
+        look_at: impl FnMut(FileName) -> Result<SwapLog>,
     ) -> Result<Recovery> {
-        let with = |suffix| files.iter().copied().filter(move |name| name.suffix == Some(suffix));
-        let is_there = |offset| files.contains(&FileName::new(offset, Kind::Log));
         let mut recovery = Recovery::default();
-        let steps = &mut recovery.steps;
-        steps.extend(with(Suffix::Deleted).map(Step::Remove));
-        let lowest_cleaned = with(Suffix::Cleaned).map(|name| name.offset).min();
+        recovery.steps.extend(with(files, Suffix::Deleted).map(Step::Remove));
+        let swaps = recovery.undo_what_is_not_complete(files);
+        let swaps = recovery.decide(files, swaps, may_be_damaged, look_at)?;
+        recovery.steps.extend(orphans(files, &swaps).map(Step::Remove));
+        recovery.make_way(files, &swaps);
+        recovery.steps.extend(finish(swaps.into_iter()));
+        if !recovery.steps.is_empty() {
+            recovery.steps.push(Step::Sync);
+        }
+        Ok(recovery)
+    }
+
+    /// Rule 2; the `.swap` files that it leaves.
+    fn undo_what_is_not_complete(&mut self, files: &BTreeSet<FileName>) -> Vec<FileName> {
+        let lowest_cleaned = with(files, Suffix::Cleaned).map(|name| name.offset).min();
         let is_undone = |name: &FileName| lowest_cleaned.is_some_and(|low| name.offset >= low);
         if lowest_cleaned.is_some() {
-            recovery.undone = true;
-            steps.extend(with(Suffix::Swap).filter(is_undone).map(Step::Remove));
-            steps.push(Step::Sync);
-            steps.extend(with(Suffix::Cleaned).map(Step::Remove));
+            self.undone = true;
+            self.steps.extend(with(files, Suffix::Swap).filter(is_undone).map(Step::Remove));
+            self.steps.push(Step::Sync);
+            self.steps.extend(with(files, Suffix::Cleaned).map(Step::Remove));
         }
-        let mut swaps: Vec<FileName> = with(Suffix::Swap).filter(|name| !is_undone(name)).collect();
-        let logs: Vec<FileName> = swaps.iter().filter(|n| n.kind == Kind::Log).copied().collect();
+        with(files, Suffix::Swap).filter(|name| !is_undone(name)).collect()
+    }
+
+    /// Rule 3, for the old segments; the `.swap` files that are to take their names.
+    fn decide(
+        &mut self,
+        files: &BTreeSet<FileName>,
+        swaps: Vec<FileName>,
+        may_be_damaged: bool,
+        mut look_at: impl FnMut(FileName) -> Result<SwapLog>,
+    ) -> Result<Vec<FileName>> {
+        let (logs, companions): (Vec<FileName>, Vec<FileName>) =
+            swaps.iter().partition(|name| name.kind == Kind::Log);
+        let is_there = |log: &FileName| files.contains(&FileName { suffix: None, ..*log });
         let mut reach: Option<(Offset, Offset)> = None;
         for log in &logs {
             let SwapLog { next_offset, damage } = look_at(*log)?;
             match damage {
-                Some(_) if logs.iter().all(|log| is_there(log.offset)) => {
-                    recovery.finished.clear();
-                    reach = None;
-                    break;
+                Some(_) if logs.iter().all(is_there) => {
+                    self.undone = true;
+                    // The logs go last: without them, companions would pass for finished ones.
+                    self.steps.extend(companions.into_iter().map(Step::Remove));
+                    self.steps.push(Step::Sync);
+                    self.steps.extend(logs.into_iter().map(Step::Remove));
+                    return Ok(Vec::new());
                 }
                 Some(damage) if !may_be_damaged => return Err(damage),
                 _ => {}
             }
             let (low, high) = reach.unwrap_or((log.offset, log.offset));
             reach = Some((low.min(log.offset), high.max(next_offset)));
-            recovery.finished.push(log.offset);
-        }
-        if recovery.finished.len() < logs.len() {
-            recovery.undone = true;
-            // The logs go last: without them, companions would be taken for finished ones.
-            let (logs, companions): (Vec<_>, Vec<_>) =
-                swaps.drain(..).partition(|name| name.kind == Kind::Log);
-            steps.extend(companions.into_iter().map(Step::Remove));
-            steps.push(Step::Sync);
-            steps.extend(logs.into_iter().map(Step::Remove));
         }
         if let Some((low, high)) = reach {
-            let within = |name: &&FileName| {
-                name.suffix.is_none() && (low..high.max(low.next())).contains(&name.offset)
-            };
-            let (snapshots, old): (Vec<_>, Vec<_>) =
-                files.iter().filter(within).partition(|name| name.kind == Kind::Snapshot);
-            let mut old: Vec<Offset> = old.into_iter().map(|name: &FileName| name.offset).collect();
-            old.dedup();
-            let snapshots = snapshots.into_iter().map(|name: &FileName| name.offset);
-            let snapshots: Vec<Offset> = snapshots.filter(|offset| *offset != low).collect();
-            steps.extend(oldest_first(&old, &snapshots, files, Step::Remove));
+            self.steps.extend(remove_old(files, low, high));
         }
-        let has_log = |name: &FileName| {
-            let log = |suffix| FileName { kind: Kind::Log, suffix, ..*name };
-            files.contains(&log(None)) || swaps.contains(&log(Some(Suffix::Swap)))
-        };
-        let is_orphan = |name: &&FileName| {
-            let is_placed = name.suffix.is_none() && name.kind != Kind::Snapshot;
-            is_placed && !has_log(name)
-        };
-        steps.extend(files.iter().filter(is_orphan).copied().map(Step::Remove));
-        // A broker that finished an empty `.log.swap` leaves old companions in the way.
-        let placed = swaps.iter().map(|name| FileName { suffix: None, ..*name });
-        let in_the_way = placed.filter(|name| name.kind != Kind::Log && files.contains(name));
-        let in_the_way: Vec<Step> = in_the_way.map(Step::Remove).collect();
-        let is_new = |step: &Step| !steps.contains(step);
-        let in_the_way: Vec<Step> = in_the_way.into_iter().filter(is_new).collect();
-        steps.extend(in_the_way);
-        steps.extend(finish(swaps.into_iter()));
-        if !steps.is_empty() {
-            steps.push(Step::Sync);
+        self.finished = logs.iter().map(|log| log.offset).collect();
+        Ok(swaps)
+    }
+
+    /// A broker that finished an empty `.log.swap` leaves old companions where new ones are to be.
+    fn make_way(&mut self, files: &BTreeSet<FileName>, swaps: &[FileName]) {
+        let places = swaps.iter().map(|name| FileName { suffix: None, ..*name });
+        let taken = places.filter(|name| name.kind != Kind::Log && files.contains(name));
+        for step in taken.map(Step::Remove) {
+            if !self.steps.contains(&step) {
+                self.steps.push(step);
+            }
         }
-        Ok(recovery)
     }
 
     /// What was done, for people; `None` if nothing was left to be done.
@@ -137,6 +135,37 @@ impl Recovery {
             (_, true) => Some("an interrupted swap is finished, the one behind it undone".into()),
         }
     }
+}
+
+fn with(files: &BTreeSet<FileName>, suffix: Suffix) -> impl Iterator<Item = FileName> {
+    files.iter().copied().filter(move |name| name.suffix == Some(suffix))
+}
+
+/// The steps that remove the old segments that begin from `low` to below `high`.
+fn remove_old(files: &BTreeSet<FileName>, low: Offset, high: Offset) -> Vec<Step> {
+    let within = |name: &&FileName| {
+        name.suffix.is_none() && (low..high.max(low.next())).contains(&name.offset)
+    };
+    let (snapshots, old): (Vec<_>, Vec<_>) =
+        files.iter().filter(within).partition(|name| name.kind == Kind::Snapshot);
+    let mut old: Vec<Offset> = old.into_iter().map(|name: &FileName| name.offset).collect();
+    old.dedup();
+    let snapshots = snapshots.into_iter().map(|name: &FileName| name.offset);
+    let snapshots: Vec<Offset> = snapshots.filter(|offset| *offset != low).collect();
+    oldest_first(&old, &snapshots, files, Step::Remove)
+}
+
+/// Rule 4: indexes whose log is not there, and not to come.
+fn orphans<'a>(
+    files: &'a BTreeSet<FileName>,
+    swaps: &'a [FileName],
+) -> impl Iterator<Item = FileName> + 'a {
+    let has_log = |name: &FileName| {
+        let log = |suffix| FileName { kind: Kind::Log, suffix, ..*name };
+        files.contains(&log(None)) || swaps.contains(&log(Some(Suffix::Swap)))
+    };
+    let is_placed = |name: &FileName| name.suffix.is_none() && name.kind != Kind::Snapshot;
+    files.iter().copied().filter(move |name| is_placed(name) && !has_log(name))
 }
 
 /// Ends what an interrupted swap left in the partition directory `dir`.
