@@ -308,6 +308,30 @@ fn a_swap_that_was_interrupted_is_finished_in_the_copy_too() {
 }
 
 #[test]
+fn companions_that_have_not_got_their_names_yet_are_read_where_they_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let whole = lively(temp.path());
+    let dir = temp.path().join("t-0");
+    copy_folder(&whole, &dir);
+    for kind in ["index", "timeindex", "txnindex"] {
+        let from = dir.join(format!("00000000000000000000.{kind}"));
+        fs::rename(&from, dir.join(format!("00000000000000000000.{kind}.swap"))).unwrap();
+    }
+    // What a broker that finished an empty swap leaves in the way.
+    fs::write(dir.join("00000000000000000000.index"), [0; 8]).unwrap();
+    let out = temp.path().join("out");
+    let (status, report) = repair(&dir, &out, &["--index-interval-bytes", "1000"]);
+    assert_eq!((status, &report["rebuilt"]), (0, &serde_json::json!([])), "{report}");
+    logcompact().args(["repair", "--in-place"]).arg(&dir).assert().success();
+    let files = |dir: &Path| -> Vec<_> {
+        tree(dir).into_iter().map(|(path, bytes, _)| (path, bytes)).collect()
+    };
+    for repaired in [out.join("t-0"), dir] {
+        assert!(files(&repaired) == files(&whole), "{}", repaired.display());
+    }
+}
+
+#[test]
 fn checkpoints_do_not_point_behind_the_end_of_a_log_that_was_cut() {
     for in_place in [true, false] {
         let temp = tempfile::tempdir().unwrap();
