@@ -5,10 +5,10 @@ use std::io::{BufWriter, IsTerminal, stdout};
 use anyhow::bail;
 
 use super::args::{CommonArgs, DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
+use super::selection::selection;
 use super::{Outcome, messages};
 use crate::dump::{
-    self, Console, Damage, Encoding, Failure, Field, Json, Kafka, Selection, Show, Sink, Text,
-    Witness,
+    self, Console, Damage, Encoding, Failure, Field, Json, Kafka, Show, Sink, Text, Witness,
 };
 
 /// Large enough that a line is never a system call of its own. Larger pieces pass it by.
@@ -18,15 +18,12 @@ const OUTPUT_BUFFER_BYTES: usize = 1 << 18;
 pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let format = format_of(&args);
     check(&args, format)?;
-    let selection = Selection {
-        show: match (args.show, format) {
-            (Some(ShowArg::All), _) | (None, FormatArg::Kafka) => Show::All,
-            (Some(ShowArg::Batches), _) => Show::Batches,
-            (Some(ShowArg::Records) | None, _) => Show::Records,
-        },
-        offsets: args.offsets.unwrap_or_default(),
-        limit: args.limit,
+    let show = match (args.show, format) {
+        (Some(ShowArg::All), _) | (None, FormatArg::Kafka) => Show::All,
+        (Some(ShowArg::Batches), _) => Show::Batches,
+        (Some(ShowArg::Records) | None, _) => Show::Records,
     };
+    let selection = selection(&args.selection, show, common)?;
     let found = dump::find(&args.paths)?;
     let sink = sink(&args, format);
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout().lock());
@@ -36,7 +33,7 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             format!("{}, which is not followed; name it to see what it leads to", left_out.what);
         witness.damage(&Damage { path: &left_out.path, position: None, what: &what });
     }
-    match dump::run(&found.sources, selection, &*sink, &mut out, &mut witness) {
+    match dump::run(&found.sources, &selection, &*sink, &mut out, &mut witness) {
         Ok(()) => {}
         Err(Failure::Input(error)) => return Err(error.into()),
         // Kept as it is: a closed pipe must be known for one.

@@ -14,6 +14,7 @@ mod plain_terminal;
 mod reader;
 mod repair;
 mod report_file;
+mod selection;
 mod summary;
 mod topic_config;
 mod verify;

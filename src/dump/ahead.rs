@@ -1,9 +1,9 @@
 //! Stretches made ahead of the one that is being written, by the threads of the pool.
 //!
-//! A walk over the headers cuts the log into stretches; a few for each thread are in the making,
-//! and they are handed out in the order of the log. The cuts are a guess, for checksums are not
-//! looked at here: when damage turns out to reach behind the end of its stretch, what was made of
-//! the stretches behind it is thrown away, and cutting begins anew where the damage ends.
+//! The log is cut into stretches ([`Cuts`]); a few for each thread are in the making, and they are
+//! handed out in the order of the cuts. Where damage turns out to reach behind the end of its
+//! stretch, what was made of the stretches behind it is thrown away, and cutting begins anew where
+//! the damage ends.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,16 +13,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use rayon::Scope;
 
 use super::Failure;
-use super::select::Budget;
-use super::stretch::{Overflow, Scene, Shown, Stretch, show};
-use crate::format::{Batch, BatchHeader, Codec, Decoder};
-use crate::segment::LogFile;
+use super::cuts::{Cuts, Stretch};
+use super::selection::Budget;
+use super::stretch::{Overflow, Scene, Shown, show};
+use crate::format::Decoder;
 use crate::units::Position;
 
-/// How much log one task reads, more or less.
-const STRETCH_BYTES: usize = 1 << 19;
-/// How much more the lines of a compressed batch are taken to be.
-const TYPICAL_EXPANSION: usize = 4;
 /// Stretches in the making, for each thread.
 const STRETCHES_A_THREAD: usize = 4;
 
@@ -49,11 +45,11 @@ struct Pending {
 }
 
 impl<'s, 'scope> Ahead<'s, 'scope> {
-    /// Nothing made yet; begins at `start`. Once `unwanted` is set, tasks end early.
+    /// Nothing made yet of what `cuts` gives. Once `unwanted` is set, tasks end early.
     pub(super) fn new(
         scene: Scene<'scope>,
         scope: &'s Scope<'scope>,
-        start: Position,
+        cuts: Cuts<'scope>,
         unwanted: &'scope AtomicBool,
     ) -> Ahead<'s, 'scope> {
         // A thread of the pool would wait for itself.
@@ -63,7 +59,7 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
             scene,
             scope,
             unwanted,
-            cuts: Cuts { log: scene.log, next: Some(start) },
+            cuts,
             pending: VecDeque::new(),
             most_pending: threads * STRETCHES_A_THREAD,
             spare_lines: Vec::new(),
@@ -78,7 +74,7 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
         while self.pending.len() < self.most_pending
             && let Some(stretch) = self.cuts.next()
         {
-            if self.pending.is_empty() && self.cuts.next.is_none() {
+            if self.pending.is_empty() && self.cuts.is_done() {
                 return Ok(Some((stretch, None))); // the only one: nothing to do beside it
             }
             self.begin(stretch, budget.rest());
@@ -93,11 +89,14 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
 
     /// Takes note that `stretch` really ended at `end`, and goes on there.
     pub(super) fn settle(&mut self, stretch: Stretch, end: Position) {
+        if self.cuts.is_backward() {
+            return;
+        }
         if end != stretch.end {
             self.pending.clear();
         }
         if self.pending.is_empty() {
-            self.cuts.next = Some(end);
+            self.cuts.resume_at(end);
         }
     }
 
@@ -118,45 +117,5 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
             let _ = answer.send(made);
         });
         self.pending.push_back(Pending { stretch, shown });
-    }
-}
-
-/// The cuts between stretches, found by stepping from header to header.
-struct Cuts<'a> {
-    log: &'a LogFile,
-    /// `None` at the end, and behind what is no batch.
-    next: Option<Position>,
-}
-
-impl Iterator for Cuts<'_> {
-    type Item = Stretch;
-
-    fn next(&mut self) -> Option<Stretch> {
-        let start = self.next?;
-        let (mut end, mut weight_bytes) = (start, 0);
-        while weight_bytes < STRETCH_BYTES {
-            let rest = self.log.bytes().get(end.index()..).unwrap_or_default();
-            let Ok(batch) = Batch::parse(rest) else {
-                break;
-            };
-            end = end.plus(batch.header.size_bytes);
-            weight_bytes = weight_bytes.saturating_add(weight_of(&batch.header));
-        }
-        let size_bytes = self.log.bytes().len();
-        if end == start {
-            // Where the next batch is only a search can tell, and that is part of the stretch.
-            self.next = None;
-            let is_end = start.index() >= size_bytes;
-            return (!is_end).then(|| Stretch { start, end: start.plus(1) });
-        }
-        self.next = (end.index() < size_bytes).then_some(end);
-        Some(Stretch { start, end })
-    }
-}
-
-fn weight_of(header: &BatchHeader) -> usize {
-    match header.codec() {
-        Codec::None => header.size_bytes,
-        _ => header.size_bytes.saturating_mul(TYPICAL_EXPANSION),
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::select::OffsetRange;
+use super::selection::OffsetRange;
 use super::source::{Content, Source};
 use crate::segment::{
     AbortedTxn, EpochEntry, IndexEntry, OffsetCheckpoint, OffsetIndex, PartitionMetadata,

@@ -78,6 +78,10 @@ impl Sink for Kafka {
         !matches!(content, LeaderEpochs | OffsetCheckpoint | PartitionMetadata)
     }
 
+    fn names_all_files(&self) -> bool {
+        true
+    }
+
     fn begin(&self, out: &mut Vec<u8>, source: &Source, _is_first: bool) -> io::Result<()> {
         writeln!(out, "Dumping {}", source.path.display())?;
         match &source.content {

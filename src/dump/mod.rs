@@ -11,16 +11,19 @@ mod ahead;
 mod companions;
 mod console;
 mod control;
+mod cuts;
 mod encoded;
+mod headed;
 mod java_string;
 mod json;
 mod json_text;
 mod kafka;
 mod printable;
-mod seek;
-mod select;
+mod reverse;
+mod selection;
 mod sink;
 mod source;
+mod state;
 mod stretch;
 mod text;
 mod walk;
@@ -30,18 +33,20 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::units::Position;
+use crate::segment::{FileName, LogFile, PartitionDir};
+use crate::units::{Offset, Position};
 
 pub use companions::Entry;
 pub use console::{Console, Field};
 pub use encoded::Encoding;
 pub use json::Json;
 pub use kafka::Kafka;
-pub use select::{OffsetRange, RangeError, Selection, Show};
+pub use selection::{Isolation, OffsetRange, RangeError, Selection, Show, TimeRange};
 pub use sink::{BatchView, Ending, RecordView, Sink};
 pub use source::{Content, Found, LeftOut, LogKind, Source};
 pub use text::Text;
 
+use selection::{Committed, Wanted};
 use walk::Walk;
 
 /// Hears of what is wrong with the files, and of what is only worth knowing.
@@ -103,25 +108,80 @@ pub fn find(paths: &[PathBuf]) -> Result<Found> {
 /// [`Failure`].
 pub fn run(
     sources: &[Source],
-    selection: Selection,
+    selection: &Selection,
     sink: &dyn Sink,
     out: &mut dyn Write,
     witness: &mut dyn Witness,
 ) -> Result<(), Failure> {
-    if let Some(source) = sources.iter().find(|source| !sink.can_show(&source.content)) {
+    let refused = |source: &Source, reason: &str| {
         let path = source.path.display();
+        Err(Error::refused(format!("{path}: {reason}")).into())
+    };
+    if let Some(source) = sources.iter().find(|source| !sink.can_show(&source.content)) {
         let reason = "this format has no lines for such a file; text and json have";
-        return Err(Error::refused(format!("{path}: {reason}")).into());
+        return refused(source, reason);
+    }
+    let is_log = |source: &Source| matches!(source.content, Content::Log(_));
+    if let (Some(source), Some(what)) =
+        (sources.iter().find(|source| !is_log(source)), selection.only_for_logs())
+    {
+        return refused(source, &format!("only a .log can be selected from by {what}"));
     }
     let mut walk = Walk::new(selection, sink, out, witness);
-    for source in sources {
+    for sources in sources.chunk_by(Source::is_followed_by) {
         if walk.is_done() {
             break;
         }
-        match &source.content {
-            Content::Log(kind) => walk.log(source, kind)?,
-            _ => walk.companion(source)?,
-        }
+        partition(sources, selection, &mut walk)?;
     }
     walk.finish()
+}
+
+/// Shows what is selected of one partition, or of a file that was named by itself.
+fn partition<'s>(
+    sources: &'s [Source],
+    selection: &Selection,
+    walk: &mut Walk<'_>,
+) -> Result<(), Failure> {
+    let as_log = |source: &'s Source| match &source.content {
+        Content::Log(kind) => Some((source, kind)),
+        _ => None,
+    };
+    let Some(mut logs) = sources.iter().map(as_log).collect::<Option<Vec<_>>>() else {
+        return sources.iter().try_for_each(|source| walk.companion(source));
+    };
+    let committed = match selection.isolation {
+        Isolation::ReadCommitted => sources.first().map(|first| committed(first, selection)),
+        Isolation::ReadUncommitted => None,
+    };
+    let committed = committed.transpose()?;
+    let mut wanted = Wanted::new(selection, committed.as_ref());
+    let latest = match selection.state {
+        Some(memory_bytes) => Some(state::latest_of(&logs, wanted, memory_bytes)?),
+        None => None,
+    };
+    if let Some(latest) = &latest {
+        wanted = wanted.with_latest(latest);
+    }
+    if selection.is_reverse {
+        logs.reverse();
+    }
+    for (source, kind) in logs {
+        if walk.log(source, kind, wanted)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How the transactions ended of the partition that `source` is part of.
+fn committed(source: &Source, selection: &Selection) -> Result<Committed, Failure> {
+    let of_swap =
+        source.is_named && FileName::parse(&source.name).is_none_or(|n| n.suffix.is_some());
+    if of_swap {
+        let log = LogFile::of(&source.path, Offset(0), walk::map(source)?);
+        return Ok(Committed::of_log(&log));
+    }
+    let dir = PartitionDir::open(source::parent(&source.path))?;
+    Ok(Committed::of_partition(&dir, selection.offsets.start)?)
 }

@@ -64,6 +64,11 @@ pub trait Sink: Sync {
         Vec::new()
     }
 
+    /// Whether a file's beginning and end are part of the format even if nothing of it is selected.
+    fn names_all_files(&self) -> bool {
+        false
+    }
+
     /// A file begins.
     fn begin(&self, _out: &mut Vec<u8>, _source: &Source, _is_first: bool) -> io::Result<()> {
         Ok(())

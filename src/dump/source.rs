@@ -42,6 +42,13 @@ pub struct Source {
     pub is_named: bool,
 }
 
+impl Source {
+    /// Whether `next` is the log behind this one in the same listed partition.
+    pub(super) fn is_followed_by(&self, next: &Source) -> bool {
+        !self.is_named && !next.is_named && parent(&self.path) == parent(&next.path)
+    }
+}
+
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -76,6 +83,8 @@ pub enum LogKind {
         is_active: bool,
         /// Its `.index`, if this is a file in its place.
         index: Option<PathBuf>,
+        /// Its `.timeindex`, likewise.
+        time_index: Option<PathBuf>,
     },
     /// `<offset>-<epoch>.checkpoint`: a snapshot of the KRaft metadata.
     MetadataSnapshot {
@@ -132,6 +141,7 @@ fn segment(dir: &PartitionDir, index: usize) -> Option<Source> {
         next_base: next.map(|next| next.base),
         is_active: next.is_none(),
         index: Some(segment.path(Kind::Index)),
+        time_index: Some(segment.path(Kind::TimeIndex)),
     };
     Some(Source {
         path: segment.path(Kind::Log),
@@ -169,13 +179,15 @@ fn content(path: &Path, name: &str) -> Option<Content> {
 fn segment_alone(path: &Path, file: FileName) -> LogKind {
     let base = file.offset;
     if file.suffix.is_some() {
-        return LogKind::Segment { base, next_base: None, is_active: false, index: None };
+        let (index, time_index) = (None, None);
+        return LogKind::Segment { base, next_base: None, is_active: false, index, time_index };
     }
     let dir = PartitionDir::open(parent(path)).ok();
     let mut bases = dir.iter().flat_map(|dir| &dir.segments).map(|segment| segment.base);
     let next_base = bases.find(|other| *other > base);
     let index = Some(path.with_extension(Kind::Index.extension()));
-    LogKind::Segment { base, next_base, is_active: next_base.is_none(), index }
+    let time_index = Some(path.with_extension(Kind::TimeIndex.extension()));
+    LogKind::Segment { base, next_base, is_active: next_base.is_none(), index, time_index }
 }
 
 fn metadata_snapshot(name: &str) -> Option<LogKind> {
@@ -188,7 +200,8 @@ fn metadata_snapshot(name: &str) -> Option<LogKind> {
     Some(LogKind::MetadataSnapshot { end_offset, epoch: epoch.parse().ok()? })
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that `path` is in.
+pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

@@ -4,15 +4,21 @@
 //! does not depend on what was in front of it:
 //! 1. what is no batch is reported and passed over; a batch with a wrong checksum is reported, and
 //!    shown as far as it decodes: who looks at damage wants to see it;
-//! 2. a batch outside the offsets is passed over, one behind them ends the file;
-//! 3. at the end of the active segment, an unfinished batch or a preallocated stretch of zeros is
+//! 2. a batch outside the offsets is passed over, one behind them ends the file; so is one that by
+//!    its header has nothing that is wanted. Where single records decide, the batch itself is shown
+//!    in front of the first that is wanted;
+//! 3. newest first, the lines are made in the order of the log, then put the other way round;
+//! 4. at the end of the active segment, an unfinished batch or a preallocated stretch of zeros is
 //!    no damage: a broker is, or was, about to write there.
 
 use std::io::Write;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Failure;
-use super::select::{Budget, Selection};
+use super::cuts::Stretch;
+use super::reverse::Reversal;
+use super::selection::{Budget, Wanted};
 use super::sink::{BatchView, RecordView, Sink};
 use super::source::{LogKind, Source};
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
@@ -34,20 +40,11 @@ pub(super) struct Scene<'a> {
     /// Its bytes.
     pub(super) log: &'a LogFile,
     /// What is asked for.
-    pub(super) selection: &'a Selection,
+    pub(super) wanted: Wanted<'a>,
     /// What the lines look like.
     pub(super) sink: &'a dyn Sink,
     /// What the sink made of the file beforehand.
     pub(super) common: &'a [u8],
-}
-
-/// A stretch of log, from the start of a batch to that of a later one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    /// Where its first batch starts.
-    pub(super) start: Position,
-    /// Where the batch behind its last starts.
-    pub(super) end: Position,
 }
 
 /// What is to be told beside the lines.
@@ -103,47 +100,56 @@ pub(super) fn show(
 ) -> Result<Shown, Failure> {
     lines.clear();
     let shown = Shown { lines, end: stretch.start, ..Shown::default() };
-    let mut walk = StretchWalk { scene, budget, decoder, overflow, shown };
+    let is_reverse = scene.wanted.selection.is_reverse;
+    // Newest first, which lines the limit leaves is known when they are in their order.
+    let own_budget = if is_reverse { Budget::default() } else { budget };
+    let reversal = is_reverse.then(Reversal::default);
+    let page = Page { scene, budget: own_budget, overflow, reversal, shown };
+    let mut walk = StretchWalk { scene, decoder, page };
     walk.walk(stretch)?;
-    walk.shown.spent = walk.budget.spent();
-    Ok(walk.shown)
+    let Page { budget: own_budget, reversal, mut shown, .. } = walk.page;
+    match reversal {
+        None => Ok(Shown { spent: own_budget.spent(), ..shown }),
+        Some(_) if shown.end < stretch.end && !shown.is_last => {
+            Ok(Shown { end: stretch.start, ..Shown::default() }) // given up
+        }
+        Some(reversal) => {
+            if shown.end > stretch.end && shown.heard.is_empty() {
+                let what = "an entry of the index points into a batch; records may be shown twice";
+                shown.heard.push(Heard::Damage(stretch.end, what.into()));
+            }
+            let (lines, spent) = reversal.lines(&shown.lines, budget);
+            Ok(Shown { lines, spent, end: stretch.end, is_last: false, ..shown })
+        }
+    }
 }
 
 struct StretchWalk<'a, 'd, 'o> {
     scene: Scene<'a>,
-    budget: Budget,
     decoder: &'d mut Decoder,
-    overflow: Overflow<'o>,
-    shown: Shown,
+    page: Page<'a, 'o>,
 }
 
 impl StretchWalk<'_, '_, '_> {
     fn walk(&mut self, stretch: Stretch) -> Result<(), Failure> {
         let log = self.scene.log;
         let mut batches = log.batches_from(stretch.start).checked().until(stretch.end);
-        while !self.is_unwanted()
+        while !self.page.is_unwanted()
             && let Some(item) = batches.next()
         {
-            let before = (self.shown.lines.len(), self.shown.heard.len(), self.budget);
+            let before = self.page.state();
             let next = self.item(item)?;
             if next == Next::GiveUp {
-                let (lines, heard, budget) = before;
-                self.shown.lines.truncate(lines);
-                self.shown.heard.truncate(heard);
-                self.budget = budget;
+                self.page.restore(before);
                 return Ok(());
             }
-            self.shown.end = batches.position();
+            self.page.shown.end = batches.position();
             if next == Next::File {
-                self.shown.is_last = true;
+                self.page.shown.is_last = true;
                 return Ok(());
             }
         }
         Ok(())
-    }
-
-    fn is_unwanted(&self) -> bool {
-        matches!(&self.overflow, Overflow::GiveUp(unwanted) if unwanted.load(Ordering::Relaxed))
     }
 
     fn item(&mut self, item: Result<(Position, Batch<'_>), Damaged>) -> Result<Next, Failure> {
@@ -152,35 +158,15 @@ impl StretchWalk<'_, '_, '_> {
             Err(damaged) => match batch_in_spite_of(&damaged, self.scene.log.bytes()) {
                 Some(batch) => {
                     let shown = "the batch is shown as far as it decodes";
-                    self.damage(damaged.position, format!("{}; {shown}", damaged.flaw));
+                    self.page.damage(damaged.position, format!("{}; {shown}", damaged.flaw));
                     self.batch(damaged.position, &batch, false)
                 }
                 None => {
-                    self.pass_over(&damaged);
+                    self.page.pass_over(&damaged);
                     Ok(Next::Batch)
                 }
             },
         }
-    }
-
-    /// Reports what is no batch.
-    fn pass_over(&mut self, damaged: &Damaged) {
-        let Damaged { position, size_bytes, flaw } = damaged;
-        let Scene { source, kind, log, .. } = self.scene;
-        let rest = log.bytes().get(position.index()..).unwrap_or_default();
-        let is_tail = rest.len() as u64 == *size_bytes;
-        let is_active = matches!(kind, LogKind::Segment { is_active: true, .. });
-        if is_active && log.is_unfinished_tail(damaged) {
-            let path = source.path.display();
-            self.shown.heard.push(Heard::Note(format!(
-                "{path}: position {position}: the last {size_bytes} bytes are no whole batch \
-                 (yet); a broker that appends here leaves that until it is done"
-            )));
-        } else {
-            let reach = if is_tail { "to the end of the file" } else { "up to the next batch" };
-            self.damage(*position, format!("{flaw}; {size_bytes} bytes {reach} are passed over"));
-        }
-        self.shown.trailing_bytes = if is_tail { *size_bytes } else { 0 };
     }
 
     fn batch(
@@ -189,42 +175,40 @@ impl StretchWalk<'_, '_, '_> {
         batch: &Batch<'_>,
         is_sound: bool,
     ) -> Result<Next, Failure> {
-        let Scene { source, selection, sink, common, .. } = self.scene;
+        let Scene { source, wanted, sink, common, .. } = self.scene;
         let header_flaw = batch.check_header().err();
+        let is_valid = is_sound && header_flaw.is_none();
         let header = self.unfolded(batch);
-        let offsets = selection.offsets;
-        if !offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset)) {
+        let offsets = wanted.offsets;
+        let has_wanted_offsets =
+            offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset));
+        let is_wanted = has_wanted_offsets && wanted.may_take_batch(&header, is_valid);
+        if header_flaw.is_none() && !is_wanted {
             // The offsets of a damaged header say nothing about what follows.
-            let is_sound = is_sound && header_flaw.is_none();
-            if let Some(flaw) = header_flaw {
-                self.damage(position, format!("{flaw}; its records are not shown"));
-            }
-            let is_behind = is_sound && offsets.ends_at_or_before(header.base_offset);
+            let is_behind = is_valid && offsets.ends_at_or_before(header.base_offset);
             return Ok(if is_behind { Next::File } else { Next::Batch });
         }
-        let is_valid = is_sound && header_flaw.is_none();
         let view = BatchView { source, common, position, header, is_valid };
-        let show = selection.show;
-        if show.batches() {
-            sink.batch(&mut self.shown.lines, &view)?;
-            if !show.records() {
-                self.budget.spend();
-            }
+        let looks_inside = wanted.is_about_records();
+        if is_wanted && !looks_inside {
+            self.page.batch(&view)?;
         }
         if let Some(flaw) = header_flaw {
-            self.damage(position, format!("{flaw}; its records are not shown"));
-        } else if show.records()
+            self.page.damage(position, format!("{flaw}; its records are not shown"));
+        } else if (wanted.selection.show.records() || looks_inside)
             && (sink.shows_control() || !header.is_control())
             && self.records(&view, batch)? == Next::GiveUp
         {
             return Ok(Next::GiveUp);
         }
-        Ok(if self.budget.is_spent() { Next::File } else { Next::Batch })
+        let is_last = self.page.budget.is_spent() || (is_valid && wanted.is_last_in_time(&header));
+        Ok(if is_last { Next::File } else { Next::Batch })
     }
 
     fn records(&mut self, view: &BatchView<'_>, batch: &Batch<'_>) -> Result<Next, Failure> {
-        let Scene { selection, sink, .. } = self.scene;
+        let (wanted, page) = (self.scene.wanted, &mut self.page);
         let mut flaw = None;
+        let mut is_batch_due = wanted.is_about_records();
         match self.decoder.records(batch) {
             Err(whole) => flaw = Some(format!("{whole}; its records are not shown")),
             Ok(records) => {
@@ -237,8 +221,14 @@ impl StretchWalk<'_, '_, '_> {
                             break;
                         }
                     };
-                    if !selection.offsets.contains(record.offset) {
+                    if !wanted.takes_record(&record) {
                         continue;
+                    }
+                    if mem::take(&mut is_batch_due) {
+                        page.batch(view)?;
+                    }
+                    if !wanted.selection.show.records() {
+                        break; // one is enough
                     }
                     // Of a message that is no set, the batch's checksum is its own.
                     let own_crc = record.message_crc().filter(|_| batch.header.is_wrapper());
@@ -246,20 +236,18 @@ impl StretchWalk<'_, '_, '_> {
                         let what = "its own CRC is not that of its bytes; it is shown all the same";
                         flaw = Some(format!("record {index} of the batch: {what}"));
                     }
-                    let lines = &mut self.shown.lines;
-                    sink.record(lines, &RecordView { batch: view, record })?;
-                    self.budget.spend();
-                    if self.budget.is_spent() {
+                    page.record(&RecordView { batch: view, record })?;
+                    if page.budget.is_spent() {
                         break;
                     }
-                    if lines.len() >= WRITE_BYTES && self.overflow.is_over(lines)? {
+                    if page.is_over()? {
                         return Ok(Next::GiveUp);
                     }
                 }
             }
         }
         if let Some(what) = flaw {
-            self.damage(view.position, what);
+            page.damage(view.position, what);
         }
         Ok(Next::Batch)
     }
@@ -286,23 +274,98 @@ impl StretchWalk<'_, '_, '_> {
         }
         BatchHeader { record_count: count, ..header }
     }
-
-    fn damage(&mut self, position: Position, what: String) {
-        self.shown.heard.push(Heard::Damage(position, what));
-    }
 }
 
-impl Overflow<'_> {
-    /// Makes room in `lines`; whether that cannot be.
-    fn is_over(&mut self, lines: &mut Vec<u8>) -> Result<bool, Failure> {
-        match self {
+/// The lines of a stretch in the making, and what is told beside them.
+struct Page<'a, 'o> {
+    scene: Scene<'a>,
+    budget: Budget,
+    overflow: Overflow<'o>,
+    reversal: Option<Reversal>,
+    shown: Shown,
+}
+
+impl Page<'_, '_> {
+    /// Whether nobody waits for the stretch any more.
+    fn is_unwanted(&self) -> bool {
+        matches!(&self.overflow, Overflow::GiveUp(unwanted) if unwanted.load(Ordering::Relaxed))
+    }
+
+    fn state(&self) -> (usize, usize, Budget) {
+        (self.shown.lines.len(), self.shown.heard.len(), self.budget)
+    }
+
+    fn restore(&mut self, (lines, heard, budget): (usize, usize, Budget)) {
+        self.shown.lines.truncate(lines);
+        self.shown.heard.truncate(heard);
+        self.budget = budget;
+    }
+
+    /// The line of a batch, if batches have lines.
+    fn batch(&mut self, view: &BatchView<'_>) -> Result<(), Failure> {
+        let show = self.scene.wanted.selection.show;
+        if !show.batches() {
+            return Ok(());
+        }
+        let is_counted = !show.records();
+        if let Some(reversal) = &mut self.reversal {
+            reversal.batch(self.shown.lines.len(), is_counted);
+        }
+        self.scene.sink.batch(&mut self.shown.lines, view)?;
+        if is_counted {
+            self.budget.spend();
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, view: &RecordView<'_>) -> Result<(), Failure> {
+        if let Some(reversal) = &mut self.reversal {
+            reversal.record(self.shown.lines.len());
+        }
+        self.scene.sink.record(&mut self.shown.lines, view)?;
+        self.budget.spend();
+        Ok(())
+    }
+
+    /// Makes room for more lines if there are many; whether that cannot be.
+    fn is_over(&mut self) -> Result<bool, Failure> {
+        let lines = &mut self.shown.lines;
+        if lines.len() < WRITE_BYTES {
+            return Ok(false);
+        }
+        match &mut self.overflow {
             Overflow::GiveUp(_) => Ok(lines.len() >= MOST_LINES_BYTES),
+            Overflow::Write(_) if self.reversal.is_some() => Ok(false), // the last come first
             Overflow::Write(out) => {
                 out.write_all(lines)?;
                 lines.clear();
                 Ok(false)
             }
         }
+    }
+
+    /// Reports what is no batch.
+    fn pass_over(&mut self, damaged: &Damaged) {
+        let Damaged { position, size_bytes, flaw } = damaged;
+        let Scene { source, kind, log, .. } = self.scene;
+        let rest = log.bytes().get(position.index()..).unwrap_or_default();
+        let is_tail = rest.len() as u64 == *size_bytes;
+        let is_active = matches!(kind, LogKind::Segment { is_active: true, .. });
+        if is_active && log.is_unfinished_tail(damaged) {
+            let path = source.path.display();
+            self.shown.heard.push(Heard::Note(format!(
+                "{path}: position {position}: the last {size_bytes} bytes are no whole batch \
+                 (yet); a broker that appends here leaves that until it is done"
+            )));
+        } else {
+            let reach = if is_tail { "to the end of the file" } else { "up to the next batch" };
+            self.damage(*position, format!("{flaw}; {size_bytes} bytes {reach} are passed over"));
+        }
+        self.shown.trailing_bytes = if is_tail { *size_bytes } else { 0 };
+    }
+
+    fn damage(&mut self, position: Position, what: String) {
+        self.shown.heard.push(Heard::Damage(position, what));
     }
 }
 

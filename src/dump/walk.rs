@@ -1,10 +1,11 @@
 //! The walk through the files: what is selected is written, what is wrong goes to the witness.
 //!
-//! A log is read from where the index says, or from the start (see [`super::seek`]), stretch by
-//! stretch. Stretches are made ahead of time and in parallel (see [`super::ahead`]), but they are
-//! written, counted and told in their order, so that none of it depends on the threads. A stretch
-//! in which the limit ends, or with more lines than should be kept, is made again (or from there
-//! on) here, where what comes before it is known and its lines can be written right away.
+//! A log is read from where the indexes say, or from the start (see [`super::selection`]), stretch
+//! by stretch, or from its end, if the newest is to come first. Stretches are made ahead of time,
+//! in parallel (see [`super::ahead`]), but they are written, counted and told in their order, so
+//! that none of it depends on the threads. A stretch in which the limit ends, or with more lines
+//! than should be kept, is made again (or from there on) here, where what comes before it is known
+//! and its lines can be written right away.
 
 use std::io::Write;
 use std::mem;
@@ -13,33 +14,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ahead::Ahead;
 use super::companions;
-use super::select::{Budget, Selection};
+use super::cuts::{Cuts, Stretch};
+use super::headed::Headed;
+use super::selection::{Budget, Selection, Wanted, start_of, start_of_time};
 use super::sink::{Ending, Sink};
 use super::source::{LogKind, Source};
-use super::stretch::{Heard, Overflow, Scene, Shown, Stretch, show};
-use super::{Damage, Failure, Witness, seek};
+use super::stretch::{Heard, Overflow, Scene, Shown, show};
+use super::{Damage, Failure, Witness};
 use crate::disk::{Disk, Map};
 use crate::error::Error;
 use crate::format::Decoder;
 use crate::segment::LogFile;
-use crate::units::{Offset, Position};
+use crate::units::{Offset, Position, Timestamp};
 
 /// A walk in progress.
 pub(super) struct Walk<'w> {
-    selection: Selection,
+    selection: &'w Selection,
     budget: Budget,
     decoder: Decoder,
     sink: &'w dyn Sink,
-    out: &'w mut dyn Write,
+    out: Headed<'w>,
     witness: &'w mut dyn Witness,
     lines: Vec<u8>,
-    is_first_file: bool,
 }
 
 impl<'w> Walk<'w> {
     /// A walk that has not begun.
     pub(super) fn new(
-        selection: Selection,
+        selection: &'w Selection,
         sink: &'w dyn Sink,
         out: &'w mut dyn Write,
         witness: &'w mut dyn Witness,
@@ -49,10 +51,9 @@ impl<'w> Walk<'w> {
             budget: Budget::new(selection.limit),
             decoder: Decoder::new(),
             sink,
-            out,
+            out: Headed::new(out),
             witness,
             lines: Vec::new(),
-            is_first_file: true,
         }
     }
 
@@ -66,29 +67,35 @@ impl<'w> Walk<'w> {
         Ok(self.out.flush()?)
     }
 
-    /// Walks through a file of batches.
-    pub(super) fn log(&mut self, source: &Source, kind: &LogKind) -> Result<(), Failure> {
+    /// Walks through what is wanted of a file of batches; says whether nothing is behind it.
+    pub(super) fn log(
+        &mut self,
+        source: &Source,
+        kind: &LogKind,
+        wanted: Wanted<'_>,
+    ) -> Result<bool, Failure> {
         let base = match kind {
             LogKind::Segment { base, .. } => *base,
             LogKind::MetadataSnapshot { .. } | LogKind::Bootstrap => Offset(0),
         };
-        if self.is_outside(kind) {
-            return Ok(());
+        if is_outside(kind, wanted) {
+            return Ok(false);
         }
         let log = LogFile::of(&source.path, base, map(source)?);
         self.begin(source)?;
-        let start = self.start_of(&log, kind);
-        let (selection, sink) = (self.selection, self.sink);
+        let cuts = self.cuts(&log, kind, wanted);
+        let sink = self.sink;
         let common = sink.common(source);
-        let scene = Scene { source, kind, log: &log, selection: &selection, sink, common: &common };
+        let scene = Scene { source, kind, log: &log, wanted, sink, common: &common };
         let unwanted = AtomicBool::new(false);
-        let trailing_bytes = rayon::in_place_scope(|scope| {
-            let trailing_bytes = self.stretches(scene, Ahead::new(scene, scope, start, &unwanted));
+        let (trailing_bytes, is_last) = rayon::in_place_scope(|scope| {
+            let ended = self.stretches(scene, Ahead::new(scene, scope, cuts, &unwanted));
             unwanted.store(true, Ordering::Relaxed);
-            trailing_bytes
+            ended
         })?;
         let size_bytes = log.bytes().len() as u64;
-        self.end(source, &Ending { size_bytes, trailing_bytes, is_empty: size_bytes == 0 })
+        self.end(source, &Ending { size_bytes, trailing_bytes, is_empty: size_bytes == 0 })?;
+        Ok(is_last)
     }
 
     /// Walks through a file of entries.
@@ -96,7 +103,7 @@ impl<'w> Walk<'w> {
         let bytes = map(source)?;
         self.begin(source)?;
         let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
-        let (lines, out) = (&mut self.lines, &mut *self.out);
+        let (lines, out) = (&mut self.lines, &mut self.out);
         let mut is_empty = true;
         let flaw = companions::read(source, &bytes, &mut |entry| {
             is_empty = false;
@@ -116,14 +123,16 @@ impl<'w> Walk<'w> {
     }
 
     fn begin(&mut self, source: &Source) -> Result<(), Failure> {
-        self.lines.clear();
-        self.sink.begin(&mut self.lines, source, self.is_first_file)?;
-        self.is_first_file = false;
-        Ok(self.out.write_all(&self.lines)?)
+        let mut heading = Vec::new();
+        self.sink.begin(&mut heading, source, !self.out.has_written())?;
+        self.out.hold(heading);
+        // Of a selection, files that have nothing of it are not worth a line to people.
+        let may_wait = self.selection.is_narrow() && !self.sink.names_all_files();
+        if may_wait { Ok(()) } else { Ok(self.out.release()?) }
     }
 
     fn end(&mut self, source: &Source, ending: &Ending) -> Result<(), Failure> {
-        if self.is_done() {
+        if self.is_done() || self.out.is_holding() {
             return Ok(());
         }
         self.lines.clear();
@@ -131,8 +140,13 @@ impl<'w> Walk<'w> {
         Ok(self.out.write_all(&self.lines)?)
     }
 
-    /// Writes stretch after stretch; says how many bytes at the file's end are no batch.
-    fn stretches(&mut self, scene: Scene<'_>, mut ahead: Ahead<'_, '_>) -> Result<u64, Failure> {
+    /// Writes stretch after stretch; says how many bytes at the file's end are no batch, and
+    /// whether nothing behind it is wanted.
+    fn stretches(
+        &mut self,
+        scene: Scene<'_>,
+        mut ahead: Ahead<'_, '_>,
+    ) -> Result<(u64, bool), Failure> {
         let mut trailing_bytes = 0;
         while let Some((stretch, made)) = ahead.next(self.budget)? {
             let mut end = stretch.start;
@@ -144,17 +158,17 @@ impl<'w> Walk<'w> {
             if end < stretch.end && !is_last {
                 let rest = Stretch { start: end, ..stretch };
                 let (budget, lines) = (self.budget.rest(), mem::take(&mut self.lines));
-                let overflow = Overflow::Write(self.out);
+                let overflow = Overflow::Write(&mut self.out);
                 let shown = show(scene, rest, budget, &mut self.decoder, lines, overflow)?;
                 (end, is_last, trailing_bytes) = (shown.end, shown.is_last, shown.trailing_bytes);
                 self.lines = self.put(scene.source, shown)?;
             }
-            if is_last {
-                break;
+            if is_last || self.is_done() {
+                return Ok((trailing_bytes, true));
             }
             ahead.settle(stretch, end);
         }
-        Ok(trailing_bytes)
+        Ok((trailing_bytes, false))
     }
 
     /// Tells and writes what was made of a stretch; gives its buffer back.
@@ -170,31 +184,56 @@ impl<'w> Walk<'w> {
         Ok(shown.lines)
     }
 
-    /// Whether the names of the segments say that nothing in this one can be selected.
-    fn is_outside(&self, kind: &LogKind) -> bool {
-        let LogKind::Segment { base, next_base, .. } = kind else {
-            return false;
+    /// Where to cut the log, from where the indexes say that reading may begin.
+    fn cuts<'l>(&mut self, log: &'l LogFile, kind: &LogKind, wanted: Wanted<'_>) -> Cuts<'l> {
+        let LogKind::Segment { base, index: Some(index), time_index, .. } = kind else {
+            return self.cuts_from(log, None, Position(0), wanted);
         };
-        let offsets = &self.selection.offsets;
-        offsets.ends_at_or_before(*base) || next_base.is_some_and(|next| next <= offsets.start)
+        let offsets_start = wanted.offsets.start;
+        let time_start = wanted.selection.time.start.filter(|start| *start > Timestamp::NONE);
+        let is_index_needed =
+            offsets_start > *base || time_start.is_some() || wanted.selection.is_reverse;
+        if !is_index_needed {
+            return self.cuts_from(log, None, Position(0), wanted);
+        }
+        let Ok(index_bytes) = Disk::default().map(index) else {
+            self.not_used(index, "it cannot be read");
+            return self.cuts_from(log, None, Position(0), wanted);
+        };
+        let mut start = Position(0);
+        if offsets_start > *base {
+            let (position, flaw) = start_of(log, &index_bytes, offsets_start);
+            flaw.into_iter().for_each(|flaw| self.not_used(index, flaw));
+            start = position;
+        }
+        if let (Some(time_start), Some(time_index)) = (time_start, time_index) {
+            let (position, flaw) = match Disk::default().map(time_index) {
+                Ok(bytes) => start_of_time(log, &index_bytes, &bytes, time_start),
+                Err(_) => (Position(0), Some("it cannot be read")),
+            };
+            flaw.into_iter().for_each(|flaw| self.not_used(time_index, flaw));
+            start = start.max(position);
+        }
+        self.cuts_from(log, Some(&index_bytes), start, wanted)
     }
 
-    fn start_of(&mut self, log: &LogFile, kind: &LogKind) -> Position {
-        let LogKind::Segment { base, index: Some(index), .. } = kind else {
-            return Position(0);
-        };
-        if self.selection.offsets.start <= *base {
-            return Position(0);
+    fn cuts_from<'l>(
+        &self,
+        log: &'l LogFile,
+        index_bytes: Option<&[u8]>,
+        start: Position,
+        wanted: Wanted<'_>,
+    ) -> Cuts<'l> {
+        if wanted.selection.is_reverse {
+            Cuts::backward(log, index_bytes, start, wanted.offsets.end)
+        } else {
+            Cuts::forward(log, start)
         }
-        let (position, reason) = match Disk::default().map(index) {
-            Ok(bytes) => seek::start_of(log, &bytes, self.selection.offsets.start),
-            Err(_) => (Position(0), Some("it cannot be read")),
-        };
-        if let Some(reason) = reason {
-            let path = index.display();
-            self.witness.note(&format!("{path}: not used, {reason}; reading from the start"));
-        }
-        position
+    }
+
+    fn not_used(&mut self, index: &Path, flaw: &str) {
+        let path = index.display();
+        self.witness.note(&format!("{path}: not used, {flaw}; reading from the start"));
     }
 
     fn damage(&mut self, path: &Path, position: Position, what: &str) {
@@ -202,8 +241,17 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// Whether the names of the segments say that nothing in this one can be wanted.
+fn is_outside(kind: &LogKind, wanted: Wanted<'_>) -> bool {
+    let LogKind::Segment { base, next_base, .. } = kind else {
+        return false;
+    };
+    let offsets = &wanted.offsets;
+    offsets.ends_at_or_before(*base) || next_base.is_some_and(|next| next <= offsets.start)
+}
+
 /// The bytes of a source. Only one that the user named may be a link.
-fn map(source: &Source) -> Result<Map, Error> {
+pub(super) fn map(source: &Source) -> Result<Map, Error> {
     if !source.is_named {
         return Disk::default().map(&source.path);
     }

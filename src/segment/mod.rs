@@ -31,7 +31,7 @@ pub use log_file::{Batches, Damaged, LogFile};
 pub use lost_markers::{TxnsOfSegment, stand_in_for_lost_commits, stand_in_for_lost_markers};
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
-pub use outcomes::{Outcomes, TxnBatch, TxnBatchKind};
+pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{Oddity, PartitionDir, Segment, Suffixes, partition_name};
 pub use producer_state::{ProducerState, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};

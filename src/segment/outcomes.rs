@@ -108,39 +108,58 @@ pub struct Outcomes {
 impl Outcomes {
     /// Reads the outcomes off the batches of the whole log, in order.
     pub fn of<'a>(batches: impl Iterator<Item = &'a TxnBatch>) -> Outcomes {
-        let mut outcomes = Outcomes::default();
-        let mut open_firsts: BTreeSet<(Offset, i64)> = BTreeSet::new();
-        for batch in batches {
-            let producer_id = batch.producer_id;
-            match batch.kind {
-                TxnBatchKind::Data => {
-                    let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
-                    open_firsts.insert((*first, producer_id));
-                }
-                kind if kind.is_end() => {
-                    let Some(first_offset) = outcomes.open.remove(&producer_id) else {
-                        continue;
-                    };
-                    open_firsts.remove(&(first_offset, producer_id));
-                    if !matches!(batch.kind, TxnBatchKind::Commit | TxnBatchKind::LostCommit) {
-                        let undecided = open_firsts.first().map(|(first, _)| *first);
-                        outcomes.aborted.push(AbortedTxn {
-                            producer_id,
-                            first_offset,
-                            last_offset: batch.base_offset,
-                            last_stable_offset: undecided.unwrap_or(batch.base_offset.next()),
-                        });
-                    }
-                }
-                _ => {}
-            }
-        }
-        outcomes
+        let mut following = Following::default();
+        batches.for_each(|batch| following.batch(batch));
+        following.outcomes
     }
 
     /// The first offset of the earliest open transaction: nothing from there on may be cleaned.
     pub fn first_undecided(&self) -> Option<Offset> {
         self.open.values().min().copied()
+    }
+}
+
+/// Outcomes, read off batch by batch.
+#[derive(Clone, Debug, Default)]
+pub struct Following {
+    /// Those of the batches so far.
+    pub outcomes: Outcomes,
+    open_firsts: BTreeSet<(Offset, i64)>,
+}
+
+impl Following {
+    /// Begins where these transactions of producers are open, each since an offset.
+    pub fn with_open(open: HashMap<i64, Offset>) -> Following {
+        let open_firsts = open.iter().map(|(producer_id, first)| (*first, *producer_id)).collect();
+        Following { outcomes: Outcomes { open, ..Outcomes::default() }, open_firsts }
+    }
+
+    /// Goes on with the next batch of the log.
+    pub fn batch(&mut self, batch: &TxnBatch) {
+        let Following { outcomes, open_firsts } = self;
+        let producer_id = batch.producer_id;
+        match batch.kind {
+            TxnBatchKind::Data => {
+                let first = outcomes.open.entry(producer_id).or_insert(batch.base_offset);
+                open_firsts.insert((*first, producer_id));
+            }
+            kind if kind.is_end() => {
+                let Some(first_offset) = outcomes.open.remove(&producer_id) else {
+                    return;
+                };
+                open_firsts.remove(&(first_offset, producer_id));
+                if !matches!(batch.kind, TxnBatchKind::Commit | TxnBatchKind::LostCommit) {
+                    let undecided = open_firsts.first().map(|(first, _)| *first);
+                    outcomes.aborted.push(AbortedTxn {
+                        producer_id,
+                        first_offset,
+                        last_offset: batch.base_offset,
+                        last_stable_offset: undecided.unwrap_or(batch.base_offset.next()),
+                    });
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::dump::OffsetRange;
+use super::SelectionArgs;
 
 /// Arguments of `logcompact dump`.
 #[derive(Debug, Args)]
@@ -28,18 +28,9 @@ pub struct DumpArgs {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
 
-    /// Only these offsets: N, A..B (without B), A..=B (with B), A.. or ..B
-    ///
-    /// Segments that cannot hold them are not opened, and within a segment reading begins where
-    /// the .index says, after a check that a batch really starts there; a missing or damaged
-    /// index costs time, not records. An offset that compaction removed is no error: the next one
-    /// that is still there comes first.
-    #[arg(long, value_name = "RANGE")]
-    pub offsets: Option<OffsetRange>,
-
-    /// At most so many records (batches with --show batches, entries of other files)
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
+    /// Which records.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 
     /// How keys, values and header values stand in JSON [default: auto]
     #[arg(long, value_name = "HOW", help_heading = "Options of --format json")]
@@ -128,6 +119,16 @@ Examples:
 
   How a segment is laid out: position, size, codec and producer of each batch
     logcompact dump --show batches orders-0/00000000000000000000.log
+
+  Where has this key been, the latest first? What did it stand at, at noon?
+    logcompact dump --key user1 --reverse orders-0
+    logcompact dump --key user1 --state --time ..2026-11-20T12:00:00Z orders-0
+
+  What a consumer with isolation.level=read_committed sees of five minutes
+    logcompact dump --isolation read_committed --time 2026-11-20T12:00Z..2026-11-20T12:05Z tx-0
+
+  The table that a compacted topic is, one line a key
+    logcompact dump --state --print key,value orders-0
 
   All keys of a log directory, for a script
     logcompact dump --format json /var/lib/kafka | jq -r .key

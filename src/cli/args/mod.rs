@@ -5,6 +5,7 @@ mod compact;
 mod dump;
 mod duration;
 mod repair;
+mod selection;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -17,6 +18,7 @@ pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamag
 pub use dump::{DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
 pub use duration::Milliseconds;
 pub use repair::RepairArgs;
+pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\

@@ -1,0 +1,84 @@
+//! The arguments of `dump` that say which records, as the room's selection.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::args::{CommonArgs, IsolationArg, SelectionArgs};
+use crate::dump::{Isolation, Selection, Show};
+
+/// The selection that `args` stand for.
+pub fn selection(
+    args: &SelectionArgs,
+    show: Show,
+    common: &CommonArgs,
+) -> anyhow::Result<Selection> {
+    if args.state && show != Show::Records {
+        bail!("--state is about records; leave out --show");
+    }
+    let isolation = match args.isolation {
+        Some(IsolationArg::ReadCommitted) => Isolation::ReadCommitted,
+        // What was aborted is not part of a state, and goes when the log is compacted.
+        None if args.state => Isolation::ReadCommitted,
+        Some(IsolationArg::ReadUncommitted) | None => Isolation::ReadUncommitted,
+    };
+    let keys: BTreeSet<Vec<u8>> =
+        args.key.iter().map(|key| bytes(key)).collect::<Result<_, _>>()?;
+    let producer_ids: BTreeSet<i64> = args.producer_id.iter().copied().collect();
+    Ok(Selection {
+        show,
+        offsets: args.offsets.unwrap_or_default(),
+        time: args.time.unwrap_or_default(),
+        is_time_in_order: args.time_in_order,
+        keys,
+        key_regex: args.key_regex.clone(),
+        value_regex: args.value_regex.clone(),
+        producer_ids: (!producer_ids.is_empty()).then_some(producer_ids),
+        isolation,
+        state: args.state.then(|| common.memory_bytes()),
+        is_reverse: args.reverse,
+        limit: args.limit,
+    })
+}
+
+/// The bytes that a key on the command line stands for: its own, or those it spells out.
+fn bytes(key: &OsStr) -> anyhow::Result<Vec<u8>> {
+    let given = || format!("--key {}", key.display());
+    let own = key.as_encoded_bytes();
+    if let Some(text) = own.strip_prefix(b"base64:") {
+        STANDARD.decode(text).with_context(given)
+    } else if let Some(text) = own.strip_prefix(b"hex:") {
+        from_hex(text).with_context(|| given() + ": expected pairs of hexadecimal digits")
+    } else {
+        Ok(own.to_vec())
+    }
+}
+
+fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let pairs = text.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_may_be_spelled_out() {
+        let of = |key: &str| bytes(OsStr::new(key)).ok();
+        assert_eq!(of("user1"), Some(b"user1".to_vec()));
+        assert_eq!(of("hex:00fF"), Some(vec![0, 255]));
+        assert_eq!(of("base64:AP8="), Some(vec![0, 255]));
+        assert_eq!(of(""), Some(Vec::new()));
+        for odd in ["hex:0", "hex:0g", "base64:*"] {
+            assert_eq!(of(odd), None, "{odd}");
+        }
+    }
+}

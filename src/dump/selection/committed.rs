@@ -1,0 +1,108 @@
+//! What a `read_committed` consumer is given of a partition (`Fetcher`, `TransactionIndex`).
+//!
+//! 1. Transactions that were open where the selection begins are those of the newest producer
+//!    snapshot in front of it; without one, reading begins at the start of the log.
+//! 2. From there the headers are walked, to the end of the log, since a transaction ends where its
+//!    marker is. The markers are believed, not the `.txnindex`: it has no checksum.
+//! 3. Data between the first offset of an aborted transaction and its marker is not given, nor is
+//!    anything from the first offset of a transaction that is still open on.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::format::{BatchHeader, Decoder};
+use crate::segment::{Following, LogFile, PartitionDir, TxnBatch, newest_snapshot};
+use crate::units::Offset;
+
+/// How the transactions of a log ended, as far as a selection needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::dump) struct Committed {
+    /// The first offsets of each producer's aborted transactions, ascending, with their markers'.
+    aborted: HashMap<i64, Vec<(Offset, Offset)>>,
+    /// Where the earliest open transaction begins.
+    pub(super) first_undecided: Option<Offset>,
+}
+
+impl Committed {
+    /// Reads a partition for a selection that begins at `start`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(in crate::dump) fn of_partition(dir: &PartitionDir, start: Offset) -> Result<Committed> {
+        let log_start = dir.segments.first().map_or(Offset(0), |segment| segment.base);
+        let snapshot = newest_snapshot(dir, log_start, start)?;
+        let (from, producers) = snapshot.unwrap_or((log_start, Vec::new()));
+        let open = producers.iter().filter_map(|producer| {
+            let first = producer.open_txn_first_offset.filter(|first| *first >= log_start)?;
+            Some((producer.producer_id, first))
+        });
+        let mut reading = Reading::new(open.collect());
+        for (index, segment) in dir.segments.iter().enumerate() {
+            let next = dir.segments.get(index + 1);
+            if next.is_none_or(|next| next.base > from) {
+                reading.log(&segment.log()?, from);
+            }
+        }
+        Ok(reading.finish())
+    }
+
+    /// Reads a log that stands alone.
+    pub(in crate::dump) fn of_log(log: &LogFile) -> Committed {
+        let mut reading = Reading::new(HashMap::new());
+        reading.log(log, Offset(0));
+        reading.finish()
+    }
+
+    /// Whether the batch is part of a transaction that was aborted.
+    pub(super) fn is_aborted(&self, header: &BatchHeader) -> bool {
+        let offset = header.base_offset;
+        header.is_transactional()
+            && self.aborted.get(&header.producer_id).is_some_and(|aborted| {
+                let begun = aborted.partition_point(|(first, _)| *first <= offset);
+                let latest = begun.checked_sub(1).and_then(|index| aborted.get(index));
+                latest.is_some_and(|(_, marker)| offset < *marker)
+            })
+    }
+}
+
+struct Reading {
+    following: Following,
+    decoder: Decoder,
+}
+
+impl Reading {
+    fn new(open: HashMap<i64, Offset>) -> Reading {
+        Reading { following: Following::with_open(open), decoder: Decoder::new() }
+    }
+
+    /// Goes on with the batches of a segment that do not end before `from`.
+    fn log(&mut self, log: &LogFile, from: Offset) {
+        for item in log.batches() {
+            // What is wrong is told where the batches are shown. A marker's checksum counts; of
+            // other batches only the header is read, which is no more than a broker does.
+            let txn_batch = match item {
+                Ok((_, batch)) if batch.header.last_offset < from => None,
+                Ok((position, batch)) => TxnBatch::of(position, &batch, &mut self.decoder),
+                Err(damaged) => {
+                    let bytes = log.bytes().get(damaged.position.index()..).unwrap_or_default();
+                    TxnBatch::of_damaged(damaged.position, bytes, &mut self.decoder)
+                }
+            };
+            if let Some(txn_batch) = txn_batch {
+                self.following.batch(&txn_batch);
+            }
+        }
+    }
+
+    fn finish(self) -> Committed {
+        let outcomes = self.following.outcomes;
+        let mut aborted: HashMap<i64, Vec<(Offset, Offset)>> = HashMap::new();
+        for txn in &outcomes.aborted {
+            let of_producer = aborted.entry(txn.producer_id).or_default();
+            of_producer.push((txn.first_offset, txn.last_offset));
+        }
+        // In a damaged log they need not ascend.
+        aborted.values_mut().for_each(|of_producer| of_producer.sort_unstable());
+        Committed { aborted, first_undecided: outcomes.first_undecided() }
+    }
+}
