@@ -1,6 +1,6 @@
 // For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
 // let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
-// segment too, with snapshots and without. And once: Kafka's cleaner gives a damaged batch a valid
+// segment too, with snapshots and without; and what dump selects of it. And once: Kafka's cleaner gives a damaged batch a valid
 // checksum, logcompact must not.
 package oracle;
 
@@ -68,6 +68,10 @@ public final class Campaign {
         }
         good &= compare(name + " with active", source, dir.resolve("3"), now, true).isPresent();
         good &= rolled(name, source, dir.resolve("4"), now, seed % 2 == 0);
+        Optional<String> problem = Selecting.complaint(
+            binary, source, dir.resolve("select"), now, new Random(seed));
+        report(name + " dump selects", problem, dir);
+        good &= problem.isEmpty();
         good &= repair(name, source, dir.resolve("repair"), now, new Random(seed));
         if (good) {
             remove(dir);

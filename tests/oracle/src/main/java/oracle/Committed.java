@@ -1,10 +1,12 @@
-// What a read_committed consumer knows of a partition after reading all of it from a broker: the
-// latest value of each key, with its offset. It goes by the transaction index, as a broker does.
+// What a read_committed consumer is given of a partition from some offset on, and what it then knows:
+// the latest value of each key, with its offset. It goes by the transaction index, as a broker does.
 package oracle;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.Set;
@@ -20,13 +22,23 @@ import org.apache.kafka.storage.internals.log.UnifiedLog;
 
 final class Committed {
     private final TreeMap<String, String> state = new TreeMap<>();
+    private final List<Long> offsets = new ArrayList<>();
 
     private Committed() { }
 
     static TreeMap<String, String> of(UnifiedLog log) throws Exception {
+        return from(log, log.logStartOffset()).state;
+    }
+
+    // The offsets of the records that it is given.
+    static List<Long> offsets(UnifiedLog log, long start) throws Exception {
+        return from(log, start).offsets;
+    }
+
+    private static Committed from(UnifiedLog log, long start) throws Exception {
         log.updateHighWatermark(log.logEndOffset());
         Committed committed = new Committed();
-        long next = log.logStartOffset();
+        long next = start;
         while (next < log.lastStableOffset()) {
             FetchDataInfo fetched = log.read(next, 1 << 20, FetchIsolation.TXN_COMMITTED, true);
             long reached = committed.take(fetched, next);
@@ -35,7 +47,7 @@ final class Committed {
             }
             next = reached;
         }
-        return committed.state;
+        return committed;
     }
 
     // As the consumer's Fetcher does: a producer is aborting from the first offset of one of its
@@ -63,7 +75,11 @@ final class Committed {
                 continue;
             }
             for (Record record : batch) {
-                if (record.hasKey() && record.offset() >= from) {
+                if (record.offset() < from) {
+                    continue;
+                }
+                offsets.add(record.offset());
+                if (record.hasKey()) {
                     put(record);
                 }
             }
