@@ -183,5 +183,5 @@ fn committed(source: &Source, selection: &Selection) -> Result<Committed, Failur
         return Ok(Committed::of_log(&log));
     }
     let dir = PartitionDir::open(source::parent(&source.path))?;
-    Ok(Committed::of_partition(&dir, selection.offsets.start)?)
+    Ok(Committed::of_partition(&dir, &selection.offsets)?)
 }

@@ -134,6 +134,11 @@ impl Following {
         Following { outcomes: Outcomes { open, ..Outcomes::default() }, open_firsts }
     }
 
+    /// The first offset of the earliest transaction that is open so far.
+    pub fn first_undecided(&self) -> Option<Offset> {
+        self.open_firsts.first().map(|(first, _)| *first)
+    }
+
     /// Goes on with the next batch of the log.
     pub fn batch(&mut self, batch: &TxnBatch) {
         let Following { outcomes, open_firsts } = self;

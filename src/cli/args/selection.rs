@@ -20,6 +20,10 @@ pub struct SelectionArgs {
     #[arg(long, value_name = "RANGE")]
     pub offsets: Option<OffsetRange>,
 
+    /// As for kafka-console-consumer.sh; it is what happens without it
+    #[arg(long, hide = true, conflicts_with = "offsets")]
+    pub from_beginning: bool,
+
     /// Only these timestamps: as --offsets, of milliseconds, RFC 3339 times or dates (UTC)
     ///
     /// Reading begins where the .timeindex says. It goes on to the end of the log, since a record

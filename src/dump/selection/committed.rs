@@ -2,13 +2,15 @@
 //!
 //! 1. Transactions that were open where the selection begins are those of the newest producer
 //!    snapshot in front of it; without one, reading begins at the start of the log.
-//! 2. From there the headers are walked, to the end of the log, since a transaction ends where its
-//!    marker is. The markers are believed, not the `.txnindex`: it has no checksum.
+//! 2. From there the headers are walked, beyond the selection if need be, since a transaction ends
+//!    where its marker is: until none is undecided that began in front of the selection's end. The
+//!    markers are believed, not the `.txnindex`: it has no checksum.
 //! 3. Data between the first offset of an aborted transaction and its marker is not given, nor is
 //!    anything from the first offset of a transaction that is still open on.
 
 use std::collections::HashMap;
 
+use super::OffsetRange;
 use crate::error::Result;
 use crate::format::{BatchHeader, Decoder};
 use crate::segment::{Following, LogFile, PartitionDir, TxnBatch, newest_snapshot};
@@ -24,13 +26,16 @@ pub(in crate::dump) struct Committed {
 }
 
 impl Committed {
-    /// Reads a partition for a selection that begins at `start`.
+    /// Reads a partition for a selection of `offsets`.
     ///
     /// # Errors
     /// The system's.
-    pub(in crate::dump) fn of_partition(dir: &PartitionDir, start: Offset) -> Result<Committed> {
+    pub(in crate::dump) fn of_partition(
+        dir: &PartitionDir,
+        offsets: &OffsetRange,
+    ) -> Result<Committed> {
         let log_start = dir.segments.first().map_or(Offset(0), |segment| segment.base);
-        let snapshot = newest_snapshot(dir, log_start, start)?;
+        let snapshot = newest_snapshot(dir, log_start, offsets.start)?;
         let (from, producers) = snapshot.unwrap_or((log_start, Vec::new()));
         let open = producers.iter().filter_map(|producer| {
             let first = producer.open_txn_first_offset.filter(|first| *first >= log_start)?;
@@ -39,8 +44,10 @@ impl Committed {
         let mut reading = Reading::new(open.collect());
         for (index, segment) in dir.segments.iter().enumerate() {
             let next = dir.segments.get(index + 1);
-            if next.is_none_or(|next| next.base > from) {
-                reading.log(&segment.log()?, from);
+            if next.is_none_or(|next| next.base > from)
+                && !reading.is_decided(offsets, segment.base)
+            {
+                reading.log(&segment.log()?, from, offsets);
             }
         }
         Ok(reading.finish())
@@ -49,7 +56,7 @@ impl Committed {
     /// Reads a log that stands alone.
     pub(in crate::dump) fn of_log(log: &LogFile) -> Committed {
         let mut reading = Reading::new(HashMap::new());
-        reading.log(log, Offset(0));
+        reading.log(log, Offset(0), &OffsetRange::default());
         reading.finish()
     }
 
@@ -75,9 +82,21 @@ impl Reading {
         Reading { following: Following::with_open(open), decoder: Decoder::new() }
     }
 
-    /// Goes on with the batches of a segment that do not end before `from`.
-    fn log(&mut self, log: &LogFile, from: Offset) {
+    /// Whether what lies at `offset` and behind it changes nothing for a selection of `offsets`.
+    fn is_decided(&self, offsets: &OffsetRange, offset: Offset) -> bool {
+        let undecided = self.following.first_undecided();
+        offsets.ends_at_or_before(offset)
+            && undecided.is_none_or(|first| offsets.ends_at_or_before(first))
+    }
+
+    /// Goes on with the batches of a segment that do not end before `from`, as far as needed.
+    fn log(&mut self, log: &LogFile, from: Offset, offsets: &OffsetRange) {
         for item in log.batches() {
+            if let Ok((_, batch)) = &item
+                && self.is_decided(offsets, batch.header.base_offset)
+            {
+                return;
+            }
             // What is wrong is told where the batches are shown. A marker's checksum counts; of
             // other batches only the header is read, which is no more than a broker does.
             let txn_batch = match item {
