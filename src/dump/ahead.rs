@@ -16,6 +16,7 @@ use super::Failure;
 use super::cuts::{Cuts, Stretch};
 use super::selection::Budget;
 use super::stretch::{Overflow, Scene, Shown, show};
+use crate::error::Error;
 use crate::format::Decoder;
 use crate::units::Position;
 
@@ -98,6 +99,11 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
         if self.pending.is_empty() {
             self.cuts.resume_at(end);
         }
+    }
+
+    /// Where the log can be read no further, and why, if it ended there.
+    pub(super) fn failure(&mut self) -> Option<Error> {
+        self.cuts.failure()
     }
 
     /// Takes back a buffer.

@@ -6,8 +6,9 @@
 //!   of it. An entry counts only if a sound batch starts at its position. Without an index, the
 //!   headers are walked first.
 
-use crate::format::{Batch, BatchHeader, Codec};
-use crate::segment::{LogFile, OffsetIndex};
+use crate::error::{Error, Result};
+use crate::format::{Batch, BatchHeader, Codec, HEADER_BYTES};
+use crate::segment::{Frontier, LogFile, OffsetIndex};
 use crate::units::{Offset, Position};
 
 /// How much log one task reads, more or less.
@@ -35,7 +36,7 @@ pub(super) enum Cuts<'a> {
 impl<'a> Cuts<'a> {
     /// From `start` to the log's end.
     pub(super) fn forward(log: &'a LogFile, start: Position) -> Cuts<'a> {
-        Cuts::Forward(Forward { log, next: Some(start) })
+        Cuts::Forward(Forward::new(log, start))
     }
 
     /// From the log's end, or from the batches that begin at `end` or behind it, back to `start`.
@@ -46,9 +47,8 @@ impl<'a> Cuts<'a> {
         end: Option<Offset>,
     ) -> Cuts<'a> {
         let by_index = index_bytes.and_then(|bytes| borders_of_index(log, bytes, start));
-        let mut borders = by_index.unwrap_or_else(|| {
-            Forward { log, next: Some(start) }.map(|stretch| stretch.start).collect()
-        });
+        let mut borders = by_index
+            .unwrap_or_else(|| Forward::new(log, start).map(|stretch| stretch.start).collect());
         let mut log_end = Position(log.bytes().len() as u64);
         while let Some(border) = borders.pop_if(|border| is_behind(log, *border, end)) {
             log_end = border;
@@ -68,6 +68,14 @@ impl<'a> Cuts<'a> {
         match self {
             Cuts::Forward(forward) => forward.next.is_none(),
             Cuts::Backward(stretches) => stretches.is_empty(),
+        }
+    }
+
+    /// Where the log can be read no further, and why, if the cuts ended there.
+    pub(super) fn failure(&mut self) -> Option<Error> {
+        match self {
+            Cuts::Forward(forward) => forward.failure.take(),
+            Cuts::Backward(_) => None,
         }
     }
 
@@ -121,11 +129,30 @@ fn borders_of_index(log: &LogFile, bytes: &[u8], start: Position) -> Option<Vec<
     (borders.len() > 1 || !is_long).then_some(borders)
 }
 
-/// The cuts found by stepping from header to header.
+/// The cuts found by stepping from header to header. What is in front of them was brought in from
+/// the disk.
 pub(super) struct Forward<'a> {
     log: &'a LogFile,
     /// `None` at the end, and behind what is no batch.
     next: Option<Position>,
+    frontier: Frontier<'a>,
+    failure: Option<Error>,
+}
+
+impl<'a> Forward<'a> {
+    fn new(log: &'a LogFile, start: Position) -> Forward<'a> {
+        Forward { log, next: Some(start), frontier: Frontier::of(log), failure: None }
+    }
+
+    /// The header of the batch at `position`, if one can be there. All of the batch can be read.
+    fn batch_at(&mut self, position: Position) -> Result<Option<BatchHeader>> {
+        self.frontier.reach(position, HEADER_BYTES)?;
+        let rest = self.log.bytes().get(position.index()..).unwrap_or_default();
+        let header = Batch::parse(rest).ok().map(|batch| batch.header);
+        let size_bytes = header.map_or(rest.len(), |header| header.size_bytes);
+        self.frontier.reach(position, size_bytes)?;
+        Ok(header)
+    }
 }
 
 impl Iterator for Forward<'_> {
@@ -135,12 +162,18 @@ impl Iterator for Forward<'_> {
         let start = self.next?;
         let (mut end, mut weight_bytes) = (start, 0);
         while weight_bytes < STRETCH_BYTES {
-            let rest = self.log.bytes().get(end.index()..).unwrap_or_default();
-            let Ok(batch) = Batch::parse(rest) else {
-                break;
-            };
-            end = end.plus(batch.header.size_bytes);
-            weight_bytes = weight_bytes.saturating_add(weight_of(&batch.header));
+            match self.batch_at(end) {
+                Ok(Some(header)) => {
+                    end = end.plus(header.size_bytes);
+                    weight_bytes = weight_bytes.saturating_add(weight_of(&header));
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    self.next = None;
+                    return (end > start).then_some(Stretch { start, end });
+                }
+            }
         }
         let size_bytes = self.log.bytes().len();
         if end == start {
@@ -158,5 +191,29 @@ fn weight_of(header: &BatchHeader) -> usize {
     match header.codec() {
         Codec::None => header.size_bytes,
         _ => header.size_bytes.saturating_mul(TYPICAL_EXPANSION),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+
+    #[test]
+    fn where_a_file_cannot_be_read_the_cuts_end_and_say_so() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let name = "00000000000000000000.log";
+        let bytes =
+            std::fs::read(root.join("testdata/broker-3.9.1/rdk-none-0").join(name)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+        let whole: Vec<Stretch> = Cuts::forward(&log, Position(0)).collect();
+        assert_eq!(whole.last().unwrap().end.index(), bytes.len());
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(20_480).unwrap();
+        let mut cuts = Cuts::forward(&log, Position(0));
+        assert_eq!(cuts.by_ref().filter(|stretch| stretch.end.index() > 20_480).count(), 0);
+        assert!(cuts.failure().unwrap().to_string().contains("cut short"));
     }
 }

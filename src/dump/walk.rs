@@ -168,6 +168,10 @@ impl<'w> Walk<'w> {
             }
             ahead.settle(stretch, end);
         }
+        if let Some(failure) = ahead.failure() {
+            let what = format!("{}; the rest of the file is passed over", failure.kind);
+            self.damage(&scene.source.path, failure.position.unwrap_or_default(), &what);
+        }
         Ok((trailing_bytes, false))
     }
 

@@ -7,13 +7,15 @@ use super::LogFile;
 use crate::error::{Error, Result};
 use crate::units::Position;
 
-/// So much is brought in at a time.
+/// So much is brought in at a time; less at first, for who wants only a little.
 const STEP_BYTES: usize = 4 << 20;
+const FIRST_STEP_BYTES: usize = 64 << 10;
 
 /// How far a log is known to be readable, for who goes through it from the start.
 pub struct Frontier<'a> {
     log: &'a LogFile,
     ready: usize,
+    step_bytes: usize,
     helper: Option<&'a Helper>,
 }
 
@@ -28,7 +30,7 @@ struct Helper {
 impl<'a> Frontier<'a> {
     /// Nothing of `log` was brought in yet.
     pub fn of(log: &'a LogFile) -> Frontier<'a> {
-        Frontier { log, ready: 0, helper: None }
+        Frontier { log, ready: 0, step_bytes: FIRST_STEP_BYTES, helper: None }
     }
 
     /// Makes sure that the next `bytes` from `at` on can be read; mostly there is nothing to do.
@@ -47,7 +49,8 @@ impl<'a> Frontier<'a> {
             self.ready = self.ready.max(helper.end.load(Ordering::Acquire));
         }
         if needed > self.ready {
-            let (start, end) = (at.max(self.ready), needed.max(at.saturating_add(STEP_BYTES)));
+            let (start, end) = (at.max(self.ready), needed.max(at.saturating_add(self.step_bytes)));
+            self.step_bytes = (self.step_bytes * 2).min(STEP_BYTES);
             self.log.map().ready(start..end).map_err(|source| {
                 let error = Error::io(self.log.path(), "cannot read", source);
                 Error { position: Some(Position(start as u64)), ..error }
