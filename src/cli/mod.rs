@@ -8,6 +8,8 @@ mod args;
 mod bar;
 mod compact;
 mod dump;
+mod dump_console;
+mod dump_format;
 mod messages;
 mod out_folder;
 mod plain_terminal;

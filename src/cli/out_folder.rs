@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 /// The folder `asked` for, or `<name of DIR>.<ending>` in the current folder.
 pub fn choose(asked: Option<&Path>, dirs: &[PathBuf], ending: &str) -> anyhow::Result<PathBuf> {
     let out = asked.map_or_else(|| default_out(dirs, ending), |out| Ok(out.to_path_buf()))?;
-    refuse_inside(&out, dirs)?;
+    refuse_inside(&out, dirs, "--out")?;
     Ok(out)
 }
 
@@ -26,14 +26,14 @@ fn default_out(dirs: &[PathBuf], ending: &str) -> anyhow::Result<PathBuf> {
 
 /// The output may not lie in what is being read: a broker takes no strange folder among its
 /// partitions, and the source is not to be touched.
-fn refuse_inside(out: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
+pub(super) fn refuse_inside(out: &Path, dirs: &[PathBuf], option: &str) -> anyhow::Result<()> {
     let full = std::path::absolute(out).with_context(|| out.display().to_string())?;
     let standing = full.ancestors().find_map(|path| fs::canonicalize(path).ok());
     for dir in dirs {
         let source = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
         if standing.as_ref().is_some_and(|path| path.starts_with(&source)) {
             bail!(
-                "{}: the output would lie inside {}; name another folder with --out",
+                "{}: the output would lie inside {}; name another place with {option}",
                 out.display(),
                 dir.display()
             );

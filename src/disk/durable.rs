@@ -31,6 +31,11 @@ impl Disk {
         Disk { files: Arc::new(files) }
     }
 
+    /// The operations themselves.
+    pub(super) fn files(&self) -> &dyn Files {
+        &*self.files
+    }
+
     /// Maps the file at `path` for reading.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod occupied;
 mod scratch;
 mod staging;
 mod system;
+mod whole_file;
 
 pub use durable::{Disk, StagedFile};
 pub use files::{Files, NewFile, Owner};
@@ -18,3 +19,4 @@ pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;
 pub use staging::Staging;
 pub use system::System;
+pub use whole_file::WholeFile;

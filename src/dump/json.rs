@@ -90,19 +90,11 @@ impl Sink for Json {
         put_bytes(out, record.key, encoding);
         out.extend_from_slice(b",\"value\":");
         put_bytes(out, record.value, encoding);
-        out.extend_from_slice(b",\"headers\":[");
-        // The walk hands out no record whose headers are broken.
-        for (index, header) in record.headers().flatten().enumerate() {
-            out.extend_from_slice(if index == 0 { b"{\"key\":" } else { b",{\"key\":" });
-            // A header's name is a string by protocol, whatever the encoding of the rest.
-            put_bytes(out, Some(header.key), Encoding::Auto);
-            out.extend_from_slice(b",\"value\":");
-            put_bytes(out, header.value, encoding);
-            out.push(b'}');
-        }
-        out.extend_from_slice(b"],\"control\":");
+        out.extend_from_slice(b",\"headers\":");
+        put_headers(out, record, encoding);
+        out.extend_from_slice(b",\"control\":");
         match header.is_control() {
-            true => serde_json::to_writer(&mut *out, &ControlLine::of(record))?,
+            true => put_control(out, record)?,
             false => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b"}\n");
@@ -240,6 +232,26 @@ struct RecordStart<'a> {
     kind: &'static str,
     #[serde(flatten)]
     place: Place<'a>,
+}
+
+/// Appends the headers: an array of objects of key and value, in their order.
+pub(super) fn put_headers(out: &mut Vec<u8>, record: &Record<'_>, encoding: Encoding) {
+    out.push(b'[');
+    // The walk hands out no record whose headers are broken.
+    for (index, header) in record.headers().flatten().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{\"key\":" } else { b",{\"key\":" });
+        // A header's name is a string by protocol, whatever the encoding of the rest.
+        put_bytes(out, Some(header.key), Encoding::Auto);
+        out.extend_from_slice(b",\"value\":");
+        put_bytes(out, header.value, encoding);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Appends what a control record says, as an object.
+pub(super) fn put_control(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &ControlLine::of(record))?)
 }
 
 /// A control record by its type. KRaft's are as Kafka's own JSON has them.

@@ -4,20 +4,25 @@
 //! stretches of batches a thread; damage goes to a [`Witness`] while reading goes on; a selection
 //! is found through the index, and an index that cannot be believed costs time, never records. What
 //! a line looks like is the business of a [`Sink`], of which there is one for each format:
-//! [`Text`], [`Json`], [`Kafka`], [`Console`].
+//! [`Text`], [`Json`], [`Kafka`], [`Console`], [`Csv`]; and `ParquetRows`, for what is no format of
+//! lines.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod ahead;
 mod companions;
 mod console;
 mod control;
+mod csv;
 mod cuts;
+mod deserializer;
 mod encoded;
 mod headed;
 mod java_string;
 mod json;
 mod json_text;
 mod kafka;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod printable;
 mod reverse;
 mod selection;
@@ -37,10 +42,14 @@ use crate::segment::{FileName, LogFile, PartitionDir};
 use crate::units::{Offset, Position};
 
 pub use companions::Entry;
-pub use console::{Console, Field};
+pub use console::{Console, ConsoleOptions, Field};
+pub use csv::Csv;
+pub use deserializer::Deserializer;
 pub use encoded::Encoding;
 pub use json::Json;
 pub use kafka::Kafka;
+#[cfg(feature = "parquet")]
+pub use parquet::{ParquetFile, ParquetRows};
 pub use selection::{Isolation, OffsetRange, RangeError, Selection, Show, TimeRange};
 pub use sink::{BatchView, Ending, RecordView, Sink};
 pub use source::{Content, Found, LeftOut, LogKind, Source};
@@ -128,6 +137,7 @@ pub fn run(
         return refused(source, &format!("only a .log can be selected from by {what}"));
     }
     let mut walk = Walk::new(selection, sink, out, witness);
+    walk.start()?;
     for sources in sources.chunk_by(Source::is_followed_by) {
         if walk.is_done() {
             break;

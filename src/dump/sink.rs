@@ -59,6 +59,11 @@ pub trait Sink: Sync {
         true
     }
 
+    /// The output begins, before any file.
+    fn head(&self, _out: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// What every record's line of a file has in common; given back as [`BatchView::common`].
     fn common(&self, _source: &Source) -> Vec<u8> {
         Vec::new()
@@ -77,7 +82,8 @@ pub trait Sink: Sync {
     /// A batch of the file.
     fn batch(&self, out: &mut Vec<u8>, batch: &BatchView<'_>) -> io::Result<()>;
 
-    /// A record of the file.
+    /// A record of the file. One that the format cannot show is [`io::ErrorKind::InvalidData`],
+    /// and is told as damage.
     fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()>;
 
     /// An entry of a file that holds no batches.

@@ -11,7 +11,7 @@
 //! 4. at the end of the active segment, an unfinished batch or a preallocated stretch of zeros is
 //!    no damage: a broker is, or was, about to write there.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -236,7 +236,8 @@ impl StretchWalk<'_, '_, '_> {
                         let what = "its own CRC is not that of its bytes; it is shown all the same";
                         flaw = Some(format!("record {index} of the batch: {what}"));
                     }
-                    page.record(&RecordView { batch: view, record })?;
+                    let unfit = page.record(&RecordView { batch: view, record })?;
+                    flaw = flaw.or(unfit);
                     if page.budget.is_spent() {
                         break;
                     }
@@ -318,13 +319,25 @@ impl Page<'_, '_> {
         Ok(())
     }
 
-    fn record(&mut self, view: &RecordView<'_>) -> Result<(), Failure> {
-        if let Some(reversal) = &mut self.reversal {
-            reversal.record(self.shown.lines.len());
+    /// The line of a record; or why the format has none for these bytes.
+    fn record(&mut self, view: &RecordView<'_>) -> Result<Option<String>, Failure> {
+        let start = self.shown.lines.len();
+        match self.scene.sink.record(&mut self.shown.lines, view) {
+            Ok(()) => {}
+            Err(unfit) if unfit.kind() == io::ErrorKind::InvalidData => {
+                self.shown.lines.truncate(start);
+                return Ok(Some(format!(
+                    "offset {}: {unfit}; it is not shown",
+                    view.record.offset
+                )));
+            }
+            Err(error) => return Err(error.into()),
         }
-        self.scene.sink.record(&mut self.shown.lines, view)?;
+        if let Some(reversal) = &mut self.reversal {
+            reversal.record(start);
+        }
         self.budget.spend();
-        Ok(())
+        Ok(None)
     }
 
     /// Makes room for more lines if there are many; whether that cannot be.

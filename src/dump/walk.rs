@@ -62,6 +62,13 @@ impl<'w> Walk<'w> {
         self.budget.is_spent()
     }
 
+    /// Begins the output.
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
+        self.lines.clear();
+        self.sink.head(&mut self.lines)?;
+        Ok(self.out.write_all(&self.lines)?)
+    }
+
     /// Ends the output.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)

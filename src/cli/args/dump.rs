@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::SelectionArgs;
+use super::{DumpFormatArgs, SelectionArgs};
 
 /// Arguments of `logcompact dump`.
 #[derive(Debug, Args)]
@@ -24,33 +24,13 @@ pub struct DumpArgs {
     #[arg(long, value_name = "WHAT")]
     pub show: Option<ShowArg>,
 
-    /// What the lines look like [default: text; console with --print or --key-separator]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<FormatArg>,
+    /// What the output looks like and where it goes.
+    #[command(flatten)]
+    pub format: DumpFormatArgs,
 
     /// Which records.
     #[command(flatten)]
     pub selection: SelectionArgs,
-
-    /// How keys, values and header values stand in JSON [default: auto]
-    #[arg(long, value_name = "HOW", help_heading = "Options of --format json")]
-    pub encoding: Option<EncodingArg>,
-
-    /// Which parts of a record are printed [default: value]
-    ///
-    /// The order on the line is Kafka's, whatever the order here: timestamp, partition, offset,
-    /// headers, key, value.
-    #[arg(
-        long,
-        value_name = "PART,...",
-        value_delimiter = ',',
-        help_heading = "Options of --format console"
-    )]
-    pub print: Option<Vec<FieldArg>>,
-
-    /// What stands between the parts [default: a TAB]
-    #[arg(long, value_name = "TEXT", help_heading = "Options of --format console")]
-    pub key_separator: Option<String>,
 }
 
 /// What of a log is shown.
@@ -62,47 +42,6 @@ pub enum ShowArg {
     Batches,
     /// Each batch, then its records
     All,
-}
-
-/// What the lines look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// For people: aligned, times as RFC 3339, long values cut to the width of the terminal
-    Text,
-    /// A JSON object a line
-    Json,
-    /// The lines of kafka-dump-log.sh: with --print-data-log, or without it under --show batches
-    Kafka,
-    /// The lines of kafka-console-consumer.sh
-    Console,
-}
-
-/// How bytes stand in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EncodingArg {
-    /// A string where the bytes are UTF-8, else {"base64":"..."}
-    Auto,
-    /// Always {"base64":"..."}
-    Base64,
-    /// Always {"hex":"..."}
-    Hex,
-}
-
-/// A part of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FieldArg {
-    /// The key, or null
-    Key,
-    /// The value, or null
-    Value,
-    /// CreateTime:<ms> or LogAppendTime:<ms>
-    Timestamp,
-    /// Offset:<n>
-    Offset,
-    /// Partition:<n>
-    Partition,
-    /// name:value,name:value or NO_HEADERS
-    Headers,
 }
 
 const EXAMPLES: &str = "\
@@ -138,6 +77,13 @@ Examples:
 
   Records to be produced again elsewhere, key and value separated by '|'
     logcompact dump --format console --print key,value --key-separator '|' orders-0
+
+  The same as a script that used the console consumer has it
+    logcompact dump --property print.key=true --property key.separator='|' orders-0
+
+  A table for a spreadsheet, and one for DuckDB: SELECT key, count(*) FROM 'orders.parquet' ...
+    logcompact dump --output orders.csv /var/lib/kafka/orders-0
+    logcompact dump --output orders.parquet /var/lib/kafka/orders-*
 
   What a broker knows of its producers, and up to where it has cleaned
     logcompact dump orders-0/00000000000000048211.snapshot cleaner-offset-checkpoint

@@ -3,6 +3,7 @@
 
 mod compact;
 mod dump;
+mod dump_format;
 mod duration;
 mod repair;
 mod selection;
@@ -15,7 +16,8 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
-pub use dump::{DumpArgs, EncodingArg, FieldArg, FormatArg, ShowArg};
+pub use dump::{DumpArgs, ShowArg};
+pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};

@@ -1,0 +1,135 @@
+//! A file that has its name only once it is complete.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, TempPath};
+
+use super::Disk;
+use super::files::NewFile;
+use crate::error::{Error, Result};
+
+/// How the file is called on the way: hidden, and not as anything of Kafka's.
+const ASIDE: (&str, &str) = (".", ".logcompact-part");
+
+/// A file in the making, beside the place that it is for. Dropping it removes it.
+pub struct WholeFile {
+    disk: Disk,
+    path: PathBuf,
+    aside: TempPath,
+    file: Box<dyn NewFile>,
+}
+
+impl Disk {
+    /// Begins a file that is to be called `path`.
+    ///
+    /// # Errors
+    /// Refused where something is called that already; the system's, with the path.
+    pub fn create_whole(&self, path: &Path) -> Result<WholeFile> {
+        refuse_taken(path)?;
+        let name = path.file_name().ok_or_else(|| {
+            Error::refused(format!("{}: is not the name of a file", path.display()))
+        })?;
+        // A long name leaves no room for more beside it; any name will do on the way.
+        let name: String = name.to_string_lossy().chars().take(32).collect();
+        let prefix = format!("{}{name}.", ASIDE.0);
+        let made = Builder::new()
+            .prefix(&prefix)
+            .suffix(ASIDE.1)
+            .make_in(folder_of(path), |aside| self.files().create(aside, None));
+        let made = made.map_err(|source| Error::io(path, "cannot create", source))?;
+        let (file, aside) = made.into_parts();
+        Ok(WholeFile { disk: self.clone(), path: path.into(), aside, file })
+    }
+}
+
+impl WholeFile {
+    /// Syncs the file and gives it its name.
+    ///
+    /// # Errors
+    /// Refused where something has come to be called that; the system's, with the path.
+    pub fn finish(self) -> Result<()> {
+        let WholeFile { disk, path, mut aside, file } = self;
+        file.finish(None).map_err(|source| Error::io(&path, "cannot write", source))?;
+        refuse_taken(&path)?;
+        disk.rename(&aside, &path)?;
+        aside.disable_cleanup(true);
+        disk.sync_dir(folder_of(&path))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// Nothing: the file is synced when it is finished.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn refuse_taken(path: &Path) -> Result<()> {
+    // A link that leads nowhere takes up the name, too.
+    match path.symlink_metadata() {
+        Ok(_) => {
+            let what = "exists, and is not replaced; name another file, or remove it";
+            Err(Error::refused(format!("{}: {what}", path.display())))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_once_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(255));
+        let mut file = Disk::default().create_whole(&path).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert!(!path.exists());
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!(names_in(folder.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_given_up_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = Disk::default().create_whole(&folder.path().join("a.csv")).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert_eq!(names_in(folder.path()).len(), 1);
+        drop(file);
+        assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_stands_under_the_name_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let file = Disk::default().create_whole(&path).unwrap();
+        fs::write(&path, "mine").unwrap();
+        assert!(file.finish().unwrap_err().to_string().contains("exists"));
+        assert!(Disk::default().create_whole(&path).is_err());
+        assert_eq!(names_in(folder.path()), ["a.csv"]);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+}
