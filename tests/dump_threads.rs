@@ -41,7 +41,7 @@ fn assert_same_for_all_threads(dir: &Path, options: &[&str]) -> (Option<i32>, Ve
 fn lines_come_in_log_order_and_end_where_the_limit_says_for_any_number_of_threads() {
     let temp = tempfile::tempdir().unwrap();
     let dir = large_log(temp.path());
-    for format in ["json", "text", "kafka", "console"] {
+    for format in ["json", "text", "kafka", "console", "csv"] {
         assert_same_for_all_threads(&dir, &["--format", format]);
     }
     let (status, lines, _) =

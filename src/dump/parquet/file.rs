@@ -44,11 +44,14 @@ impl<W: Write + Send> ParquetFile<W> {
         let table = Arc::new(Table::of(show).map_err(as_io)?);
         let file = SerializedFileWriter::new(out, table.schema.clone(), table.properties.clone());
         let file = file.map_err(as_io)?;
-        // A thread of the pool would wait for itself.
+        // The same for any number of threads: where groups are cut can be seen in the file.
+        let group_bytes = (memory_bytes / 16).clamp(LEAST_GROUP_BYTES, MOST_GROUP_BYTES);
+        let in_memory = usize::try_from(memory_bytes / COPIES / group_bytes).unwrap_or(usize::MAX);
+        // One is being filled, one written. A thread of the pool would wait for itself.
         let is_outside_pool = rayon::current_thread_index().is_none();
-        let most_pending = if is_outside_pool { rayon::current_num_threads() } else { 0 };
-        let share = memory_bytes / COPIES / (most_pending as u64 + 2);
-        let group_bytes = share.clamp(LEAST_GROUP_BYTES, MOST_GROUP_BYTES) as usize;
+        let threads = if is_outside_pool { rayon::current_num_threads() } else { 0 };
+        let most_pending = in_memory.saturating_sub(2).clamp(1, threads.max(1)).min(threads);
+        let group_bytes = group_bytes as usize;
         Ok(ParquetFile {
             table,
             file,

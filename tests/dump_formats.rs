@@ -1,0 +1,407 @@
+//! The formats of `dump` for other programs, and `--output`: tables say what the JSON says, console
+//! lines are those of Kafka's own formatter, and a file is there only when it is complete.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use predicates::prelude::*;
+use serde_json::Value;
+use support::log::{Log, put};
+use support::{folders_in, logcompact, testdata};
+
+const PLAIN: &str = "storage-4.1.1/v2-plain-0";
+
+/// Standard output of a dump that finds nothing wrong and has nothing to say.
+fn dumped(args: &[&str]) -> Vec<u8> {
+    let assert = dump(args).assert().code(0).stderr("");
+    assert.get_output().stdout.clone()
+}
+
+fn dump(args: &[&str]) -> assert_cmd::Command {
+    let mut command = logcompact();
+    command.current_dir(testdata("")).arg("dump").args(args);
+    command
+}
+
+fn json_rows(partition: &str, show: &str) -> Vec<Value> {
+    let text = dumped(&["--format", "json", "--show", show, partition]);
+    let lines = str::from_utf8(&text).unwrap().lines();
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The bytes that stand in JSON.
+fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone().into_bytes()),
+        other => Some(BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
+    }
+}
+
+fn partitions() -> Vec<String> {
+    let of = |corpus: &str| {
+        let names = folders_in(&testdata(corpus)).into_iter();
+        names.map(|name| format!("{corpus}/{name}")).collect::<Vec<_>>()
+    };
+    let all = [of("storage-4.1.1"), of("broker-3.9.1"), of("console-consumer")].concat();
+    // More of the same.
+    all.into_iter().filter(|name| !name.ends_with("v2-large-0")).collect()
+}
+
+#[test]
+fn csv_has_the_fields_of_the_json_under_their_names() {
+    let mut compared = 0;
+    for partition in partitions() {
+        for show in ["records", "batches"] {
+            let json = json_rows(&partition, show);
+            let text = dumped(&["--format", "csv", "--show", show, &partition]);
+            let mut reader = csv::Reader::from_reader(&*text);
+            let names = reader.headers().unwrap().clone();
+            let rows: Vec<_> = reader.byte_records().map(Result::unwrap).collect();
+            assert_eq!(rows.len(), json.len(), "{partition}");
+            for (row, json) in rows.iter().zip(&json) {
+                assert_eq!(names.len() + 1, json.as_object().unwrap().len()); // without "type"
+                for (name, field) in names.iter().zip(row) {
+                    // In one order of their fields.
+                    let field = match serde_json::from_slice::<Value>(field) {
+                        Ok(Value::Object(object)) => Value::Object(object).to_string().into(),
+                        _ => field.to_vec(),
+                    };
+                    assert_eq!(csv_field(name, &json[name]), field, "{partition} {name}");
+                }
+            }
+            compared += rows.len();
+        }
+    }
+    assert!(compared > 25_000, "only {compared} rows were compared");
+}
+
+/// What a value of the JSON is in CSV, as a reader gives it that knows no null.
+fn csv_field(name: &str, value: &Value) -> Vec<u8> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) if text.starts_with("base64:") => {
+            format!("base64:{}", BASE64_STANDARD.encode(text)).into_bytes()
+        }
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(Value::Object(object)) => Value::Object(object).to_string().into_bytes(),
+            _ => text.clone().into_bytes(),
+        },
+        Value::Object(object) if matches!(name, "key" | "value") => {
+            format!("base64:{}", object["base64"].as_str().unwrap()).into_bytes()
+        }
+        other => other.to_string().into_bytes(),
+    }
+}
+
+#[test]
+fn csv_tells_null_from_empty_and_bytes_from_text_that_looks_like_them() {
+    let text = dumped(&["--format", "csv", "console-consumer/nulls-3"]);
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[2].contains(",-1,k,,\"[{\"\"key\"\":\"\"a\"\",\"\"value\"\":{"), "{}", lines[2]);
+    assert!(lines[3].contains(",-1,,,[],"), "{}", lines[3]);
+    assert!(lines[4].contains(",-1,\"\",\"\",[],"), "{}", lines[4]);
+    let marked = dumped(&["--format", "csv", "console-consumer/texts-2"]);
+    let marked = String::from_utf8(marked).unwrap();
+    assert!(marked.contains(",base64:YmFzZTY0Ong=,"), "{marked}");
+    let hex = dumped(&["--format", "csv", "--encoding", "hex", "console-consumer/texts-2"]);
+    assert!(String::from_utf8(hex).unwrap().contains(",302d302d302d302d30,6261736536343a78,"));
+}
+
+#[test]
+fn a_table_without_rows_has_its_header_all_the_same() {
+    let none = dumped(&["--format", "csv", "--offsets", "99999999..", PLAIN]);
+    assert!(none.starts_with(b"topic,partition,segment,offset,"));
+    assert_eq!(none.iter().filter(|byte| **byte == b'\n').count(), 1);
+}
+
+#[test]
+fn console_lines_are_those_of_kafkas_own_formatter() {
+    let mut compared = 0;
+    for entry in fs::read_dir(testdata("console-consumer")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let expected = fs::read(&path).unwrap();
+        let end = expected.iter().position(|byte| *byte == b'\n').unwrap();
+        let mut words = str::from_utf8(&expected[..end]).unwrap().split(' ');
+        let partition = format!("console-consumer/{}", words.next().unwrap());
+        let mut args = vec!["--format", "console", &partition];
+        words.for_each(|property| args.extend(["--property", property]));
+        assert!(dumped(&args) == expected[end + 1..], "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared >= 9, "only {compared} files were compared");
+}
+
+#[test]
+fn our_names_for_console_options_do_what_kafkas_do() {
+    let partition = "console-consumer/nulls-3";
+    let ours = [
+        &["--print", "key,value,headers,epoch,delivery", "--key-separator", "|"][..],
+        &["--line-separator", "#", "--headers-separator", ";", "--null-literal", "-", partition],
+    ];
+    let mut kafkas = vec!["--formatter-property", "print.key=true"];
+    for property in [
+        "print.headers=true",
+        "print.epoch=true",
+        "print.delivery=true",
+        "key.separator=|",
+        "line.separator=#",
+        "headers.separator=;",
+        "null.literal=-",
+    ] {
+        kafkas.extend(["--property", property]);
+    }
+    kafkas.push(partition);
+    let lines = dumped(&ours.concat());
+    assert_eq!(lines, dumped(&kafkas));
+    assert!(lines.ends_with(b"#Delivery:NOT_PRESENT|Epoch:NOT_PRESENT|NO_HEADERS||#"));
+}
+
+#[test]
+fn bytes_that_a_deserializer_does_not_take_are_told_and_the_rest_is_shown() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1"), put("b", "1234"), put("c", "x")]).batch(&[put("d", "12345678")]);
+    let dir = log.flush();
+    let class = "value.deserializer=IntegerDeserializer";
+    let args = ["--print", "key,value", "--property", class, dir.to_str().unwrap()];
+    dump(&args).assert().code(1).stdout("b\t825373492\n").stderr(
+        predicate::str::contains("offset 0: the value is 1 bytes")
+            .and(predicate::str::contains("offset 3: the value is 8 bytes, and the deserializer")),
+    );
+}
+
+/// What is in a folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn output_is_what_would_have_gone_to_standard_output() {
+    let temp = tempfile::tempdir().unwrap();
+    for (format, ending) in
+        [("text", "txt"), ("json", "jsonl"), ("kafka", "log"), ("console", "lines"), ("csv", "csv")]
+    {
+        let path = temp.path().join(format!("out.{ending}"));
+        let file = path.to_str().unwrap();
+        let expected = dumped(&["--format", format, PLAIN]);
+        assert_eq!(dumped(&["--format", format, "--output", file, PLAIN]), b"");
+        assert!(fs::read(&path).unwrap() == expected, "{format}");
+    }
+    assert_eq!(names_in(temp.path()).len(), 5);
+    assert_eq!(dumped(&["--output", "-", PLAIN]), dumped(&[PLAIN]));
+}
+
+#[test]
+fn the_ending_of_the_output_stands_for_a_format_that_was_not_named() {
+    let temp = tempfile::tempdir().unwrap();
+    for (name, start) in
+        [("a.csv", "topic,"), ("a.json", "{\"type\":"), ("a.ndjson", "{"), ("a.txt", "== ")]
+    {
+        let path = temp.path().join(name);
+        dumped(&["--output", path.to_str().unwrap(), PLAIN]);
+        assert!(fs::read_to_string(&path).unwrap().starts_with(start), "{name}");
+    }
+}
+
+#[test]
+fn a_dump_that_fails_leaves_no_file_and_one_that_finds_damage_a_whole_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("out.csv");
+    let file = path.to_str().unwrap();
+    let index = format!("{PLAIN}/00000000000000000000.index");
+    let refused = predicate::str::contains("no lines for such a file");
+    dump(&["--output", file, &index]).assert().code(2).stderr(refused);
+    dump(&["--output", file, "no-such-path"]).assert().code(2);
+    assert_eq!(names_in(temp.path()), [""; 0]);
+
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1")]).raw(&[7; 100]).batch(&[put("b", "2")]).roll();
+    let dir = log.batch(&[put("c", "3")]).flush();
+    dump(&["--output", file, dir.to_str().unwrap()]).assert().code(1).stdout("");
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 4);
+    assert_eq!(names_in(temp.path()), ["out.csv", "t-0"]);
+}
+
+#[test]
+fn a_file_that_exists_is_not_replaced_and_nothing_is_put_among_segments() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("out.csv");
+    fs::write(&path, "mine").unwrap();
+    let exists = predicate::str::contains("out.csv: exists");
+    dump(&["--output", path.to_str().unwrap(), PLAIN]).assert().code(2).stderr(exists);
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+
+    let dir = Log::create(temp.path(), "t-0").batch(&[put("a", "1")]).flush();
+    let before = names_in(&dir);
+    let inside = dir.join("out.csv");
+    let says = predicate::str::contains("would lie inside");
+    for source in [dir.clone(), dir.join("00000000000000000000.log")] {
+        let args = ["--output", inside.to_str().unwrap(), source.to_str().unwrap()];
+        dump(&args).assert().code(2).stderr(says.clone());
+    }
+    assert_eq!(names_in(&dir), before);
+    let nowhere = temp.path().join("no-such-folder/out.csv");
+    dump(&["--output", nowhere.to_str().unwrap(), PLAIN]).assert().code(2);
+}
+
+#[test]
+fn options_that_would_have_no_effect_are_refused_in_one_line() {
+    let refused = |args: &[&str], says: &str| {
+        let assert = dump(&[args, &[PLAIN]].concat()).assert().code(2).stdout("");
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(said.lines().count() == 1 && said.contains(says), "{said}");
+    };
+    refused(&["--format", "parquet"], "--output");
+    refused(&["--format", "parquet", "--output", "-"], "--output");
+    refused(&["--format", "csv", "--show", "all"], "--show");
+    refused(&["--format", "json", "--null-literal", "x"], "--null-literal");
+    refused(&["--format", "csv", "--property", "print.key=true"], "--property");
+    refused(&["--property", "print.everything=true"], "no such property");
+    refused(&["--property", "print.key=yes"], "true or false");
+    refused(&["--property", "key.deserializer=com.example.Avro"], "com.example.Avro");
+}
+
+#[cfg(feature = "parquet")]
+mod parquet_files {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    use super::*;
+
+    /// The rows of a file, by column.
+    fn rows_of(path: &Path) -> Vec<BTreeMap<String, Field>> {
+        let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+        let rows = reader.into_iter().map(Result::unwrap);
+        rows.map(|row| row.into_columns().into_iter().collect()).collect()
+    }
+
+    fn group_count(path: &Path) -> usize {
+        let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+        reader.metadata().num_row_groups()
+    }
+
+    /// What a field of the JSON is in the table: Kafka's -1 for "none" is null, but for offsets.
+    fn field(name: &str, value: &Value) -> Field {
+        let number = || value.as_i64().filter(|n| *n != -1 || name.ends_with("offset"));
+        match name {
+            "key" | "value" => bytes_of(value).map_or(Field::Null, |b| Field::Bytes(b.into())),
+            "headers" => {
+                let pairs = value.as_array().unwrap().iter().map(|header| {
+                    let key = Field::Str(header["key"].as_str().unwrap().into());
+                    (key, field("value", &header["value"]))
+                });
+                // There is no way to make a map of one's own, but by reading one.
+                return Field::Str(format!("{:?}", pairs.collect::<Vec<_>>()));
+            }
+            "partition" | "sequence" | "count" | "magic" | "producer_epoch" | "base_sequence"
+            | "last_sequence" | "leader_epoch" => {
+                number().map_or(Field::Null, |n| Field::Int(n.try_into().unwrap()))
+            }
+            "timestamp" | "base_timestamp" | "max_timestamp" | "delete_horizon_ms" => {
+                number().map_or(Field::Null, Field::TimestampMillis)
+            }
+            _ => match value {
+                Value::Null => Field::Null,
+                Value::Bool(flag) => Field::Bool(*flag),
+                Value::String(text) => Field::Str(text.clone()),
+                Value::Object(_) => Field::Str(value.to_string()),
+                _ => number().map_or(Field::Null, Field::Long),
+            },
+        }
+    }
+
+    /// Maps as text, see [`field`]; JSON texts with their fields in one order.
+    fn comparable(field: Field) -> Field {
+        match field {
+            Field::MapInternal(map) => Field::Str(format!("{:?}", map.entries())),
+            Field::Str(text) if text.starts_with('{') => {
+                Field::Str(serde_json::from_str::<Value>(&text).unwrap().to_string())
+            }
+            other => other,
+        }
+    }
+
+    #[test]
+    fn parquet_says_what_the_json_says() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("out.parquet");
+        let mut compared = 0;
+        for partition in partitions() {
+            for show in ["records", "batches"] {
+                let json = json_rows(&partition, show);
+                dumped(&["--output", path.to_str().unwrap(), "--show", show, &partition]);
+                let rows = rows_of(&path);
+                assert_eq!(rows.len(), json.len(), "{partition}");
+                for (mut row, json) in rows.into_iter().zip(&json) {
+                    for (name, value) in json.as_object().unwrap() {
+                        if name != "type" {
+                            let found = comparable(row.remove(name).unwrap());
+                            assert_eq!(found, field(name, value), "{partition} {name}");
+                        }
+                    }
+                }
+                compared += json.len();
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        assert!(compared > 25_000, "only {compared} rows were compared");
+    }
+
+    /// 4 MB in batches of one record, one of which is as large as all others.
+    fn odd_log(root: &Path) -> PathBuf {
+        let mut log = Log::create(root, "t-0");
+        let huge = "h".repeat(4 << 20);
+        for n in 0..4000 {
+            let value = if n == 1234 { huge.clone() } else { format!("{n}-").repeat(200) };
+            log.batch(&[put(&format!("key-{n}"), &value)]);
+        }
+        log.flush()
+    }
+
+    #[test]
+    fn little_memory_makes_more_row_groups_and_threads_make_no_difference() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = odd_log(temp.path());
+        let write = |name: &str, options: &[&str]| {
+            let path = temp.path().join(name);
+            let args = ["--output", path.to_str().unwrap(), dir.to_str().unwrap()];
+            dumped(&[&args, options].concat());
+            path
+        };
+        let one = write("1.parquet", &["--memory", "1MiB", "--threads", "1"]);
+        let three = write("3.parquet", &["--memory", "1MiB", "--threads", "3"]);
+        let large = write("large.parquet", &["--memory", "1GiB"]);
+        assert!(fs::read(&one).unwrap() == fs::read(&three).unwrap());
+        assert!(group_count(&one) > 10, "{}", group_count(&one));
+        assert_eq!(group_count(&large), 1);
+        let rows = rows_of(&one);
+        assert_eq!(rows, rows_of(&large));
+        for (offset, row) in rows.iter().enumerate() {
+            assert_eq!(row["offset"], Field::Long(offset as i64));
+        }
+        assert!(matches!(&rows[1234]["value"], Field::Bytes(bytes) if bytes.len() == 4 << 20));
+    }
+
+    #[test]
+    fn a_table_of_nothing_is_a_whole_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("out.parquet");
+        dumped(&["--output", path.to_str().unwrap(), "--limit", "0", PLAIN]);
+        assert_eq!(rows_of(&path).len(), 0);
+        assert_eq!(names_in(temp.path()), ["out.parquet"]);
+    }
+}
