@@ -361,11 +361,11 @@ mod parquet_files {
         assert!(compared > 25_000, "only {compared} rows were compared");
     }
 
-    /// 4 MB in batches of one record, one of which is as large as all others.
+    /// 8 MB in batches of one record, and one that is half as large.
     fn odd_log(root: &Path) -> PathBuf {
         let mut log = Log::create(root, "t-0");
         let huge = "h".repeat(4 << 20);
-        for n in 0..4000 {
+        for n in 0..8000 {
             let value = if n == 1234 { huge.clone() } else { format!("{n}-").repeat(200) };
             log.batch(&[put(&format!("key-{n}"), &value)]);
         }
@@ -386,7 +386,7 @@ mod parquet_files {
         let three = write("3.parquet", &["--memory", "1MiB", "--threads", "3"]);
         let large = write("large.parquet", &["--memory", "1GiB"]);
         assert!(fs::read(&one).unwrap() == fs::read(&three).unwrap());
-        assert!(group_count(&one) > 10, "{}", group_count(&one));
+        assert!(group_count(&one) >= 3, "{}", group_count(&one));
         assert_eq!(group_count(&large), 1);
         let rows = rows_of(&one);
         assert_eq!(rows, rows_of(&large));

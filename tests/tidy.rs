@@ -92,6 +92,7 @@ fn every_test_that_a_page_names_exists() {
         "README.md",
         "docs/architecture.md",
         "docs/compaction.md",
+        "docs/dump-formats.md",
         "docs/format.md",
         "docs/fuzzing.md",
         "docs/guarantees.md",

@@ -154,8 +154,10 @@ impl Sink for Csv {
 
 /// Appends text, in quotes where it would be taken for something else without.
 fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    let is_special = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
-    if !text.is_empty() && !text.iter().any(is_special) {
+    // Without a way out early, this is done many bytes at a time.
+    let is_special = |byte: u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
+    let is_plain = !text.iter().fold(text.is_empty(), |any, byte| any | is_special(*byte));
+    if is_plain {
         return out.extend_from_slice(text);
     }
     out.push(b'"');

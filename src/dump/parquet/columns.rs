@@ -164,7 +164,9 @@ fn properties(columns: &[Column]) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("logcompact version ", env!("CARGO_PKG_VERSION")).into())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // Of no use without statistics of pages, and as long as the file has pages.
+        .set_offset_index_disabled(true);
     for column in columns {
         let path = ColumnPath::from(column.name);
         let is_counting = matches!(column.kind, Kind::Long | Kind::Moment);

@@ -13,9 +13,10 @@ use super::columns::Table;
 use super::group::Group;
 use super::rows::split_row;
 
-/// A row group that is worth reading by itself, and no larger than need be.
+/// A row group that is worth reading by itself, and no larger than need be. The end of the file
+/// lists them all, at a few kilobytes each, and is in memory until then.
 const MOST_GROUP_BYTES: u64 = 64 << 20;
-const LEAST_GROUP_BYTES: u64 = 256 << 10;
+const LEAST_GROUP_BYTES: u64 = 4 << 20;
 /// What a row takes up beside its bytes while its group is encoded.
 const ROW_BYTES: usize = 256;
 /// Rows, their columns, these encoded: how often a group's bytes are in memory.
