@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -34,15 +33,6 @@ fn json_rows(partition: &str, show: &str) -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The bytes that stand in JSON.
-fn bytes_of(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone().into_bytes()),
-        other => Some(BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
-    }
-}
-
 fn partitions() -> Vec<String> {
     let of = |corpus: &str| {
         let names = folders_in(&testdata(corpus)).into_iter();
@@ -50,7 +40,8 @@ fn partitions() -> Vec<String> {
     };
     let all = [of("storage-4.1.1"), of("broker-3.9.1"), of("console-consumer")].concat();
     // More of the same.
-    all.into_iter().filter(|name| !name.ends_with("v2-large-0")).collect()
+    let is_more = |name: &str| ["-large-", "-lz4-", "-snappy-"].iter().any(|w| name.contains(w));
+    all.into_iter().filter(|name| !is_more(name)).collect()
 }
 
 #[test]
@@ -78,7 +69,7 @@ fn csv_has_the_fields_of_the_json_under_their_names() {
             compared += rows.len();
         }
     }
-    assert!(compared > 25_000, "only {compared} rows were compared");
+    assert!(compared > 15_000, "only {compared} rows were compared");
 }
 
 /// What a value of the JSON is in CSV, as a reader gives it that knows no null.
@@ -277,10 +268,22 @@ fn options_that_would_have_no_effect_are_refused_in_one_line() {
 
 #[cfg(feature = "parquet")]
 mod parquet_files {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
 
     use super::*;
+
+    /// The bytes that stand in JSON.
+    fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone().into_bytes()),
+            other => Some(BASE64_STANDARD.decode(other["base64"].as_str().unwrap()).unwrap()),
+        }
+    }
 
     /// The rows of a file, by column.
     fn rows_of(path: &Path) -> Vec<BTreeMap<String, Field>> {
@@ -305,7 +308,7 @@ mod parquet_files {
                     (key, field("value", &header["value"]))
                 });
                 // There is no way to make a map of one's own, but by reading one.
-                return Field::Str(format!("{:?}", pairs.collect::<Vec<_>>()));
+                Field::Str(format!("{:?}", pairs.collect::<Vec<_>>()))
             }
             "partition" | "sequence" | "count" | "magic" | "producer_epoch" | "base_sequence"
             | "last_sequence" | "leader_epoch" => {
@@ -358,7 +361,7 @@ mod parquet_files {
                 fs::remove_file(&path).unwrap();
             }
         }
-        assert!(compared > 25_000, "only {compared} rows were compared");
+        assert!(compared > 15_000, "only {compared} rows were compared");
     }
 
     /// 8 MB in batches of one record, and one that is half as large.

@@ -63,7 +63,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     cli.common.start_threads()?;
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
-        Command::Dump(args) => dump::run(args, &cli.common),
+        Command::Dump(args) => dump::run(*args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
     }

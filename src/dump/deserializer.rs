@@ -157,7 +157,7 @@ fn java_decimal(magnitude: f64, is_negative: bool, shortest: &str, two: &str) ->
     }
 }
 
-/// The digits and the exponent of `d.ddde±n`.
+/// The digits and the exponent of `d.ddde-n`.
 fn scientific(text: &str) -> (String, i32) {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     (digits.replace('.', ""), exponent.parse().unwrap_or(0))

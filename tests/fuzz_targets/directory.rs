@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use logcompact::dump::{
-    self, Console, Encoding, Field, Isolation, Json, Kafka, OffsetRange, Selection, Show, Sink,
-    Text, TimeRange,
+    self, Console, ConsoleOptions, Csv, Deserializer, Encoding, Field, Isolation, Json, Kafka,
+    OffsetRange, Selection, Show, Sink, Text, TimeRange,
 };
 use logcompact::report::NoProgress;
 use logcompact::segment::{FileName, Kind, find_partitions};
@@ -175,11 +175,13 @@ pub fn dump(data: &[u8]) {
         paths.extend(entries.filter(|path| path.is_file()));
     }
     let fields = vec![Field::Key, Field::Value, Field::Timestamp, Field::Offset, Field::Headers];
-    let sinks: [Box<dyn Sink>; 4] = [
+    let console = ConsoleOptions { fields, value: Deserializer::Uuid, ..ConsoleOptions::default() };
+    let sinks: [Box<dyn Sink>; 5] = [
         Box::new(Text::new(Some(80))),
         Box::new(Json::new(Encoding::Auto)),
         Box::new(Kafka),
-        Box::new(Console::new(fields, "\t")),
+        Box::new(Console::new(console)),
+        Box::new(Csv::new(Encoding::Auto, Show::Records)),
     ];
     for path in &paths {
         let Ok(found) = dump::find(std::slice::from_ref(path)) else { continue };
@@ -205,6 +207,23 @@ pub fn dump(data: &[u8]) {
                 let is_refusal = text.contains("has no lines") || text.contains("only a .log");
                 assert!(is_refusal, "{failure}");
             }
+        }
+        #[cfg(feature = "parquet")]
+        tables(&found.sources);
+    }
+}
+
+/// Both tables, with row groups as small as they get.
+#[cfg(feature = "parquet")]
+fn tables(sources: &[dump::Source]) {
+    use logcompact::dump::{ParquetFile, ParquetRows};
+
+    for show in [Show::Records, Show::Batches] {
+        let selection = Selection { show, ..Selection::default() };
+        let mut file = ParquetFile::new(Vec::new(), show, 0).unwrap();
+        match dump::run(sources, &selection, &ParquetRows, &mut file, &mut Deaf) {
+            Ok(()) => assert!(file.finish().unwrap().ends_with(b"PAR1")),
+            Err(failure) => assert!(failure.to_string().contains("has no lines"), "{failure}"),
         }
     }
 }

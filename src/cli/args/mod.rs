@@ -53,7 +53,7 @@ pub enum Command {
     /// Compact: keep the latest record of each key, as Kafka's cleaner does
     Compact(Box<CompactArgs>),
     /// Show what is in segments, indexes, snapshots and checkpoints
-    Dump(DumpArgs),
+    Dump(Box<DumpArgs>),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage
