@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
-//! [`bytes`], [`format`](mod@format), [`disk`], [`segment`], [`swap`]; then [`compact`], [`dump`],
+//! [`bytes`], [`format`](mod@format), [`messages`], [`disk`], [`segment`], [`swap`]; then [`compact`], [`dump`],
 //! [`repair`] and [`verify`], which do not know each other; and [`cli`], the command line.
 
 pub mod bytes;
@@ -19,6 +19,7 @@ pub mod disk;
 pub mod dump;
 pub mod error;
 pub mod format;
+pub mod messages;
 pub mod repair;
 pub mod report;
 pub mod segment;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&[&str]; 8] = [
     &["units", "error", "report"],
     &["bytes"],
-    &["format"],
+    &["format", "messages"],
     &["disk"],
     &["segment"],
     &["swap"],
-    &["compact", "dump", "repair", "verify"],
+    &["compact", "dump", "groups", "repair", "verify"],
     &["cli"],
 ];
 const MOST_COLUMNS: usize = 100;
@@ -96,6 +96,7 @@ fn every_test_that_a_page_names_exists() {
         "docs/format.md",
         "docs/fuzzing.md",
         "docs/guarantees.md",
+        "docs/internal-topics.md",
     ];
     let mut named = 0;
     for page in pages {

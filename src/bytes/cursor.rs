@@ -57,7 +57,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    big_endian!(i8 -> i8, i16 -> i16, i32 -> i32, i64 -> i64, u32 -> u32);
+    big_endian!(i8 -> i8, i16 -> i16, i32 -> i32, i64 -> i64, u16 -> u16, u32 -> u32, f64 -> f64);
 
     /// The next `length` bytes.
     #[inline]
@@ -90,6 +90,12 @@ impl<'a> Cursor<'a> {
     pub fn varlong(&mut self) -> Result<i64, Overrun> {
         let raw = self.short().map_or_else(|| self.unsigned(10), Ok)?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    }
+
+    /// An integer of at most five bytes without a sign (`ByteUtils.readUnsignedVarint` in Kafka).
+    #[inline]
+    pub fn unsigned_varint(&mut self) -> Result<u32, Overrun> {
+        Ok(self.short().map_or_else(|| self.unsigned(5), Ok)? as u32)
     }
 
     /// A variable-length integer of one or two bytes, as nearly all lengths and deltas of a record

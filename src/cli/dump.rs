@@ -13,7 +13,7 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         ShowArg::Batches => Show::Batches,
         ShowArg::All => Show::All,
     });
-    let output = Output::new(&args.format, show, common.memory_bytes())?;
+    let output = Output::new(&args.format, &args.decode, show, common.memory_bytes())?;
     let selection = selection(&args.selection, output.show(), common)?;
     let found = dump::find(&args.paths)?;
     let mut witness = StandardError { common, is_damaged: false };

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::args::{DumpFormatArgs, EncodingArg, FormatArg};
+use super::args::{DecodeArg, DecodeArgs, DumpFormatArgs, EncodingArg, FormatArg};
 use super::out_folder;
 use crate::disk::{Disk, WholeFile};
 use crate::dump::{
-    self, Console, Csv, Encoding, Failure, Json, Kafka, Selection, Show, Sink, Source, Text,
-    Witness,
+    self, Console, Csv, Decode, Decoded, Encoding, Failure, Json, Kafka, Selection, Show, Sink,
+    Source, Text, Witness,
 };
+use crate::messages::InternalTopic;
 
 /// Large enough that a line is never a system call of its own. Larger pieces pass it by.
 const OUTPUT_BUFFER_BYTES: usize = 1 << 18;
@@ -30,6 +31,7 @@ impl Output {
     /// Checks the options. `show` is what was asked for.
     pub fn new(
         args: &DumpFormatArgs,
+        decode: &DecodeArgs,
         show: Option<Show>,
         memory_bytes: u64,
     ) -> anyhow::Result<Output> {
@@ -41,7 +43,10 @@ impl Output {
             (None, FormatArg::Kafka) => Show::All,
             (None, _) => Show::Records,
         };
-        let sink = sink(args, format, show, file.as_deref())?;
+        let sink = match decode.decode {
+            Some(decode) => decoded(args, format, decode, file.as_deref())?,
+            None => sink(args, format, show, file.as_deref())?,
+        };
         Ok(Output { format, sink, file, show, memory_bytes })
     }
 
@@ -185,6 +190,31 @@ fn sink(
         #[cfg(not(feature = "parquet"))]
         FormatArg::Parquet => bail!(NO_PARQUET),
     })
+}
+
+/// The format around which records of internal topics are decoded.
+fn decoded(
+    args: &DumpFormatArgs,
+    format: FormatArg,
+    arg: DecodeArg,
+    file: Option<&Path>,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let decode = match arg {
+        DecodeArg::Auto => Decode::Auto,
+        DecodeArg::Offsets => Decode::As(InternalTopic::Offsets),
+        DecodeArg::Transactions => Decode::As(InternalTopic::Transactions),
+        DecodeArg::Metadata => Decode::As(InternalTopic::Metadata),
+        DecodeArg::Share => Decode::As(InternalTopic::Share),
+    };
+    let columns = if file.is_some() { None } else { terminal_columns() };
+    Ok(Box::new(match format {
+        FormatArg::Text => Decoded::text(decode, columns),
+        FormatArg::Json => Decoded::json(decode, encoding(args.encoding)),
+        FormatArg::Kafka => Decoded::kafka(decode),
+        FormatArg::Console | FormatArg::Csv | FormatArg::Parquet => {
+            bail!("--decode has lines in --format text, json and kafka; choose one of these")
+        }
+    }))
 }
 
 fn encoding(arg: Option<EncodingArg>) -> Encoding {

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 
 use super::companions::Entry;
 use super::deserializer::Deserializer;
-use super::java_string::java_string;
 use super::sink::{BatchView, RecordView, Sink};
 use super::source::{Content, Source};
+use crate::bytes::java_string;
 use crate::format::{Record, TimestampType};
 
 /// What stands for a number that is not there.

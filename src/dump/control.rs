@@ -175,13 +175,13 @@ fn array<'a, T>(
     cursor: &mut Cursor<'a>,
     mut element: impl FnMut(&mut Cursor<'a>) -> Result<T, Overrun>,
 ) -> Result<Vec<T>, Overrun> {
-    let count = unsigned_varint(cursor)?.saturating_sub(1);
+    let count = cursor.unsigned_varint()?.saturating_sub(1);
     // Not `with_capacity`: the count is not to be believed before the elements are there.
     (0..count).map(|_| element(cursor)).collect()
 }
 
 fn string(cursor: &mut Cursor<'_>) -> Result<String, Overrun> {
-    let length_bytes = unsigned_varint(cursor)?.saturating_sub(1);
+    let length_bytes = cursor.unsigned_varint()?.saturating_sub(1);
     let bytes = cursor.bytes(length_bytes as usize)?;
     Ok(String::from_utf8_lossy(bytes).into_owned())
 }
@@ -191,16 +191,10 @@ fn uuid(cursor: &mut Cursor<'_>) -> Result<String, Overrun> {
 }
 
 fn skip_tags(cursor: &mut Cursor<'_>) -> Result<(), Overrun> {
-    for _ in 0..unsigned_varint(cursor)? {
-        let _tag = unsigned_varint(cursor)?;
-        let length_bytes = unsigned_varint(cursor)?;
+    for _ in 0..cursor.unsigned_varint()? {
+        let _tag = cursor.unsigned_varint()?;
+        let length_bytes = cursor.unsigned_varint()?;
         cursor.bytes(length_bytes as usize)?;
     }
     Ok(())
-}
-
-fn unsigned_varint(cursor: &mut Cursor<'_>) -> Result<u32, Overrun> {
-    // A zig-zag varint is the same bytes; undoing the zig-zag gives the plain number.
-    let zigzag = cursor.varint()?;
-    Ok(((zigzag << 1) ^ (zigzag >> 31)) as u32)
 }

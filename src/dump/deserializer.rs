@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
-use super::java_string::java_string;
+use crate::bytes::java_string;
 
 /// What turns bytes into text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::companions::Entry;
 use super::control::ControlRecord;
-use super::java_string::java_string;
+
 use super::sink::{BatchView, Ending, RecordView, Sink};
 use super::source::{Content, LogKind, Source};
+use crate::bytes::java_string;
 use crate::format::Record;
 use crate::segment::{INDEX_ENTRY_BYTES, ProducerEntry, TIME_ENTRY_BYTES};
 use crate::units::Offset;
@@ -135,27 +136,7 @@ impl Sink for Kafka {
 
     fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
         let (header, record) = (&view.batch.header, &view.record);
-        write!(
-            out,
-            "| offset: {} {}: {} keySize: {} valueSize: {}",
-            record.offset,
-            header.timestamp_type().name(),
-            record.timestamp,
-            size_of(record.key),
-            size_of(record.value),
-        )?;
-        match record.message_crc() {
-            // The closing brace has no opening one in Kafka's lines either.
-            Some(crc) => write!(out, " isValid: {} crc: {}}}", crc.holds(), crc.stored)?,
-            None => {
-                write!(out, " sequence: {} headerKeys: [", record.sequence)?;
-                for (index, entry) in record.headers().flatten().enumerate() {
-                    let comma = if index == 0 { "" } else { "," };
-                    write!(out, "{comma}{}", java_string(entry.key))?;
-                }
-                write!(out, "]")?;
-            }
-        }
+        put_head(out, view)?;
         if header.is_control() {
             self.control(out, record)?;
         } else {
@@ -211,6 +192,33 @@ impl Sink for Kafka {
             _ => Ok(()),
         }
     }
+}
+
+/// A record's line up to what it says.
+pub(super) fn put_head(out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
+    let (header, record) = (&view.batch.header, &view.record);
+    write!(
+        out,
+        "| offset: {} {}: {} keySize: {} valueSize: {}",
+        record.offset,
+        header.timestamp_type().name(),
+        record.timestamp,
+        size_of(record.key),
+        size_of(record.value),
+    )?;
+    match record.message_crc() {
+        // The closing brace has no opening one in Kafka's lines either.
+        Some(crc) => write!(out, " isValid: {} crc: {}}}", crc.holds(), crc.stored)?,
+        None => {
+            write!(out, " sequence: {} headerKeys: [", record.sequence)?;
+            for (index, entry) in record.headers().flatten().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                write!(out, "{comma}{}", java_string(entry.key))?;
+            }
+            write!(out, "]")?;
+        }
+    }
+    Ok(())
 }
 
 /// Sequence of the first record of the producer's last batch; 2^31-1 lies before 0.

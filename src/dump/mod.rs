@@ -5,7 +5,7 @@
 //! is found through the index, and an index that cannot be believed costs time, never records. What
 //! a line looks like is the business of a [`Sink`], of which there is one for each format:
 //! [`Text`], [`Json`], [`Kafka`], [`Console`], [`Csv`]; and `ParquetRows`, for what is no format of
-//! lines.
+//! lines. [`Decoded`] goes around one of the first three where the records are Kafka's own.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod ahead;
@@ -14,10 +14,12 @@ mod console;
 mod control;
 mod csv;
 mod cuts;
+mod decoded;
+mod decoded_kafka;
+mod decoded_text;
 mod deserializer;
 mod encoded;
 mod headed;
-mod java_string;
 mod json;
 mod json_text;
 mod kafka;
@@ -44,6 +46,7 @@ use crate::units::{Offset, Position};
 pub use companions::Entry;
 pub use console::{Console, ConsoleOptions, Field};
 pub use csv::Csv;
+pub use decoded::{Decode, Decoded};
 pub use deserializer::Deserializer;
 pub use encoded::Encoding;
 pub use json::Json;

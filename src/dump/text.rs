@@ -102,8 +102,7 @@ impl Sink for Text {
 
     fn record(&self, out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<()> {
         let record = &view.record;
-        let when = time(record.timestamp);
-        let head = format!("{:>OFFSET_COLUMNS$}  {when:<TIME_COLUMNS$}  ", record.offset.0);
+        let head = head(record);
         if view.batch.header.is_control() {
             let control = describe(record, &view.batch.header);
             return writeln!(out, "{head}{control}");
@@ -149,6 +148,12 @@ impl Sink for Text {
             }
         }
     }
+}
+
+/// A record's line up to what it says.
+pub(super) fn head(record: &Record<'_>) -> String {
+    let when = time(record.timestamp);
+    format!("{:>OFFSET_COLUMNS$}  {when:<TIME_COLUMNS$}  ", record.offset.0)
 }
 
 /// What a batch has beside its offsets and sizes, if it has it.
@@ -228,7 +233,7 @@ fn describe(record: &Record<'_>, header: &BatchHeader) -> String {
 }
 
 /// RFC 3339 in UTC with milliseconds; `-` for none, the plain number beyond the years it knows.
-fn time(timestamp: Timestamp) -> String {
+pub(super) fn time(timestamp: Timestamp) -> String {
     if timestamp == Timestamp::NONE {
         return "-".into();
     }

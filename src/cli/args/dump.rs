@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::dump_decode::DecodeArgs;
 use super::{DumpFormatArgs, SelectionArgs};
 
 /// Arguments of `logcompact dump`.
@@ -31,6 +32,10 @@ pub struct DumpArgs {
     /// Which records.
     #[command(flatten)]
     pub selection: SelectionArgs,
+
+    /// What of the records is decoded.
+    #[command(flatten)]
+    pub decode: DecodeArgs,
 }
 
 /// What of a log is shown.
@@ -84,6 +89,9 @@ Examples:
   A table for a spreadsheet, and one for DuckDB: SELECT key, count(*) FROM 'orders.parquet' ...
     logcompact dump --output orders.csv /var/lib/kafka/orders-0
     logcompact dump --output orders.parquet /var/lib/kafka/orders-*
+
+  What consumer groups have committed, and who is in them
+    logcompact dump --decode auto /var/lib/kafka/__consumer_offsets-7
 
   What a broker knows of its producers, and up to where it has cleaned
     logcompact dump orders-0/00000000000000048211.snapshot cleaner-offset-checkpoint

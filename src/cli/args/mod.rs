@@ -3,6 +3,7 @@
 
 mod compact;
 mod dump;
+mod dump_decode;
 mod dump_format;
 mod duration;
 mod repair;
@@ -17,6 +18,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{DumpArgs, ShowArg};
+pub use dump_decode::{DecodeArg, DecodeArgs};
 pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
 pub use repair::RepairArgs;

@@ -7,10 +7,10 @@
 use std::io;
 
 use super::super::companions::Entry;
-use super::super::java_string::java_string;
 use super::super::json::put_control;
 use super::super::sink::{BatchView, RecordView, Sink};
 use super::super::source::{Content, Source};
+use crate::bytes::java_string;
 use crate::format::Record;
 use crate::units::Timestamp;
 

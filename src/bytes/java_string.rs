@@ -8,7 +8,7 @@ use std::borrow::Cow;
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// The text that `new String(bytes, UTF_8)` gives.
-pub(super) fn java_string(bytes: &[u8]) -> Cow<'_, str> {
+pub fn java_string(bytes: &[u8]) -> Cow<'_, str> {
     let mut rest = match str::from_utf8(bytes) {
         Ok(text) => return Cow::Borrowed(text),
         Err(_) => bytes,
