@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
-//! [`bytes`], [`format`](mod@format), [`messages`], [`disk`], [`segment`], [`swap`]; then [`compact`], [`dump`],
-//! [`repair`] and [`verify`], which do not know each other; and [`cli`], the command line.
+//! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`]; then
+//! [`compact`], [`dump`], [`groups`], [`repair`] and [`verify`], which do not know each other; and
+//! [`cli`], the command line.
 
 pub mod bytes;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod disk;
 pub mod dump;
 pub mod error;
 pub mod format;
+pub mod groups;
 pub mod messages;
 pub mod repair;
 pub mod report;

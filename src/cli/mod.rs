@@ -10,6 +10,8 @@ mod compact;
 mod dump;
 mod dump_console;
 mod dump_format;
+mod groups;
+mod groups_json;
 mod messages;
 mod out_folder;
 mod plain_terminal;
@@ -18,6 +20,7 @@ mod repair;
 mod report_file;
 mod selection;
 mod summary;
+mod table;
 mod topic_config;
 mod verify;
 
@@ -64,6 +67,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(*args, &cli.common),
+        Command::Groups(args) => groups::run(*args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
     }

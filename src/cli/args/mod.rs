@@ -6,6 +6,7 @@ mod dump;
 mod dump_decode;
 mod dump_format;
 mod duration;
+mod groups;
 mod repair;
 mod selection;
 mod verify;
@@ -21,6 +22,7 @@ pub use dump::{DumpArgs, ShowArg};
 pub use dump_decode::{DecodeArg, DecodeArgs};
 pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
+pub use groups::{GroupsArgs, GroupsCommand, GroupsFormat, GroupsView};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
@@ -29,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   logcompact verify /backup/kafka-logs               is it sound?
   logcompact dump /backup/kafka-logs/orders-0        what is in it?
+  logcompact groups /backup/kafka-logs               who reads it, and how far?
   logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
   logcompact compact /backup/kafka-logs --out /restore
   logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
@@ -56,6 +59,8 @@ pub enum Command {
     Compact(Box<CompactArgs>),
     /// Show what is in segments, indexes, snapshots and checkpoints
     Dump(Box<DumpArgs>),
+    /// Consumer groups: members, committed offsets and lag, without a broker
+    Groups(Box<GroupsArgs>),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage

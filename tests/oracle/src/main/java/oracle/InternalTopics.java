@@ -35,10 +35,11 @@ import org.apache.kafka.common.record.MemoryRecords;
 import org.apache.kafka.common.record.SimpleRecord;
 import org.apache.kafka.common.utils.ByteUtils;
 import org.apache.kafka.coordinator.group.generated.ConsumerGroupMemberMetadataValue;
+import org.apache.kafka.coordinator.group.generated.StreamsGroupMemberMetadataValue;
 
 public final class InternalTopics {
     private static final int RECORDS_A_BATCH = 7;
-    private static final int INSTANCES = 4;
+    private static final int INSTANCES = 3;
     private static final long FIRST_TIMESTAMP = 1_700_000_000_000L;
     private static final String[] LETTERS = {
         "a", "b", "topic", "-", "7", "\u00e9", "\"", "\\", "\n", "\u0001", "\u001f", "\ud83d\ude00", "/", "\u007f"
@@ -55,6 +56,7 @@ public final class InternalTopics {
         }
         offsets.addConsumers();
         offsets.addClassicMembers();
+        offsets.addStreamsMembers();
         offsets.addStrangers();
         offsets.write(out.resolve("__consumer_offsets-0"));
         InternalTopics transactions = new InternalTopics();
@@ -141,6 +143,29 @@ public final class InternalTopics {
                 .setClientId(text())
                 .setSubscribedTopicNames(List.of(text()))
                 .setClassicMemberMetadata(number == 0 ? null : classic.setSessionTimeoutMs(number / 2));
+            byte[] valueBytes = MessageUtil.toVersionPrefixedBytes((short) 0, value);
+            put(MessageUtil.toCoordinatorTypePrefixedBytes(key.setGroupId(text()).setMemberId(text())), valueBytes);
+        }
+    }
+
+    // Members of streams groups: a structure without a tag that may be null.
+    private void addStreamsMembers() {
+        var key = new org.apache.kafka.coordinator.group.generated.StreamsGroupMemberMetadataKey();
+        for (int number = 0; number < 4; number++) {
+            var value = new StreamsGroupMemberMetadataValue()
+                .setRackId(number == 2 ? null : text())
+                .setClientId(text())
+                .setClientHost(text())
+                .setProcessId(text())
+                .setTopologyEpoch((int) number(32));
+            if (number > 0) {
+                value.setUserEndpoint(new StreamsGroupMemberMetadataValue.Endpoint()
+                    .setHost(text())
+                    .setPort(number * 20_000));
+            }
+            if (number > 1) {
+                value.clientTags().add(new StreamsGroupMemberMetadataValue.KeyValue().setKey(text()).setValue(text()));
+            }
             byte[] valueBytes = MessageUtil.toVersionPrefixedBytes((short) 0, value);
             put(MessageUtil.toCoordinatorTypePrefixedBytes(key.setGroupId(text()).setMemberId(text())), valueBytes);
         }

@@ -1,0 +1,317 @@
+//! `logcompact groups`: reads the groups, shows what was asked for, says what was found on the way.
+
+use std::io::{self, BufWriter, Write, stdout};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+
+use super::args::{CommonArgs, GroupsArgs, GroupsCommand, GroupsFormat, GroupsView};
+use super::summary::counted;
+use super::table::{Table, plain};
+use super::{Outcome, groups_json, messages};
+use crate::groups::{self, Assigned, Group, GroupKind, Groups, Row};
+use crate::segment::find_partitions;
+
+/// What is shown of each group.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    offsets: bool,
+    members: bool,
+    state: bool,
+}
+
+/// Runs the command.
+pub fn run(args: GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    let (view, is_describe) = match args.command {
+        Some(GroupsCommand::List(view)) if !view.group.is_empty() || view.all_groups => {
+            bail!("list shows all groups; to see one of them: groups describe --group GROUP DIR")
+        }
+        Some(GroupsCommand::List(view)) => (view, false),
+        Some(GroupsCommand::Describe(view)) => (view, true),
+        None => {
+            let is_describe = !args.view.group.is_empty() || args.view.all_groups;
+            (args.view, is_describe)
+        }
+    };
+    let has_parts = view.offsets || view.members || view.state;
+    if has_parts && !is_describe {
+        bail!(
+            "--offsets, --members and --state describe groups; add --group GROUP or --all-groups"
+        );
+    }
+    let sources = find_partitions(&view.dirs)?;
+    let groups = groups::read(&sources)?;
+    let chosen = chosen(&groups, &view.group)?;
+    let mut out = BufWriter::new(stdout().lock());
+    match (view.format, is_describe) {
+        (GroupsFormat::Text, false) => write_list(&mut out, &groups)?,
+        (GroupsFormat::Text, true) => describe_text(&mut out, &groups, &chosen, &view)?,
+        (GroupsFormat::Json, false) => {
+            for (name, group) in &groups.groups {
+                groups_json::write_group(&mut out, &groups, name, group)?;
+            }
+        }
+        (GroupsFormat::Json, true) => describe_json(&mut out, &groups, &chosen, &view)?,
+    }
+    out.flush()?;
+    if !common.quiet {
+        tell(&groups, &chosen, common);
+    }
+    let is_damaged = !groups.damage.is_empty();
+    Ok(if is_damaged { Outcome::Problems } else { Outcome::Clean })
+}
+
+/// The groups that are named, or all of them.
+fn chosen<'a>(groups: &'a Groups, names: &[String]) -> anyhow::Result<Vec<(&'a str, &'a Group)>> {
+    if names.is_empty() {
+        return Ok(groups.groups.iter().map(|(name, group)| (name.as_str(), group)).collect());
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let Some((name, group)) = groups.groups.get_key_value(name) else {
+            let known = counted(groups.groups.len() as u64, "group");
+            bail!("there is no group {name:?} here; {known} can be listed");
+        };
+        chosen.push((name.as_str(), group));
+    }
+    Ok(chosen)
+}
+
+fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
+    let head = ["GROUP", "TYPE", "STATE", "MEMBERS", "OFFSETS", "LAG"];
+    let mut table = Table::new(head, &["MEMBERS", "OFFSETS", "LAG"]);
+    for (name, group) in &groups.groups {
+        let lags: Vec<i64> = groups.rows(group).iter().filter_map(Row::lag).collect();
+        let lag = lags.iter().copied().reduce(i64::saturating_add);
+        table.row([
+            plain(name),
+            kind(group).into(),
+            group.state().name().into(),
+            group.members.len().to_string(),
+            group.commits.len().to_string(),
+            or_dash(lag),
+        ]);
+    }
+    table.write(out)
+}
+
+fn describe_text(
+    out: &mut impl Write,
+    groups: &Groups,
+    chosen: &[(&str, &Group)],
+    view: &GroupsView,
+) -> io::Result<()> {
+    let parts = parts(view, false);
+    let mut is_first = true;
+    for (name, group) in chosen {
+        let tables: [(bool, &dyn Fn(&mut dyn Write) -> io::Result<()>); 3] = [
+            (parts.state, &|mut out| state_table(&mut out, name, group)),
+            (parts.members, &|mut out| member_table(&mut out, name, group)),
+            (parts.offsets, &|mut out| offset_table(&mut out, groups, name, group)),
+        ];
+        for (_, write) in tables.iter().filter(|(is_wanted, _)| *is_wanted) {
+            if !is_first {
+                writeln!(out)?;
+            }
+            is_first = false;
+            write(out)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe_json(
+    out: &mut impl Write,
+    groups: &Groups,
+    chosen: &[(&str, &Group)],
+    view: &GroupsView,
+) -> io::Result<()> {
+    let parts = parts(view, true);
+    for (name, group) in chosen {
+        if parts.state {
+            groups_json::write_group(out, groups, name, group)?;
+        }
+        if parts.members {
+            groups_json::write_members(out, name, group)?;
+        }
+        if parts.offsets {
+            groups_json::write_offsets(out, groups, name, group)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is asked for; without a word, what people look at first, or for programs all of it.
+fn parts(view: &GroupsView, is_all: bool) -> Parts {
+    let GroupsView { offsets, members, state, .. } = *view;
+    if offsets || members || state {
+        Parts { offsets, members, state }
+    } else {
+        Parts { offsets: true, members: is_all, state: is_all }
+    }
+}
+
+fn state_table(out: &mut impl Write, name: &str, group: &Group) -> io::Result<()> {
+    let head = [
+        "GROUP",
+        "TYPE",
+        "STATE",
+        "GENERATION",
+        "ASSIGNMENT-STRATEGY",
+        "LEADER",
+        "MEMBERS",
+        "COORDINATOR-PARTITION",
+    ];
+    let mut table = Table::new(head, &["GENERATION", "MEMBERS", "COORDINATOR-PARTITION"]);
+    table.row([
+        plain(name),
+        kind(group).into(),
+        group.state().name().into(),
+        or_dash(group.generation),
+        plain(group.protocol.as_deref().unwrap_or_default()),
+        plain(group.leader.as_deref().unwrap_or_default()),
+        group.members.len().to_string(),
+        group.coordinator_partition.to_string(),
+    ]);
+    table.write(out)
+}
+
+fn member_table(out: &mut impl Write, name: &str, group: &Group) -> io::Result<()> {
+    let head = [
+        "GROUP",
+        "CONSUMER-ID",
+        "GROUP-INSTANCE-ID",
+        "HOST",
+        "CLIENT-ID",
+        "PARTITIONS",
+        "EPOCH",
+        "ASSIGNMENT",
+        "TARGET",
+    ];
+    let mut table = Table::new(head, &["PARTITIONS", "EPOCH"]);
+    for (id, member) in &group.members {
+        let partitions: usize = member.assigned.iter().map(|one| one.partitions.len()).sum();
+        table.row([
+            plain(name),
+            plain(id),
+            plain(member.instance_id.as_deref().unwrap_or_default()),
+            plain(&member.host),
+            plain(&member.client_id),
+            partitions.to_string(),
+            or_dash(member.epoch),
+            assignment(&member.assigned),
+            assignment(&member.target),
+        ]);
+    }
+    table.write(out)
+}
+
+fn offset_table(
+    out: &mut impl Write,
+    groups: &Groups,
+    name: &str,
+    group: &Group,
+) -> io::Result<()> {
+    let head = [
+        "GROUP",
+        "TOPIC",
+        "PARTITION",
+        "CURRENT-OFFSET",
+        "LOG-END-OFFSET",
+        "LAG",
+        "CONSUMER-ID",
+        "HOST",
+        "CLIENT-ID",
+    ];
+    let mut table = Table::new(head, &["PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"]);
+    for row in groups.rows(group) {
+        table.row([
+            plain(name),
+            plain(row.at.as_ref().map(|at| at.topic.as_str()).unwrap_or_default()),
+            or_dash(row.at.as_ref().map(|at| at.partition)),
+            or_dash(row.commit.map(|commit| commit.offset)),
+            or_dash(row.log_end),
+            or_dash(row.lag()),
+            plain(row.member.map(|(id, _)| id).unwrap_or_default()),
+            plain(row.member.map(|(_, member)| member.host.as_str()).unwrap_or_default()),
+            plain(row.member.map(|(_, member)| member.client_id.as_str()).unwrap_or_default()),
+        ]);
+    }
+    table.write(out)
+}
+
+/// `orders(0,1,2), people(4)`
+fn assignment(assigned: &[Assigned]) -> String {
+    let one = |one: &Assigned| {
+        let partitions: Vec<String> = one.partitions.iter().map(ToString::to_string).collect();
+        format!("{}({})", plain(one.of.name()), partitions.join(","))
+    };
+    let all: Vec<String> = assigned.iter().map(one).collect();
+    if all.is_empty() { "-".into() } else { all.join(", ") }
+}
+
+fn kind(group: &Group) -> &'static str {
+    match group.kind {
+        GroupKind::Classic => "Classic",
+        GroupKind::Consumer => "Consumer",
+        GroupKind::Share => "Share",
+        GroupKind::Streams => "Streams",
+    }
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
+}
+
+/// What is worth knowing beside the result.
+fn tell(groups: &Groups, chosen: &[(&str, &Group)], common: &CommonArgs) {
+    for damage in &groups.damage {
+        messages::warning(&damage.to_string());
+    }
+    for note in &groups.notes {
+        messages::warning(note);
+    }
+    for (kind, count) in &groups.unknown {
+        let records = counted(*count, "record");
+        messages::warning(&format!(
+            "{records} of type {kind}, or a version of it, that is not known here; not counted in"
+        ));
+    }
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
+    for (name, group) in chosen {
+        let name = plain(name);
+        for row in groups.rows(group) {
+            if let (Some(at), Some(lag @ ..0)) = (&row.at, row.lag()) {
+                let behind = counted(lag.unsigned_abs(), "offset");
+                messages::warning(&format!(
+                    "group {name}: the log of {} ends {behind} before what was committed; it was \
+                     cut, or is an older copy",
+                    plain(&at.to_string()),
+                ));
+            }
+        }
+        if group.pending_commits > 0 {
+            messages::warning(&format!(
+                "group {name}: {} in transactions that have not ended, which do not count",
+                counted(group.pending_commits, "commit"),
+            ));
+        }
+        let is_over = |commit: &&groups::Commit| {
+            commit.expires.is_some_and(|expires| i128::from(expires.0) < now_ms as i128)
+        };
+        let expired = group.commits.values().filter(is_over).count();
+        if expired > 0 {
+            messages::warning(&format!(
+                "group {name}: {} past the time that the client set; a broker would drop them",
+                counted(expired as u64, "commit"),
+            ));
+        }
+    }
+    if common.verbose > 0 {
+        messages::note(&format!(
+            "read {} of {}",
+            counted(groups.records, "record"),
+            counted(groups.partitions as u64, "partition"),
+        ));
+    }
+}

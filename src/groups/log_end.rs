@@ -1,0 +1,79 @@
+//! Where the logs of other topics end, and what these topics' ids are.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use crate::disk::open_listed;
+use crate::error::Result;
+use crate::format::Batch;
+use crate::segment::{Kind, LogFile, OffsetIndex, PartitionDir, PartitionMetadata, Segment};
+use crate::units::{Offset, Position};
+
+/// The largest `partition.metadata` that is read; Kafka's are 44 bytes long.
+const MOST_METADATA_BYTES: u64 = 4096;
+
+/// The offset behind the last record of the partition in `path`; `None` if it has no segments.
+///
+/// # Errors
+/// The system's.
+pub(super) fn log_end(path: &Path) -> Result<Option<Offset>> {
+    let dir = PartitionDir::open(path)?;
+    let Some(last) = dir.segments.last() else { return Ok(None) };
+    let log = last.log()?;
+    let mut end = last.base;
+    // All checksums would mean to read it all. What is unsound ends the log, as for a broker.
+    let mut batches = log.batches_from(start_of_tail(last, &log)?).map_while(Result::ok).peekable();
+    while let Some((_, batch)) = batches.next() {
+        let is_sound =
+            batch.check_header().is_ok() && (batches.peek().is_some() || batch.check_crc().is_ok());
+        if is_sound {
+            end = end.max(batch.header.last_offset.next());
+        }
+    }
+    Ok(Some(end))
+}
+
+/// Where to begin looking for the last batch: where the index says, if a batch with a sound
+/// checksum is there that ends where the entry says.
+fn start_of_tail(segment: &Segment, log: &LogFile) -> Result<Position> {
+    let Some(bytes) = segment.read(Kind::Index)? else { return Ok(Position(0)) };
+    let index = OffsetIndex::parse(&bytes, segment.base);
+    let Some(entry) = index.entries.last() else { return Ok(Position(0)) };
+    let batch = log.bytes().get(entry.position.index()..).map(Batch::parse);
+    let is_there = batch.is_some_and(|batch| {
+        batch.is_ok_and(|batch| {
+            batch.header.base_offset >= segment.base
+                && batch.header.last_offset == entry.offset
+                && batch.check_header().is_ok()
+                && batch.check_crc().is_ok()
+        })
+    });
+    Ok(if is_there { entry.position } else { Position(0) })
+}
+
+/// Names of topics by their ids, as `partition.metadata` has them.
+pub(super) fn topic_names<'a>(
+    partitions: impl Iterator<Item = (&'a str, &'a Path)>,
+) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    let mut last = None;
+    for (topic, path) in partitions {
+        // All partitions of a topic have the same.
+        if last == Some(topic) {
+            continue;
+        }
+        if let Some(id) = topic_id(path) {
+            names.insert(id, topic.to_owned());
+            last = Some(topic);
+        }
+    }
+    names
+}
+
+fn topic_id(path: &Path) -> Option<String> {
+    let file = open_listed(&path.join("partition.metadata")).ok()?;
+    let mut text = String::new();
+    file.take(MOST_METADATA_BYTES).read_to_string(&mut text).ok()?;
+    PartitionMetadata::parse(&text).ok().map(|metadata| metadata.topic_id)
+}
