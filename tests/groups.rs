@@ -1,5 +1,5 @@
-//! `logcompact groups`: against what a running broker said of its groups (`testdata/groups`), against
-//! a replay of what Kafka's own decoder prints, and on logs made by hand.
+//! `logcompact groups`: against what a running broker said of its groups (`testdata/groups`),
+//! against a replay of what Kafka's own decoder prints, and on logs made by hand.
 
 mod support;
 
@@ -111,7 +111,7 @@ fn commits_are_those_that_kafkas_decoder_shows_last() {
         let key = ["group", "topic", "partition"].map(|name| key["data"][name].to_string());
         match serde_json::from_str::<Value>(payload) {
             Ok(value) => last.insert(key.to_vec(), value["data"]["offset"].clone()),
-            Err(_) => last.remove(&key.to_vec()), // <DELETE>
+            Err(_) => last.remove(key.as_slice()), // <DELETE>
         };
     }
     let ours = of_type(&objects(&everything(&testdata("broker-3.9.1"))), "offset");

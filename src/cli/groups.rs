@@ -95,26 +95,30 @@ fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
     table.write(out)
 }
 
-fn describe_text(
-    out: &mut impl Write,
+fn describe_text<W: Write>(
+    out: &mut W,
     groups: &Groups,
     chosen: &[(&str, &Group)],
     view: &GroupsView,
 ) -> io::Result<()> {
     let parts = parts(view, false);
     let mut is_first = true;
+    let mut gap = |out: &mut W| -> io::Result<()> {
+        let is_between = !std::mem::take(&mut is_first);
+        if is_between { writeln!(out) } else { Ok(()) }
+    };
     for (name, group) in chosen {
-        let tables: [(bool, &dyn Fn(&mut dyn Write) -> io::Result<()>); 3] = [
-            (parts.state, &|mut out| state_table(&mut out, name, group)),
-            (parts.members, &|mut out| member_table(&mut out, name, group)),
-            (parts.offsets, &|mut out| offset_table(&mut out, groups, name, group)),
-        ];
-        for (_, write) in tables.iter().filter(|(is_wanted, _)| *is_wanted) {
-            if !is_first {
-                writeln!(out)?;
-            }
-            is_first = false;
-            write(out)?;
+        if parts.state {
+            gap(out)?;
+            state_table(out, name, group)?;
+        }
+        if parts.members {
+            gap(out)?;
+            member_table(out, name, group)?;
+        }
+        if parts.offsets {
+            gap(out)?;
+            offset_table(out, groups, name, group)?;
         }
     }
     Ok(())

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use crate::disk::open_listed;
 use crate::error::Result;
-use crate::format::Batch;
-use crate::segment::{Kind, LogFile, OffsetIndex, PartitionDir, PartitionMetadata, Segment};
+use crate::format::{Batch, HEADER_BYTES};
+use crate::segment::{
+    Frontier, Kind, LogFile, OffsetIndex, PartitionDir, PartitionMetadata, Segment,
+};
 use crate::units::{Offset, Position};
 
 /// The largest `partition.metadata` that is read; Kafka's are 44 bytes long.
@@ -22,12 +24,23 @@ pub(super) fn log_end(path: &Path) -> Result<Option<Offset>> {
     let Some(last) = dir.segments.last() else { return Ok(None) };
     let log = last.log()?;
     let mut end = last.base;
-    // All checksums would mean to read it all. What is unsound ends the log, as for a broker.
-    let mut batches = log.batches_from(start_of_tail(last, &log)?).map_while(Result::ok).peekable();
-    while let Some((_, batch)) = batches.next() {
-        let is_sound =
-            batch.check_header().is_ok() && (batches.peek().is_some() || batch.check_crc().is_ok());
-        if is_sound {
+    let mut batches = log.batches_from(start_of_tail(last, &log)?);
+    let mut frontier = Frontier::of(&log);
+    // All checksums would mean to read it all: the last is enough, for what is unsound ends the
+    // log, as for a broker.
+    let mut newest: Option<(Position, Batch<'_>)> = None;
+    loop {
+        frontier.reach(batches.position(), HEADER_BYTES)?;
+        let Some(Ok(next)) = batches.next() else { break };
+        if let Some((_, before)) = newest.replace(next)
+            && before.check_header().is_ok()
+        {
+            end = end.max(before.header.last_offset.next());
+        }
+    }
+    if let Some((position, batch)) = newest {
+        Frontier::of(&log).reach(position, batch.header.size_bytes)?;
+        if batch.check_header().is_ok() && batch.check_crc().is_ok() {
             end = end.max(batch.header.last_offset.next());
         }
     }
@@ -40,14 +53,15 @@ fn start_of_tail(segment: &Segment, log: &LogFile) -> Result<Position> {
     let Some(bytes) = segment.read(Kind::Index)? else { return Ok(Position(0)) };
     let index = OffsetIndex::parse(&bytes, segment.base);
     let Some(entry) = index.entries.last() else { return Ok(Position(0)) };
-    let batch = log.bytes().get(entry.position.index()..).map(Batch::parse);
-    let is_there = batch.is_some_and(|batch| {
-        batch.is_ok_and(|batch| {
-            batch.header.base_offset >= segment.base
-                && batch.header.last_offset == entry.offset
-                && batch.check_header().is_ok()
-                && batch.check_crc().is_ok()
-        })
+    let rest = log.bytes().get(entry.position.index()..).unwrap_or_default();
+    let mut frontier = Frontier::of(log);
+    frontier.reach(entry.position, HEADER_BYTES)?;
+    frontier.reach(entry.position, Batch::claimed_size(rest).unwrap_or(0))?;
+    let is_there = Batch::parse(rest).is_ok_and(|batch| {
+        batch.header.base_offset >= segment.base
+            && batch.header.last_offset == entry.offset
+            && batch.check_header().is_ok()
+            && batch.check_crc().is_ok()
     });
     Ok(if is_there { entry.position } else { Position(0) })
 }

@@ -1,5 +1,5 @@
-//! Consumer groups, from the directories alone: what `__consumer_offsets` says of them, held against
-//! the logs that they read.
+//! Consumer groups, from the directories alone: what `__consumer_offsets` says of them, held
+//! against the logs that they read.
 //!
 //! The room promises: nothing is changed; what is held is the last value of each key; damage is
 //! told with its place while reading goes on; what a later Kafka wrote is counted. Partitions are
@@ -120,7 +120,7 @@ pub fn read(sources: &Sources) -> Result<Groups> {
         groups.add(best, &mut topic_names);
     }
     groups.name_topics(&named, topic_names);
-    groups.find_log_ends(&named)?;
+    groups.find_log_ends(&named);
     Ok(groups)
 }
 
@@ -184,22 +184,26 @@ impl Groups {
         }
     }
 
-    fn find_log_ends(&mut self, named: &[(TopicPartition, &Path)]) -> Result<()> {
+    fn find_log_ends(&mut self, named: &[(TopicPartition, &Path)]) {
         let mut wanted: BTreeSet<TopicPartition> = BTreeSet::new();
         for group in self.groups.values() {
             wanted.extend(group.commits.keys().cloned());
             wanted.extend(group.members.values().flat_map(lag::partitions_of));
         }
         let wanted: Vec<_> = named.iter().filter(|(at, _)| wanted.contains(at)).collect();
-        let ends: Vec<Option<Offset>> =
-            wanted.par_iter().map(|(_, path)| log_end::log_end(path)).collect::<Result<_>>()?;
+        let ends: Vec<Result<Option<Offset>>> =
+            wanted.par_iter().map(|(_, path)| log_end::log_end(path)).collect();
         for ((at, _), end) in wanted.into_iter().zip(ends) {
-            // Of two copies, the one that goes further.
-            if let Some(end) = end.max(self.log_ends.get(at).copied()) {
-                self.log_ends.insert(at.clone(), end);
+            match end {
+                // Of two copies, the one that goes further.
+                Ok(end) => {
+                    if let Some(end) = end.max(self.log_ends.get(at).copied()) {
+                        self.log_ends.insert(at.clone(), end);
+                    }
+                }
+                Err(error) => self.notes.push(format!("{error}; the end of {at} is not known")),
             }
         }
-        Ok(())
     }
 }
 

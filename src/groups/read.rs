@@ -9,7 +9,7 @@ use super::replay::{Entry, Replay, Replayed};
 use crate::error::Result;
 use crate::format::{Batch, Decoder, EndMarker};
 use crate::messages::Undecodable;
-use crate::segment::{LogFile, PartitionDir, TxnBatch, TxnBatchKind};
+use crate::segment::{Frontier, LogFile, PartitionDir, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
 
 /// What one partition holds.
@@ -47,7 +47,7 @@ pub(super) fn read_partition(path: &Path, partition: i32) -> Result<PartitionRea
     for (index, segment) in dir.segments.iter().enumerate() {
         let log = segment.log()?;
         reader.log_end = reader.log_end.max(segment.base);
-        reader.segment(&log, index + 1 == dir.segments.len());
+        reader.segment(&log, index + 1 == dir.segments.len())?;
     }
     let Reader { replay, log_end, records, unknown, damage, notes, .. } = reader;
     let replayed = replay.finish(partition);
@@ -65,8 +65,16 @@ struct Reader {
 }
 
 impl Reader {
-    fn segment(&mut self, log: &LogFile, is_active: bool) {
-        for item in log.checked_batches() {
+    fn segment(&mut self, log: &LogFile, is_active: bool) -> Result<()> {
+        const REACH_BYTES: usize = 1 << 20;
+        let mut batches = log.checked_batches();
+        let mut frontier = Frontier::of(log);
+        loop {
+            let at = batches.position();
+            frontier.reach(at, REACH_BYTES)?;
+            let rest = log.bytes().get(at.index()..).unwrap_or_default();
+            frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
+            let Some(item) = batches.next() else { return Ok(()) };
             match item {
                 Ok((position, batch)) => {
                     self.log_end = self.log_end.max(batch.header.last_offset.next());

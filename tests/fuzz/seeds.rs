@@ -1,9 +1,10 @@
 //! What fuzzing begins with: small pieces of what real Kafka wrote.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use logcompact::format::codec::Codec;
-use logcompact::format::{Batch, HEADER_BYTES};
+use logcompact::format::{Batch, Decoder, HEADER_BYTES};
 use logcompact::segment::{Kind, LogFile, PartitionDir};
 
 use crate::fuzz_targets::directory::pack;
@@ -30,6 +31,7 @@ pub fn of(target: &str) -> Seeds {
         "snapshot" => of_kind(Kind::Snapshot),
         "checkpoint" => texts(),
         "name" => names(),
+        "message" => messages(),
         "directory" => directories(),
         _ => unreachable!("{target} has no seeds"),
     }
@@ -117,6 +119,35 @@ fn texts() -> Seeds {
     ];
     let seed = |name: &str| (name.replace('/', "-"), fs::read(corpus.join(name)).unwrap());
     files.map(seed).into()
+}
+
+/// Records of internal topics: one of each type.
+fn messages() -> Seeds {
+    let topics = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+    let topics = topics.into_iter().chain(["__cluster_metadata"]).enumerate();
+    let mut seeds = Seeds::new();
+    for (number, topic) in topics {
+        let dir = PartitionDir::open(&testdata(&format!("internal-topics/{topic}-0"))).unwrap();
+        let log = dir.segments[0].log().unwrap();
+        let mut decoder = Decoder::new();
+        let mut largest: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+        for (_, batch) in log.batches().filter_map(Result::ok) {
+            for record in decoder.records(&batch).unwrap() {
+                let record = record.unwrap();
+                let (key, value) =
+                    (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+                let kind = key.get(1).or(value.get(1)).copied().unwrap_or_default();
+                let data = [&[number as u8, key.len() as u8], key, value].concat();
+                let place = largest.entry(kind).or_default();
+                if data.len() > place.len() && data.len() < 300 {
+                    *place = data;
+                }
+            }
+        }
+        let seed = |(kind, data)| (format!("{topic}-{kind}"), data);
+        seeds.extend(largest.into_iter().map(seed));
+    }
+    seeds
 }
 
 fn names() -> Seeds {

@@ -7,6 +7,7 @@ pub mod companions;
 pub mod directory;
 pub mod format;
 pub mod mending;
+pub mod messages;
 pub mod mutate;
 pub mod sealed;
 
@@ -44,7 +45,7 @@ const fn target(name: &'static str, run: fn(&[u8]), shape: Shape, cost: u32) -> 
 }
 
 /// All targets.
-pub const ALL: [Target; 16] = [
+pub const ALL: [Target; 17] = [
     target("batch", format::batch, Shape::Log, 1),
     target("legacy_set", format::legacy_set, Shape::Log, 1),
     target("gzip", bodies::gzip, Shape::Plain, 2),
@@ -57,6 +58,7 @@ pub const ALL: [Target; 16] = [
     target("snapshot", companions::snapshot, Shape::Snapshot, 1),
     target("checkpoint", companions::checkpoint, Shape::Plain, 1),
     target("name", companions::name, Shape::Plain, 1),
+    target("message", messages::message, Shape::Plain, 1),
     target("dump_directory", directory::dump, Shape::Directory, 20),
     target("verify_directory", directory::verify, Shape::Directory, 20),
     target("compact_directory", compaction::compact_directory, Shape::Directory, 40),
