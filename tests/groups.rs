@@ -290,6 +290,21 @@ fn damage_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn what_is_no_file_is_named_and_not_followed() {
+    use std::os::unix::fs::symlink;
+    let temp = TempDir::new().unwrap();
+    copy_folder(&broker(), temp.path());
+    let log = temp.path().join("__consumer_offsets-1/00000000000000000900.log");
+    symlink(broker().join("orders-0/00000000000000000000.log"), &log).unwrap();
+    symlink(broker().join("__consumer_offsets-0"), temp.path().join("__consumer_offsets-7"))
+        .unwrap();
+    let told = predicate::str::contains("__consumer_offsets-7: a link, which is not followed")
+        .and(predicate::str::contains("00000000000000000900.log: a link, which is not followed"));
+    let stdout = groups(&[broker().to_str().unwrap()], 0);
+    logcompact().arg("groups").arg(temp.path()).assert().code(1).stdout(stdout).stderr(told);
+}
+
+#[test]
 fn a_batch_that_is_being_appended_is_no_damage() {
     let temp = TempDir::new().unwrap();
     copy_folder(&broker(), temp.path());

@@ -54,15 +54,27 @@ pub struct Groups {
 pub struct Damage {
     /// The file.
     pub path: PathBuf,
-    /// Where in it.
-    pub position: Position,
+    /// Where in it; `None` where the file as a whole is meant.
+    pub position: Option<Position>,
     /// What is wrong.
     pub what: String,
 }
 
+impl Damage {
+    /// Something that stands in the place of a log and is not opened.
+    fn left_out(path: &Path, what: &str) -> Damage {
+        let what = format!("{what}, which is not followed; name it to see what it leads to");
+        Damage { path: path.into(), position: None, what }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: position {}: {}", self.path.display(), self.position, self.what)
+        write!(f, "{}: ", self.path.display())?;
+        if let Some(position) = self.position {
+            write!(f, "position {position}: ")?;
+        }
+        write!(f, "{}", self.what)
     }
 }
 
@@ -119,6 +131,11 @@ pub fn read(sources: &Sources) -> Result<Groups> {
         }
         groups.add(best, &mut topic_names);
     }
+    let links = sources
+        .links
+        .iter()
+        .filter(|path| partition_name(path).is_some_and(|at| at.topic == OFFSETS_TOPIC));
+    groups.damage.extend(links.map(|path| Damage::left_out(path, "a link")));
     groups.name_topics(&named, topic_names);
     groups.find_log_ends(&named);
     Ok(groups)

@@ -9,7 +9,7 @@ use super::replay::{Entry, Replay, Replayed};
 use crate::error::Result;
 use crate::format::{Batch, Decoder, EndMarker};
 use crate::messages::Undecodable;
-use crate::segment::{Frontier, LogFile, PartitionDir, TxnBatch, TxnBatchKind};
+use crate::segment::{FileName, Frontier, Kind, LogFile, PartitionDir, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
 
 /// What one partition holds.
@@ -44,6 +44,9 @@ pub(super) fn read_partition(path: &Path, partition: i32) -> Result<PartitionRea
         let what = "a swap of segments did not finish; it is read as if it had not begun";
         reader.notes.push(format!("{}: {what}", dir.file(&name.to_string()).display()));
     }
+    let is_log = |name: &str| FileName::parse(name).is_some_and(|name| name.kind == Kind::Log);
+    let odd = dir.oddities.iter().filter(|odd| is_log(&odd.name));
+    reader.damage.extend(odd.map(|odd| Damage::left_out(&dir.file(&odd.name), odd.what)));
     for (index, segment) in dir.segments.iter().enumerate() {
         let log = segment.log()?;
         reader.log_end = reader.log_end.max(segment.base);
@@ -138,6 +141,6 @@ impl Reader {
     }
 
     fn damage(&mut self, log: &LogFile, position: Position, what: String) {
-        self.damage.push(Damage { path: log.path().into(), position, what });
+        self.damage.push(Damage { path: log.path().into(), position: Some(position), what });
     }
 }

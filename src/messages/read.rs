@@ -231,3 +231,66 @@ fn is_as_if_absent(value: &Value<'_>, default: Absent) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::{boolean, bytes, int32, list, string, structure};
+    use super::*;
+
+    const PAIR: &[Field] = &[string("name"), int32("number").since(1)];
+
+    /// Flexible from version 1 on.
+    const MESSAGE: Message = Message {
+        name: "Test",
+        versions: (0, 1),
+        flexible_since: 1,
+        fields: &[
+            string("text").nullable_since(1),
+            list("pairs", Kind::Struct(PAIR)),
+            bytes("raw").until(0),
+            structure("maybe", PAIR).since(1).nullable(),
+            int32("number").since(1).tagged(3).or(-1),
+            boolean("flag").since(1).tagged(5),
+        ],
+    };
+
+    fn read(bytes: &[u8], version: i16) -> Result<(String, usize), Flaw> {
+        let mut cursor = Cursor::new(bytes);
+        let value = MESSAGE.read(&mut cursor, version)?;
+        Ok((value.json(), cursor.rest().len()))
+    }
+
+    #[test]
+    fn a_message_is_read_by_its_version_and_no_further() {
+        let old = b"\0\x02hi\0\0\0\x01\0\x01x\0\0\0\x02ab+";
+        let json = r#"{"text":"hi","pairs":[{"name":"x"}],"raw":"YWI="}"#;
+        assert_eq!(read(old, 0), Ok((json.into(), 1)));
+        // A tag that is not known, one that says its default, one that does not.
+        let new = b"\0\x02\x02x\0\0\0\x07\0\xff\x03\x09\x02??\x03\x04\xff\xff\xff\xff\x05\x01\x01";
+        let json = r#"{"text":null,"pairs":[{"name":"x","number":7}],"maybe":null,"flag":true}"#;
+        assert_eq!(read(new, 1), Ok((json.into(), 0)));
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused_before_anything_is_made_of_them() {
+        let length =
+            |field, length, left, is_list| Err(Flaw::Length { field, length, left, is_list });
+        assert_eq!(read(b"\0\0\x7f\xff\xff\xffab", 0), length("pairs", 0x7fff_ffff, 2, true));
+        assert_eq!(read(b"\x7f\xffab", 0), length("text", 0x7fff, 2, false));
+        assert_eq!(read(b"\xff\xff\0\0\0\0", 0), Err(Flaw::Null("text")));
+        assert_eq!(read(b"\x81\x80\x02", 1), Err(Flaw::Text("text", 0x8000)));
+        assert_eq!(read(b"\x01\x01\xff\x01\x09\x05ab", 1), length(TAGS, 5, 2, false));
+        assert_eq!(read(b"\x01", 1), Err(Flaw::Overrun("pairs", Overrun::Short)));
+        for end in 0..8 {
+            assert!(read(&b"\0\x02hi\0\0\0\x01"[..end], 0).is_err());
+        }
+    }
+
+    #[test]
+    fn a_message_of_millions_of_values_is_given_up() {
+        let count = (MOST_VALUES + 1) as u32;
+        let mut bytes = [&b"\0\0"[..], &count.to_be_bytes()].concat();
+        bytes.resize(bytes.len() + 2 * count as usize + 4, 0);
+        assert_eq!(read(&bytes, 0), Err(Flaw::Large));
+    }
+}
