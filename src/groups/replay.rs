@@ -336,3 +336,99 @@ fn optional(value: &Value<'_>, name: &str) -> Option<String> {
 fn int(value: &Value<'_>, name: &str) -> Option<i32> {
     value.int(name).map(|number| number as i32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: [u8; 16] = *b"0123456789abcdef";
+
+    fn key(kind: i16, names: &[&str]) -> Vec<u8> {
+        let mut bytes = kind.to_be_bytes().to_vec();
+        for name in names {
+            bytes.extend_from_slice(&(name.len() as i16).to_be_bytes());
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        bytes
+    }
+
+    /// Version 0, what it consists of, and no tags.
+    fn value(parts: &[&[u8]]) -> Vec<u8> {
+        [&[0, 0], &parts.concat()[..], &[0]].concat()
+    }
+
+    fn epoch(epoch: u8) -> Vec<u8> {
+        value(&[&[0, 0, 0, epoch]])
+    }
+
+    /// No instance, rack or regular expression; client "c" on "h"; one topic.
+    fn member() -> Vec<u8> {
+        value(&[b"\0\0\x02c\x02h\x02\x02t\0", &[0, 0, 0, 9], b"\0"])
+    }
+
+    /// Up to epoch `epoch`, partition 3 of a topic.
+    fn current(epoch: u8) -> Vec<u8> {
+        let topic: &[u8] = &[&[2], &ID[..], &[2, 0, 0, 0, 3, 0]].concat();
+        value(&[&[0, 0, 0, epoch, 0, 0, 0, 0, 0], topic, &[1]])
+    }
+
+    fn replayed(records: &[(Vec<u8>, Option<Vec<u8>>)]) -> BTreeMap<String, Group> {
+        let mut replay = Replay::default();
+        for (at, (key, value)) in records.iter().enumerate() {
+            let (at, key, value) = (Offset(at as i64), Some(&key[..]), value.as_deref());
+            replay.record(&Entry { at, transaction: None, key, value }).unwrap();
+        }
+        replay.finish(0).groups
+    }
+
+    #[test]
+    fn what_is_said_of_a_member_may_come_in_any_order() {
+        let records = [
+            (key(3, &["g"]), Some(epoch(4))),
+            (key(6, &["g"]), Some(epoch(4))),
+            (key(5, &["g", "m"]), Some(member())),
+            (key(8, &["g", "m"]), Some(current(4))),
+        ];
+        // A compaction leaves the last of each key, wherever that was.
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 3, 0, 1], [3, 0, 2, 1]] {
+            let groups = replayed(&order.map(|index| records[index].clone()));
+            let group = &groups["g"];
+            assert_eq!((group.kind, group.generation), (GroupKind::Consumer, Some(4)));
+            assert_eq!(group.state(), super::super::GroupState::Stable);
+            let member = &group.members["m"];
+            assert_eq!((&*member.client_id, &*member.host), ("c", "h"));
+            assert_eq!(member.subscribed, ["t"]);
+            let of = Whole::TopicId(URL_SAFE_NO_PAD.encode(ID));
+            assert_eq!(member.assigned, [Assigned { of, partitions: vec![3] }]);
+        }
+    }
+
+    #[test]
+    fn a_member_that_left_is_gone_and_so_is_a_group_that_was_deleted() {
+        let mut records = vec![
+            (key(3, &["g"]), Some(epoch(4))),
+            (key(5, &["g", "m"]), Some(member())),
+            (key(8, &["g", "m"]), Some(current(4))),
+            (key(8, &["g", "m"]), None),
+            (key(5, &["g", "m"]), None),
+        ];
+        assert!(replayed(&records)["g"].members.is_empty());
+        // An assignment without a member that it is of, as an interrupted cleaning may leave it.
+        records.push((key(8, &["g", "m"]), Some(current(4))));
+        assert!(replayed(&records)["g"].members.is_empty());
+        records.push((key(3, &["g"]), None));
+        assert!(replayed(&records).is_empty());
+    }
+
+    #[test]
+    fn a_record_that_deletes_what_a_group_no_longer_is_takes_nothing_from_it() {
+        let groups = replayed(&[
+            (key(3, &["g"]), Some(epoch(4))),
+            (key(5, &["g", "m"]), Some(member())),
+            (key(2, &["g"]), None),
+            (key(11, &["g"]), None),
+        ]);
+        assert_eq!(groups["g"].members.len(), 1);
+        assert_eq!(groups["g"].generation, Some(4));
+    }
+}

@@ -173,3 +173,36 @@ impl Group {
         self.generation.is_some() || !self.members.is_empty() || !self.commits.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(kind: GroupKind, members: &[(i32, bool)]) -> Group {
+        let member = |(number, (epoch, is_stable)): (usize, &(i32, bool))| {
+            let (epoch, is_stable) = (Some(*epoch), *is_stable);
+            (number.to_string(), Member { epoch, is_stable, ..Member::default() })
+        };
+        let members = members.iter().enumerate().map(member).collect();
+        let (generation, assignment_epoch) = (Some(5), Some(5));
+        Group { kind, generation, assignment_epoch, members, ..Group::default() }
+    }
+
+    #[test]
+    fn a_group_is_stable_when_all_members_have_caught_up_with_its_epochs() {
+        use GroupKind::{Classic, Consumer, Share, Streams};
+        for kind in [Classic, Consumer, Share, Streams] {
+            assert_eq!(group(kind, &[]).state(), GroupState::Empty);
+            assert_eq!(group(kind, &[(5, true), (5, true)]).state(), GroupState::Stable);
+        }
+        for kind in [Consumer, Streams] {
+            for behind in [(4, true), (5, false)] {
+                let group = group(kind, &[(5, true), behind]);
+                assert_eq!(group.state(), GroupState::Reconciling);
+                let changed = Group { generation: Some(6), ..group };
+                assert_eq!(changed.state(), GroupState::Assigning);
+            }
+        }
+        assert_eq!(group(Share, &[(4, false)]).state(), GroupState::Stable);
+    }
+}
