@@ -170,6 +170,13 @@ fn list_and_describe_are_words_for_what_is_done_without_and_with_a_group() {
     let described = groups(&[&["describe", dir], &one[..]].concat(), 0);
     assert_eq!(described, groups(&[&[dir], &one[..]].concat(), 0));
     assert_eq!(groups(&["describe", dir], 0), groups(&[dir, "--all-groups"], 0));
+    // Wherever options stand; and a directory may have such a name.
+    assert_eq!(groups(&["--threads", "1", "list", dir], 0), groups(&[dir], 0));
+    let temp = TempDir::new().unwrap();
+    copy_folder(&broker(), &temp.path().join("list"));
+    let mut command = logcompact();
+    let assert = command.current_dir(temp.path()).args(["groups", "list"]).assert();
+    assert.success().stdout(groups(&[dir], 0));
 }
 
 #[test]

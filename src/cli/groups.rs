@@ -1,11 +1,12 @@
 //! `logcompact groups`: reads the groups, shows what was asked for, says what was found on the way.
 
 use std::io::{self, BufWriter, Write, stdout};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 
-use super::args::{CommonArgs, GroupsArgs, GroupsCommand, GroupsFormat, GroupsView};
+use super::args::{CommonArgs, GroupsArgs, GroupsFormat};
 use super::summary::counted;
 use super::table::{Table, plain};
 use super::{Outcome, groups_json, messages};
@@ -21,17 +22,14 @@ struct Parts {
 }
 
 /// Runs the command.
-pub fn run(args: GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
-    let (view, is_describe) = match args.command {
-        Some(GroupsCommand::List(view)) if !view.group.is_empty() || view.all_groups => {
+pub fn run(view: &GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    let names_groups = !view.group.is_empty() || view.all_groups;
+    let (is_describe, dirs) = match split_word(&view.dirs) {
+        (Some(Word::List), _) if names_groups => {
             bail!("list shows all groups; to see one of them: groups describe --group GROUP DIR")
         }
-        Some(GroupsCommand::List(view)) => (view, false),
-        Some(GroupsCommand::Describe(view)) => (view, true),
-        None => {
-            let is_describe = !args.view.group.is_empty() || args.view.all_groups;
-            (args.view, is_describe)
-        }
+        (Some(word), dirs) => (word == Word::Describe, dirs),
+        (None, dirs) => (names_groups, dirs),
     };
     let has_parts = view.offsets || view.members || view.state;
     if has_parts && !is_describe {
@@ -39,19 +37,19 @@ pub fn run(args: GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             "--offsets, --members and --state describe groups; add --group GROUP or --all-groups"
         );
     }
-    let sources = find_partitions(&view.dirs)?;
+    let sources = find_partitions(dirs)?;
     let groups = groups::read(&sources)?;
     let chosen = chosen(&groups, &view.group)?;
     let mut out = BufWriter::new(stdout().lock());
     match (view.format, is_describe) {
         (GroupsFormat::Text, false) => write_list(&mut out, &groups)?,
-        (GroupsFormat::Text, true) => describe_text(&mut out, &groups, &chosen, &view)?,
+        (GroupsFormat::Text, true) => describe_text(&mut out, &groups, &chosen, view)?,
         (GroupsFormat::Json, false) => {
             for (name, group) in &groups.groups {
                 groups_json::write_group(&mut out, &groups, name, group)?;
             }
         }
-        (GroupsFormat::Json, true) => describe_json(&mut out, &groups, &chosen, &view)?,
+        (GroupsFormat::Json, true) => describe_json(&mut out, &groups, &chosen, view)?,
     }
     out.flush()?;
     if !common.quiet {
@@ -59,6 +57,26 @@ pub fn run(args: GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     }
     let is_damaged = !groups.damage.is_empty();
     Ok(if is_damaged { Outcome::Problems } else { Outcome::Clean })
+}
+
+/// What may stand in front of the directories.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    List,
+    Describe,
+}
+
+/// A word is one only if a directory follows.
+fn split_word(dirs: &[PathBuf]) -> (Option<Word>, &[PathBuf]) {
+    let word = |first: &PathBuf| match first.to_str() {
+        Some("list") => Some(Word::List),
+        Some("describe") => Some(Word::Describe),
+        _ => None,
+    };
+    match dirs.split_first() {
+        Some((first, rest)) if !rest.is_empty() && word(first).is_some() => (word(first), rest),
+        _ => (None, dirs),
+    }
 }
 
 /// The groups that are named, or all of them.
@@ -99,7 +117,7 @@ fn describe_text<W: Write>(
     out: &mut W,
     groups: &Groups,
     chosen: &[(&str, &Group)],
-    view: &GroupsView,
+    view: &GroupsArgs,
 ) -> io::Result<()> {
     let parts = parts(view, false);
     let mut is_first = true;
@@ -128,7 +146,7 @@ fn describe_json(
     out: &mut impl Write,
     groups: &Groups,
     chosen: &[(&str, &Group)],
-    view: &GroupsView,
+    view: &GroupsArgs,
 ) -> io::Result<()> {
     let parts = parts(view, true);
     for (name, group) in chosen {
@@ -146,8 +164,8 @@ fn describe_json(
 }
 
 /// What is asked for; without a word, what people look at first, or for programs all of it.
-fn parts(view: &GroupsView, is_all: bool) -> Parts {
-    let GroupsView { offsets, members, state, .. } = *view;
+fn parts(view: &GroupsArgs, is_all: bool) -> Parts {
+    let GroupsArgs { offsets, members, state, .. } = *view;
     if offsets || members || state {
         Parts { offsets, members, state }
     } else {

@@ -67,7 +67,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(*args, &cli.common),
-        Command::Groups(args) => groups::run(*args, &cli.common),
+        Command::Groups(args) => groups::run(&args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,29 +28,11 @@ Nothing is ever changed.";
 /// Arguments of `logcompact groups`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(disable_help_subcommand = true)]
 pub struct GroupsArgs {
-    /// The same, in Kafka's words.
-    #[command(subcommand)]
-    pub command: Option<GroupsCommand>,
-    #[command(flatten)]
-    pub view: GroupsView,
-}
-
-/// The two things that can be done.
-#[derive(Debug, Subcommand)]
-pub enum GroupsCommand {
-    /// List the groups; what is done without a group too
-    List(GroupsView),
-    /// Describe some groups, or all; what is done with --group too
-    Describe(GroupsView),
-}
-
-/// Which groups, and what of them.
-#[derive(Debug, Args)]
-pub struct GroupsView {
     /// Log directories, or partitions of __consumer_offsets
+    ///
+    /// The words 'list' and 'describe' may stand in front of them, as in 'groups describe DIR':
+    /// without --group that describes all groups. A directory of such a name is ./list.
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
     /// Describe this group; may be given again

@@ -22,7 +22,7 @@ pub use dump::{DumpArgs, ShowArg};
 pub use dump_decode::{DecodeArg, DecodeArgs};
 pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
-pub use groups::{GroupsArgs, GroupsCommand, GroupsFormat, GroupsView};
+pub use groups::{GroupsArgs, GroupsFormat};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
@@ -60,7 +60,7 @@ pub enum Command {
     /// Show what is in segments, indexes, snapshots and checkpoints
     Dump(Box<DumpArgs>),
     /// Consumer groups: members, committed offsets and lag, without a broker
-    Groups(Box<GroupsArgs>),
+    Groups(GroupsArgs),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage
