@@ -45,7 +45,7 @@ const fn target(name: &'static str, run: fn(&[u8]), shape: Shape, cost: u32) -> 
 }
 
 /// All targets.
-pub const ALL: [Target; 17] = [
+pub const ALL: [Target; 18] = [
     target("batch", format::batch, Shape::Log, 1),
     target("legacy_set", format::legacy_set, Shape::Log, 1),
     target("gzip", bodies::gzip, Shape::Plain, 2),
@@ -60,6 +60,7 @@ pub const ALL: [Target; 17] = [
     target("name", companions::name, Shape::Plain, 1),
     target("message", messages::message, Shape::Plain, 1),
     target("dump_directory", directory::dump, Shape::Directory, 20),
+    target("groups_directory", messages::groups_directory, Shape::Directory, 20),
     target("verify_directory", directory::verify, Shape::Directory, 20),
     target("compact_directory", compaction::compact_directory, Shape::Directory, 40),
     target("repair_directory", mending::repair_directory, Shape::Directory, 60),
