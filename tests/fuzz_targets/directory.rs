@@ -208,7 +208,9 @@ pub fn dump(data: &[u8]) {
                 assert!(is_refusal, "{failure}");
             }
         }
-        #[cfg(feature = "parquet")]
+    }
+    #[cfg(feature = "parquet")]
+    if let Ok(found) = dump::find(std::slice::from_ref(&unpacked.logs)) {
         tables(&found.sources);
     }
 }
