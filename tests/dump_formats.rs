@@ -8,20 +8,23 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use logcompact::disk::Disk;
+use logcompact::dump::{self, Csv, Damage, Encoding, Selection, Show, Witness};
 use predicates::prelude::*;
 use serde_json::Value;
 use support::log::{Log, put};
+use support::power::Refusing;
 use support::{folders_in, logcompact, testdata};
 
 const PLAIN: &str = "storage-4.1.1/v2-plain-0";
 
 /// Standard output of a dump that finds nothing wrong and has nothing to say.
 fn dumped(args: &[&str]) -> Vec<u8> {
-    let assert = dump(args).assert().code(0).stderr("");
+    let assert = program(args).assert().code(0).stderr("");
     assert.get_output().stdout.clone()
 }
 
-fn dump(args: &[&str]) -> assert_cmd::Command {
+fn program(args: &[&str]) -> assert_cmd::Command {
     let mut command = logcompact();
     command.current_dir(testdata("")).arg("dump").args(args);
     command
@@ -165,7 +168,7 @@ fn bytes_that_a_deserializer_does_not_take_are_told_and_the_rest_is_shown() {
     let dir = log.flush();
     let class = "value.deserializer=IntegerDeserializer";
     let args = ["--print", "key,value", "--property", class, dir.to_str().unwrap()];
-    dump(&args).assert().code(1).stdout("b\t825373492\n").stderr(
+    program(&args).assert().code(1).stdout("b\t825373492\n").stderr(
         predicate::str::contains("offset 0: the value is 1 bytes")
             .and(predicate::str::contains("offset 3: the value is 8 bytes, and the deserializer")),
     );
@@ -215,16 +218,55 @@ fn a_dump_that_fails_leaves_no_file_and_one_that_finds_damage_a_whole_one() {
     let file = path.to_str().unwrap();
     let index = format!("{PLAIN}/00000000000000000000.index");
     let refused = predicate::str::contains("no lines for such a file");
-    dump(&["--output", file, &index]).assert().code(2).stderr(refused);
-    dump(&["--output", file, "no-such-path"]).assert().code(2);
+    program(&["--output", file, &index]).assert().code(2).stderr(refused);
+    program(&["--output", file, "no-such-path"]).assert().code(2);
     assert_eq!(names_in(temp.path()), [""; 0]);
 
     let mut log = Log::create(temp.path(), "t-0");
     log.batch(&[put("a", "1")]).raw(&[7; 100]).batch(&[put("b", "2")]).roll();
     let dir = log.batch(&[put("c", "3")]).flush();
-    dump(&["--output", file, dir.to_str().unwrap()]).assert().code(1).stdout("");
+    program(&["--output", file, dir.to_str().unwrap()]).assert().code(1).stdout("");
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 4);
     assert_eq!(names_in(temp.path()), ["out.csv", "t-0"]);
+}
+
+struct Deaf;
+
+impl Witness for Deaf {
+    fn damage(&mut self, _damage: &Damage<'_>) {}
+    fn note(&mut self, _text: &str) {}
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_write_leaves_no_half_of_a_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let sources = dump::find(&[testdata(PLAIN)]).unwrap().sources;
+    let (selection, sink) = (Selection::default(), Csv::new(Encoding::Auto, Show::Records));
+    let expected = dumped(&["--format", "csv", PLAIN]);
+    let path = temp.path().join("out.csv");
+    for n in 0.. {
+        let refusing = Refusing::write(n, 28); // ENOSPC
+        let written = Disk::of(refusing.clone()).create_whole(&path).map_err(|e| e.to_string());
+        let written = written.and_then(|mut file| {
+            let shown = dump::run(&sources, &selection, &sink, &mut file, &mut Deaf);
+            shown.map_err(|failure| failure.to_string())?;
+            file.finish().map_err(|error| error.to_string())
+        });
+        if !refusing.has_refused() {
+            written.unwrap();
+            assert!(n > 4, "{n}: so few?");
+            assert!(fs::read(&path).unwrap() == expected);
+            assert_eq!(names_in(temp.path()), ["out.csv"]);
+            break;
+        }
+        let error = written.unwrap_err();
+        assert!(error.contains("No space left"), "{n}: {error}");
+        // It has its name when only the folder could not be synced; then it is whole.
+        if fs::read(&path).is_ok_and(|bytes| bytes == expected) {
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(names_in(temp.path()), [""; 0], "{n}");
+    }
 }
 
 #[test]
@@ -233,7 +275,7 @@ fn a_file_that_exists_is_not_replaced_and_nothing_is_put_among_segments() {
     let path = temp.path().join("out.csv");
     fs::write(&path, "mine").unwrap();
     let exists = predicate::str::contains("out.csv: exists");
-    dump(&["--output", path.to_str().unwrap(), PLAIN]).assert().code(2).stderr(exists);
+    program(&["--output", path.to_str().unwrap(), PLAIN]).assert().code(2).stderr(exists);
     assert_eq!(fs::read(&path).unwrap(), b"mine");
 
     let dir = Log::create(temp.path(), "t-0").batch(&[put("a", "1")]).flush();
@@ -242,17 +284,17 @@ fn a_file_that_exists_is_not_replaced_and_nothing_is_put_among_segments() {
     let says = predicate::str::contains("would lie inside");
     for source in [dir.clone(), dir.join("00000000000000000000.log")] {
         let args = ["--output", inside.to_str().unwrap(), source.to_str().unwrap()];
-        dump(&args).assert().code(2).stderr(says.clone());
+        program(&args).assert().code(2).stderr(says.clone());
     }
     assert_eq!(names_in(&dir), before);
     let nowhere = temp.path().join("no-such-folder/out.csv");
-    dump(&["--output", nowhere.to_str().unwrap(), PLAIN]).assert().code(2);
+    program(&["--output", nowhere.to_str().unwrap(), PLAIN]).assert().code(2);
 }
 
 #[test]
 fn options_that_would_have_no_effect_are_refused_in_one_line() {
     let refused = |args: &[&str], says: &str| {
-        let assert = dump(&[args, &[PLAIN]].concat()).assert().code(2).stdout("");
+        let assert = program(&[args, &[PLAIN]].concat()).assert().code(2).stdout("");
         let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(said.lines().count() == 1 && said.contains(says), "{said}");
     };
