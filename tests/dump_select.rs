@@ -300,6 +300,50 @@ fn threads_do_not_change_what_is_selected() {
 }
 
 #[test]
+fn a_transactional_id_stands_for_the_producers_that_had_it() {
+    let root = testdata().join("broker-3.9.1");
+    let states: Vec<Value> = (0..3)
+        .flat_map(|n| dump(&root.join(format!("__transaction_state-{n}")), &["--decode", "auto"]))
+        .collect();
+    for id in ["tx-1", "tx-2"] {
+        let of_id = states.iter().filter(|s| s["decoded"]["key"]["data"]["transactionalId"] == id);
+        let producers: BTreeSet<i64> =
+            of_id.map(|s| int(&s["decoded"]["value"]["data"], "producerId")).collect();
+        assert!(!producers.is_empty(), "{id}");
+        let dir = root.join("tx-0");
+        let expected = wanted(&rows(&dir), |row| producers.contains(&row.producer_id));
+        assert!(!expected.is_empty());
+        assert_eq!(dump(&dir, &["--transactional-id", id]), expected, "{id}");
+        let log = dir.join("00000000000000000000.log");
+        assert!(!dump(&log, &["--transactional-id", id]).is_empty());
+    }
+}
+
+#[test]
+fn what_a_group_has_not_read_yet_begins_where_it_has_committed() {
+    let root = testdata().join("broker-3.9.1");
+    let mut read_on = 0;
+    for group in ["group-0", "group-1", "group-2", "group-3"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
+        let command = command.args(["groups", "--group", group, "--format", "json"]).arg(&root);
+        let output = command.assert().code(0).get_output().stdout.clone();
+        let rows = String::from_utf8(output).unwrap();
+        let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let rows: Vec<Value> = rows.filter(|row| row["type"] == "offset").collect();
+        assert!(!rows.is_empty());
+        let mut expected = Vec::new();
+        for row in &rows {
+            let dir = root.join(format!("{}-{}", row["topic"].as_str().unwrap(), row["partition"]));
+            let start = int(row, "offset");
+            expected.extend(dump(&dir, &["--offsets", &format!("{start}..")]));
+        }
+        read_on += expected.len();
+        assert_eq!(dump(&root, &["--group", group]), expected, "{group}");
+    }
+    assert!(read_on > 1000, "{read_on}");
+}
+
+#[test]
 fn what_has_no_meaning_is_refused() {
     let refused = |args: &[&str], why: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
@@ -314,6 +358,9 @@ fn what_has_no_meaning_is_refused() {
     refused(&["lab-raw-0", "--state", "--show", "batches"], "--state");
     refused(&["lab-raw-0", "--time-in-order"], "--time");
     refused(&["cleaner-offset-checkpoint", "--key", "A"], "only a .log");
+    refused(&["tx-0", "--transactional-id", "nobody"], "no transactional id");
+    refused(&["tx-0", "--group", "group-0"], "there is no partition of __consumer_offsets");
+    refused(&[".", "--group", "nobody"], "there is no group");
     let index = "tx-0/00000000000000000000.index";
     refused(&[index, "--reverse"], "only a .log");
 }

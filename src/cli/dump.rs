@@ -14,7 +14,7 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         ShowArg::All => Show::All,
     });
     let output = Output::new(&args.format, &args.decode, show, common.memory_bytes())?;
-    let selection = selection(&args.selection, output.show(), common)?;
+    let selection = selection(&args.selection, &args.paths, output.show(), common)?;
     let found = dump::find(&args.paths)?;
     let mut witness = StandardError { common, is_damaged: false };
     for left_out in &found.left_out {

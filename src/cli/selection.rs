@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::args::{CommonArgs, IsolationArg, SelectionArgs};
-use crate::dump::{Isolation, Selection, Show};
+use crate::dump::{Isolation, Selection, Show, producers_of};
+use crate::groups;
+use crate::segment::find_partitions;
 
 /// The selection that `args` stand for.
 pub fn selection(
     args: &SelectionArgs,
+    paths: &[PathBuf],
     show: Show,
     common: &CommonArgs,
 ) -> anyhow::Result<Selection> {
@@ -27,10 +31,18 @@ pub fn selection(
     };
     let keys: BTreeSet<Vec<u8>> =
         args.key.iter().map(|key| bytes(key)).collect::<Result<_, _>>()?;
-    let producer_ids: BTreeSet<i64> = args.producer_id.iter().copied().collect();
+    let mut producer_ids: BTreeSet<i64> = args.producer_id.iter().copied().collect();
+    if !args.transactional_id.is_empty() {
+        producer_ids.extend(producers_of(&args.transactional_id, paths)?);
+    }
+    let starts = match &args.group {
+        Some(group) => Some(groups::committed(&find_partitions(paths)?, group)?),
+        None => None,
+    };
     Ok(Selection {
         show,
         offsets: args.offsets.unwrap_or_default(),
+        starts,
         time: args.time.unwrap_or_default(),
         is_time_in_order: args.time_in_order,
         keys,

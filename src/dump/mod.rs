@@ -33,6 +33,7 @@ mod source;
 mod state;
 mod stretch;
 mod text;
+mod transactional_ids;
 mod walk;
 
 use std::fmt;
@@ -57,6 +58,7 @@ pub use selection::{Isolation, OffsetRange, RangeError, Selection, Show, TimeRan
 pub use sink::{BatchView, Ending, RecordView, Sink};
 pub use source::{Content, Found, LeftOut, LogKind, Source};
 pub use text::Text;
+pub use transactional_ids::producers_of;
 
 use selection::{Committed, Wanted};
 use walk::Walk;
@@ -145,7 +147,10 @@ pub fn run(
         if walk.is_done() {
             break;
         }
-        partition(sources, selection, &mut walk)?;
+        let of_partition = sources.first().and_then(|first| selection.of(first.at.as_ref()));
+        if let Some(of_partition) = of_partition {
+            partition(sources, &of_partition, &mut walk)?;
+        }
     }
     walk.finish()
 }

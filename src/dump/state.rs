@@ -73,7 +73,7 @@ struct KeyRows {
 impl KeyRows {
     fn hash(&self, key: &[u8]) -> KeyHash {
         let [high, low] = self.seeds.each_ref().map(|seed| KeyHash::from(seed.hash_one(key)));
-        high << 64 | low
+        (high << 64) | low
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn keys_beyond_the_memory_are_left_for_other_walks() {
         let rows: Vec<(KeyHash, i64)> =
-            (0..1000).map(|n| ((n % 100) << 120 | n % 100, n as i64)).collect();
+            (0..1000).map(|n| (((n % 100) << 120) | (n % 100), n as i64)).collect();
         let mut found = Vec::new();
         let mut from = KeyHash::MIN;
         let mut walks = 0;

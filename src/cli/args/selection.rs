@@ -51,6 +51,20 @@ pub struct SelectionArgs {
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub producer_id: Vec<i64>,
 
+    /// Only batches of producers that had this transactional id; again for more ids
+    ///
+    /// They are looked up in __transaction_state, in the same log directory.
+    #[arg(long, value_name = "ID")]
+    pub transactional_id: Vec<String>,
+
+    /// What this consumer group has not read yet
+    ///
+    /// From the offsets on that the group has committed, by __consumer_offsets among the paths;
+    /// only partitions of which it has committed one. Where compaction has removed that offset, the
+    /// next one comes first.
+    #[arg(long, value_name = "GROUP", conflicts_with = "offsets")]
+    pub group: Option<String>,
+
     /// What is shown of transactions [default: read_uncommitted; with --state: read_committed]
     #[arg(long, value_name = "LEVEL")]
     pub isolation: Option<IsolationArg>,

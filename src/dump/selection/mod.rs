@@ -11,9 +11,13 @@ mod range;
 mod seek;
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::bytes::Regex;
+
+use crate::segment::TopicPartition;
+use crate::units::Offset;
 
 pub(super) use budget::Budget;
 pub(super) use committed::Committed;
@@ -63,6 +67,8 @@ pub struct Selection {
     pub show: Show,
     /// The offsets that are wanted.
     pub offsets: OffsetRange,
+    /// Where each partition begins, and that no other is wanted; `None` for all.
+    pub starts: Option<BTreeMap<TopicPartition, Offset>>,
     /// The timestamps that are wanted.
     pub time: TimeRange,
     /// Whether timestamps are taken to ascend, so that reading ends where `time` does.
@@ -87,9 +93,18 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// What it is for one partition; `None` if nothing of that is wanted.
+    pub(super) fn of(&self, at: Option<&TopicPartition>) -> Option<Cow<'_, Selection>> {
+        let Some(starts) = &self.starts else { return Some(Cow::Borrowed(self)) };
+        let start = self.offsets.start.max(*starts.get(at?)?);
+        let offsets = OffsetRange { start, ..self.offsets };
+        Some(Cow::Owned(Selection { offsets, ..self.clone() }))
+    }
+
     /// Whether it is less than everything, but for a limit.
     pub(super) fn is_narrow(&self) -> bool {
-        !self.offsets.is_everything() || self.only_for_logs().is_some()
+        let is_less = !self.offsets.is_everything() || self.starts.is_some();
+        is_less || self.only_for_logs().is_some()
     }
 
     /// Whether only the key and value of a user's record can tell that it is selected.
@@ -106,6 +121,7 @@ impl Selection {
     /// The first condition that has no meaning for files other than logs, if there is one.
     pub(super) fn only_for_logs(&self) -> Option<&'static str> {
         let conditions = [
+            ("what a group has committed", self.starts.is_some()),
             ("keys", !self.keys.is_empty() || self.key_regex.is_some()),
             ("values", self.value_regex.is_some()),
             ("producers", self.producer_ids.is_some()),

@@ -57,9 +57,9 @@ impl<'s> Wanted<'s> {
         let selection = self.selection;
         let of_producer = |ids: &BTreeSet<i64>| ids.contains(&header.producer_id);
         selection.producer_ids.as_ref().is_none_or(of_producer)
-            && !(header.is_control() && self.hides_control())
-            && !self.committed.is_some_and(|committed| committed.is_aborted(header))
-            && !(is_valid && self.is_before_time(header))
+            && (!header.is_control() || !self.hides_control())
+            && self.committed.is_none_or(|committed| !committed.is_aborted(header))
+            && (!is_valid || !self.is_before_time(header))
     }
 
     /// Whether a record of such a batch is wanted.
