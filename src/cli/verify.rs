@@ -7,11 +7,13 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::Outcome;
-use super::args::{CommonArgs, VerifyArgs, VerifyFormat};
+use super::args::{CommonArgs, PartitionerArg, VerifyArgs, VerifyFormat};
 use super::bar::Bar;
 use super::summary::{counted, grouped};
+use crate::format::Partitioner;
 use crate::segment::{Sources, find_partitions};
 use crate::verify::against::{self, Counts, Options, Relation};
+use crate::verify::keys::{self, TopicKeys, WhichPartitioner};
 use crate::verify::{self, Finding, Severity, Summary, Verified};
 
 /// Runs the command.
@@ -21,10 +23,12 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let against = (!against.is_empty()).then(|| find_partitions(&against)).transpose()?;
     let mut verified = verify::run(&sources, &Bar::new(common))?;
     let compared = against.map(|against| compare(&against, &sources, &mut verified, common));
+    let keys = check_keys(&args, &sources, &mut verified, common);
+    let (compared, keys) = (compared.as_ref(), keys.as_deref());
     let mut out = BufWriter::new(anstream::stdout().lock());
     match args.format {
-        VerifyFormat::Text => write_text(&mut out, &verified, compared.as_ref(), common)?,
-        VerifyFormat::Json => write_json(&mut out, &verified, compared.as_ref())?,
+        VerifyFormat::Text => write_text(&mut out, &verified, compared, keys, common)?,
+        VerifyFormat::Json => write_json(&mut out, &verified, compared, keys)?,
     }
     out.flush()?;
     let summary = &verified.summary;
@@ -46,6 +50,34 @@ fn compare(
     compared.counts
 }
 
+/// Checks where keys are, if that was asked for; adds to what was found.
+fn check_keys(
+    args: &VerifyArgs,
+    sources: &Sources,
+    verified: &mut Verified,
+    common: &CommonArgs,
+) -> Option<Vec<TopicKeys>> {
+    if args.partitioner.is_none() && !args.check_key_spread {
+        return None;
+    }
+    let partitioner = args.partitioner.map(|partitioner| match partitioner {
+        PartitionerArg::Murmur2 => WhichPartitioner::Is(Partitioner::Murmur2),
+        PartitionerArg::Crc32 => WhichPartitioner::Is(Partitioner::Crc32),
+        PartitionerArg::Fnv1a => WhichPartitioner::Is(Partitioner::Fnv1a),
+        PartitionerArg::Auto => WhichPartitioner::Auto,
+    });
+    let options = keys::Options {
+        partitioner,
+        partitions: args.partitions,
+        spread: args.check_key_spread,
+        memory_bytes: common.memory_bytes(),
+    };
+    let checked = keys::run(sources, &options, &Bar::new(common));
+    checked.findings.iter().for_each(|finding| verified.summary.count(finding));
+    verified.findings.extend(checked.findings);
+    Some(checked.topics)
+}
+
 /// The last line of the JSON output.
 #[derive(Serialize)]
 struct SummaryLine<'a> {
@@ -54,19 +86,23 @@ struct SummaryLine<'a> {
     summary: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<&'a Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<&'a [TopicKeys]>,
 }
 
 fn write_json(
     out: &mut impl Write,
     verified: &Verified,
     against: Option<&Counts>,
+    keys: Option<&[TopicKeys]>,
 ) -> io::Result<()> {
     for finding in &verified.findings {
         serde_json::to_writer(&mut *out, finding)?;
         writeln!(out)?;
     }
     let summary = &verified.summary;
-    serde_json::to_writer(&mut *out, &SummaryLine { r#type: "summary", summary, against })?;
+    let line = SummaryLine { r#type: "summary", summary, against, keys };
+    serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }
 
@@ -74,6 +110,7 @@ fn write_text(
     out: &mut impl Write,
     verified: &Verified,
     compared: Option<&Counts>,
+    keys: Option<&[TopicKeys]>,
     common: &CommonArgs,
 ) -> io::Result<()> {
     let shown = |finding: &&Finding| {
@@ -102,6 +139,7 @@ fn write_text(
     if let Some(compared) = compared {
         write_compared(out, compared)?;
     }
+    keys.into_iter().flatten().try_for_each(|topic| write_keys(out, topic))?;
     let infos = match (read.infos, common.verbose) {
         (0, _) => String::new(),
         (infos, 0) => format!("; {} (-v shows them)", counted(infos, "note")),
@@ -133,6 +171,27 @@ fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
         counted(compared.keys, "key"),
         grouped(compared.keys_different),
     )
+}
+
+fn write_keys(out: &mut impl Write, topic: &TopicKeys) -> io::Result<()> {
+    let with_key = counted(topic.keyed_records, "record");
+    write!(
+        out,
+        "Keys of {} ({}): {with_key} with a key, {} without",
+        topic.topic,
+        counted(topic.partitions.into(), "partition"),
+        grouped(topic.keyless_records),
+    )?;
+    if let Some(partitioner) = topic.partitioner {
+        let (here, elsewhere) = (topic.records_in_place, topic.records_misplaced);
+        let (here, elsewhere) = (grouped(here), grouped(elsewhere));
+        write!(out, "; by {partitioner}, {here} in their place, {elsewhere} not")?;
+    }
+    if let (Some(keys), Some(several)) = (topic.keys, topic.keys_in_several_partitions) {
+        let keys = counted(keys, "key");
+        write!(out, "; {keys}, {} in more than one partition", grouped(several))?;
+    }
+    writeln!(out, ".")
 }
 
 fn entries(number: u64, index: &str) -> String {

@@ -5,7 +5,8 @@
 //! sequences, the indexes against the batches). What no segment can know alone is checked
 //! afterwards (`partition`: transactions, sequences across segments, snapshots, names), and what
 //! belongs to no partition last (`checkpoints`). A finding never ends the reading. Whether another
-//! directory has the same state is a question of its own ([`against`]).
+//! directory has the same state is a question of its own ([`against`]), and so is whether keys lie
+//! in the partitions that they belong to ([`keys`]).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 
@@ -15,6 +16,7 @@ mod checkpoints;
 mod finding;
 mod in_order;
 mod index_entries;
+pub mod keys;
 mod partition;
 mod segment;
 mod sequences;

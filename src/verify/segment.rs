@@ -4,7 +4,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::in_order::InOrder;
 use super::index_entries::{OffsetIndexCheck, TimeIndexCheck};
 use super::sequences::Sequences;
-use super::stretch::Seen;
+use super::stretch::{self, Seen};
 use super::summary::Summary;
 use super::transactions::SegmentTxns;
 use super::windows;
@@ -91,8 +91,8 @@ fn read(
         in_order.hear(seen);
     };
     match readers {
-        Readers::One => windows::read_alone(&log, hear)?,
-        Readers::All => windows::read_together(&log, hear)?,
+        Readers::One => windows::read_alone(&log, stretch::check, hear)?,
+        Readers::All => windows::read_together(&log, stretch::check, hear)?,
     }
     in_order.finish();
     if readers == Readers::All {

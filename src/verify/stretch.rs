@@ -9,6 +9,7 @@ use super::batches::{self, BatchFacts, Wrong};
 use super::index_entries::IndexedBatch;
 use super::sequences::Run;
 use super::transactions::Step;
+use super::windows::Sight;
 use crate::format::{Batch, BatchHeader, Control, Decoder};
 use crate::segment::{Damaged, LogFile};
 use crate::units::{Offset, Position};
@@ -137,6 +138,12 @@ pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
     });
     seen.arrived = items.position();
     seen
+}
+
+impl Sight for Seen {
+    fn arrived(&self) -> Position {
+        self.arrived
+    }
 }
 
 impl Seen {

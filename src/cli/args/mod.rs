@@ -21,7 +21,7 @@ pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, Format
 pub use duration::Milliseconds;
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
-pub use verify::{VerifyArgs, VerifyFormat};
+pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
 Examples:
