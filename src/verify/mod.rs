@@ -13,11 +13,15 @@
 pub mod against;
 mod batches;
 mod checkpoints;
+mod epochs;
 mod finding;
+mod gaps;
+mod holes;
 mod in_order;
 mod index_entries;
 pub mod keys;
 mod partition;
+mod producers;
 mod segment;
 mod sequences;
 mod several;
@@ -55,9 +59,11 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
     let total_bytes = sizes.flat_map(|dir| &dir.segments).map(|s| s.size_bytes).sum();
     progress.begin("verifying", total_bytes);
     let mut verified = Verified::default();
-    let mut ends = Vec::new();
+    // Read in front of the logs: what a broker writes meanwhile is not held against it.
+    let checkpoints: Vec<_> = sources.log_dirs.iter().map(checkpoints::read).collect();
+    let mut spans = Vec::new();
     several::check(&dirs, progress, |part| {
-        ends.extend(part.end);
+        spans.extend(part.span);
         verified.findings.extend(part.findings.into_list());
         verified.summary.add(&part.summary);
     });
@@ -78,8 +84,8 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
             "a link, which is not followed; name it to verify what it leads to",
         ));
     }
-    for dir in &sources.log_dirs {
-        verified.findings.extend(checkpoints::check(dir, &ends).into_list());
+    for (dir, checkpoints) in sources.log_dirs.iter().zip(&checkpoints) {
+        verified.findings.extend(checkpoints::check(dir, checkpoints, &spans).into_list());
     }
     for finding in &verified.findings {
         verified.summary.count(finding);

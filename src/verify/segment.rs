@@ -1,8 +1,11 @@
 //! One segment read from end to end: every batch and record, both indexes against them.
 
+use super::epochs::EpochRange;
 use super::finding::{Finding, Findings, Severity};
+use super::holes::Holes;
 use super::in_order::InOrder;
 use super::index_entries::{OffsetIndexCheck, TimeIndexCheck};
+use super::producers::ProducerFacts;
 use super::sequences::Sequences;
 use super::stretch::{self, Seen};
 use super::summary::Summary;
@@ -24,6 +27,16 @@ pub struct CheckedSegment {
     pub next_offset: Option<Offset>,
     /// What its producers did.
     pub sequences: Sequences,
+    /// What its batches say of producers, up to each snapshot in it, from the one before.
+    pub before_snapshots: Vec<(Offset, ProducerFacts)>,
+    /// The same behind the last of them.
+    pub producers: ProducerFacts,
+    /// Offsets that are missing between its base and its last batch.
+    pub holes: Holes,
+    /// Whether some of it is no batch.
+    pub is_damaged: bool,
+    /// The first and the largest of its leader epochs.
+    pub epochs: Option<EpochRange>,
     /// What its transactions did.
     pub txns: SegmentTxns,
 }
@@ -35,6 +48,10 @@ pub struct Place<'a> {
     pub next_base: Option<Offset>,
     /// The partition's leader epochs.
     pub epochs: &'a [EpochEntry],
+    /// Snapshots that can be read and lie behind its base, up to the base of the one behind.
+    pub snapshots: &'a [Offset],
+    /// Whether the partition has any.
+    pub has_snapshots: bool,
 }
 
 /// Who reads a segment.
@@ -56,6 +73,7 @@ pub fn check(
     let mut checked = CheckedSegment::default();
     if let Err(error) = read(segment, place, readers, progress, &mut checked) {
         checked.findings.push(unreadable(&error));
+        checked.is_damaged = true;
     }
     checked
 }
