@@ -12,6 +12,7 @@ mod dump_console;
 mod dump_format;
 mod messages;
 mod out_folder;
+mod packaging;
 mod plain_terminal;
 mod reader;
 mod repair;
@@ -66,6 +67,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Dump(args) => dump::run(*args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
+        Command::Completions(args) => packaging::completions(&args),
+        Command::Man(args) => packaging::man(&args),
     }
 }
 

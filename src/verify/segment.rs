@@ -120,9 +120,14 @@ fn read(
     Ok(())
 }
 
-fn missing_index(segment: &Segment, kind: Kind) -> Finding {
-    let text = "there is no such file; a broker rebuilds it at start";
-    Finding::about("index-missing", Severity::Warning, &segment.path(kind), text)
+/// A broker creates the indexes of a segment that it rolled when it first needs them (`LazyIndex`).
+fn missing_index(segment: &Segment, kind: Kind, is_active: bool) -> Finding {
+    let (severity, text) = if is_active && segment.size_bytes == 0 {
+        (Severity::Info, "there is no such file yet; the segment is empty")
+    } else {
+        (Severity::Warning, "there is no such file; a broker rebuilds it at start")
+    };
+    Finding::about("index-missing", severity, &segment.path(kind), text)
 }
 
 /// Zeros behind the last entry: preallocated, as long as the segment is written to.
@@ -139,7 +144,7 @@ fn open_offset_index(
     found: &mut Findings,
 ) -> Result<Option<OffsetIndexCheck>> {
     let Some(map) = segment.read(Kind::Index)? else {
-        found.push(missing_index(segment, Kind::Index));
+        found.push(missing_index(segment, Kind::Index, is_active));
         return Ok(None);
     };
     let index = OffsetIndex::parse(&map, segment.base);
@@ -157,7 +162,7 @@ fn open_time_index(
     found: &mut Findings,
 ) -> Result<Option<TimeIndexCheck>> {
     let Some(map) = segment.read(Kind::TimeIndex)? else {
-        found.push(missing_index(segment, Kind::TimeIndex));
+        found.push(missing_index(segment, Kind::TimeIndex, is_active));
         return Ok(None);
     };
     let index = TimeIndex::parse(&map, segment.base);

@@ -5,6 +5,7 @@ mod compact;
 mod dump;
 mod dump_format;
 mod duration;
+mod packaging;
 mod repair;
 mod selection;
 mod verify;
@@ -19,6 +20,7 @@ pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamag
 pub use dump::{DumpArgs, ShowArg};
 pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
+pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
@@ -58,6 +60,10 @@ pub enum Command {
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
 }
 
 /// When to do something that only a terminal can show.
