@@ -139,7 +139,7 @@ fn a_snapshot_that_contradicts_its_log_is_a_warning_and_one_that_leaves_out_is_n
         }),
     ];
     for (number, (words, change)) in contradictions.into_iter().enumerate() {
-        let copy = Copy::of("broker-3.9.1/experiments.latest-0");
+        let copy = Copy::of("storage-4.1.1/v2-producers-0");
         let name = copy.change_snapshot(change);
         let told = of(&copy.dir, "snapshot-state");
         assert_eq!(told.len(), 1, "{number}: {told:?}");
@@ -147,7 +147,7 @@ fn a_snapshot_that_contradicts_its_log_is_a_warning_and_one_that_leaves_out_is_n
         assert!(told[0].1.contains(words), "{number} {name}: {told:?}");
     }
     // Expired: a broker leaves it out.
-    let copy = Copy::of("broker-3.9.1/experiments.latest-0");
+    let copy = Copy::of("storage-4.1.1/v2-producers-0");
     copy.change_snapshot(|_, entries| entries.clear());
     assert_eq!(findings(&copy.dir), []);
 }

@@ -19,6 +19,7 @@ mod repair;
 mod report_file;
 mod selection;
 mod summary;
+mod terminal;
 mod topic_config;
 mod verify;
 

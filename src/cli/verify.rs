@@ -10,11 +10,15 @@ use super::Outcome;
 use super::args::{CommonArgs, PartitionerArg, VerifyArgs, VerifyFormat};
 use super::bar::Bar;
 use super::summary::{counted, grouped};
+use super::terminal::{columns, plain, wrapped};
 use crate::format::Partitioner;
 use crate::segment::{Sources, find_partitions};
 use crate::verify::against::{self, Counts, Options, Relation};
 use crate::verify::keys::{self, TopicKeys, WhichPartitioner};
 use crate::verify::{self, Finding, Severity, Summary, Verified};
+
+/// Topics whose keys are told of without `-v`; `--format json` has them all.
+const MOST_TOPICS: usize = 40;
 
 /// Runs the command.
 pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
@@ -122,9 +126,8 @@ fn write_text(
     if common.quiet {
         return Ok(());
     }
-    let read = &verified.summary;
-    writeln!(
-        out,
+    let (read, width) = (&verified.summary, columns());
+    let text = format!(
         "Read {}, {}, {}, {} ({}); checked {}, {}, {}, {}.",
         counted(read.partitions, "partition"),
         counted(read.segments, "segment"),
@@ -135,11 +138,19 @@ fn write_text(
         entries(read.time_index_entries, "time index"),
         entries(read.txn_index_entries, "transaction index"),
         counted(read.snapshots, "producer snapshot"),
-    )?;
+    );
+    writeln!(out, "{}", wrapped(&text, width, 0))?;
     if let Some(compared) = compared {
-        write_compared(out, compared)?;
+        writeln!(out, "{}", wrapped(&compared_text(compared), width, 0))?;
     }
-    keys.into_iter().flatten().try_for_each(|topic| write_keys(out, topic))?;
+    let keys = keys.unwrap_or_default();
+    let most = if common.verbose > 0 { usize::MAX } else { MOST_TOPICS };
+    for topic in keys.iter().take(most) {
+        writeln!(out, "{}", wrapped(&keys_text(topic), width, 2))?;
+    }
+    if keys.len() > most {
+        writeln!(out, "... and {} more topics (-v lists all)", keys.len() - most)?;
+    }
     let infos = match (read.infos, common.verbose) {
         (0, _) => String::new(),
         (infos, 0) => format!("; {} (-v shows them)", counted(infos, "note")),
@@ -154,14 +165,13 @@ fn write_text(
     }
 }
 
-fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
+fn compared_text(compared: &Counts) -> String {
     let behind = match compared.partitions_behind {
         0 => String::new(),
         1 => " (1 has logs that do not end alike)".into(),
         some => format!(" ({} have logs that do not end alike)", grouped(some)),
     };
-    writeln!(
-        out,
+    format!(
         "Compared {}{behind}: {} on both sides, {} here only, {} there only; {}, {} of them \
          different.",
         counted(compared.partitions, "partition"),
@@ -173,25 +183,24 @@ fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
     )
 }
 
-fn write_keys(out: &mut impl Write, topic: &TopicKeys) -> io::Result<()> {
-    let with_key = counted(topic.keyed_records, "record");
-    write!(
-        out,
-        "Keys of {} ({}): {with_key} with a key, {} without",
+fn keys_text(topic: &TopicKeys) -> String {
+    let mut text = format!(
+        "Keys of {} ({}): {} with a key, {} without",
         topic.topic,
         counted(topic.partitions.into(), "partition"),
+        counted(topic.keyed_records, "record"),
         grouped(topic.keyless_records),
-    )?;
+    );
     if let Some(partitioner) = topic.partitioner {
         let (here, elsewhere) = (topic.records_in_place, topic.records_misplaced);
         let (here, elsewhere) = (grouped(here), grouped(elsewhere));
-        write!(out, "; by {partitioner}, {here} in their place, {elsewhere} not")?;
+        text += &format!("; by {partitioner}, {here} in their place, {elsewhere} not");
     }
     if let (Some(keys), Some(several)) = (topic.keys, topic.keys_in_several_partitions) {
         let keys = counted(keys, "key");
-        write!(out, "; {keys}, {} in more than one partition", grouped(several))?;
+        text += &format!("; {keys}, {} in more than one partition", grouped(several));
     }
-    writeln!(out, ".")
+    text + "."
 }
 
 fn entries(number: u64, index: &str) -> String {
@@ -205,12 +214,13 @@ fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         Severity::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
         Severity::Info => ("info", Style::new()),
     };
-    write!(out, "{style}{name}{style:#} {}: {}", finding.rule, finding.path.display())?;
+    let path = finding.path.to_string_lossy();
+    write!(out, "{style}{name}{style:#} {}: {}", finding.rule, plain(&path))?;
     if let Some(position) = finding.position {
         write!(out, " position {position}")?;
     }
     if let Some(offset) = finding.offset {
         write!(out, " offset {offset}")?;
     }
-    writeln!(out, ": {}", finding.message)
+    writeln!(out, ": {}", plain(&finding.message))
 }
