@@ -262,6 +262,16 @@ fn a_segment_that_is_missing_is_warned_of_where_there_is_evidence() {
 }
 
 #[test]
+fn an_emptied_segment_with_its_snapshot_is_no_segment_that_is_missing() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = log(temp.path(), &[(0, &[sent(0, 0)]), (2, &[]), (4, &[sent(4, 4)])]);
+    for offset in [2, 4] {
+        fs::write(dir.join(format!("{offset:020}.snapshot")), render_snapshot(&[])).unwrap();
+    }
+    assert_eq!([of(&dir, "segment-missing"), of(&dir, "segment-gap")].concat(), []);
+}
+
+#[test]
 fn each_checkpoint_is_held_against_the_logs_of_its_own_directory() {
     let temp = tempfile::tempdir().unwrap();
     let (one, two) = (temp.path().join("one"), temp.path().join("two"));

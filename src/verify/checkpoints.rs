@@ -1,7 +1,7 @@
 //! The offset checkpoints of a log directory against its logs (`OffsetCheckpointFile`).
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::finding::{Finding, Findings, Severity};
 use super::partition::Span;
@@ -88,12 +88,13 @@ fn entry(name: &str, offset: Offset, span: &Span) -> Option<Amiss> {
 
 /// Partitions that are here and have no entry.
 fn absent(
-    path: &PathBuf,
+    path: &Path,
     checkpoint: &OffsetCheckpoint,
     here: BTreeSet<&TopicPartition>,
     found: &mut Findings,
 ) {
-    for partition in here {
+    // KRaft's log has its own ways and is in none of them.
+    for partition in here.into_iter().filter(|here| here.topic != "__cluster_metadata") {
         if !checkpoint.offsets.contains_key(partition) {
             let text = format!("{partition} is here but has no entry");
             found.push(Finding::about("checkpoint-absent", Severity::Info, path, text));

@@ -39,18 +39,20 @@ pub fn check(dir: &PartitionDir, extents: &[Extent], found: &mut Findings) {
     let is_lost = |(before, next): &(&Extent, &Extent)| {
         !before.is_damaged && before.end < next.base && before.end >= before.base
     };
-    let gaps: Vec<(Offset, Offset)> =
-        pairs.filter(is_lost).map(|(before, next)| (before.end, next.base)).collect();
+    let gaps: Vec<(Extent, Offset)> =
+        pairs.filter(is_lost).map(|(before, next)| (*before, next.base)).collect();
     if gaps.is_empty() {
         return;
     }
     let is_only = gaps.len() == 1 && extents.iter().all(|e| !e.has_holes && !e.is_damaged);
     let cleaned = cleaned_up_to(dir);
-    for (end, base) in gaps {
+    for (before, base) in gaps {
+        let end = before.end;
         let evidence = evidence(dir, end, base, cleaned);
         let (rule, severity, text) = match evidence {
             Some(text) => ("segment-missing", Severity::Warning, text),
-            None if is_only => {
+            // A segment without a record was emptied; what is missing was in it.
+            None if is_only && before.end > before.base => {
                 let text = "there is no other gap in the log: compacted, or a segment is missing";
                 ("segment-gap", Severity::Info, text.to_owned())
             }
@@ -69,13 +71,19 @@ fn evidence(
     base: Offset,
     cleaned: Option<Offset>,
 ) -> Option<String> {
-    let within = |offset: Offset| end <= offset && offset < base;
-    if let Some(orphan) = dir.orphans.iter().find(|name| within(name.offset)) {
+    let orphans = &dir.orphans;
+    let orphan = orphans.get(orphans.partition_point(|name| name.offset < end));
+    if let Some(orphan) = orphan.filter(|name| name.offset < base) {
         return Some(format!("{orphan} is there, but not its log"));
     }
     // The newest snapshot is of the log's end, wherever that was.
     let older = dir.snapshots.split_last().map_or(&[][..], |(_, older)| older);
-    if let Some(offset) = older.iter().find(|offset| within(**offset)) {
+    let behind = older.get(older.partition_point(|offset| *offset < end)..).unwrap_or_default();
+    let is_of_none =
+        |offset: &&Offset| dir.segments.binary_search_by_key(*offset, |s| s.base).is_err();
+    // Only the first can be of a segment that is there, for there are none in a gap.
+    let mut within = behind.iter().take(2).filter(|offset| **offset < base);
+    if let Some(offset) = within.find(is_of_none) {
         let snapshot = FileName::new(*offset, Kind::Snapshot);
         return Some(format!("{snapshot} is of a segment that is not there"));
     }

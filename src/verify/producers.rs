@@ -6,7 +6,7 @@
 //! batch, but not alike; a batch that the snapshot tells of is not in a segment without a hole; a
 //! transaction is open here but not there, and no marker can have been cleaned away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::finding::{Finding, Findings, Severity};
@@ -49,6 +49,8 @@ impl Facts {
 #[derive(Clone, Debug, Default)]
 pub struct ProducerFacts {
     by_id: HashMap<i64, Facts>,
+    /// Those whose transaction is open at the end.
+    open: BTreeSet<i64>,
     holes: Holes,
 }
 
@@ -56,6 +58,15 @@ impl ProducerFacts {
     /// Takes note of a producer's batch.
     pub fn add(&mut self, producer_id: i64, sent: &Sent) {
         self.by_id.entry(producer_id).or_default().add(sent);
+        self.note_open(producer_id);
+    }
+
+    fn note_open(&mut self, producer_id: i64) {
+        if self.by_id.get(&producer_id).is_some_and(|facts| facts.open.is_some()) {
+            self.open.insert(producer_id);
+        } else {
+            self.open.remove(&producer_id);
+        }
     }
 
     /// Takes note of a hole behind all others.
@@ -67,6 +78,7 @@ impl ProducerFacts {
     pub fn append(&mut self, behind: &ProducerFacts) {
         for (id, facts) in &behind.by_id {
             self.by_id.entry(*id).or_default().append(facts);
+            self.note_open(*id);
         }
         self.holes.append(&behind.holes);
     }
@@ -108,10 +120,10 @@ pub fn compare(
     }
     ids.sort_unstable();
     let mut forgotten: Vec<(Offset, i64)> = facts
-        .by_id
+        .open
         .iter()
-        .filter(|(id, _)| ids.binary_search(id).is_err())
-        .filter_map(|(id, facts)| Some((facts.open?, *id)))
+        .filter(|id| ids.binary_search(id).is_err())
+        .filter_map(|id| Some((facts.by_id.get(id)?.open?, *id)))
         .filter(|(open, _)| !facts.holes.behind(*open))
         .collect();
     forgotten.sort_unstable();
@@ -130,8 +142,9 @@ fn data(at: Offset, entry: &ProducerEntry, known: &Facts, whole: &[Whole]) -> Op
         return None; // a marker of a new epoch made it forget
     }
     let Some(data) = known.data.filter(|data| data.last_offset >= last) else {
-        let is_whole = |(from, to): &Whole| *from <= last && last < *to;
-        return whole.iter().any(is_whole).then(|| {
+        let behind = whole.partition_point(|(from, _)| *from <= last);
+        let around = behind.checked_sub(1).and_then(|index| whole.get(index));
+        return around.is_some_and(|(_, to)| last < *to).then(|| {
             format!("it knows a batch up to offset {last}, which is not one of that producer")
         });
     };
