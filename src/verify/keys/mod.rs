@@ -102,7 +102,8 @@ fn check(
     if options.partitioner.is_some() {
         found.extend(topic.missing());
     }
-    let mut spread = options.spread.then(|| Spread::within(options.memory_bytes));
+    let mut spread =
+        options.spread.then(|| Spread::within(options.memory_bytes, topic.size_bytes()));
     let spread_seed = spread.as_ref().map(Spread::seed);
     let mut placements = Vec::new();
     for partition in &topic.dirs {

@@ -21,8 +21,11 @@ use crate::units::Offset;
 const MOST_LISTED: usize = 20;
 /// Partitions that are named of each.
 const MOST_PLACES: usize = 8;
-/// Room for so many keys there always is.
-const LEAST_KEYS: usize = 1024;
+/// Room for so many keys there always is, and for more in a large log: each pass reads everything,
+/// so there must not be many.
+const LEAST_KEYS: u64 = 1 << 16;
+/// For so many bytes of log, there is room for a key.
+const LOG_BYTES_OF_KEY: u64 = 1 << 14;
 
 /// Where a key was seen first.
 #[derive(Clone, Copy, Debug)]
@@ -79,16 +82,17 @@ pub struct KeyCounts {
 }
 
 impl Spread {
-    /// Room for some keys within `memory_bytes`.
-    pub fn within(memory_bytes: u64) -> Spread {
+    /// Room for some keys of `log_bytes` within `memory_bytes`.
+    pub fn within(memory_bytes: u64, log_bytes: u64) -> Spread {
         const SLOT_BYTES: u64 = (size_of::<(u128, First)>() + 1) as u64;
         // While a table grows, the one of half the size is there too.
         let slots = (memory_bytes / SLOT_BYTES * 2 / 3).max(1);
+        let least_keys = (log_bytes / LOG_BYTES_OF_KEY).max(LEAST_KEYS);
         let slots = 1usize << slots.ilog2().min(usize::BITS - 2);
         Spread {
             seed: RandomState::new().build_hasher().finish(),
             table: HashMap::default(),
-            most_keys: (slots / 8 * 7 / 16 * 15).max(LEAST_KEYS),
+            most_keys: (slots / 8 * 7 / 16 * 15).max(least_keys as usize),
             first: 0,
             last: u64::MAX,
             listed: BTreeMap::new(),
