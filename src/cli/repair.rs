@@ -86,9 +86,9 @@ fn write(
     let text = format!(
         "{}: {} repaired, {} with nothing to repair, {} left alone; {} and {} lost.",
         counted(report.partitions.len() as u64, "partition"),
-        with(RepairOutcome::Repaired),
-        with(RepairOutcome::Unchanged),
-        with(RepairOutcome::Failed),
+        grouped(with(RepairOutcome::Repaired)),
+        grouped(with(RepairOutcome::Unchanged)),
+        grouped(with(RepairOutcome::Failed)),
         counted(bytes, "byte"),
         counted(records, "record"),
     );
