@@ -77,31 +77,19 @@ impl Finding {
 }
 
 /// Findings in the order in which they were made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Findings {
-    most_of_a_rule: u64,
     list: Vec<Finding>,
     /// By rule: how many there were, and one that was left out.
     counts: HashMap<&'static str, (u64, Option<Finding>)>,
 }
 
-impl Default for Findings {
-    fn default() -> Findings {
-        Findings::listing(MOST_OF_A_RULE)
-    }
-}
-
 impl Findings {
-    /// None yet; of each rule, that many are to be listed one by one.
-    pub fn listing(most_of_a_rule: u64) -> Findings {
-        Findings { most_of_a_rule, list: Vec::new(), counts: HashMap::new() }
-    }
-
     /// Adds one.
     pub fn push(&mut self, finding: Finding) {
         let (count, left_out) = self.counts.entry(finding.rule).or_default();
         *count += finding.stands_for;
-        if *count <= self.most_of_a_rule {
+        if *count <= MOST_OF_A_RULE {
             self.list.push(finding);
         } else {
             left_out.get_or_insert(finding);
@@ -122,7 +110,7 @@ impl Findings {
             let Some(mut finding) = left_out else {
                 continue;
             };
-            finding.stands_for = count - self.most_of_a_rule;
+            finding.stands_for = count - MOST_OF_A_RULE;
             let message = format!("and {} more of this rule, from here on", finding.stands_for);
             list.push(Finding { message, ..finding });
         }
