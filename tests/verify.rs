@@ -322,3 +322,37 @@ fn json(dir: &Path, code: i32) -> Vec<Value> {
 fn summary(dir: &Path, code: i32) -> Value {
     json(dir, code).last().unwrap().clone()
 }
+
+/// The words with dashes in quotes in a source text: rules, and some names of files.
+fn quoted_names(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    text.split('"').filter(is_name)
+}
+
+#[test]
+fn every_rule_has_its_line_in_the_page_about_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/verify.md")).unwrap();
+    let mut folders = vec![root.join("src/verify")];
+    let mut texts = vec![fs::read_to_string(root.join("src/format/flaw.rs")).unwrap()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                texts.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut rules: Vec<&str> = texts.iter().flat_map(|text| quoted_names(text)).collect();
+    rules.retain(|name| !name.ends_with("checkpoint"));
+    rules.sort();
+    rules.dedup();
+    assert!(rules.len() > 50, "{rules:?}");
+    for rule in rules {
+        assert!(page.contains(&format!("`{rule}`")), "{rule}");
+    }
+}

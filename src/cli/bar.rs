@@ -35,8 +35,11 @@ impl Bar {
 
 impl Progress for Bar {
     fn begin(&self, what: &str, total_bytes: u64) {
-        let template =
+        const WHOLE: &str =
             "{msg:<9} {bar:30} {bytes:>10} of {total_bytes}  {bytes_per_sec}  {eta} left";
+        const NARROW: &str = "{wide_msg} {percent:>3} %  {bytes_per_sec}  {eta} left";
+        let width = terminal_size::terminal_size_of(stderr()).map(|(width, _)| width.0);
+        let template = if width.is_some_and(|width| width < 100) { NARROW } else { WHOLE };
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");

@@ -14,6 +14,7 @@ mod groups;
 mod groups_json;
 mod messages;
 mod out_folder;
+mod packaging;
 mod plain_terminal;
 mod reader;
 mod repair;
@@ -21,6 +22,7 @@ mod report_file;
 mod selection;
 mod summary;
 mod table;
+mod terminal;
 mod topic_config;
 mod verify;
 
@@ -70,6 +72,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Groups(args) => groups::run(&args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
+        Command::Completions(args) => packaging::completions(&args),
+        Command::Man(args) => packaging::man(&args),
     }
 }
 

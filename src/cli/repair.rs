@@ -6,6 +6,7 @@ use super::args::{CommonArgs, RepairArgs};
 use super::bar::Bar;
 use super::report_file::{self, ReportPlace};
 use super::summary::{counted, grouped};
+use super::terminal::{columns, plain, wrapped};
 use super::{Outcome, messages, out_folder};
 use crate::disk::Disk;
 use crate::repair::{self, How, RepairOptions};
@@ -14,6 +15,8 @@ use crate::segment::find_partitions;
 
 /// Damaged ranges listed without `-v`; the report has them all.
 const MOST_LISTED: usize = 10;
+/// Partitions listed without `-v`.
+const MOST_PARTITIONS: usize = 40;
 
 /// Runs the command.
 pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
@@ -69,32 +72,39 @@ fn write(
     verbose: u8,
 ) -> io::Result<()> {
     let changed = |p: &&PartitionRepair| p.outcome != RepairOutcome::Unchanged;
-    for partition in report.partitions.iter().filter(changed) {
+    let most = if verbose > 0 { usize::MAX } else { MOST_PARTITIONS };
+    for partition in report.partitions.iter().filter(changed).take(most) {
         write_partition(to, partition, verbose)?;
+    }
+    let more = report.partitions.iter().filter(changed).skip(most).count() as u64;
+    if more > 0 {
+        writeln!(to, "... and {} more (-v lists all)", counted(more, "partition"))?;
     }
     let with = |outcome| report.partitions.iter().filter(|p| p.outcome == outcome).count() as u64;
     let bytes: u64 = done(report).map(|partition| partition.bytes_lost).sum();
     let records: u64 = done(report).map(|partition| partition.records_lost).sum();
-    writeln!(
-        to,
+    let text = format!(
         "{}: {} repaired, {} with nothing to repair, {} left alone; {} and {} lost.",
         counted(report.partitions.len() as u64, "partition"),
-        with(RepairOutcome::Repaired),
-        with(RepairOutcome::Unchanged),
-        with(RepairOutcome::Failed),
+        grouped(with(RepairOutcome::Repaired)),
+        grouped(with(RepairOutcome::Unchanged)),
+        grouped(with(RepairOutcome::Failed)),
         counted(bytes, "byte"),
         counted(records, "record"),
-    )?;
+    );
+    writeln!(to, "{}", wrapped(&text, columns(), 0))?;
     let outcome = match &options.out {
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
         _ if report.partitions.iter().all(|p| p.destination.is_none()) => {
             "Nothing was written".to_owned()
         }
-        Some(out) => format!("Written to {}", out.display()),
+        Some(out) => format!("Written to {}", plain(&out.to_string_lossy())),
         None => "Repaired in place".to_owned(),
     };
     match place.file() {
-        Some(file) => writeln!(to, "{outcome}; the report is {}.", file.display()),
+        Some(file) => {
+            writeln!(to, "{outcome}; the report is {}.", plain(&file.to_string_lossy()))
+        }
         None => writeln!(to, "{outcome}."),
     }
 }
@@ -110,7 +120,7 @@ fn write_partition(
 ) -> io::Result<()> {
     writeln!(to, "{}-{}", partition.topic, partition.partition)?;
     for warning in &partition.warnings {
-        writeln!(to, "  {warning}")?;
+        writeln!(to, "  {}", wrapped(&plain(warning), columns(), 4))?;
     }
     let most = if verbose > 0 { usize::MAX } else { MOST_LISTED };
     for lost in partition.damage.iter().take(most) {
@@ -123,7 +133,7 @@ fn write_partition(
             end,
             grouped(lost.size),
             lost.action,
-            lost.reason
+            plain(&lost.reason)
         )?;
     }
     if partition.damage.len() > most {
@@ -135,7 +145,8 @@ fn write_partition(
             let shown: Vec<&str> = names.iter().take(most).map(String::as_str).collect();
             let more = names.len() - shown.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            writeln!(to, "  {what}: {}{more}", shown.join(", "))?;
+            let text = format!("  {what}: {}{more}", plain(&shown.join(", ")));
+            writeln!(to, "{}", wrapped(&text, columns(), 4))?;
         }
     }
     Ok(())

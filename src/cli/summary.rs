@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
+use super::terminal::{columns, plain, shortened, wrapped};
 use crate::compact::{NothingToClean, Output};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Removed, RunReport};
 
@@ -20,7 +21,8 @@ pub fn print(
     verbose: u8,
 ) -> io::Result<()> {
     let mut text = Vec::new();
-    write(&mut text, report, output, report_file, verbose)?;
+    let width = columns().filter(|_| on_stdout);
+    write(&mut text, report, output, report_file, verbose, width)?;
     if on_stdout {
         anstream::stdout().lock().write_all(&text)
     } else {
@@ -34,55 +36,103 @@ fn write(
     output: &Output,
     report_file: Option<&Path>,
     verbose: u8,
+    width: Option<usize>,
 ) -> io::Result<()> {
     let most = if verbose > 0 { usize::MAX } else { MOST_LISTED };
-    let rows: Vec<[String; 6]> = report.partitions.iter().take(most).map(row).collect();
-    let head = ["PARTITION", "RECORDS", "KEPT", "BYTES", "AFTER", "OUTCOME"].map(String::from);
-    let width = |column: usize| {
-        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0)
-    };
-    let widths: [usize; 6] = std::array::from_fn(width);
-    for [name, records, kept, before, after, outcome] in [&head].into_iter().chain(&rows) {
-        let [w0, w1, w2, w3, w4, _] = widths;
-        writeln!(
-            to,
-            "{name:<w0$}  {records:>w1$}  {kept:>w2$}  {before:>w3$}  {after:>w4$}  {outcome}"
-        )?;
-    }
+    let mut rows: Vec<[String; 6]> = report.partitions.iter().take(most).map(row).collect();
+    let left_out = width.map_or_else(Vec::new, |width| fit(&mut rows, width));
+    write_table(to, &rows)?;
     if report.partitions.len() > most {
         writeln!(to, "... and {} more (-v lists all)", report.partitions.len() - most)?;
     }
+    for (outcome, partitions) in left_out {
+        let text = format!("{outcome} ({})", counted(partitions, "partition"));
+        writeln!(to, "{}", wrapped(&text, width, 2))?;
+    }
     let failed = |p: &PartitionReport| p.outcome == PartitionOutcome::Failed;
     if !report.partitions.iter().all(failed) {
-        write_totals(to, &report.totals)?;
+        write_totals(to, &report.totals, width)?;
     }
     let only_active = Some(NothingToClean::OnlyActive.to_string());
     let unchanged = report.partitions.iter().filter(|p| p.reason == only_active).count();
     if unchanged > 0 && !report.include_active {
-        writeln!(
-            to,
+        let text = format!(
             "Unchanged: {}. Like Kafka, logcompact leaves the active segment alone; \
              --include-active cleans it too.",
             counted(unchanged as u64, "partition")
-        )?;
+        );
+        writeln!(to, "{}", wrapped(&text, width, 0))?;
     }
     let written = report.partitions.iter().any(|partition| partition.destination.is_some());
     let outcome = match output {
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
         _ if !written => "Nothing was written".to_owned(),
-        Output::Folder(out) => format!("Written to {}", out.display()),
+        Output::Folder(out) => format!("Written to {}", plain(&out.to_string_lossy())),
         Output::InPlace { .. } => "Rewritten in place".to_owned(),
     };
     match report_file {
-        Some(file) => writeln!(to, "{outcome}; the report is {}.", file.display()),
+        Some(file) => {
+            writeln!(to, "{outcome}; the report is {}.", plain(&file.to_string_lossy()))
+        }
         None => writeln!(to, "{outcome}."),
     }
 }
 
-fn write_totals(to: &mut Vec<u8>, totals: &Counters) -> io::Result<()> {
+/// What takes up room in the table's rows beside names and outcomes, at the least.
+const LEAST_NAME: usize = 24;
+
+/// Makes rows fit: a reason that is too long is given back, with how many rows had it, and what
+/// then is too long is cut out of names.
+fn fit(rows: &mut [[String; 6]], columns: usize) -> Vec<(String, u64)> {
+    const GAPS: usize = 5 * 2;
+    let taken = |rows: &[[String; 6]]| {
+        let widths = widths(rows);
+        (GAPS + widths[1..5].iter().sum::<usize>(), widths[0])
+    };
+    let (numbers, name) = taken(rows);
+    let room = columns.saturating_sub(numbers + name.min(LEAST_NAME));
+    let mut left_out: Vec<(String, u64)> = Vec::new();
+    for row in rows.iter_mut().filter(|row| row[5].chars().count() > room) {
+        let Some((word, _)) = row[5].split_once(':') else { continue };
+        let word = word.to_owned();
+        let outcome = std::mem::replace(&mut row[5], word);
+        match left_out.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, count)) => *count += 1,
+            None => left_out.push((outcome, 1)),
+        }
+    }
+    let outcome = widths(rows)[5];
+    let room = columns.saturating_sub(numbers + outcome).max(LEAST_NAME);
+    for row in rows {
+        row[0] = shortened(&row[0], room).into_owned();
+    }
+    left_out
+}
+
+const HEAD: [&str; 6] = ["PARTITION", "RECORDS", "KEPT", "BYTES", "AFTER", "OUTCOME"];
+
+fn widths(rows: &[[String; 6]]) -> [usize; 6] {
+    std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEAD[column].len()]).max().unwrap_or(0)
+    })
+}
+
+fn write_table(to: &mut Vec<u8>, rows: &[[String; 6]]) -> io::Result<()> {
+    let [w0, w1, w2, w3, w4, _] = widths(rows);
+    let head = HEAD.map(String::from);
+    for [name, records, kept, before, after, outcome] in [&head].into_iter().chain(rows) {
+        writeln!(
+            to,
+            "{name:<w0$}  {records:>w1$}  {kept:>w2$}  {before:>w3$}  {after:>w4$}  {outcome}"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_totals(to: &mut Vec<u8>, totals: &Counters, width: Option<usize>) -> io::Result<()> {
     writeln!(to)?;
-    writeln!(
-        to,
+    let text = format!(
         "{} of {} kept, {} of {} ({}), {}.",
         grouped(totals.records_kept),
         counted(totals.records_read, "record"),
@@ -90,7 +140,8 @@ fn write_totals(to: &mut Vec<u8>, totals: &Counters) -> io::Result<()> {
         size(totals.bytes_before),
         percent(totals.bytes_after, totals.bytes_before),
         counted(totals.distinct_keys, "key"),
-    )?;
+    );
+    writeln!(to, "{}", wrapped(&text, width, 0))?;
     write_removed(to, &totals.removed)?;
     if totals.tombstones_kept > 0 {
         writeln!(
@@ -125,7 +176,8 @@ fn row(partition: &PartitionReport) -> [String; 6] {
 }
 
 fn with_reason(outcome: &str, reason: &Option<String>) -> String {
-    reason.as_ref().map_or_else(|| outcome.to_owned(), |reason| format!("{outcome}: {reason}"))
+    let with = |reason: &String| format!("{outcome}: {}", plain(reason));
+    reason.as_ref().map_or_else(|| outcome.to_owned(), with)
 }
 
 fn write_removed(to: &mut Vec<u8>, removed: &Removed) -> io::Result<()> {
@@ -183,6 +235,30 @@ fn percent(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_fits_a_narrow_terminal_and_no_reason_is_lost() {
+        let long = format!("{}-12", "t".repeat(246));
+        let reason = "unchanged: 0 cleanable segments (active segment excluded)";
+        let row = |name: &str, outcome: &str| {
+            [name, "1,234,567", "1,000", "886.1 MiB", "10.0 MiB", outcome].map(String::from)
+        };
+        let rows = [row(&long, "compacted"), row("a-0", reason), row("a-1", reason)];
+        for columns in [80, 100, 120, 200] {
+            let mut rows = rows.clone();
+            let left_out = fit(&mut rows, columns);
+            let mut table = Vec::new();
+            write_table(&mut table, &rows).unwrap();
+            let table = String::from_utf8(table).unwrap();
+            assert!(table.lines().all(|line| line.len() <= columns), "{columns}:\n{table}");
+            let shown = table.matches(reason).count() as u64;
+            assert_eq!(shown + left_out.iter().map(|(_, count)| count).sum::<u64>(), 2);
+            assert!(table.contains("t-12 "), "{table}");
+        }
+        let mut wide = rows.clone();
+        assert_eq!(fit(&mut wide, 1000), []);
+        assert_eq!(wide, rows);
+    }
 
     #[test]
     fn thousands_are_set_apart() {

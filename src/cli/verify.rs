@@ -7,12 +7,18 @@ use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::Outcome;
-use super::args::{CommonArgs, VerifyArgs, VerifyFormat};
+use super::args::{CommonArgs, PartitionerArg, VerifyArgs, VerifyFormat};
 use super::bar::Bar;
 use super::summary::{counted, grouped};
+use super::terminal::{columns, plain, wrapped};
+use crate::format::Partitioner;
 use crate::segment::{Sources, find_partitions};
 use crate::verify::against::{self, Counts, Options, Relation};
+use crate::verify::keys::{self, TopicKeys, WhichPartitioner};
 use crate::verify::{self, Finding, Severity, Summary, Verified};
+
+/// Topics whose keys are told of without `-v`; `--format json` has them all.
+const MOST_TOPICS: usize = 40;
 
 /// Runs the command.
 pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
@@ -21,10 +27,12 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let against = (!against.is_empty()).then(|| find_partitions(&against)).transpose()?;
     let mut verified = verify::run(&sources, &Bar::new(common))?;
     let compared = against.map(|against| compare(&against, &sources, &mut verified, common));
+    let keys = check_keys(&args, &sources, &mut verified, common);
+    let (compared, keys) = (compared.as_ref(), keys.as_deref());
     let mut out = BufWriter::new(anstream::stdout().lock());
     match args.format {
-        VerifyFormat::Text => write_text(&mut out, &verified, compared.as_ref(), common)?,
-        VerifyFormat::Json => write_json(&mut out, &verified, compared.as_ref())?,
+        VerifyFormat::Text => write_text(&mut out, &verified, compared, keys, common)?,
+        VerifyFormat::Json => write_json(&mut out, &verified, compared, keys)?,
     }
     out.flush()?;
     let summary = &verified.summary;
@@ -46,6 +54,34 @@ fn compare(
     compared.counts
 }
 
+/// Checks where keys are, if that was asked for; adds to what was found.
+fn check_keys(
+    args: &VerifyArgs,
+    sources: &Sources,
+    verified: &mut Verified,
+    common: &CommonArgs,
+) -> Option<Vec<TopicKeys>> {
+    if args.partitioner.is_none() && !args.check_key_spread {
+        return None;
+    }
+    let partitioner = args.partitioner.map(|partitioner| match partitioner {
+        PartitionerArg::Murmur2 => WhichPartitioner::Is(Partitioner::Murmur2),
+        PartitionerArg::Crc32 => WhichPartitioner::Is(Partitioner::Crc32),
+        PartitionerArg::Fnv1a => WhichPartitioner::Is(Partitioner::Fnv1a),
+        PartitionerArg::Auto => WhichPartitioner::Auto,
+    });
+    let options = keys::Options {
+        partitioner,
+        partitions: args.partitions,
+        spread: args.check_key_spread,
+        memory_bytes: common.memory_bytes(),
+    };
+    let checked = keys::run(sources, &options, &Bar::new(common));
+    checked.findings.iter().for_each(|finding| verified.summary.count(finding));
+    verified.findings.extend(checked.findings);
+    Some(checked.topics)
+}
+
 /// The last line of the JSON output.
 #[derive(Serialize)]
 struct SummaryLine<'a> {
@@ -54,19 +90,23 @@ struct SummaryLine<'a> {
     summary: &'a Summary,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<&'a Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<&'a [TopicKeys]>,
 }
 
 fn write_json(
     out: &mut impl Write,
     verified: &Verified,
     against: Option<&Counts>,
+    keys: Option<&[TopicKeys]>,
 ) -> io::Result<()> {
     for finding in &verified.findings {
         serde_json::to_writer(&mut *out, finding)?;
         writeln!(out)?;
     }
     let summary = &verified.summary;
-    serde_json::to_writer(&mut *out, &SummaryLine { r#type: "summary", summary, against })?;
+    let line = SummaryLine { r#type: "summary", summary, against, keys };
+    serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }
 
@@ -74,6 +114,7 @@ fn write_text(
     out: &mut impl Write,
     verified: &Verified,
     compared: Option<&Counts>,
+    keys: Option<&[TopicKeys]>,
     common: &CommonArgs,
 ) -> io::Result<()> {
     let shown = |finding: &&Finding| {
@@ -85,9 +126,8 @@ fn write_text(
     if common.quiet {
         return Ok(());
     }
-    let read = &verified.summary;
-    writeln!(
-        out,
+    let (read, width) = (&verified.summary, columns());
+    let text = format!(
         "Read {}, {}, {}, {} ({}); checked {}, {}, {}, {}.",
         counted(read.partitions, "partition"),
         counted(read.segments, "segment"),
@@ -98,9 +138,18 @@ fn write_text(
         entries(read.time_index_entries, "time index"),
         entries(read.txn_index_entries, "transaction index"),
         counted(read.snapshots, "producer snapshot"),
-    )?;
+    );
+    writeln!(out, "{}", wrapped(&text, width, 0))?;
     if let Some(compared) = compared {
-        write_compared(out, compared)?;
+        writeln!(out, "{}", wrapped(&compared_text(compared), width, 0))?;
+    }
+    let keys = keys.unwrap_or_default();
+    let most = if common.verbose > 0 { usize::MAX } else { MOST_TOPICS };
+    for topic in keys.iter().take(most) {
+        writeln!(out, "{}", wrapped(&keys_text(topic), width, 2))?;
+    }
+    if keys.len() > most {
+        writeln!(out, "... and {} more topics (-v lists all)", keys.len() - most)?;
     }
     let infos = match (read.infos, common.verbose) {
         (0, _) => String::new(),
@@ -116,14 +165,13 @@ fn write_text(
     }
 }
 
-fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
+fn compared_text(compared: &Counts) -> String {
     let behind = match compared.partitions_behind {
         0 => String::new(),
         1 => " (1 has logs that do not end alike)".into(),
         some => format!(" ({} have logs that do not end alike)", grouped(some)),
     };
-    writeln!(
-        out,
+    format!(
         "Compared {}{behind}: {} on both sides, {} here only, {} there only; {}, {} of them \
          different.",
         counted(compared.partitions, "partition"),
@@ -133,6 +181,26 @@ fn write_compared(out: &mut impl Write, compared: &Counts) -> io::Result<()> {
         counted(compared.keys, "key"),
         grouped(compared.keys_different),
     )
+}
+
+fn keys_text(topic: &TopicKeys) -> String {
+    let mut text = format!(
+        "Keys of {} ({}): {} with a key, {} without",
+        topic.topic,
+        counted(topic.partitions.into(), "partition"),
+        counted(topic.keyed_records, "record"),
+        grouped(topic.keyless_records),
+    );
+    if let Some(partitioner) = topic.partitioner {
+        let (here, elsewhere) = (topic.records_in_place, topic.records_misplaced);
+        let (here, elsewhere) = (grouped(here), grouped(elsewhere));
+        text += &format!("; by {partitioner}, {here} in their place, {elsewhere} not");
+    }
+    if let (Some(keys), Some(several)) = (topic.keys, topic.keys_in_several_partitions) {
+        let keys = counted(keys, "key");
+        text += &format!("; {keys}, {} in more than one partition", grouped(several));
+    }
+    text + "."
 }
 
 fn entries(number: u64, index: &str) -> String {
@@ -146,12 +214,13 @@ fn write_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         Severity::Warning => ("warning", AnsiColor::Yellow.on_default().bold()),
         Severity::Info => ("info", Style::new()),
     };
-    write!(out, "{style}{name}{style:#} {}: {}", finding.rule, finding.path.display())?;
+    let path = finding.path.to_string_lossy();
+    write!(out, "{style}{name}{style:#} {}: {}", finding.rule, plain(&path))?;
     if let Some(position) = finding.position {
         write!(out, " position {position}")?;
     }
     if let Some(offset) = finding.offset {
         write!(out, " offset {offset}")?;
     }
-    writeln!(out, ": {}", finding.message)
+    writeln!(out, ": {}", plain(&finding.message))
 }

@@ -3,10 +3,10 @@
 use std::slice::Iter;
 
 use super::batches::Wrong;
+use super::epochs::EpochCheck;
 use super::finding::{Finding, Severity};
 use super::index_entries::{IndexedBatch, OffsetIndexCheck, TimeIndexCheck};
 use super::segment::{CheckedSegment, Place};
-use super::sequences::WentBack;
 use super::stretch::{Amiss, Produced, ReadBatch, Seen};
 use super::transactions::TxnStep;
 use crate::format::Batch;
@@ -19,8 +19,9 @@ pub struct InOrder<'a> {
     place: Place<'a>,
     /// The least offset that the next batch may begin at.
     next: Offset,
-    /// One finding about leader epochs is enough for a segment.
-    epoch_said: bool,
+    epochs: EpochCheck<'a>,
+    /// Snapshots in this segment that what was heard has not reached yet.
+    snapshots: &'a [Offset],
     offset_check: Option<OffsetIndexCheck>,
     time_check: Option<TimeIndexCheck>,
     checked: &'a mut CheckedSegment,
@@ -35,8 +36,9 @@ impl<'a> InOrder<'a> {
         time_check: Option<TimeIndexCheck>,
         checked: &'a mut CheckedSegment,
     ) -> InOrder<'a> {
-        let next = log.base();
-        InOrder { log, place, next, epoch_said: false, offset_check, time_check, checked }
+        let (next, epochs) = (log.base(), EpochCheck::begin(place.epochs));
+        let snapshots = place.snapshots;
+        InOrder { log, place, next, epochs, snapshots, offset_check, time_check, checked }
     }
 
     /// The next stretch.
@@ -61,7 +63,9 @@ impl<'a> InOrder<'a> {
     }
 
     /// The log is over.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
+        self.reach_snapshots(|_| true);
+        self.checked.epochs = self.epochs.range();
         let found = &mut self.checked.findings;
         let is_active = self.place.next_base.is_none();
         self.offset_check.into_iter().for_each(|check| check.finish(found));
@@ -88,8 +92,14 @@ impl<'a> InOrder<'a> {
     }
 
     fn batch(&mut self, batch: &ReadBatch, produced: &mut Iter<'_, Produced>) {
+        self.reach_snapshots(|offset| offset <= batch.place.last_offset);
         self.order(&batch.place);
-        self.leader_epoch(&batch.place, batch.leader_epoch);
+        if let Some((severity, text)) =
+            self.epochs.batch(batch.place.base_offset, batch.leader_epoch)
+        {
+            let finding = self.finding("leader-epoch", severity, batch.place.position, text);
+            self.checked.findings.push(finding.of(batch.place.base_offset));
+        }
         if batch.has_producer {
             produced.next().iter().for_each(|produced| self.producer(&batch.place, produced));
         }
@@ -98,11 +108,27 @@ impl<'a> InOrder<'a> {
         self.time_check.iter_mut().for_each(|check| check.batch(&batch.place, found));
     }
 
+    /// What is known so far goes to the snapshots that it is in front of.
+    fn reach_snapshots(&mut self, is_reached: impl Fn(Offset) -> bool) {
+        while let Some((offset, behind)) = self.snapshots.split_first()
+            && is_reached(*offset)
+        {
+            let facts = std::mem::take(&mut self.checked.producers);
+            self.checked.before_snapshots.push((*offset, facts));
+            self.snapshots = behind;
+        }
+    }
+
     fn producer(&mut self, place: &IndexedBatch, produced: &Produced) {
-        let follow = |run| self.checked.sequences.follow(produced.id, run);
-        if let Some(back) = produced.run.and_then(follow) {
-            let finding = went_back(self.log.path(), &back).at(place.position);
+        let holes = self.checked.holes;
+        let hole_between = |from, _| holes.behind(from);
+        let misstep = self.checked.sequences.follow(produced.id, &produced.sent, hole_between);
+        if let Some(misstep) = misstep {
+            let finding = misstep.finding(self.log.path()).at(place.position);
             self.checked.findings.push(finding);
+        }
+        if self.place.has_snapshots {
+            self.checked.producers.add(produced.id, &produced.sent);
         }
         self.checked.txns.steps.extend(produced.step.map(|step| TxnStep {
             step,
@@ -129,27 +155,12 @@ impl<'a> InOrder<'a> {
             let finding = self.finding("offset-order", Severity::Error, batch.position, text);
             self.checked.findings.push(finding.of(batch.base_offset));
         }
+        if batch.base_offset > self.next {
+            self.checked.holes.add(batch.base_offset);
+            self.checked.producers.hole(batch.base_offset);
+        }
         self.next = self.next.max(last.next());
         self.checked.next_offset = Some(self.next);
-    }
-
-    fn leader_epoch(&mut self, batch: &IndexedBatch, leader_epoch: i32) {
-        if leader_epoch < 0 || self.epoch_said {
-            return;
-        }
-        let epochs = self.place.epochs;
-        let below = epochs.partition_point(|entry| entry.start_offset <= batch.base_offset);
-        let entry = below.checked_sub(1).and_then(|index| epochs.get(index));
-        let Some(entry) = entry.filter(|entry| entry.epoch != leader_epoch) else {
-            return;
-        };
-        self.epoch_said = true;
-        let text = format!(
-            "the batch is of leader epoch {leader_epoch}, leader-epoch-checkpoint says {} there",
-            entry.epoch
-        );
-        let finding = self.finding("leader-epoch", Severity::Warning, batch.position, text);
-        self.checked.findings.push(finding.of(batch.base_offset));
     }
 
     fn damaged(&mut self, damaged: &Damaged) {
@@ -164,6 +175,9 @@ impl<'a> InOrder<'a> {
             );
             self.finding("unfinished-tail", Severity::Info, damaged.position, text)
         } else {
+            self.checked.is_damaged = true;
+            self.checked.holes.add(self.next);
+            self.checked.producers.hole(self.next);
             let text = format!("{} ({} bytes)", damaged.flaw, damaged.size_bytes);
             let rule = damaged.flaw.rule();
             self.finding(rule, Severity::Error, damaged.position, text)
@@ -175,13 +189,4 @@ impl<'a> InOrder<'a> {
             None => finding,
         });
     }
-}
-
-/// A producer whose sequence went back.
-pub fn went_back(path: &std::path::Path, back: &WentBack) -> Finding {
-    let text = format!(
-        "producer {} goes on with sequence {} after {}: a duplicate, or it began anew",
-        back.producer_id, back.sequence, back.after
-    );
-    Finding::about("producer-sequence", Severity::Warning, path, text).of(back.offset)
 }

@@ -5,17 +5,23 @@
 //! sequences, the indexes against the batches). What no segment can know alone is checked
 //! afterwards (`partition`: transactions, sequences across segments, snapshots, names), and what
 //! belongs to no partition last (`checkpoints`). A finding never ends the reading. Whether another
-//! directory has the same state is a question of its own ([`against`]).
+//! directory has the same state is a question of its own ([`against`]), and so is whether keys lie
+//! in the partitions that they belong to ([`keys`]).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the tour names the rooms' own files")]
 
 pub mod against;
 mod batches;
 mod checkpoints;
+mod epochs;
 mod finding;
+mod gaps;
+mod holes;
 mod in_order;
 mod index_entries;
+pub mod keys;
 mod partition;
+mod producers;
 mod segment;
 mod sequences;
 mod several;
@@ -53,9 +59,11 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
     let total_bytes = sizes.flat_map(|dir| &dir.segments).map(|s| s.size_bytes).sum();
     progress.begin("verifying", total_bytes);
     let mut verified = Verified::default();
-    let mut ends = Vec::new();
+    // Read in front of the logs: what a broker writes meanwhile is not held against it.
+    let checkpoints: Vec<_> = sources.log_dirs.iter().map(checkpoints::read).collect();
+    let mut spans = Vec::new();
     several::check(&dirs, progress, |part| {
-        ends.extend(part.end);
+        spans.extend(part.span);
         verified.findings.extend(part.findings.into_list());
         verified.summary.add(&part.summary);
     });
@@ -76,8 +84,8 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
             "a link, which is not followed; name it to verify what it leads to",
         ));
     }
-    for dir in &sources.log_dirs {
-        verified.findings.extend(checkpoints::check(dir, &ends).into_list());
+    for (dir, checkpoints) in sources.log_dirs.iter().zip(&checkpoints) {
+        verified.findings.extend(checkpoints::check(dir, checkpoints, &spans).into_list());
     }
     for finding in &verified.findings {
         verified.summary.count(finding);

@@ -1,9 +1,12 @@
 //! One partition: which segments it has, what only shows across them, and its other files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::epochs::{self, EPOCHS_NAME, EpochRange};
 use super::finding::{Finding, Findings, Severity};
-use super::in_order::went_back;
+use super::gaps::{self, Extent};
+use super::holes::Holes;
+use super::producers::{self, ProducerFacts, Snapshot, Whole};
 use super::segment::{CheckedSegment, Place, unreadable};
 use super::sequences::Sequences;
 use super::summary::Summary;
@@ -23,8 +26,21 @@ pub struct Checked {
     pub findings: Findings,
     /// What was read.
     pub summary: Summary,
-    /// Which partition it is and where its log ends, for the checkpoints.
-    pub end: Option<(TopicPartition, Offset)>,
+    /// Which partition it is and where its log lies, for the checkpoints.
+    pub span: Option<Span>,
+}
+
+/// Where the log of a partition begins and ends.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// The directory.
+    pub path: PathBuf,
+    /// Which partition it is.
+    pub name: TopicPartition,
+    /// The base of its first segment.
+    pub base: Offset,
+    /// The offset behind its last batch.
+    pub end: Offset,
 }
 
 impl Checked {
@@ -42,6 +58,9 @@ impl Checked {
 pub struct Opened<'a> {
     dir: &'a PartitionDir,
     epochs: Vec<EpochEntry>,
+    /// Those that can be read, and their offsets.
+    snapshots: Vec<Snapshot>,
+    snapshot_offsets: Vec<Offset>,
     findings: Findings,
 }
 
@@ -49,7 +68,9 @@ pub struct Opened<'a> {
 pub fn open(dir: &PartitionDir) -> Opened<'_> {
     let mut findings = Findings::default();
     let epochs = epochs(dir, &mut findings);
-    Opened { dir, epochs, findings }
+    let snapshots = snapshots(dir, &mut findings);
+    let snapshot_offsets = snapshots.iter().map(|snapshot| snapshot.offset).collect();
+    Opened { dir, epochs, snapshots, snapshot_offsets, findings }
 }
 
 impl Opened<'_> {
@@ -57,8 +78,19 @@ impl Opened<'_> {
     pub fn segments(&self) -> impl Iterator<Item = (&Segment, Place<'_>)> {
         let segments = &self.dir.segments;
         let next = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]);
-        let place = |next_base| Place { next_base, epochs: &self.epochs };
-        segments.iter().zip(next.map(place))
+        segments.iter().zip(next).map(|(segment, next_base)| {
+            let snapshots = self.snapshots_within(segment.base, next_base);
+            let has_snapshots = !self.snapshots.is_empty();
+            (segment, Place { next_base, epochs: &self.epochs, snapshots, has_snapshots })
+        })
+    }
+
+    /// The offsets of snapshots behind a segment's base, up to that of the next.
+    fn snapshots_within(&self, base: Offset, next_base: Option<Offset>) -> &[Offset] {
+        let all = &self.snapshot_offsets;
+        let from = all.partition_point(|offset| *offset <= base);
+        let to = next_base.map_or(all.len(), |next| all.partition_point(|o| *o <= next));
+        all.get(from..to).unwrap_or_default()
     }
 }
 
@@ -67,19 +99,17 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
     let dir = opened.dir;
     let mut checked = Checked { findings: opened.findings, ..Checked::default() };
     checked.summary.partitions = 1;
-    let mut sequences = Sequences::default();
+    let mut across = Across::default();
     let mut txns = TxnCheck::default();
     let mut log_end = dir.segments.last().map(|segment| segment.base);
-    for part in parts {
-        let path = part.txns.log_path.clone();
-        checked.findings.append(part.findings);
-        for back in sequences.append(&part.sequences) {
-            checked.findings.push(went_back(&path, &back));
-        }
-        txns.segment(&part.txns, &mut checked.findings);
+    for (segment, mut part) in dir.segments.iter().zip(parts) {
         checked.summary.add(&part.summary);
+        checked.findings.append(std::mem::take(&mut part.findings));
+        txns.segment(&part.txns, &mut checked.findings);
         log_end = part.next_offset.max(log_end);
+        across.segment(segment, part, &opened.snapshots, &mut checked.findings);
     }
+    gaps::check(dir, &across.extents, &mut checked.findings);
     if let Some((offset, producer_id)) = txns.first_open() {
         let text = format!(
             "the transaction of producer {producer_id} has no marker: read_committed consumers \
@@ -89,11 +119,74 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
         checked.findings.push(finding.of(offset));
     }
     let log_end = log_end.unwrap_or(Offset(0));
-    snapshots(dir, log_end, &mut checked);
+    epochs::finish(dir, &opened.epochs, &across.epochs, log_end, &mut checked.findings);
+    checked.summary.snapshots = dir.snapshots.len() as u64;
+    for snapshot in opened.snapshots.iter().filter(|snapshot| snapshot.offset > log_end) {
+        let path = dir.file(&FileName::new(snapshot.offset, Kind::Snapshot).to_string());
+        let text = format!("it is of offset {}, behind the log end {log_end}", snapshot.offset);
+        let finding = Finding::about("snapshot-offset", Severity::Warning, &path, text);
+        checked.findings.push(finding.of(snapshot.offset));
+    }
     metadata(dir, &mut checked.findings);
     names(dir, &mut checked.findings);
-    checked.end = dir.name.clone().map(|name| (name, log_end));
+    let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
+    let span = |name| Span { path: dir.path.clone(), name, base, end: log_end };
+    checked.span = dir.name.clone().map(span);
     checked
+}
+
+/// What the segments heard of so far say together.
+#[derive(Default)]
+struct Across {
+    sequences: Sequences,
+    holes: Holes,
+    producers: ProducerFacts,
+    whole: Vec<Whole>,
+    epochs: Vec<(PathBuf, EpochRange)>,
+    extents: Vec<Extent>,
+}
+
+impl Across {
+    /// The next segment.
+    fn segment(
+        &mut self,
+        segment: &Segment,
+        part: CheckedSegment,
+        snapshots: &[Snapshot],
+        found: &mut Findings,
+    ) {
+        let path = segment.path(Kind::Log);
+        if self.extents.last().is_some_and(|before| before.is_gap_to(segment.base)) {
+            self.holes.add(segment.base);
+            self.producers.hole(segment.base);
+        }
+        let (holes, before) = (part.holes, self.holes);
+        let between = |from, to| holes.between(&before, from, to);
+        for misstep in self.sequences.append(part.sequences, between) {
+            found.push(misstep.finding(&path));
+        }
+        self.holes.append(&part.holes);
+        if part.holes.is_none() && !part.is_damaged {
+            self.whole.extend(part.next_offset.map(|end| (segment.base, end)));
+        }
+        for (offset, facts) in part.before_snapshots {
+            self.producers.append(&facts);
+            let at = snapshots.binary_search_by_key(&offset, |snapshot| snapshot.offset);
+            if let Some(snapshot) = at.ok().and_then(|at| snapshots.get(at)) {
+                let name = FileName::new(offset, Kind::Snapshot).to_string();
+                let path = segment.dir.join(name);
+                producers::compare(snapshot, &self.producers, &self.whole, &path, found);
+            }
+        }
+        self.producers.append(&part.producers);
+        self.epochs.extend(part.epochs.map(|epochs| (path, epochs)));
+        self.extents.push(Extent {
+            base: segment.base,
+            end: part.next_offset.unwrap_or(segment.base),
+            has_holes: !part.holes.is_none(),
+            is_damaged: part.is_damaged,
+        });
+    }
 }
 
 /// The text of a file of the partition, if there is one.
@@ -106,9 +199,8 @@ fn text_of(dir: &PartitionDir, name: &str) -> Option<Result<String>> {
 }
 
 fn epochs(dir: &PartitionDir, found: &mut Findings) -> Vec<EpochEntry> {
-    const NAME: &str = "leader-epoch-checkpoint";
-    let path = dir.file(NAME);
-    let text = match text_of(dir, NAME) {
+    let path = dir.file(EPOCHS_NAME);
+    let text = match text_of(dir, EPOCHS_NAME) {
         None => return Vec::new(),
         Some(Err(error)) => {
             found.push(unreadable(&error));
@@ -135,26 +227,27 @@ fn epochs(dir: &PartitionDir, found: &mut Findings) -> Vec<EpochEntry> {
     epochs
 }
 
-fn snapshots(dir: &PartitionDir, log_end: Offset, checked: &mut Checked) {
+/// The snapshots that can be read.
+fn snapshots(dir: &PartitionDir, found: &mut Findings) -> Vec<Snapshot> {
+    let mut snapshots = Vec::new();
     for offset in &dir.snapshots {
         let path = dir.file(&FileName::new(*offset, Kind::Snapshot).to_string());
-        checked.summary.snapshots += 1;
         let map = match Disk::default().map(&path) {
             Ok(map) => map,
             Err(error) => {
-                checked.findings.push(unreadable(&error));
+                found.push(unreadable(&error));
                 continue;
             }
         };
-        if let Err(error) = parse_snapshot(&map) {
-            let text = format!("{error}; a broker deletes it and uses the one before");
-            checked.findings.push(Finding::about("snapshot", Severity::Error, &path, text));
-        } else if *offset > log_end {
-            let text = format!("it is of offset {offset}, behind the log end {log_end}");
-            let finding = Finding::about("snapshot-offset", Severity::Warning, &path, text);
-            checked.findings.push(finding.of(*offset));
+        match parse_snapshot(&map) {
+            Ok(entries) => snapshots.push(Snapshot { offset: *offset, entries }),
+            Err(error) => {
+                let text = format!("{error}; a broker deletes it and uses the one before");
+                found.push(Finding::about("snapshot", Severity::Error, &path, text));
+            }
         }
     }
+    snapshots
 }
 
 fn metadata(dir: &PartitionDir, found: &mut Findings) {

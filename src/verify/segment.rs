@@ -1,10 +1,13 @@
 //! One segment read from end to end: every batch and record, both indexes against them.
 
+use super::epochs::EpochRange;
 use super::finding::{Finding, Findings, Severity};
+use super::holes::Holes;
 use super::in_order::InOrder;
 use super::index_entries::{OffsetIndexCheck, TimeIndexCheck};
+use super::producers::ProducerFacts;
 use super::sequences::Sequences;
-use super::stretch::Seen;
+use super::stretch::{self, Seen};
 use super::summary::Summary;
 use super::transactions::SegmentTxns;
 use super::windows;
@@ -24,6 +27,16 @@ pub struct CheckedSegment {
     pub next_offset: Option<Offset>,
     /// What its producers did.
     pub sequences: Sequences,
+    /// What its batches say of producers, up to each snapshot in it, from the one before.
+    pub before_snapshots: Vec<(Offset, ProducerFacts)>,
+    /// The same behind the last of them.
+    pub producers: ProducerFacts,
+    /// Offsets that are missing between its base and its last batch.
+    pub holes: Holes,
+    /// Whether some of it is no batch.
+    pub is_damaged: bool,
+    /// The first and the largest of its leader epochs.
+    pub epochs: Option<EpochRange>,
     /// What its transactions did.
     pub txns: SegmentTxns,
 }
@@ -35,6 +48,10 @@ pub struct Place<'a> {
     pub next_base: Option<Offset>,
     /// The partition's leader epochs.
     pub epochs: &'a [EpochEntry],
+    /// Snapshots that can be read and lie behind its base, up to the base of the one behind.
+    pub snapshots: &'a [Offset],
+    /// Whether the partition has any.
+    pub has_snapshots: bool,
 }
 
 /// Who reads a segment.
@@ -56,6 +73,7 @@ pub fn check(
     let mut checked = CheckedSegment::default();
     if let Err(error) = read(segment, place, readers, progress, &mut checked) {
         checked.findings.push(unreadable(&error));
+        checked.is_damaged = true;
     }
     checked
 }
@@ -91,8 +109,8 @@ fn read(
         in_order.hear(seen);
     };
     match readers {
-        Readers::One => windows::read_alone(&log, hear)?,
-        Readers::All => windows::read_together(&log, hear)?,
+        Readers::One => windows::read_alone(&log, stretch::check, hear)?,
+        Readers::All => windows::read_together(&log, stretch::check, hear)?,
     }
     in_order.finish();
     if readers == Readers::All {
@@ -102,9 +120,14 @@ fn read(
     Ok(())
 }
 
-fn missing_index(segment: &Segment, kind: Kind) -> Finding {
-    let text = "there is no such file; a broker rebuilds it at start";
-    Finding::about("index-missing", Severity::Warning, &segment.path(kind), text)
+/// A broker creates the indexes of a segment that it rolled when it first needs them (`LazyIndex`).
+fn missing_index(segment: &Segment, kind: Kind, is_active: bool) -> Finding {
+    let (severity, text) = if is_active && segment.size_bytes == 0 {
+        (Severity::Info, "there is no such file yet; the segment is empty")
+    } else {
+        (Severity::Warning, "there is no such file; a broker rebuilds it at start")
+    };
+    Finding::about("index-missing", severity, &segment.path(kind), text)
 }
 
 /// Zeros behind the last entry: preallocated, as long as the segment is written to.
@@ -121,7 +144,7 @@ fn open_offset_index(
     found: &mut Findings,
 ) -> Result<Option<OffsetIndexCheck>> {
     let Some(map) = segment.read(Kind::Index)? else {
-        found.push(missing_index(segment, Kind::Index));
+        found.push(missing_index(segment, Kind::Index, is_active));
         return Ok(None);
     };
     let index = OffsetIndex::parse(&map, segment.base);
@@ -139,7 +162,7 @@ fn open_time_index(
     found: &mut Findings,
 ) -> Result<Option<TimeIndexCheck>> {
     let Some(map) = segment.read(Kind::TimeIndex)? else {
-        found.push(missing_index(segment, Kind::TimeIndex));
+        found.push(missing_index(segment, Kind::TimeIndex, is_active));
         return Ok(None);
     };
     let index = TimeIndex::parse(&map, segment.base);

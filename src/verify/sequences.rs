@@ -1,37 +1,86 @@
-//! Sequences of idempotent producers: within an epoch they rise (`ProducerAppendInfo`).
+//! Epochs and sequences of idempotent producers: within an epoch sequences rise without a gap, and
+//! epochs do not go back (`ProducerAppendInfo.checkSequence`, `checkProducerEpoch`).
 //!
-//! A gap is normal once a log was compacted, and a producer that was silent for longer than
-//! `producer.id.expiration.ms` may begin anew; so going back is a warning, not an error.
+//! A gap is normal where a log was compacted, so it is told only where no offset is missing; and a
+//! producer that was silent for longer than `producer.id.expiration.ms` may begin anew. So none of
+//! this is an error.
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use super::finding::{Finding, Severity};
 use crate::format::BatchHeader;
 use crate::units::Offset;
 
-/// The first and the last batch of a producer's epoch in a stretch of log.
+/// How many of a producer's batches a broker remembers to know a duplicate by
+/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+const REMEMBERED: usize = 5;
+
+/// What a batch says of its producer.
 #[derive(Clone, Copy, Debug)]
-pub struct Run {
-    epoch: i16,
-    base_sequence: i32,
-    base_offset: Offset,
-    last_epoch: i16,
-    last_sequence: i32,
+pub struct Sent {
+    /// The producer's epoch.
+    pub epoch: i16,
+    /// First offset.
+    pub base_offset: Offset,
+    /// Last offset.
+    pub last_offset: Offset,
+    /// First and last sequence; none for a marker, and without idempotence.
+    pub sequences: Option<(i32, i32)>,
+    /// Whether it is a control batch.
+    pub is_marker: bool,
+    /// Whether it belongs to a transaction.
+    pub is_transactional: bool,
 }
 
-impl Run {
-    /// A batch's, if an idempotent producer sent it.
-    pub fn of(header: &BatchHeader) -> Option<Run> {
-        if header.producer_id < 0 || header.base_sequence < 0 || header.is_control() {
-            return None;
-        }
-        Some(Run {
+impl Sent {
+    /// A batch's, if it has a producer.
+    pub fn of(header: &BatchHeader) -> Option<Sent> {
+        let is_marker = header.is_control();
+        let sequences = (header.base_sequence, header.last_sequence());
+        (header.producer_id >= 0).then_some(Sent {
             epoch: header.producer_epoch,
-            base_sequence: header.base_sequence,
             base_offset: header.base_offset,
-            last_epoch: header.producer_epoch,
-            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset,
+            sequences: Some(sequences).filter(|(base, _)| *base >= 0 && !is_marker),
+            is_marker,
+            is_transactional: header.is_transactional(),
         })
     }
+}
+
+/// The data batches of a producer that are remembered, oldest first.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    batches: [Option<Sent>; REMEMBERED],
+}
+
+impl Recent {
+    fn push(&mut self, sent: Sent) {
+        self.batches.rotate_left(1);
+        if let Some(last) = self.batches.last_mut() {
+            *last = Some(sent);
+        }
+    }
+
+    fn last(&self) -> Option<Sent> {
+        self.batches.last().copied().flatten()
+    }
+
+    /// The batch that `sent` is a duplicate of.
+    fn like(&self, sent: &Sent) -> Option<&Sent> {
+        let same = |other: &&Sent| other.epoch == sent.epoch && other.sequences == sent.sequences;
+        self.batches.iter().rev().flatten().find(same)
+    }
+}
+
+/// What a producer did in a stretch of log.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: Sent,
+    first_data: Option<Sent>,
+    epoch: i16,
+    recent: Recent,
 }
 
 /// The runs of a stretch, by producer.
@@ -40,40 +89,164 @@ pub struct Sequences {
     runs: HashMap<i64, Run>,
 }
 
-/// A producer that went back.
+/// Something that a producer should not have done, or that a broker should not have taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WentBack {
+pub struct Misstep {
     /// The producer.
     pub producer_id: i64,
-    /// The batch that is out of order.
+    /// The batch.
     pub offset: Offset,
-    /// Its sequence.
-    pub sequence: i32,
-    /// The sequence that was there before.
-    pub after: i32,
+    /// What is odd about it.
+    pub kind: MisstepKind,
+}
+
+/// What is odd about a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MisstepKind {
+    /// It has the sequences of an earlier one.
+    Duplicate {
+        /// The first of them.
+        sequence: i32,
+        /// Where the earlier one begins.
+        of: Offset,
+    },
+    /// Its sequence is not behind the one before.
+    Back {
+        /// The sequence.
+        sequence: i32,
+        /// The one before.
+        after: i32,
+    },
+    /// Sequences are left out, but no offset is missing.
+    Gap {
+        /// The sequence.
+        sequence: i32,
+        /// The one before.
+        after: i32,
+    },
+    /// Its epoch is below one that was there before.
+    Epoch {
+        /// The epoch.
+        epoch: i16,
+        /// The one before.
+        after: i16,
+    },
 }
 
 impl Sequences {
-    /// Takes note of the stretch behind this one.
-    pub fn append(&mut self, behind: &Sequences) -> Vec<WentBack> {
-        let mut runs: Vec<_> = behind.runs.iter().collect();
-        runs.sort_by_key(|(_, run)| run.base_offset);
-        runs.into_iter().filter_map(|(id, run)| self.follow(*id, *run)).collect()
+    /// Takes note of the stretch behind this one; `hole_since` tells whether offsets are missing
+    /// between an offset here and one there.
+    pub fn append(
+        &mut self,
+        behind: Sequences,
+        hole_between: impl Fn(Offset, Offset) -> bool,
+    ) -> Vec<Misstep> {
+        let mut missteps = Vec::new();
+        for (id, run) in behind.runs {
+            let Some(before) = self.runs.get_mut(&id) else {
+                self.runs.insert(id, run);
+                continue;
+            };
+            // What it did first may be both, but is told of once.
+            let seam = [Some(run.first), run.first_data].into_iter().flatten();
+            let misstep = seam.filter_map(|sent| before.check(&sent, &hole_between)).next();
+            missteps.extend(misstep.map(|(offset, kind)| Misstep {
+                producer_id: id,
+                offset,
+                kind,
+            }));
+            before.epoch = run.epoch;
+            run.recent.batches.into_iter().flatten().for_each(|sent| before.recent.push(sent));
+        }
+        missteps.sort_by_key(|misstep| (misstep.offset, misstep.producer_id));
+        missteps
     }
 
     /// Takes note of what a producer did next.
-    pub fn follow(&mut self, producer_id: i64, run: Run) -> Option<WentBack> {
-        let Some(before) = self.runs.get_mut(&producer_id) else {
+    pub fn follow(
+        &mut self,
+        producer_id: i64,
+        sent: &Sent,
+        hole_between: impl Fn(Offset, Offset) -> bool,
+    ) -> Option<Misstep> {
+        let is_data = sent.sequences.is_some();
+        let Some(run) = self.runs.get_mut(&producer_id) else {
+            let mut recent = Recent::default();
+            if is_data {
+                recent.push(*sent);
+            }
+            let first_data = Some(*sent).filter(|_| is_data);
+            let run = Run { first: *sent, first_data, epoch: sent.epoch, recent };
             self.runs.insert(producer_id, run);
             return None;
         };
-        let after = before.last_sequence;
-        let is_same_epoch = before.last_epoch == run.epoch;
-        before.last_epoch = run.last_epoch;
-        before.last_sequence = run.last_sequence;
-        let went_back = is_same_epoch && is_behind(run.base_sequence, after);
-        let (offset, sequence) = (run.base_offset, run.base_sequence);
-        went_back.then_some(WentBack { producer_id, offset, sequence, after })
+        let misstep = run.check(sent, &hole_between);
+        run.epoch = sent.epoch;
+        if is_data {
+            run.first_data.get_or_insert(*sent);
+            run.recent.push(*sent);
+        }
+        misstep.map(|(offset, kind)| Misstep { producer_id, offset, kind })
+    }
+}
+
+impl Run {
+    fn check(
+        &self,
+        sent: &Sent,
+        hole_between: &impl Fn(Offset, Offset) -> bool,
+    ) -> Option<(Offset, MisstepKind)> {
+        let at = sent.base_offset;
+        if sent.epoch < self.epoch {
+            return Some((at, MisstepKind::Epoch { epoch: sent.epoch, after: self.epoch }));
+        }
+        let last = self.recent.last().filter(|last| last.epoch == sent.epoch)?;
+        let ((sequence, _), (_, after)) = (sent.sequences?, last.sequences?);
+        if is_behind(sequence, after) {
+            let kind = match self.recent.like(sent) {
+                Some(like) => MisstepKind::Duplicate { sequence, of: like.base_offset },
+                None => MisstepKind::Back { sequence, after },
+            };
+            return Some((at, kind));
+        }
+        let is_next = sequence == after.wrapping_add(1) & i32::MAX;
+        let is_gap = !is_next && !hole_between(last.last_offset, at);
+        is_gap.then_some((at, MisstepKind::Gap { sequence, after }))
+    }
+}
+
+impl Misstep {
+    /// What is to be told of it.
+    pub fn finding(&self, path: &Path) -> Finding {
+        let id = self.producer_id;
+        let (rule, text) = match self.kind {
+            MisstepKind::Duplicate { sequence, of } => (
+                "producer-duplicate",
+                format!("a duplicate: producer {id} sent sequence {sequence} at offset {of} too"),
+            ),
+            MisstepKind::Back { sequence, after } => (
+                "producer-sequence",
+                format!(
+                    "producer {id} goes on with sequence {sequence} after {after}: data is there \
+                     twice, or it began anew"
+                ),
+            ),
+            MisstepKind::Gap { sequence, after } => (
+                "producer-gap",
+                format!(
+                    "producer {id} goes on with sequence {sequence} after {after}, though no \
+                     offset is missing between the two"
+                ),
+            ),
+            MisstepKind::Epoch { epoch, after } => (
+                "producer-epoch",
+                format!(
+                    "producer {id} goes back to epoch {epoch} from {after}: one that was fenced \
+                     off wrote on"
+                ),
+            ),
+        };
+        Finding::about(rule, Severity::Warning, path, text).of(self.offset)
     }
 }
 
@@ -87,6 +260,38 @@ fn is_behind(sequence: i32, last: i32) -> bool {
 mod tests {
     use super::*;
 
+    fn sent(epoch: i16, offset: i64, first: i32, last: i32) -> Sent {
+        Sent {
+            epoch,
+            base_offset: Offset(offset),
+            last_offset: Offset(offset + 1),
+            sequences: Some((first, last)),
+            is_marker: false,
+            is_transactional: false,
+        }
+    }
+
+    /// What is odd, heard of in one stretch and in any two.
+    fn kinds(batches: &[Sent]) -> Vec<MisstepKind> {
+        let no_hole = |_, _| false;
+        let heard = |batches: &[Sent]| {
+            let (mut sequences, mut kinds) = (Sequences::default(), Vec::new());
+            for sent in batches {
+                kinds.extend(sequences.follow(7, sent, no_hole).map(|misstep| misstep.kind));
+            }
+            (sequences, kinds)
+        };
+        let whole = heard(batches).1;
+        for cut in 0..=batches.len() {
+            let ((mut sequences, mut kinds), (behind, rest)) =
+                (heard(&batches[..cut]), heard(&batches[cut..]));
+            kinds.extend(sequences.append(behind, no_hole).iter().map(|misstep| misstep.kind));
+            kinds.extend(rest);
+            assert_eq!(kinds, whole, "cut at {cut}");
+        }
+        whole
+    }
+
     #[test]
     fn the_sequence_behind_the_largest_is_zero() {
         assert!(!is_behind(0, i32::MAX));
@@ -95,5 +300,29 @@ mod tests {
         assert!(is_behind(7, 7));
         assert!(is_behind(3, 7));
         assert!(is_behind(i32::MAX, 0));
+        assert_eq!(kinds(&[sent(0, 0, i32::MAX - 1, i32::MAX), sent(0, 2, 0, 1)]), []);
+    }
+
+    #[test]
+    fn duplicates_gaps_and_steps_back_are_told_apart_wherever_segments_are_cut() {
+        let good = [sent(0, 0, 0, 1), sent(0, 2, 2, 3), sent(1, 4, 0, 1)];
+        assert_eq!(kinds(&good), []);
+        let duplicate = MisstepKind::Duplicate { sequence: 0, of: Offset(0) };
+        assert_eq!(kinds(&[sent(0, 0, 0, 1), sent(0, 2, 0, 1)]), [duplicate]);
+        let back = MisstepKind::Back { sequence: 1, after: 3 };
+        assert_eq!(kinds(&[sent(0, 0, 2, 3), sent(0, 2, 1, 2)]), [back]);
+        let gap = MisstepKind::Gap { sequence: 5, after: 1 };
+        assert_eq!(kinds(&[sent(0, 0, 0, 1), sent(0, 2, 5, 6)]), [gap]);
+        let epoch = MisstepKind::Epoch { epoch: 0, after: 1 };
+        assert_eq!(kinds(&[sent(1, 0, 0, 1), sent(0, 2, 2, 3)]), [epoch]);
+    }
+
+    #[test]
+    fn a_gap_where_offsets_are_missing_is_what_compaction_leaves() {
+        let mut sequences = Sequences::default();
+        let hole = |from: Offset, to: Offset| from < Offset(5) && Offset(5) <= to;
+        assert_eq!(sequences.follow(7, &sent(0, 0, 0, 1), hole), None);
+        assert_eq!(sequences.follow(7, &sent(0, 8, 6, 7), hole), None);
+        assert!(sequences.follow(7, &sent(0, 10, 9, 10), hole).is_some());
     }
 }

@@ -7,8 +7,9 @@ use std::cell::RefCell;
 
 use super::batches::{self, BatchFacts, Wrong};
 use super::index_entries::IndexedBatch;
-use super::sequences::Run;
+use super::sequences::Sent;
 use super::transactions::Step;
+use super::windows::Sight;
 use crate::format::{Batch, BatchHeader, Control, Decoder};
 use crate::segment::{Damaged, LogFile};
 use crate::units::{Offset, Position};
@@ -64,8 +65,8 @@ pub struct ReadBatch {
 pub struct Produced {
     /// Which producer.
     pub id: i64,
-    /// The sequences, if it has any.
-    pub run: Option<Run>,
+    /// What it sent.
+    pub sent: Sent,
     /// What the batch is to a transaction.
     pub step: Option<Step>,
 }
@@ -139,19 +140,25 @@ pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
     seen
 }
 
+impl Sight for Seen {
+    fn arrived(&self) -> Position {
+        self.arrived
+    }
+}
+
 impl Seen {
     fn add(&mut self, position: Position, header: &BatchHeader, facts: &BatchFacts) {
         self.records += facts.records;
-        let run = Run::of(header);
+        let sent = Sent::of(header);
         let step = match (facts.control, header.is_control()) {
             (Some(Control::Commit), _) => Some(Step::Commit),
             (Some(Control::Abort), _) => Some(Step::Abort),
             (_, false) if header.is_transactional() => Some(Step::Data),
             _ => None,
         };
-        let has_producer = run.is_some() || step.is_some();
-        if has_producer {
-            self.produced.push(Produced { id: header.producer_id, run, step });
+        let has_producer = sent.is_some();
+        if let Some(sent) = sent {
+            self.produced.push(Produced { id: header.producer_id, sent, step });
         }
         let place = IndexedBatch {
             position,

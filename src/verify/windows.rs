@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::stretch::{self, Seen, Stretch};
+use super::stretch::{self, Stretch};
 use crate::error::Result;
 use crate::segment::{Frontier, LogFile};
 use crate::units::Position;
@@ -16,16 +16,26 @@ const STRETCHES_PER_THREAD: usize = 16;
 /// How far behind a stretch its last batch may reach, mostly.
 const REACH_BYTES: usize = 4 << 20;
 
-/// Reads `log` on this thread.
+/// What was seen in a stretch.
+pub trait Sight: Default + Send {
+    /// Where the first batch behind the stretch starts.
+    fn arrived(&self) -> Position;
+}
+
+/// Reads `log` on this thread; `look` at each stretch gives what `hear` gets.
 ///
 /// # Errors
 /// The disk's.
-pub fn read_alone(log: &LogFile, mut hear: impl FnMut(Seen)) -> Result<()> {
+pub fn read_alone<S: Sight>(
+    log: &LogFile,
+    look: impl Fn(&LogFile, Stretch) -> S,
+    mut hear: impl FnMut(S),
+) -> Result<()> {
     let (mut arrived, mut frontier) = (Position(0), Frontier::of(log));
     frontier.reach(arrived, REACH_BYTES)?;
     while let Some(stretch) = stretch::next(log, arrived) {
-        let seen = stretch::check(log, stretch);
-        arrived = seen.arrived;
+        let seen = look(log, stretch);
+        arrived = seen.arrived();
         hear(seen);
         frontier.reach(arrived, REACH_BYTES)?;
     }
@@ -39,7 +49,11 @@ pub fn read_alone(log: &LogFile, mut hear: impl FnMut(Seen)) -> Result<()> {
 ///
 /// # Errors
 /// The disk's.
-pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) -> Result<()> {
+pub fn read_together<S: Sight>(
+    log: &LogFile,
+    look: impl Fn(&LogFile, Stretch) -> S + Sync,
+    mut hear: impl FnMut(S) + Send,
+) -> Result<()> {
     let most = rayon::current_num_threads() * STRETCHES_PER_THREAD;
     // The window that is checked, and the one behind it that is cut.
     let reach_bytes = 2 * most * stretch::STRETCH_BYTES + REACH_BYTES;
@@ -53,7 +67,7 @@ pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) -> Result
             || seen.drain(..).for_each(&mut hear),
             || {
                 rayon::join(
-                    || check_all(log, &window),
+                    || check_all(log, &window, &look),
                     || stretch::cut(log, last.end, (size * 2).min(most)),
                 )
             },
@@ -77,14 +91,18 @@ pub fn read_together(log: &LogFile, mut hear: impl FnMut(Seen) + Send) -> Result
 
 /// Checks the stretches of a window. One that arrived elsewhere than at its end makes those behind
 /// it void; they are passed over from then on, for the way out of damage can be a long search.
-fn check_all(log: &LogFile, window: &[Stretch]) -> Vec<Seen> {
+fn check_all<S: Sight>(
+    log: &LogFile,
+    window: &[Stretch],
+    look: &(impl Fn(&LogFile, Stretch) -> S + Sync),
+) -> Vec<S> {
     let last_valid = AtomicUsize::new(usize::MAX);
     let check = |(number, stretch): (usize, &Stretch)| {
         if number > last_valid.load(Ordering::Relaxed) {
-            return Seen::default();
+            return S::default();
         }
-        let seen = stretch::check(log, *stretch);
-        if seen.arrived != stretch.end {
+        let seen = look(log, *stretch);
+        if seen.arrived() != stretch.end {
             last_valid.fetch_min(number, Ordering::Relaxed);
         }
         seen
@@ -94,14 +112,14 @@ fn check_all(log: &LogFile, window: &[Stretch]) -> Vec<Seen> {
 
 /// Keeps what was seen up to the first stretch that does not begin where the one before arrived;
 /// gives where the last one that is kept arrived.
-fn keep_connected(window: &[Stretch], seen: &mut Vec<Seen>, start: Position) -> Position {
+fn keep_connected<S: Sight>(window: &[Stretch], seen: &mut Vec<S>, start: Position) -> Position {
     let mut arrived = start;
     let mut connected = 0;
     for (stretch, seen) in window.iter().zip(&*seen) {
         if stretch.start != arrived {
             break;
         }
-        arrived = seen.arrived;
+        arrived = seen.arrived();
         connected += 1;
     }
     seen.truncate(connected);
@@ -113,6 +131,7 @@ mod tests {
     use super::*;
     use crate::bytes::{crc32c, put_varint};
     use crate::units::Offset;
+    use crate::verify::stretch::Seen;
 
     const BATCH_BYTES: usize = 80_000;
     const BATCHES: usize = 300;
@@ -183,11 +202,12 @@ mod tests {
             damage(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
             let log = LogFile::open(&crate::disk::Disk::default(), &path, Offset(0)).unwrap();
-            let alone = lines(|hear| read_alone(&log, hear).unwrap());
+            let alone = lines(|hear| read_alone(&log, stretch::check, hear).unwrap());
             assert!(number > 0 || alone.len() == BATCHES);
             for threads in [1, 2, 3, 16] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let together = pool.install(|| lines(|hear| read_together(&log, hear).unwrap()));
+                let together = pool
+                    .install(|| lines(|hear| read_together(&log, stretch::check, hear).unwrap()));
                 assert_eq!(together, alone, "damage {number}, {threads} threads");
             }
         }

@@ -7,6 +7,7 @@ mod dump_decode;
 mod dump_format;
 mod duration;
 mod groups;
+mod packaging;
 mod repair;
 mod selection;
 mod verify;
@@ -23,9 +24,10 @@ pub use dump_decode::{DecodeArg, DecodeArgs};
 pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
 pub use duration::Milliseconds;
 pub use groups::{GroupsArgs, GroupsFormat};
+pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
-pub use verify::{VerifyArgs, VerifyFormat};
+pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +67,10 @@ pub enum Command {
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
 }
 
 /// When to do something that only a terminal can show.

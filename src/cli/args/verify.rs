@@ -1,5 +1,6 @@
 //! Arguments of `logcompact verify`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -16,12 +17,24 @@ Examples:
   logcompact verify /restore --against /backup/kafka-logs
   logcompact verify broker1/orders-0 --against broker2/orders-0
 
+  # Is each key where its producer should have sent it? By the function that fits, or by this one
+  logcompact verify /backup/kafka-logs --partitioner auto
+  logcompact verify people-0 people-1 --partitioner crc32 --partitions 6
+
+  # After partitions were added: which keys are in more than one?
+  logcompact verify /backup/kafka-logs --check-key-spread --format json
+
   # Warnings fail too
   logcompact verify orders-0 --strict
 
 What --against proves, over the offsets that both logs span: the latest committed record of each key
 is the same on both sides, in offset, timestamp, value and headers; and so are any two records with
 one offset. What one side has compacted away is no difference, nor is a log that ends earlier.
+
+What --partitioner proves: that each data record with a key lies in the partition that the function
+names for it. Topics that Kafka keeps for itself are left out, for they go by other functions, and
+so should be topics of a producer with a partitioner of its own. auto checks a topic by the function
+that 99 % of its keys fit, or warns that none does.
 
 What an error means: data is damaged, or an index would lead a broker past it. A warning: Kafka
 copes, but it should not be so (a missing index is rebuilt at start, a leftover removed). An info:
@@ -40,12 +53,34 @@ pub struct VerifyArgs {
     /// Compare with the same partitions elsewhere: before a compaction, or another replica
     #[arg(long, value_name = "DIR")]
     pub against: Option<PathBuf>,
+    /// Check that keys are in the partitions that this function names
+    #[arg(long, value_name = "FUNCTION")]
+    pub partitioner: Option<PartitionerArg>,
+    /// How many partitions each topic has [default: as many as there are directories]
+    #[arg(long, value_name = "N", requires = "partitioner")]
+    pub partitions: Option<NonZeroU32>,
+    /// Name keys that are in more than one partition of their topic
+    #[arg(long)]
+    pub check_key_spread: bool,
     /// How to show findings
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: VerifyFormat,
     /// Warnings give exit status 1 too
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `--partitioner`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PartitionerArg {
+    /// Java's producer and its kin; librdkafka's murmur2_random
+    Murmur2,
+    /// librdkafka's default, and so that of its bindings for Python, Go, .NET
+    Crc32,
+    /// Sarama's default; librdkafka's fnv1a_random
+    Fnv1a,
+    /// The one that nearly all keys of a topic fit
+    Auto,
 }
 
 /// `--format`.
