@@ -11,6 +11,7 @@ mod decoder;
 mod encode;
 mod flaw;
 mod legacy;
+mod partitioner;
 mod record;
 mod sweep;
 
@@ -21,5 +22,6 @@ pub use decoder::{Decoder, Records, RecordsV2};
 pub use encode::{EmptyBatch, Rebuild, RebuildError};
 pub use flaw::Flaw;
 pub use legacy::{MessageFormat, MessageSet, rebuild_message_set};
+pub use partitioner::Partitioner;
 pub use record::{Header, Headers, MessageCrc, Record};
 pub use sweep::Sweep;
