@@ -28,3 +28,4 @@ pub mod segment;
 pub mod swap;
 pub mod units;
 pub mod verify;
+pub mod write;

@@ -11,7 +11,7 @@ const ROOMS: [&[&str]; 8] = [
     &["disk"],
     &["segment"],
     &["swap"],
-    &["compact", "dump", "groups", "repair", "verify"],
+    &["compact", "dump", "groups", "repair", "verify", "write"],
     &["cli"],
 ];
 const MOST_COLUMNS: usize = 100;

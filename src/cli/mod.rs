@@ -23,6 +23,7 @@ mod summary;
 mod table;
 mod topic_config;
 mod verify;
+mod write;
 
 use std::io;
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Groups(args) => groups::run(&args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
+        Command::Write(args) => write::run(*args, &cli.common),
     }
 }
 

@@ -10,6 +10,7 @@ mod groups;
 mod repair;
 mod selection;
 mod verify;
+mod write;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use groups::{GroupsArgs, GroupsFormat};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{VerifyArgs, VerifyFormat};
+pub use write::{LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,6 +37,7 @@ Examples:
   logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
   logcompact compact /backup/kafka-logs --out /restore
   logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
+  logcompact write kafka-logs --topic people < people.txt
 
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
@@ -65,6 +68,8 @@ pub enum Command {
     Repair(RepairArgs),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
+    /// Append records from standard input, as the console producer does
+    Write(Box<WriteArgs>),
 }
 
 /// When to do something that only a terminal can show.
