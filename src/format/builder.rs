@@ -32,6 +32,8 @@ pub struct Appended {
     pub leader_epoch: i32,
     /// The codec of the body.
     pub codec: Codec,
+    /// The most that the batch may take: one that the codec makes larger is not compressed.
+    pub most_bytes: usize,
     /// The broker's clock, if that is what stamps the records (`message.timestamp.type`).
     pub append_time: Option<Timestamp>,
 }
@@ -123,7 +125,7 @@ impl BatchBuilder {
             .filter(|last| self.count > 0 && last.next() != *last)
             .ok_or(RebuildError::Records("there are no offsets left for them"))?;
         let is_append_time = appended.append_time.is_some();
-        let header = BatchHeader {
+        let mut header = BatchHeader {
             magic: 2,
             base_offset: appended.base_offset,
             last_offset,
@@ -148,6 +150,11 @@ impl BatchBuilder {
         match appended.codec {
             Codec::None => out.extend_from_slice(&self.body),
             codec => workbench.compress(codec, 2, &self.body, out)?,
+        }
+        if out.len() - start > appended.most_bytes && appended.codec != Codec::None {
+            out.truncate(start + HEADER_BYTES);
+            out.extend_from_slice(&self.body);
+            header.attributes = header.attributes.with_codec(Codec::None);
         }
         let header = seal(header, out, start);
         self.body.clear();
@@ -206,7 +213,9 @@ mod tests {
             let uncompressed = builder.size_bytes();
             let mut out = b"before".to_vec();
             let base_offset = Offset(41);
-            let appended = Appended { base_offset, leader_epoch: 3, codec, append_time: None };
+            let (leader_epoch, most_bytes) = (3, usize::MAX);
+            let append_time = None;
+            let appended = Appended { base_offset, leader_epoch, codec, most_bytes, append_time };
             let header = builder.finish(appended, &mut workbench, &mut out).unwrap();
             let batch = Batch::parse(&out[6..]).unwrap();
             assert_eq!((batch.header, batch.check_crc()), (header, Ok(())));
@@ -226,6 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_a_codec_would_make_too_large_is_not_compressed() {
+        for most_bytes in [1, 70, 1000] {
+            let mut builder = BatchBuilder::default();
+            let (timestamp, value) = (Timestamp(5), Some(&b"v"[..]));
+            builder.push(&NewRecord { timestamp, key: None, value, headers: vec![] });
+            let (codec, base_offset) = (Codec::Gzip, Offset(0));
+            let (leader_epoch, append_time) = (0, None);
+            let appended = Appended { base_offset, leader_epoch, codec, most_bytes, append_time };
+            let mut out = Vec::new();
+            let header = builder.finish(appended, &mut Workbench::new(), &mut out).unwrap();
+            assert_eq!(header.codec(), if most_bytes < 80 { Codec::None } else { codec });
+            assert_eq!(Batch::parse(&out).unwrap().check_crc(), Ok(()));
+        }
+    }
+
+    #[test]
     fn the_brokers_clock_is_that_of_every_record_if_the_topic_says_so() {
         let mut builder = BatchBuilder::default();
         let (timestamp, value) = (Timestamp(5), Some(&b"v"[..]));
@@ -235,6 +260,7 @@ mod tests {
             base_offset: Offset(0),
             leader_epoch: 0,
             codec: Codec::None,
+            most_bytes: usize::MAX,
             append_time: Some(Timestamp(77)),
         };
         builder.finish(appended, &mut Workbench::new(), &mut out).unwrap();

@@ -118,7 +118,8 @@ impl Lines {
         };
         if self.begun.len().saturating_add(part.len()) > self.most_bytes {
             return Err(Error::refused(format!(
-                "standard input line {}: longer than {} bytes; --max-message-bytes would take more",
+                "standard input line {}: longer than {} bytes, which is the least of --max-message-bytes \
+                 and --segment-bytes",
                 self.number.saturating_add(1),
                 self.most_bytes
             )));

@@ -131,7 +131,7 @@ impl PartitionLog {
     /// Appends the batch that was filled, if there is one.
     ///
     /// # Errors
-    /// The system's; a batch that the topic does not take.
+    /// The system's; a log that has no offsets left.
     pub fn append(&mut self, options: &WriteOptions, workbench: &mut Workbench) -> Result<()> {
         let count = self.builder.record_count();
         if count == 0 {
@@ -142,22 +142,13 @@ impl PartitionLog {
             base_offset: self.next_offset,
             leader_epoch: self.leader_epoch,
             codec: options.compression.codec,
+            most_bytes: self.rules.most_batch_bytes(),
             append_time: options.topic.is_append_time.then(|| options.clock.now()),
         };
         let header = self
             .builder
             .finish(appended, workbench, &mut self.bytes)
-            .map_err(|error| self.refused(&error.to_string()))?;
-        if header.size_bytes > self.rules.max_message_bytes {
-            let most = self.rules.max_message_bytes;
-            let text = format!("a batch of {} bytes; the topic takes {most}", header.size_bytes);
-            return Err(self.refused(&text));
-        }
-        if header.size_bytes as u64 > self.rules.segment_bytes {
-            let most = self.rules.segment_bytes;
-            let text = format!("a batch of {} bytes; a segment has {most}", header.size_bytes);
-            return Err(self.refused(&text));
-        }
+            .map_err(|error| Error::refused(format!("{}: {error}", self.place.dir.display())))?;
         self.begin()?;
         if self.active.as_ref().is_none_or(|active| active.must_roll(&header, &self.rules)) {
             self.roll()?;
@@ -239,10 +230,6 @@ impl PartitionLog {
         let path = self.place.dir.join(name);
         self.place.disk.remove_if_there(&path)?;
         self.place.put(self.next_offset, Kind::Snapshot, &self.producers.render(), None)
-    }
-
-    fn refused(&self, text: &str) -> Error {
-        Error::refused(format!("{}: {text}", self.place.dir.display()))
     }
 }
 

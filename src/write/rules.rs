@@ -40,6 +40,14 @@ pub struct TopicRules {
     pub is_compacted: bool,
 }
 
+impl TopicRules {
+    /// The largest batch that a broker takes, and so the largest record.
+    pub fn most_batch_bytes(&self) -> usize {
+        let segment_bytes = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
+        self.max_message_bytes.min(segment_bytes)
+    }
+}
+
 impl Default for TopicRules {
     fn default() -> TopicRules {
         TopicRules {

@@ -140,7 +140,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// A write that failed.
     fn go_through(&mut self, input: impl Read + Send + 'static) -> Result<Option<Error>> {
-        let mut lines = Lines::of(input, self.options.topic.max_message_bytes)?;
+        let mut lines = Lines::of(input, self.options.topic.most_batch_bytes())?;
         let mut has_ended = false;
         let failure = loop {
             match lines.next() {
@@ -184,7 +184,8 @@ impl<'a> Writer<'a> {
             let log = self.logs.get_mut(at as usize).ok_or_else(|| Error::bug("a partition"))?;
             let since = log.filled_since();
             let size_bytes = log.size_with(&record).unwrap_or(usize::MAX);
-            let most_bytes = self.options.batch_bytes.min(topic.max_message_bytes);
+            let limit_bytes = topic.most_batch_bytes();
+            let most_bytes = self.options.batch_bytes.min(limit_bytes);
             let is_late = since.is_some_and(|since| self.options.waited_too_long(since, now));
             if since.is_some() && (size_bytes > most_bytes || is_late) {
                 log.append(self.options, &mut self.workbench)?;
@@ -193,8 +194,8 @@ impl<'a> Writer<'a> {
                 }
                 continue;
             }
-            if size_bytes > topic.max_message_bytes {
-                return Ok(Err(too_large(&record, topic.max_message_bytes)));
+            if size_bytes > limit_bytes {
+                return Ok(Err(too_large(&record, limit_bytes)));
             }
             log.push(&record, now);
             return Ok(Ok(()));
@@ -230,7 +231,8 @@ impl<'a> Writer<'a> {
 fn too_large(record: &NewRecord<'_>, most_bytes: usize) -> String {
     let size = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
     format!(
-        "a record of {} bytes; with its batch it is more than {most_bytes} (--max-message-bytes)",
+        "a record of {} bytes; with its batch it is more than {most_bytes}, which is the least of \
+         --max-message-bytes and --segment-bytes",
         size(record.key) + size(record.value)
     )
 }

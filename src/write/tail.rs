@@ -72,6 +72,14 @@ impl Tail {
     }
 }
 
+/// Whether `entries` are too few where `due` would be. Each time that a log is opened the interval
+/// is counted anew, as in a broker, so a few less are nothing; but many small writes must not leave
+/// a large segment without an index.
+fn is_thin(entries: usize, due: usize) -> bool {
+    const FEW: usize = 8;
+    due > FEW && 2 * entries < due
+}
+
 /// A walk over the batches, beside the entries of the offset index.
 struct Walk<'a> {
     base: Offset,
@@ -148,7 +156,7 @@ impl<'a> Walk<'a> {
         let offsets_are_right = self.is_right
             && self.entries.as_slice().is_empty()
             && offsets.entries.last().is_none_or(|entry| is_within(entry.offset))
-            && 2 * offsets.entries.len() >= tail.offset_index.entries();
+            && !is_thin(offsets.entries.len(), tail.offset_index.entries());
         let rises = times.entries.windows(2).all(|pair| match pair {
             [one, other] => one.timestamp < other.timestamp && one.offset <= other.offset,
             _ => true,
