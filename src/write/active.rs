@@ -7,8 +7,7 @@ use crate::disk::StagedFile;
 use crate::error::Result;
 use crate::format::BatchHeader;
 use crate::segment::{
-    FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Place, TIME_ENTRY_BYTES,
-    TimeIndexBuilder,
+    INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Place, TIME_ENTRY_BYTES, TimeIndexBuilder,
 };
 use crate::units::{Offset, Position, Timestamp};
 
@@ -25,6 +24,8 @@ pub struct Active {
     time_index: TimeIndexBuilder,
     log: Option<StagedFile>,
     is_new: bool,
+    /// Whether an unfinished write lies behind its batches.
+    is_torn: bool,
 }
 
 impl Active {
@@ -46,6 +47,7 @@ impl Active {
             offset_index: OffsetIndexBuilder::new(base, index_interval_bytes),
             time_index: TimeIndexBuilder::new(base),
             is_new: true,
+            is_torn: false,
         })
     }
 
@@ -61,6 +63,7 @@ impl Active {
             time_index: tail.time_index,
             log: None,
             is_new: false,
+            is_torn: tail.torn_bytes > 0,
         }
     }
 
@@ -114,23 +117,31 @@ impl Active {
         self.log.as_mut().map_or(Ok(()), StagedFile::flush)
     }
 
-    /// Syncs the log, then writes the indexes; their names are durable once the folder is synced.
+    /// Syncs the log, then writes the indexes, as far as they are not there yet; their names are
+    /// durable once the folder is synced. What was found torn or without indexes is put in order
+    /// even if nothing was appended to it.
     ///
     /// # Errors
     /// The system's.
     pub fn finish(self) -> Result<()> {
-        let Some(log) = self.log else { return Ok(()) };
-        log.finish(None)?;
+        let disk = &self.place.disk;
+        match self.log {
+            Some(log) => log.finish(None)?,
+            None if self.is_torn => {
+                disk.append(&self.place.path(self.base, Kind::Log), self.end.0)?.finish(None)?;
+            }
+            None => {}
+        }
         let indexes = [
             (Kind::Index, self.offset_index.finish()),
             (Kind::TimeIndex, self.time_index.finish()),
         ];
         for (kind, bytes) in indexes {
+            let path = self.place.path(self.base, kind);
             if self.is_new {
                 self.place.put(self.base, kind, &bytes, None)?;
-            } else {
-                let name = FileName::new(self.base, kind).to_string();
-                self.place.disk.replace_file(&self.place.dir.join(name), &bytes)?;
+            } else if !path.exists() || *disk.map(&path)? != *bytes {
+                disk.replace_file(&path, &bytes)?;
             }
         }
         Ok(())

@@ -92,7 +92,7 @@ impl Lines {
     ///
     /// # Errors
     /// A line that is too long.
-    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
         if std::mem::take(&mut self.is_given) {
             self.begun.clear();
         }
@@ -185,7 +185,7 @@ mod tests {
         let mut found = Vec::new();
         let mut has_ended = false;
         loop {
-            while let Some(line) = lines.next()? {
+            while let Some(line) = lines.next_line()? {
                 found.push(line.to_vec());
             }
             if has_ended {

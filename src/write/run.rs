@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
         let mut lines = Lines::of(input, self.options.topic.most_batch_bytes())?;
         let mut has_ended = false;
         let failure = loop {
-            match lines.next() {
+            match lines.next_line() {
                 Err(error) => break Some(error),
                 Ok(Some(line)) => {
                     if let Err(flaw) = self.line(line)? {
