@@ -42,14 +42,17 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             counted(partition.cut_bytes, "byte")
         ));
     }
-    if !common.quiet {
+    let records = written_records(&written.partitions);
+    if !common.quiet && (records > 0 || written.failure.is_none()) {
         let mut text = Vec::new();
         tell(&mut text, &written, common.verbose)?;
         anstream::stderr().lock().write_all(&text)?;
     }
     if let Some(failure) = written.failure {
-        let records = counted(written_records(&written.partitions), "record");
-        bail!("{failure}; what came before it is written: {records}");
+        match records {
+            0 => bail!("{failure}; nothing was written"),
+            _ => bail!("{failure}; what came before it is written: {}", counted(records, "record")),
+        }
     }
     Ok(Outcome::Clean)
 }

@@ -37,8 +37,8 @@ Examples:
   logcompact dump orders-0 --print key,value | logcompact write copy/orders-0 --parse-key \\
       --null-marker null --compression zstd:9
 
-Exit status: 0 all lines are records now, and durable; 2 not, or not all: the message says which line
-was the first that is not, and what was written before it. Without --now, what has waited for
+Exit status: 0 all lines are records now, and durable; 2 not, or not all: the message says which
+line was the first that is not, and what was written before it. Without --now, what has waited for
 --linger-ms can be seen by others before the input ends.";
 
 /// Arguments of `logcompact write`.
