@@ -123,7 +123,7 @@ impl BatchBuilder {
             .base_offset
             .checked_add(i64::from(self.count) - 1)
             .filter(|last| self.count > 0 && last.next() != *last)
-            .ok_or(RebuildError::Records("there are no offsets left for them"))?;
+            .ok_or(RebuildError::Records("no offsets are left behind its end"))?;
         let is_append_time = appended.append_time.is_some();
         let mut header = BatchHeader {
             magic: 2,

@@ -2,8 +2,8 @@
 //! something else meanwhile.
 //!
 //! A line ends at a line feed, at a carriage return, at both, or with the input, as Java's
-//! `BufferedReader` has it, which Kafka's `LineMessageReader` reads with. Its bytes are as they are;
-//! Kafka replaces what is not UTF-8.
+//! `BufferedReader` has it, which Kafka's `LineMessageReader` reads with. Its bytes stay as they
+//! are; Kafka replaces what is not UTF-8.
 
 use std::io::{ErrorKind, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -118,8 +118,8 @@ impl Lines {
         };
         if self.begun.len().saturating_add(part.len()) > self.most_bytes {
             return Err(Error::refused(format!(
-                "standard input line {}: longer than {} bytes, which is the least of --max-message-bytes \
-                 and --segment-bytes",
+                "standard input line {}: longer than {} bytes, which is the least of \
+                 --max-message-bytes and --segment-bytes",
                 self.number.saturating_add(1),
                 self.most_bytes
             )));

@@ -12,7 +12,7 @@ use super::{TopicRules, WriteOptions};
 use crate::disk::Owner;
 use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
-use crate::format::{Appended, BatchBuilder, Decoder, NewRecord};
+use crate::format::{Appended, BatchBuilder, Decoder, NewRecord, RebuildError};
 use crate::segment::{
     EpochEntry, FileName, Kind, Oddity, PartitionDir, Place, ProducerState, parse_epochs,
     render_epochs,
@@ -145,10 +145,14 @@ impl PartitionLog {
             most_bytes: self.rules.most_batch_bytes(),
             append_time: options.topic.is_append_time.then(|| options.clock.now()),
         };
-        let header = self
-            .builder
-            .finish(appended, workbench, &mut self.bytes)
-            .map_err(|error| Error::refused(format!("{}: {error}", self.place.dir.display())))?;
+        let header =
+            self.builder.finish(appended, workbench, &mut self.bytes).map_err(|error| {
+                let text = match error {
+                    RebuildError::Records(reason) => reason.to_owned(),
+                    RebuildError::Codec(error) => error.to_string(),
+                };
+                Error::refused(format!("{}: {text}", self.place.dir.display()))
+            })?;
         self.begin()?;
         if self.active.as_ref().is_none_or(|active| active.must_roll(&header, &self.rules)) {
             self.roll()?;
