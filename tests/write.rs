@@ -449,6 +449,10 @@ fn a_broker_and_another_run_are_respected() {
     write(&dir, &[], "x\n").assert().code(2).stderr(contains("a broker"));
     write(&root, &["--topic", "new"], "x\n").assert().code(2).stderr(contains("a broker"));
     fcntl_lock(&lock, FlockOperation::Unlock).unwrap();
+    let new = ["--topic", "new", "--replication-factor", "3"];
+    let notes = contains("takes the partitions for strays").and(contains("one copy is written"));
+    write(&root, &new, "x\n").assert().success().stderr(notes);
+    fs::remove_dir_all(root.join("new-0")).unwrap();
     let held = File::open(&dir).unwrap();
     held.lock().unwrap();
     write(&dir, &[], "x\n").assert().code(2).stderr(contains("another logcompact"));

@@ -11,6 +11,7 @@ use super::summary::{counted, grouped};
 use super::{Outcome, messages, topic_config};
 use crate::disk::Disk;
 use crate::format::{Codec, Partitioner};
+use crate::segment::LogDir;
 use crate::units::Timestamp;
 use crate::write::{
     self, Clock, Compression, LineFormat, Request, TopicRules, WriteOptions, Written,
@@ -23,6 +24,10 @@ const MOST_LISTED: usize = 10;
 pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let (topic, topic_compression) = topic_rules(&args.rules)?;
     let options = options(&args, topic, topic_compression)?;
+    if args.replication_factor.is_some_and(|factor| factor != 1) {
+        messages::note("--replication-factor has no meaning here: one copy is written");
+    }
+    let is_a_brokers = LogDir { path: args.dir.clone() }.is_a_brokers();
     let request = Request {
         dir: args.dir,
         topic: args.topic,
@@ -40,6 +45,13 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             "{}: {} of an unfinished write cut off",
             partition.dir.display(),
             counted(partition.cut_bytes, "byte")
+        ));
+    }
+    if written.created > 0 && is_a_brokers {
+        messages::warning(&format!(
+            "{}: a topic was made in a broker's directory; unless its cluster's metadata knows the \
+             topic, the broker takes the partitions for strays and puts them aside",
+            request.dir.display()
         ));
     }
     let records = written_records(&written.partitions);

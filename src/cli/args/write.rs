@@ -55,6 +55,9 @@ pub struct WriteArgs {
     /// [default: 1]
     #[arg(long, value_name = "N", requires = "topic")]
     pub partitions: Option<NonZeroU32>,
+    /// Accepted for scripts; what is written here has no replicas
+    #[arg(long, value_name = "N", requires = "topic")]
+    pub replication_factor: Option<u16>,
     /// The id of a topic that is made, as Kafka prints it [default: a random one]
     #[arg(long, value_name = "ID")]
     pub topic_id: Option<String>,
@@ -99,7 +102,7 @@ pub struct LineArgs {
     pub null_marker: Option<String>,
     /// Where a separator is missing, there is no key, no headers or no header value; else that ends
     /// the run
-    #[arg(long)]
+    #[arg(long, alias = "ignore-parse-errors")]
     pub ignore_error: bool,
     /// The same under Kafka's names, as in parse.key=true, key.separator=|
     #[arg(long, value_name = "NAME=VALUE", visible_alias = "reader-property")]
