@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use support::logcompact;
 
-const COMMANDS: [&str; 6] = ["compact", "dump", "repair", "verify", "completions", "man"];
+const COMMANDS: [&str; 8] =
+    ["compact", "dump", "groups", "repair", "verify", "write", "completions", "man"];
 
 fn stdout(args: &[&str]) -> String {
     let output = logcompact().args(args).output().unwrap();

@@ -1,5 +1,6 @@
-//! The README's examples, run as they stand there: each `$` line of a `console` block, in order, in
-//! one empty folder that has the test data in it; what it prints must be what the page shows.
+//! The examples of the README and of the tutorial, run as they stand there: each `$` line of a
+//! `console` block, in order, in one empty folder that has the test data in it; what it prints must
+//! be what the page shows.
 
 use std::fs;
 use std::path::Path;
@@ -37,15 +38,15 @@ fn examples(text: &str) -> Vec<Example> {
     examples
 }
 
-#[test]
-fn every_example_prints_what_the_readme_shows() {
+/// Runs the examples of a page, of which there must be so many at least.
+fn run_page(page: &str, least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let binary = Path::new(env!("CARGO_BIN_EXE_logcompact"));
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root.join("testdata"), folder.path().join("testdata")).unwrap();
     let path = format!("{}:{}", binary.parent().unwrap().display(), env!("PATH"));
-    let examples = examples(&fs::read_to_string(root.join("README.md")).unwrap());
-    assert!(examples.len() >= 5, "the README's examples were not found");
+    let examples = examples(&fs::read_to_string(root.join(page)).unwrap());
+    assert!(examples.len() >= least, "the examples of {page} were not found");
     for example in examples {
         let output = Command::new("sh")
             .args(["-c", &format!("{{ {}; }} 2>&1", example.command)])
@@ -56,6 +57,16 @@ fn every_example_prints_what_the_readme_shows() {
         let printed = String::from_utf8(output.stdout).unwrap();
         let printed: String =
             printed.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        assert_eq!(printed, example.shown, "README line {}: {}", example.line, example.command);
+        assert_eq!(printed, example.shown, "{page} line {}: {}", example.line, example.command);
     }
+}
+
+#[test]
+fn every_example_prints_what_the_readme_shows() {
+    run_page("README.md", 5);
+}
+
+#[test]
+fn every_example_prints_what_the_tutorial_shows() {
+    run_page("docs/tutorial.md", 20);
 }

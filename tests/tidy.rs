@@ -11,7 +11,7 @@ const ROOMS: [&[&str]; 8] = [
     &["disk"],
     &["segment"],
     &["swap"],
-    &["compact", "dump", "groups", "repair", "verify"],
+    &["compact", "dump", "groups", "repair", "verify", "write"],
     &["cli"],
 ];
 const MOST_COLUMNS: usize = 100;
@@ -97,6 +97,7 @@ fn every_test_that_a_page_names_exists() {
         "docs/fuzzing.md",
         "docs/guarantees.md",
         "docs/internal-topics.md",
+        "docs/tutorial.md",
     ];
     let mut named = 0;
     for page in pages {

@@ -25,6 +25,7 @@ mod table;
 mod terminal;
 mod topic_config;
 mod verify;
+mod write;
 
 use std::io;
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(args, &cli.common),
         Command::Completions(args) => packaging::completions(&args),
         Command::Man(args) => packaging::man(&args),
+        Command::Write(args) => write::run(*args, &cli.common),
     }
 }
 

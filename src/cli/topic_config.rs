@@ -41,7 +41,7 @@ const WITHOUT_EFFECT: [&str; 23] = [
 pub fn resolve(args: &TopicArgs) -> anyhow::Result<TopicConfig> {
     let mut config = TopicConfig::default();
     if let Some(path) = &args.topic_config {
-        read_file(path, &mut config)?;
+        read_file(path, &mut |name, value| set(&mut config, name, value))?;
     }
     let text = |ms: &Option<Milliseconds>| ms.map(|ms| ms.0.to_string());
     let bytes = |size: &Option<ByteSize>| size.map(|size| size.as_u64().to_string());
@@ -68,7 +68,12 @@ pub fn resolve(args: &TopicArgs) -> anyhow::Result<TopicConfig> {
     Ok(config)
 }
 
-fn read_file(path: &Path, config: &mut TopicConfig) -> anyhow::Result<()> {
+/// Reads a file of `name=value` lines and has `set` take each; it says whether there is such a
+/// setting.
+pub fn read_file(
+    path: &Path,
+    set: &mut dyn FnMut(&str, &str) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -79,11 +84,16 @@ fn read_file(path: &Path, config: &mut TopicConfig) -> anyhow::Result<()> {
         let Some((name, value)) = line.split_once('=') else {
             bail!("{}: expected name=value", place());
         };
-        if !set(config, name.trim(), value.trim()).with_context(place)? {
+        if !set(name.trim(), value.trim()).with_context(place)? {
             messages::warning(&format!("{}: {} is no topic setting", place(), name.trim()));
         }
     }
     Ok(())
+}
+
+/// Whether Kafka has a topic setting of this name, for who has no use for its value.
+pub fn is_valid(name: &str, value: &str) -> anyhow::Result<bool> {
+    set(&mut TopicConfig::default(), name, value)
 }
 
 /// Sets what Kafka calls `name`; false if Kafka has no such topic setting.
@@ -108,7 +118,8 @@ fn set(config: &mut TopicConfig, name: &str, value: &str) -> anyhow::Result<bool
     Ok(true)
 }
 
-fn cleanup_policy(value: &str) -> anyhow::Result<CleanupPolicy> {
+/// Reads the value of a setting.
+pub fn cleanup_policy(value: &str) -> anyhow::Result<CleanupPolicy> {
     let mut policy = CleanupPolicy { compact: false, delete: false };
     for word in value.trim_matches(['[', ']']).split(',').map(str::trim) {
         match word {
@@ -120,7 +131,8 @@ fn cleanup_policy(value: &str) -> anyhow::Result<CleanupPolicy> {
     Ok(policy)
 }
 
-fn duration_ms(value: &str, least: i64) -> anyhow::Result<i64> {
+/// Reads the value of a setting.
+pub fn duration_ms(value: &str, least: i64) -> anyhow::Result<i64> {
     let Milliseconds(ms) = value.parse().map_err(anyhow::Error::msg)?;
     if ms < least {
         bail!("{value} is below {least}");
@@ -128,7 +140,8 @@ fn duration_ms(value: &str, least: i64) -> anyhow::Result<i64> {
     Ok(ms)
 }
 
-fn size(value: &str, least: u64, most: u64) -> anyhow::Result<u64> {
+/// Reads the value of a setting.
+pub fn size(value: &str, least: u64, most: u64) -> anyhow::Result<u64> {
     let size: ByteSize = value.parse().map_err(anyhow::Error::msg)?;
     let bytes = size.as_u64();
     if !(least..=most).contains(&bytes) {

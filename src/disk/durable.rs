@@ -54,6 +54,16 @@ impl Disk {
         Ok(StagedFile { path: path.into(), file })
     }
 
+    /// Goes on with a file behind its first `keep_bytes`; what lies behind them is cut off.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn append(&self, path: &Path, keep_bytes: u64) -> Result<StagedFile> {
+        let file = self.files.append(path, keep_bytes);
+        let file = file.map_err(|source| Error::io(path, "cannot append", source))?;
+        Ok(StagedFile { path: path.into(), file })
+    }
+
     /// Writes `bytes` to a new file and syncs it.
     ///
     /// # Errors
@@ -175,6 +185,14 @@ impl StagedFile {
     /// The system's, with the path.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
+    }
+
+    /// Lets readers see what was written; it need not be durable.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.flush().map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
     /// Gives the file the modification time that it is to carry, and syncs it.

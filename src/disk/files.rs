@@ -23,6 +23,13 @@ pub trait Files: Debug + Send + Sync {
     /// The system's.
     fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>>;
 
+    /// Opens a file that exists, to go on behind its first `keep_bytes`; what lies behind them is
+    /// cut off.
+    ///
+    /// # Errors
+    /// The system's; a file that is shorter than that is refused.
+    fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>>;
+
     /// Creates a folder and those above it.
     ///
     /// # Errors
@@ -61,6 +68,12 @@ pub trait NewFile: Send {
     /// # Errors
     /// The system's.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Lets readers see what was written; it need not be durable.
+    ///
+    /// # Errors
+    /// The system's.
+    fn flush(&mut self) -> io::Result<()>;
 
     /// Gives the file the modification time that it is to carry, and makes its content durable.
     ///

@@ -28,9 +28,19 @@ impl Files for System {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        // Small writes (index entries, rebuilt batches) gather; large spans pass through.
-        let writer = BufWriter::with_capacity(1 << 18, file);
-        Ok(Box::new(SystemFile { writer, unsynced_bytes: 0, early_sync: None }))
+        Ok(Box::new(SystemFile::of(file)))
+    }
+
+    fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        let file = File::options().append(true).open(path)?;
+        let size_bytes = file.metadata()?.len();
+        if size_bytes < keep_bytes {
+            return Err(io::Error::other("it is shorter than it was"));
+        }
+        if size_bytes > keep_bytes {
+            file.set_len(keep_bytes)?;
+        }
+        Ok(Box::new(SystemFile::of(file)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -60,6 +70,14 @@ struct SystemFile {
     early_sync: Option<EarlySync>,
 }
 
+impl SystemFile {
+    fn of(file: File) -> SystemFile {
+        // Small writes (index entries, rebuilt batches) gather; large spans pass through.
+        let writer = BufWriter::with_capacity(1 << 18, file);
+        SystemFile { writer, unsynced_bytes: 0, early_sync: None }
+    }
+}
+
 impl NewFile for SystemFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes)?;
@@ -73,6 +91,10 @@ impl NewFile for SystemFile {
             self.early_sync.iter().for_each(EarlySync::nudge);
         }
         Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 
     fn finish(self: Box<Self>, modified: Option<SystemTime>) -> io::Result<()> {

@@ -134,7 +134,7 @@ impl EmptyBatch {
 }
 
 /// Writes the header in front of the body that ends `out`, checksum last.
-fn seal(mut header: BatchHeader, out: &mut [u8], start: usize) -> BatchHeader {
+pub(super) fn seal(mut header: BatchHeader, out: &mut [u8], start: usize) -> BatchHeader {
     let batch = out.get_mut(start..).unwrap_or_default();
     header.magic = 2;
     header.size_bytes = batch.len();
@@ -185,11 +185,11 @@ fn put_record(out: &mut Vec<u8>, offset_delta: i32, timestamp_delta_ms: i64, rec
     }
 }
 
-fn nullable_len(field: Option<&[u8]>) -> usize {
+pub(super) fn nullable_len(field: Option<&[u8]>) -> usize {
     field.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
 }
 
-fn put_nullable(out: &mut Vec<u8>, field: Option<&[u8]>) {
+pub(super) fn put_nullable(out: &mut Vec<u8>, field: Option<&[u8]>) {
     match field {
         None => put_varint(out, -1),
         Some(bytes) => {

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod batch;
+mod builder;
 pub mod codec;
 mod control;
 mod decoder;
@@ -16,6 +17,7 @@ mod record;
 mod sweep;
 
 pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
+pub use builder::{Appended, BatchBuilder, NewRecord};
 pub use codec::Codec;
 pub use control::{Control, EndMarker};
 pub use decoder::{Decoder, Records, RecordsV2};

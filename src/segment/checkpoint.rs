@@ -130,6 +130,11 @@ pub struct PartitionMetadata {
 }
 
 impl PartitionMetadata {
+    /// The file's text.
+    pub fn render(&self) -> String {
+        format!("version: {}\ntopic_id: {}", self.version, self.topic_id)
+    }
+
     /// Reads the file's text.
     ///
     /// # Errors

@@ -70,13 +70,30 @@ impl OffsetIndexBuilder {
         OffsetIndexBuilder { base, interval_bytes, since_last_bytes: 0, bytes: Vec::new() }
     }
 
+    /// Goes on behind `entries`, as a broker does that has just opened the segment: it counts the
+    /// interval from there.
+    pub fn resume(base: Offset, interval_bytes: u64, entries: &[IndexEntry]) -> OffsetIndexBuilder {
+        let mut builder = OffsetIndexBuilder::new(base, interval_bytes);
+        entries.iter().for_each(|entry| builder.put(entry.offset, entry.position));
+        builder
+    }
+
+    /// How many entries it has.
+    pub fn entries(&self) -> usize {
+        self.bytes.len() / INDEX_ENTRY_BYTES
+    }
+
+    fn put(&mut self, last_offset: Offset, position: Position) {
+        let relative = last_offset.distance_from(self.base) as u32;
+        self.bytes.extend_from_slice(&relative.to_be_bytes());
+        self.bytes.extend_from_slice(&(position.0 as u32).to_be_bytes());
+    }
+
     /// Takes note of a batch; true if it got an entry.
     pub fn batch(&mut self, last_offset: Offset, position: Position, size_bytes: usize) -> bool {
         let due = self.since_last_bytes > self.interval_bytes;
         if due {
-            let relative = last_offset.distance_from(self.base) as u32;
-            self.bytes.extend_from_slice(&relative.to_be_bytes());
-            self.bytes.extend_from_slice(&(position.0 as u32).to_be_bytes());
+            self.put(last_offset, position);
             self.since_last_bytes = 0;
         }
         self.since_last_bytes += size_bytes as u64;

@@ -61,6 +61,22 @@ impl TimeIndexBuilder {
         TimeIndexBuilder { base, largest, last_written: Timestamp::NONE, bytes: Vec::new() }
     }
 
+    /// Goes on behind `entries`, in a segment whose largest timestamp so far is `largest`.
+    pub fn resume(base: Offset, entries: &[TimeEntry], largest: TimeEntry) -> TimeIndexBuilder {
+        let mut builder = TimeIndexBuilder::new(base);
+        for entry in entries {
+            builder.largest = *entry;
+            builder.entry();
+        }
+        builder.largest = largest;
+        builder
+    }
+
+    /// How many entries it has.
+    pub fn entries(&self) -> usize {
+        self.bytes.len() / TIME_ENTRY_BYTES
+    }
+
     /// Takes note of a batch's largest timestamp; of equal ones the first counts.
     pub fn batch(&mut self, max_timestamp: Timestamp, last_offset: Offset) {
         if max_timestamp > self.largest.timestamp {

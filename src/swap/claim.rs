@@ -11,7 +11,7 @@ use crate::segment::{LogDir, Sources};
 /// What a broker locks in its log directory (`LogManager`).
 const LOCK: &str = ".lock";
 /// What a broker leaves when it was stopped as it should be (`CleanShutdownFileHandler`).
-const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// Log directories that are ours until this is dropped: a broker that starts meanwhile does not
 /// get its lock.
 #[derive(Debug)]
@@ -74,6 +74,6 @@ pub fn unclean_shutdown(sources: &Sources) -> Option<PathBuf> {
     log_dirs(sources).into_iter().find(|dir| !is_clean(dir)).map(|dir| dir.path)
 }
 
-fn log_dirs(sources: &Sources) -> BTreeSet<LogDir> {
+pub(super) fn log_dirs(sources: &Sources) -> BTreeSet<LogDir> {
     sources.partitions.iter().flat_map(|path| LogDir::all_around(path)).collect()
 }

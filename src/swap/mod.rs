@@ -8,11 +8,13 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod claim;
+mod clean_mark;
 mod recovery;
 mod replacement;
 mod step;
 
 pub use claim::{Claim, PartitionClaim, unclean_shutdown};
+pub use clean_mark::CleanMarks;
 pub use recovery::{Recovery, SwapLog, recover, view};
 pub use replacement::Replacement;
 pub use step::{Step, carry_out, list};

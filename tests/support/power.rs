@@ -19,6 +19,7 @@ use logcompact::disk::{Files, Map, NewFile, Owner, System};
 #[derive(Clone, Debug)]
 pub enum Op {
     Create(PathBuf),
+    Append(PathBuf, u64),
     Write(PathBuf, Vec<u8>),
     Finish(PathBuf, Option<SystemTime>),
     CreateDir(PathBuf),
@@ -53,6 +54,12 @@ impl Files for Noting {
     fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>> {
         let file = System.create(path, owner)?;
         self.note(Op::Create(path.into()));
+        Ok(Box::new(NotedFile { path: path.into(), file, notes: self.clone() }))
+    }
+
+    fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        let file = System.append(path, keep_bytes)?;
+        self.note(Op::Append(path.into(), keep_bytes));
         Ok(Box::new(NotedFile { path: path.into(), file, notes: self.clone() }))
     }
 
@@ -96,6 +103,10 @@ impl NewFile for NotedFile {
         self.file.write(bytes)
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+
     fn finish(self: Box<Self>, modified: Option<SystemTime>) -> io::Result<()> {
         self.file.finish(modified)?;
         self.notes.note(Op::Finish(self.path, modified));
@@ -120,6 +131,8 @@ pub enum Loss {
 #[derive(Clone, Debug)]
 struct Inode {
     bytes: Vec<u8>,
+    /// How much of it was synced before it was gone on with.
+    safe_bytes: usize,
     is_synced: bool,
     modified: Option<SystemTime>,
 }
@@ -131,7 +144,9 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
     let mut durable: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for (path, bytes, modified) in tree(before) {
         durable.insert(root.join(path), inodes.len());
-        inodes.push(Inode { bytes, is_synced: true, modified: Some(modified) });
+        let safe_bytes = bytes.len();
+        let modified = Some(modified);
+        inodes.push(Inode { bytes, safe_bytes, is_synced: true, modified });
     }
     // The names as the running program sees them, and what happened to them since their folder
     // was synced.
@@ -142,12 +157,24 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
             Op::Create(path) => {
                 seen.insert(path.clone(), inodes.len());
                 pending.push((op.clone(), inodes.len()));
-                inodes.push(Inode { bytes: Vec::new(), is_synced: false, modified: None });
+                inodes.push(Inode {
+                    bytes: Vec::new(),
+                    safe_bytes: 0,
+                    is_synced: false,
+                    modified: None,
+                });
+            }
+            Op::Append(path, keep_bytes) => {
+                let inode = &mut inodes[seen[path]];
+                inode.bytes.truncate(*keep_bytes as usize);
+                inode.safe_bytes = inode.bytes.len().min(inode.safe_bytes);
+                inode.is_synced = false;
             }
             Op::Write(path, bytes) => inodes[seen[path]].bytes.extend_from_slice(bytes),
             Op::Finish(path, modified) => {
                 let inode = &mut inodes[seen[path]];
                 (inode.is_synced, inode.modified) = (true, *modified);
+                inode.safe_bytes = inode.bytes.len();
             }
             Op::Rename(from, to) => {
                 // A folder takes all that is in it along.
@@ -206,23 +233,28 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
 }
 
 fn content(inode: &Inode, loss: Loss, die: &mut Die) -> Vec<u8> {
-    let len = inode.bytes.len();
-    match loss {
-        _ if inode.is_synced => inode.bytes.clone(),
-        Loss::Nothing => inode.bytes.clone(),
+    let (safe, new) = inode.bytes.split_at(inode.safe_bytes);
+    let new = match loss {
+        _ if inode.is_synced => new.to_vec(),
+        Loss::Nothing => new.to_vec(),
         Loss::All | Loss::Contents => Vec::new(),
         Loss::Random(_) => match die.throw(3) {
-            0 => vec![0; len],
-            1 => inode.bytes[..len / 2].to_vec(),
-            _ => inode.bytes.clone(),
+            0 => vec![0; new.len()],
+            1 => new[..new.len() / 2].to_vec(),
+            _ => new.to_vec(),
         },
-    }
+    };
+    [safe, &new].concat()
 }
 
 fn parent(op: &Op) -> &Path {
     let path = match op {
         Op::Create(path) | Op::Remove(path) | Op::RemoveDir(path) | Op::Rename(_, path) => path,
-        Op::Write(path, _) | Op::Finish(path, _) | Op::CreateDir(path) | Op::SyncDir(path) => path,
+        Op::Append(path, _)
+        | Op::Write(path, _)
+        | Op::Finish(path, _)
+        | Op::CreateDir(path)
+        | Op::SyncDir(path) => path,
     };
     path.parent().unwrap()
 }
@@ -243,7 +275,7 @@ fn apply(op: &Op, inode: usize, names: &mut BTreeMap<PathBuf, usize>) {
                 names.insert(place, inode);
             }
         }
-        Op::Write(..) | Op::Finish(..) | Op::CreateDir(_) | Op::SyncDir(_) => {}
+        Op::Append(..) | Op::Write(..) | Op::Finish(..) | Op::CreateDir(_) | Op::SyncDir(_) => {}
     }
 }
 
@@ -335,6 +367,12 @@ impl Files for Refusing {
         Ok(Box::new(RefusingFile { file, disk: self.clone() }))
     }
 
+    fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        self.pass(true)?;
+        let file = System.append(path, keep_bytes)?;
+        Ok(Box::new(RefusingFile { file, disk: self.clone() }))
+    }
+
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.pass(true)?;
         System.create_dir(path)
@@ -369,6 +407,11 @@ impl NewFile for RefusingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk.pass(true)?;
         self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.disk.pass(true)?;
+        self.file.flush()
     }
 
     fn finish(self: Box<Self>, modified: Option<SystemTime>) -> io::Result<()> {

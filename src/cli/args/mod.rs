@@ -11,6 +11,7 @@ mod packaging;
 mod repair;
 mod selection;
 mod verify;
+mod write;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
+pub use write::{LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +39,7 @@ Examples:
   logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
   logcompact compact /backup/kafka-logs --out /restore
   logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
+  logcompact write kafka-logs --topic people < people.txt
 
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
@@ -71,6 +74,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands
     Man(ManArgs),
+    /// Append records from standard input, as the console producer does
+    Write(Box<WriteArgs>),
 }
 
 /// When to do something that only a terminal can show.

@@ -16,6 +16,8 @@ const LEAST_ROOM: usize = 4 << 10;
 
 #[derive(Default)]
 pub(super) struct Gzip {
+    /// Kafka's default if nothing else was asked for.
+    pub level: Option<u32>,
     inflate: Option<Decompress>,
     deflate: Option<Compress>,
 }
@@ -85,7 +87,8 @@ impl Gzip {
 
     /// Writes one member.
     pub(super) fn compress(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let deflate = self.deflate.get_or_insert_with(|| Compress::new(LEVEL, false));
+        let level = self.level.map_or(LEVEL, Compression::new);
+        let deflate = self.deflate.get_or_insert_with(|| Compress::new(level, false));
         deflate.reset();
         out.extend_from_slice(&HEADER);
         loop {

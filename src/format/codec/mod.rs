@@ -67,6 +67,16 @@ impl Codec {
         }
     }
 
+    /// The levels that it can be written at; `None` if there is no choice. Kafka's writer of LZ4
+    /// has levels, ours has one.
+    pub fn levels(self) -> Option<std::ops::RangeInclusive<i32>> {
+        match self {
+            Codec::Gzip => Some(1..=9),
+            Codec::Zstd => Some(-131_072..=22),
+            Codec::None | Codec::Snappy | Codec::Lz4 => None,
+        }
+    }
+
     /// The codec of a [`name`](Codec::name).
     pub fn from_name(name: &str) -> Option<Codec> {
         Codec::ALL.into_iter().find(|codec| codec.name() == name)
@@ -153,6 +163,17 @@ impl Workbench {
     /// A workbench on which no body may decompress to more than `limit_bytes`.
     pub fn with_limit(limit_bytes: usize) -> Workbench {
         Workbench { limit_bytes: Some(limit_bytes), ..Workbench::default() }
+    }
+
+    /// A workbench that writes `codec` at `level`, within what [`Codec::levels`] says.
+    pub fn with_level(codec: Codec, level: i32) -> Workbench {
+        let mut workbench = Workbench::default();
+        match codec {
+            Codec::Gzip => workbench.gzip.level = u32::try_from(level).ok(),
+            Codec::Zstd => workbench.zstd.level = Some(level),
+            Codec::None | Codec::Snappy | Codec::Lz4 => {}
+        }
+        workbench
     }
 
     /// Replaces the content of `out` with the decompressed `body`; [`Codec::None`] copies.

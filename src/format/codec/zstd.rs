@@ -27,6 +27,8 @@ const TRUSTED_WINDOW_LOG: u8 = 26;
 
 #[derive(Default)]
 pub(super) struct Zstd {
+    /// Kafka's default if nothing else was asked for.
+    pub level: Option<CompressionLevel>,
     decoder: Option<DCtx<'static>>,
     encoder: Option<CCtx<'static>>,
     /// The most that a body has decompressed to, in times its size.
@@ -91,7 +93,7 @@ impl Zstd {
         let start = out.len();
         out.resize(start.saturating_add(compress_bound(body.len())), 0);
         let written = encoder
-            .compress(out.get_mut(start..).unwrap_or_default(), body, LEVEL)
+            .compress(out.get_mut(start..).unwrap_or_default(), body, self.level.unwrap_or(LEVEL))
             .map_err(get_error_name)
             .expect("with the most room that it can take, only memory can fail");
         out.truncate(start.saturating_add(written));
