@@ -10,6 +10,7 @@ mod groups;
 mod packaging;
 mod repair;
 mod selection;
+mod stats;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -27,6 +28,7 @@ pub use groups::{GroupsArgs, GroupsFormat};
 pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
+pub use stats::{KeysArg, StatsArgs, StatsFormat};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 
 const EXAMPLES: &str = "\
@@ -37,6 +39,7 @@ Examples:
   logcompact compact /backup/kafka-logs --dry-run    what would compaction save?
   logcompact compact /backup/kafka-logs --out /restore
   logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
+  logcompact stats /backup/kafka-logs                which topics, how large, which keys?
 
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
@@ -65,6 +68,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
+    /// What the data looks like, and what compaction would save
+    Stats(Box<StatsArgs>),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
     /// Print the completion script of a shell
