@@ -11,7 +11,7 @@
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
 //! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`]; then
 //! [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which do not
-//! know each other; and [`cli`], the command line.
+//! know each other; [`stats`]; and [`cli`], the command line.
 
 pub mod bytes;
 pub mod cli;
@@ -25,6 +25,7 @@ pub mod messages;
 pub mod repair;
 pub mod report;
 pub mod segment;
+pub mod stats;
 pub mod swap;
 pub mod units;
 pub mod verify;

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use support::logcompact;
 
-const COMMANDS: [&str; 8] =
-    ["compact", "dump", "groups", "repair", "verify", "write", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["compact", "dump", "groups", "repair", "stats", "verify", "write", "completions", "man"];
 
 fn stdout(args: &[&str]) -> String {
     let output = logcompact().args(args).output().unwrap();

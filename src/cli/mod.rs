@@ -10,6 +10,7 @@ mod compact;
 mod dump;
 mod dump_console;
 mod dump_format;
+mod fitted_table;
 mod groups;
 mod groups_json;
 mod messages;
@@ -20,6 +21,8 @@ mod reader;
 mod repair;
 mod report_file;
 mod selection;
+mod stats;
+mod stats_text;
 mod summary;
 mod table;
 mod terminal;
@@ -72,6 +75,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Dump(args) => dump::run(*args, &cli.common),
         Command::Groups(args) => groups::run(&args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
+        Command::Stats(args) => stats::run(*args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
         Command::Completions(args) => packaging::completions(&args),
         Command::Man(args) => packaging::man(&args),

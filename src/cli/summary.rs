@@ -221,7 +221,8 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes in units that people read.
+pub fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 

@@ -86,6 +86,14 @@ impl<'a> Records<'a> {
     pub fn of_body(header: BatchHeader, body: &'a [u8]) -> Records<'a> {
         Records::V2(RecordsV2::new(header, body))
     }
+
+    /// How many bytes the records to come take up, decompressed.
+    pub fn rest_bytes(&self) -> usize {
+        match self {
+            Records::V2(records) => records.rest().len(),
+            Records::Legacy(set) => set.rest_bytes(),
+        }
+    }
 }
 
 impl<'a> Iterator for Records<'a> {

@@ -94,6 +94,11 @@ impl<'a> MessageSet<'a> {
         Ok(MessageSet { cursor: Cursor::new(body), rule, append_time, is_inner: true, ..message })
     }
 
+    /// The bytes of the messages to come.
+    pub(super) fn rest_bytes(&self) -> usize {
+        self.cursor.rest().len()
+    }
+
     fn read_next(&mut self) -> Option<Result<Record<'a>, Flaw>> {
         if self.done || self.cursor.is_empty() {
             let empty = !self.done && self.index == 0;

@@ -4,6 +4,7 @@ mod memory;
 mod progress;
 mod repair_report;
 mod run_report;
+mod shown;
 
 pub use memory::{note_memory, peak_memory_bytes};
 pub use progress::{NoProgress, Progress};
@@ -11,3 +12,4 @@ pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
 pub use run_report::{
     Counters, Damage, PartitionOutcome, PartitionReport, Removed, RunOutcome, RunReport,
 };
+pub use shown::{counted, grouped, size};

@@ -33,7 +33,9 @@ mod windows;
 use std::path::Path;
 
 pub use finding::{Finding, Findings, Severity};
+pub(crate) use stretch::Stretch;
 pub use summary::Summary;
+pub(crate) use windows::{Sight, read_alone, read_together};
 
 use crate::error::Result;
 use crate::report::Progress;

@@ -11,12 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use logcompact::disk::Disk;
 use logcompact::dump::{
     self, Console, ConsoleOptions, Csv, Deserializer, Encoding, Field, Isolation, Json, Kafka,
     OffsetRange, Selection, Show, Sink, Text, TimeRange,
 };
 use logcompact::report::NoProgress;
-use logcompact::segment::{FileName, Kind, find_partitions};
+use logcompact::segment::{FileName, Kind, Sources, find_partitions};
+use logcompact::stats::{self, Counting, StatsOptions};
 use logcompact::units::{Offset, Timestamp};
 
 const OPTION_BYTES: usize = 2;
@@ -230,7 +232,7 @@ fn tables(sources: &[dump::Source]) {
     }
 }
 
-/// Every check of a directory.
+/// Every check of a directory, and every number.
 pub fn verify(data: &[u8]) {
     let Some(unpacked) = unpack(data) else { return };
     let sources = find_partitions(std::slice::from_ref(&unpacked.logs)).unwrap();
@@ -243,4 +245,30 @@ pub fn verify(data: &[u8]) {
             assert!(position.0 <= size_bytes, "{finding:?} in {size_bytes} bytes");
         }
     }
+    count(&sources, Counting::Exact);
+    count(&sources, Counting::Estimate);
+}
+
+/// Each byte of a log is in a sound batch, or damaged, or of a write that has not finished.
+fn count(sources: &Sources, keys: Counting) {
+    let options = StatsOptions {
+        keys,
+        top: 5,
+        memory_limit_bytes: 1 << 20,
+        savings: None,
+        now: Timestamp(0),
+        disk: Disk::default(),
+        temp_dir: None,
+    };
+    let report = stats::run(sources, &options, &NoProgress).unwrap();
+    for partition in report.partitions.iter().filter(|partition| partition.reason.is_none()) {
+        let tally = &partition.tally;
+        let sound: u64 = tally.codecs.values().map(|codec| codec.bytes).sum();
+        assert_eq!(sound + tally.damaged_bytes + tally.unfinished_bytes, tally.bytes);
+        assert_eq!(tally.codecs.values().map(|codec| codec.records).sum::<u64>(), tally.records);
+        assert_eq!(tally.batch_bytes.count(), tally.batches);
+        assert!(partition.last_stable_offset <= partition.log_end_offset);
+    }
+    let page = stats::page::render(&report);
+    assert!(page.ends_with("</html>\n") && !page.contains("<script"));
 }

@@ -10,6 +10,7 @@ mod groups;
 mod packaging;
 mod repair;
 mod selection;
+mod stats;
 mod verify;
 mod write;
 
@@ -28,6 +29,7 @@ pub use groups::{GroupsArgs, GroupsFormat};
 pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
 pub use selection::{IsolationArg, SelectionArgs};
+pub use stats::{KeysArg, StatsArgs, StatsFormat};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 pub use write::{LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg};
 
@@ -40,6 +42,7 @@ Examples:
   logcompact compact /backup/kafka-logs --out /restore
   logcompact repair /backup/kafka-logs --skip        what of a damaged log can be saved?
   logcompact write kafka-logs --topic people < people.txt
+  logcompact stats /backup/kafka-logs                which topics, how large, which keys?
 
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
@@ -68,6 +71,8 @@ pub enum Command {
     Groups(GroupsArgs),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
+    /// What the data looks like, and what compaction would save
+    Stats(Box<StatsArgs>),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
     /// Print the completion script of a shell
