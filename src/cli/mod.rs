@@ -5,26 +5,14 @@
 //! the data has problems; 2 not done. A closed pipe on standard output is not an error.
 
 mod args;
-mod bar;
 mod compact;
 mod dump;
-mod dump_console;
-mod dump_format;
-mod fitted_table;
 mod groups;
-mod groups_json;
-mod messages;
 mod out_folder;
 mod packaging;
-mod plain_terminal;
-mod reader;
 mod repair;
 mod report_file;
-mod selection;
 mod stats;
-mod stats_text;
-mod summary;
-mod table;
 mod terminal;
 mod topic_config;
 mod verify;
@@ -61,7 +49,7 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            messages::error(&format!("{error:#}"));
+            terminal::messages::error(&format!("{error:#}"));
             ExitCode::from(2)
         }
     }

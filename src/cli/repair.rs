@@ -3,14 +3,13 @@
 use std::io::{self, Write};
 
 use super::args::{CommonArgs, RepairArgs};
-use super::bar::Bar;
 use super::report_file::{self, ReportPlace};
-use super::summary::{counted, grouped};
-use super::terminal::{columns, plain, wrapped};
-use super::{Outcome, messages, out_folder};
+use super::terminal::{Bar, columns, messages, plain, wrapped};
+use super::{Outcome, out_folder};
 use crate::disk::Disk;
 use crate::repair::{self, How, RepairOptions};
 use crate::report::{PartitionRepair, RepairOutcome, RepairReport, RunOutcome};
+use crate::report::{counted, grouped};
 use crate::segment::find_partitions;
 
 /// Damaged ranges listed without `-v`; the report has them all.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use bytesize::ByteSize;
 
 use super::args::{Milliseconds, TopicArgs};
-use super::messages;
+use super::terminal::messages;
 use crate::compact::{CleanupPolicy, TopicConfig};
 
 /// Topic settings of Kafka that have no bearing on a compaction.

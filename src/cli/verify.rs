@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::args::{CommonArgs, PartitionerArg, VerifyArgs, VerifyFormat};
-use super::bar::Bar;
-use super::summary::{counted, grouped};
-use super::terminal::{columns, plain, wrapped};
+use super::terminal::{Bar, columns, plain, wrapped};
 use crate::format::Partitioner;
+use crate::report::{counted, grouped};
 use crate::segment::{Sources, find_partitions};
 use crate::verify::against::{self, Counts, Options, Relation};
 use crate::verify::keys::{self, TopicKeys, WhichPartitioner};

@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use super::args::{
     CommonArgs, LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg,
 };
-use super::summary::{counted, grouped};
-use super::{Outcome, messages, topic_config};
+use super::terminal::messages;
+use super::{Outcome, topic_config};
 use crate::disk::Disk;
 use crate::format::{Codec, Partitioner};
+use crate::report::{counted, grouped};
 use crate::segment::LogDir;
 use crate::units::Timestamp;
 use crate::write::{

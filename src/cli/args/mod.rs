@@ -3,13 +3,10 @@
 
 mod compact;
 mod dump;
-mod dump_decode;
-mod dump_format;
 mod duration;
 mod groups;
 mod packaging;
 mod repair;
-mod selection;
 mod stats;
 mod verify;
 mod write;
@@ -21,14 +18,14 @@ use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
-pub use dump::{DumpArgs, ShowArg};
-pub use dump_decode::{DecodeArg, DecodeArgs};
-pub use dump_format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
+pub use dump::{
+    ConsoleArgs, DecodeArg, DecodeArgs, DumpArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg,
+    IsolationArg, SelectionArgs, ShowArg,
+};
 pub use duration::Milliseconds;
 pub use groups::{GroupsArgs, GroupsFormat};
 pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
-pub use selection::{IsolationArg, SelectionArgs};
 pub use stats::{KeysArg, StatsArgs, StatsFormat};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 pub use write::{LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg};

@@ -3,7 +3,7 @@
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 
-use super::terminal::plain;
+use super::plain;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();

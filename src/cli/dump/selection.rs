@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::args::{CommonArgs, IsolationArg, SelectionArgs};
+use crate::cli::args::{CommonArgs, IsolationArg, SelectionArgs};
 use crate::dump::{Isolation, Selection, Show, producers_of};
 use crate::groups;
 use crate::segment::find_partitions;

@@ -1,16 +1,18 @@
 //! `logcompact groups`: reads the groups, shows what was asked for, says what was found on the way.
 
-use std::io::{self, BufWriter, Write, stdout};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 
-use super::args::{CommonArgs, GroupsArgs, GroupsFormat};
-use super::summary::counted;
-use super::table::{Table, plain};
-use super::{Outcome, groups_json, messages};
+mod json;
+
+use crate::cli::Outcome;
+use crate::cli::args::{CommonArgs, GroupsArgs, GroupsFormat};
+use crate::cli::terminal::{Column, Table, columns, messages, plain};
 use crate::groups::{self, Assigned, Group, GroupKind, Groups, Row};
+use crate::report::counted;
 use crate::segment::find_partitions;
 
 /// What is shown of each group.
@@ -40,13 +42,13 @@ pub fn run(view: &GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let sources = find_partitions(dirs)?;
     let groups = groups::read(&sources)?;
     let chosen = chosen(&groups, &view.group)?;
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = BufWriter::new(anstream::stdout().lock());
     match (view.format, is_describe) {
         (GroupsFormat::Text, false) => write_list(&mut out, &groups)?,
         (GroupsFormat::Text, true) => describe_text(&mut out, &groups, &chosen, view)?,
         (GroupsFormat::Json, false) => {
             for (name, group) in &groups.groups {
-                groups_json::write_group(&mut out, &groups, name, group)?;
+                json::write_group(&mut out, &groups, name, group)?;
             }
         }
         (GroupsFormat::Json, true) => describe_json(&mut out, &groups, &chosen, view)?,
@@ -96,13 +98,19 @@ fn chosen<'a>(groups: &'a Groups, names: &[String]) -> anyhow::Result<Vec<(&'a s
 }
 
 fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
-    let head = ["GROUP", "TYPE", "STATE", "MEMBERS", "OFFSETS", "LAG"];
-    let mut table = Table::new(head, &["MEMBERS", "OFFSETS", "LAG"]);
+    let mut table = Table::with_all(&[
+        Column::text("GROUP", 0),
+        Column::text("TYPE", 1),
+        Column::text("STATE", 0),
+        Column::number("MEMBERS", 0),
+        Column::number("OFFSETS", 2),
+        Column::number("LAG", 0),
+    ]);
     for (name, group) in &groups.groups {
         let lags: Vec<i64> = groups.rows(group).iter().filter_map(Row::lag).collect();
         let lag = lags.iter().copied().reduce(i64::saturating_add);
-        table.row([
-            plain(name),
+        table.row(vec![
+            shown(name),
             kind(group).into(),
             group.state().name().into(),
             group.members.len().to_string(),
@@ -110,7 +118,7 @@ fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
             or_dash(lag),
         ]);
     }
-    table.write(out)
+    table.write(out, columns())
 }
 
 fn describe_text<W: Write>(
@@ -151,13 +159,13 @@ fn describe_json(
     let parts = parts(view, true);
     for (name, group) in chosen {
         if parts.state {
-            groups_json::write_group(out, groups, name, group)?;
+            json::write_group(out, groups, name, group)?;
         }
         if parts.members {
-            groups_json::write_members(out, name, group)?;
+            json::write_members(out, name, group)?;
         }
         if parts.offsets {
-            groups_json::write_offsets(out, groups, name, group)?;
+            json::write_offsets(out, groups, name, group)?;
         }
     }
     Ok(())
@@ -174,58 +182,56 @@ fn parts(view: &GroupsArgs, is_all: bool) -> Parts {
 }
 
 fn state_table(out: &mut impl Write, name: &str, group: &Group) -> io::Result<()> {
-    let head = [
-        "GROUP",
-        "TYPE",
-        "STATE",
-        "GENERATION",
-        "ASSIGNMENT-STRATEGY",
-        "LEADER",
-        "MEMBERS",
-        "COORDINATOR-PARTITION",
-    ];
-    let mut table = Table::new(head, &["GENERATION", "MEMBERS", "COORDINATOR-PARTITION"]);
-    table.row([
-        plain(name),
+    let mut table = Table::with_all(&[
+        Column::text("GROUP", 0),
+        Column::text("TYPE", 2),
+        Column::text("STATE", 0),
+        Column::number("GENERATION", 3),
+        Column::text("ASSIGNMENT-STRATEGY", 1),
+        Column::text("LEADER", 4),
+        Column::number("MEMBERS", 0),
+        Column::number("COORDINATOR-PARTITION", 5),
+    ]);
+    table.row(vec![
+        shown(name),
         kind(group).into(),
         group.state().name().into(),
         or_dash(group.generation),
-        plain(group.protocol.as_deref().unwrap_or_default()),
-        plain(group.leader.as_deref().unwrap_or_default()),
+        shown(group.protocol.as_deref().unwrap_or_default()),
+        shown(group.leader.as_deref().unwrap_or_default()),
         group.members.len().to_string(),
         group.coordinator_partition.to_string(),
     ]);
-    table.write(out)
+    table.write(out, columns())
 }
 
 fn member_table(out: &mut impl Write, name: &str, group: &Group) -> io::Result<()> {
-    let head = [
-        "GROUP",
-        "CONSUMER-ID",
-        "GROUP-INSTANCE-ID",
-        "HOST",
-        "CLIENT-ID",
-        "PARTITIONS",
-        "EPOCH",
-        "ASSIGNMENT",
-        "TARGET",
-    ];
-    let mut table = Table::new(head, &["PARTITIONS", "EPOCH"]);
+    let mut table = Table::with_all(&[
+        Column::text("GROUP", 0),
+        Column::text("CONSUMER-ID", 0),
+        Column::text("GROUP-INSTANCE-ID", 4),
+        Column::text("HOST", 2),
+        Column::text("CLIENT-ID", 3),
+        Column::number("PARTITIONS", 0),
+        Column::number("EPOCH", 5),
+        Column::text("ASSIGNMENT", 1),
+        Column::text("TARGET", 6),
+    ]);
     for (id, member) in &group.members {
         let partitions: usize = member.assigned.iter().map(|one| one.partitions.len()).sum();
-        table.row([
-            plain(name),
-            plain(id),
-            plain(member.instance_id.as_deref().unwrap_or_default()),
-            plain(&member.host),
-            plain(&member.client_id),
+        table.row(vec![
+            shown(name),
+            shown(id),
+            shown(member.instance_id.as_deref().unwrap_or_default()),
+            shown(&member.host),
+            shown(&member.client_id),
             partitions.to_string(),
             or_dash(member.epoch),
             assignment(&member.assigned),
             assignment(&member.target),
         ]);
     }
-    table.write(out)
+    table.write(out, columns())
 }
 
 fn offset_table(
@@ -234,39 +240,43 @@ fn offset_table(
     name: &str,
     group: &Group,
 ) -> io::Result<()> {
-    let head = [
-        "GROUP",
-        "TOPIC",
-        "PARTITION",
-        "CURRENT-OFFSET",
-        "LOG-END-OFFSET",
-        "LAG",
-        "CONSUMER-ID",
-        "HOST",
-        "CLIENT-ID",
-    ];
-    let mut table = Table::new(head, &["PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"]);
+    let mut table = Table::with_all(&[
+        Column::text("GROUP", 4),
+        Column::text("TOPIC", 0),
+        Column::number("PARTITION", 0),
+        Column::number("CURRENT-OFFSET", 0),
+        Column::number("LOG-END-OFFSET", 0),
+        Column::number("LAG", 0),
+        Column::text("CONSUMER-ID", 1),
+        Column::text("HOST", 2),
+        Column::text("CLIENT-ID", 3),
+    ]);
     for row in groups.rows(group) {
-        table.row([
-            plain(name),
-            plain(row.at.as_ref().map(|at| at.topic.as_str()).unwrap_or_default()),
+        table.row(vec![
+            shown(name),
+            shown(row.at.as_ref().map(|at| at.topic.as_str()).unwrap_or_default()),
             or_dash(row.at.as_ref().map(|at| at.partition)),
             or_dash(row.commit.map(|commit| commit.offset)),
             or_dash(row.log_end),
             or_dash(row.lag()),
-            plain(row.member.map(|(id, _)| id).unwrap_or_default()),
-            plain(row.member.map(|(_, member)| member.host.as_str()).unwrap_or_default()),
-            plain(row.member.map(|(_, member)| member.client_id.as_str()).unwrap_or_default()),
+            shown(row.member.map(|(id, _)| id).unwrap_or_default()),
+            shown(row.member.map(|(_, member)| member.host.as_str()).unwrap_or_default()),
+            shown(row.member.map(|(_, member)| member.client_id.as_str()).unwrap_or_default()),
         ]);
     }
-    table.write(out)
+    table.write(out, columns())
+}
+
+/// A name as it may stand on a terminal; `-` for none.
+fn shown(name: &str) -> String {
+    if name.is_empty() { "-".into() } else { plain(name).into_owned() }
 }
 
 /// `orders(0,1,2), people(4)`
 fn assignment(assigned: &[Assigned]) -> String {
     let one = |one: &Assigned| {
         let partitions: Vec<String> = one.partitions.iter().map(ToString::to_string).collect();
-        format!("{}({})", plain(one.of.name()), partitions.join(","))
+        format!("{}({})", shown(one.of.name()), partitions.join(","))
     };
     let all: Vec<String> = assigned.iter().map(one).collect();
     if all.is_empty() { "-".into() } else { all.join(", ") }
@@ -301,14 +311,14 @@ fn tell(groups: &Groups, chosen: &[(&str, &Group)], common: &CommonArgs) {
     }
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
     for (name, group) in chosen {
-        let name = plain(name);
+        let name = shown(name);
         for row in groups.rows(group) {
             if let (Some(at), Some(lag @ ..0)) = (&row.at, row.lag()) {
                 let behind = counted(lag.unsigned_abs(), "offset");
                 messages::warning(&format!(
                     "group {name}: the log of {} ends {behind} before what was committed; it was \
                      cut, or is an older copy",
-                    plain(&at.to_string()),
+                    shown(&at.to_string()),
                 ));
             }
         }

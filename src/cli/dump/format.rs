@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::args::{DecodeArg, DecodeArgs, DumpFormatArgs, EncodingArg, FormatArg};
-use super::out_folder;
+use crate::cli::args::{DecodeArg, DecodeArgs, DumpFormatArgs, EncodingArg, FormatArg};
+use crate::cli::out_folder;
 use crate::disk::{Disk, WholeFile};
 use crate::dump::{
     self, Console, Csv, Decode, Decoded, Encoding, Failure, Json, Kafka, Selection, Show, Sink,

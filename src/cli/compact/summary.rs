@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use bytesize::ByteSize;
-
-use super::terminal::{columns, plain, shortened, wrapped};
+use crate::cli::terminal::{columns, plain, shortened, wrapped};
 use crate::compact::{NothingToClean, Output};
-use crate::report::{Counters, PartitionOutcome, PartitionReport, Removed, RunReport};
+use crate::report::{
+    Counters, PartitionOutcome, PartitionReport, Removed, RunReport, counted, grouped, size,
+};
 
 /// Partitions listed without `-v`; the report has them all.
 const MOST_LISTED: usize = 40;
@@ -202,30 +202,6 @@ fn write_removed(to: &mut Vec<u8>, removed: &Removed) -> io::Result<()> {
     Ok(())
 }
 
-/// A number and what it counts, in the singular where it is one: `1 key`, `2,000 keys`.
-pub fn counted(number: u64, one: &str) -> String {
-    let (digits, plural) = (grouped(number), if number == 1 { "" } else { "s" });
-    format!("{digits} {one}{plural}")
-}
-
-/// A number with its thousands apart: `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes in units that people read.
-pub fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().iec().to_string()
-}
-
 fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "100 %".to_owned();
@@ -259,11 +235,5 @@ mod tests {
         let mut wide = rows.clone();
         assert_eq!(fit(&mut wide, 1000), []);
         assert_eq!(wide, rows);
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let shown = [0, 999, 1000, 1234567].map(grouped);
-        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
+use super::shortened;
+
 const HEAD: Style = Style::new().bold();
 const GAP: usize = 2;
 
@@ -35,13 +37,19 @@ impl Column {
 #[derive(Debug)]
 pub struct Table {
     columns: Vec<Column>,
+    hides_empty: bool,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Without rows.
+    /// Without rows. A column in which nothing but `-` is said takes no room.
     pub fn new(columns: &[Column]) -> Table {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        Table { columns: columns.to_vec(), hides_empty: true, rows: Vec::new() }
+    }
+
+    /// Without rows, with all its columns, for who counts them.
+    pub fn with_all(columns: &[Column]) -> Table {
+        Table { hides_empty: false, ..Table::new(columns) }
     }
 
     /// Adds a row; it has a cell for each column.
@@ -53,8 +61,9 @@ impl Table {
     pub fn write(&self, to: &mut impl Write, most: Option<usize>) -> io::Result<()> {
         let mut widths: Vec<usize> = (0..self.columns.len()).map(|at| self.width(at)).collect();
         let mut shown: Vec<usize> = (0..self.columns.len())
-            // A column in which nothing is said takes no room.
-            .filter(|at| *at == 0 || self.rows.iter().any(|row| row[*at] != "-"))
+            .filter(|at| {
+                *at == 0 || !self.hides_empty || self.rows.iter().any(|row| row[*at] != "-")
+            })
             .collect();
         let total = |shown: &[usize], widths: &[usize]| {
             shown.iter().map(|at| widths[*at] + GAP).sum::<usize>().saturating_sub(GAP)
@@ -95,7 +104,7 @@ impl Table {
         let mut line = String::new();
         for at in shown {
             let width = widths[*at];
-            let cell = shortened(&cells[*at], width);
+            let cell = shortened(&cells[*at], width).into_owned();
             if !line.is_empty() {
                 line.push_str(&" ".repeat(GAP));
             }
@@ -107,18 +116,6 @@ impl Table {
         }
         writeln!(to, "{style}{}{style:#}", line.trim_end())
     }
-}
-
-/// The beginning and the end of what is too long: ends are where names differ.
-fn shortened(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.to_owned();
-    }
-    let kept = most.saturating_sub(2);
-    let front: String = text.chars().take(kept / 2).collect();
-    let back: String = text.chars().skip(count - (kept - kept / 2)).collect();
-    format!("{front}..{back}")
 }
 
 #[cfg(test)]
@@ -143,7 +140,7 @@ mod tests {
         assert_eq!(shown(None)[..2], all);
         assert_eq!(shown(Some(33))[1], "a-very-long-topic-name-0  1,234");
         let narrow = shown(Some(20));
-        assert_eq!(narrow[1], "a-ver..name-0  1,234");
+        assert_eq!(narrow[1], "a-ve...ame-0  1,234");
         assert_eq!(narrow[2], "b-0                7");
     }
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::args::{CommonArgs, KeysArg, StatsArgs, StatsFormat, TopicArgs};
-use super::bar::Bar;
-use super::terminal::columns as terminal_columns;
-use super::{Outcome, messages, report_file, stats_text, topic_config};
+mod text;
+
+use crate::cli::args::{CommonArgs, KeysArg, StatsArgs, StatsFormat, TopicArgs};
+use crate::cli::terminal::{Bar, columns as terminal_columns, messages};
+use crate::cli::{Outcome, report_file, topic_config};
 use crate::compact::{NullKeys, OnDamage, Policy};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
@@ -47,7 +48,7 @@ pub fn run(args: StatsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         report_file::write(&report, Some(Path::new("-")), None)?;
     } else if !page_on_stdout {
         let mut text = Vec::new();
-        stats_text::write(&mut text, &report, terminal_columns(), common.verbose)?;
+        text::write(&mut text, &report, terminal_columns(), common.verbose)?;
         if let Some(file) = &args.html {
             writeln!(text, "\nThe page is {}.", file.display())?;
         }

@@ -1,9 +1,15 @@
 //! `logcompact dump`: the arguments checked and turned into the room's options, then one run.
 
-use super::args::{CommonArgs, DumpArgs, ShowArg};
-use super::dump_format::Output;
-use super::selection::selection;
-use super::{Outcome, messages};
+mod console;
+mod format;
+mod selection;
+
+use format::Output;
+use selection::selection;
+
+use crate::cli::Outcome;
+use crate::cli::args::{CommonArgs, DumpArgs, ShowArg};
+use crate::cli::terminal::messages;
 use crate::dump::{self, Damage, Show, Witness};
 
 /// Runs the command.

@@ -3,8 +3,16 @@
 //! What files and folders are called is anybody's choice, so whatever moves a cursor or turns text
 //! around is escaped before it is shown. Off a terminal nothing is cut or wrapped.
 
+mod bar;
+pub mod messages;
+mod plain_terminal;
+mod table;
+
 use std::borrow::Cow;
 use std::io::{IsTerminal, stdout};
+
+pub use bar::Bar;
+pub use table::{Column, Table};
 
 /// How many columns standard output has, if it is a terminal.
 pub fn columns() -> Option<usize> {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::fitted_table::{Column, Table};
+use crate::cli::terminal::{Column, Table};
 use crate::report::{counted, grouped, size};
 use crate::stats::{
     CodecTally, Dirty, Histogram, KeyStats, Method, OpenTxn, PartitionOutcome, PartitionStats,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{CommonArgs, When};
+use crate::cli::args::{CommonArgs, When};
 use crate::report::Progress;
 
 /// A bar on a terminal; silent in a pipe and under `--quiet`.

@@ -1,11 +1,16 @@
 //! Arguments of `logcompact dump`.
 
+mod decode;
+mod format;
+mod selection;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::dump_decode::DecodeArgs;
-use super::{DumpFormatArgs, SelectionArgs};
+pub use decode::{DecodeArg, DecodeArgs};
+pub use format::{ConsoleArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg};
+pub use selection::{IsolationArg, SelectionArgs};
 
 /// Arguments of `logcompact dump`.
 #[derive(Debug, Args)]

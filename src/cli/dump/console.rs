@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 
-use super::args::{ConsoleArgs, FieldArg};
+use crate::cli::args::{ConsoleArgs, FieldArg};
 use crate::dump::{ConsoleOptions, Field};
 
 impl ConsoleArgs {

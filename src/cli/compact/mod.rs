@@ -1,18 +1,24 @@
 //! `logcompact compact`: validates the options, runs the compaction, says what happened.
 
+mod reader;
+mod summary;
+
 use std::sync::Arc;
 
 use anyhow::bail;
 
-use super::args::{CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
-use super::bar::Bar;
-use super::reader::Reader;
-use super::report_file::{self, ReportPlace};
-use super::{Outcome, messages, out_folder, summary, topic_config};
+use reader::Reader;
+
+use crate::cli::args::{
+    CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg,
+};
+use crate::cli::report_file::{self, ReportPlace};
+use crate::cli::terminal::{Bar, messages};
+use crate::cli::{Outcome, out_folder, topic_config};
 use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
-use crate::report::{PartitionOutcome, RunOutcome, RunReport};
+use crate::report::{PartitionOutcome, RunOutcome, RunReport, counted, grouped};
 use crate::segment::find_partitions;
 use crate::swap::unclean_shutdown;
 use crate::units::Timestamp;
@@ -133,8 +139,8 @@ fn say_what_to_know(report: &RunReport) {
             messages::warning(&format!(
                 "{name}: {} with {} bytes, the first at {} position {} ({}): {}; all are in the \
                  report",
-                summary::counted(stretches as u64, "damaged range"),
-                summary::grouped(bytes),
+                counted(stretches as u64, "damaged range"),
+                grouped(bytes),
                 first.segment,
                 first.position,
                 first.reason,
@@ -146,7 +152,7 @@ fn say_what_to_know(report: &RunReport) {
             messages::warning(&format!(
                 "{name}: {} records without a key were dropped, as Kafka's cleaner does; \
                  --null-keys keep keeps them",
-                summary::grouped(null_keys)
+                grouped(null_keys)
             ));
         }
     }
