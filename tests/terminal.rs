@@ -43,6 +43,8 @@ fn what_files_are_called_is_escaped_by_every_command() {
         &["compact", "-v", "--dry-run", "--on-damage", "skip"],
         &["repair", "-v", "--dry-run"],
         &["repair", "-v", "--dry-run", "--skip"],
+        &["dump", "-v"],
+        &["dump", "--show", "all", "--limit", "3"],
     ] {
         let text = run(args, &logs);
         let is_raw = |character: char| character.is_control() && character != '\n';

@@ -64,7 +64,8 @@ impl Sink for Text {
         if !is_first {
             writeln!(out)?;
         }
-        write!(out, "== {}", source.path.display())?;
+        let path = printable(Some(source.path.as_os_str().as_encoded_bytes()), "", None);
+        write!(out, "== {path}")?;
         match &source.content {
             Content::Log(LogKind::Segment { base, is_active, .. }) => {
                 write!(out, "  base offset {base}")?;
