@@ -320,6 +320,16 @@ fn a_transactional_id_stands_for_the_producers_that_had_it() {
 }
 
 #[test]
+fn transactional_ids_that_nothing_here_knows_are_refused_with_what_is_missing() {
+    let (_temp, dir) = copy_of(&testdata().join("broker-3.9.1/tx-0"));
+    // What lies above it may be no log directory, and nobody named that.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
+    command.args(["dump", "--transactional-id", "tx-1"]).arg(&dir).assert().code(2).stderr(
+        predicates::str::contains("__transaction_state is not there, which knows transactional"),
+    );
+}
+
+#[test]
 fn what_a_group_has_not_read_yet_begins_where_it_has_committed() {
     let root = testdata().join("broker-3.9.1");
     let mut read_on = 0;

@@ -46,7 +46,11 @@ fn coordinators_around(path: &Path) -> Result<Vec<PathBuf>> {
     let is_coordinator = |path: &PathBuf| partition_name(path).is_some_and(|at| at.topic == TOPIC);
     // A file lies in a partition directory, that in a log directory.
     for dir in full.ancestors().take(3).filter(|dir| dir.is_dir()) {
-        let found = find_partitions(&[dir.into()])?.partitions;
+        let found = match find_partitions(&[dir.into()]) {
+            Ok(found) => found.partitions,
+            Err(_) if dir != full => continue, // nobody named it
+            Err(error) => return Err(error),
+        };
         let coordinators: Vec<PathBuf> = found.into_iter().filter(is_coordinator).collect();
         if !coordinators.is_empty() {
             return Ok(coordinators);
