@@ -162,6 +162,21 @@ fn columns_are_those_of_kafkas_tool() {
 }
 
 #[test]
+fn a_lag_that_is_only_of_the_partitions_whose_logs_are_here_does_not_pass_for_the_whole() {
+    let temp = TempDir::new().unwrap();
+    copy_folder(&broker(), temp.path());
+    fs::remove_dir_all(temp.path().join("orders-2")).unwrap();
+    let lags = |dir: &Path| -> BTreeMap<String, String> {
+        let text = groups(&[dir.to_str().unwrap()], 0);
+        let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        words.map(|words| (words[0].into(), words[words.len() - 1].into())).collect()
+    };
+    let (whole, part) = (lags(&broker()), lags(temp.path()));
+    assert_eq!((&*whole["classic-alive"], &*part["classic-alive"]), ("8", "0+?"));
+    assert_eq!((&*whole["txn-open"], &*part["txn-open"]), ("84", "84"));
+}
+
+#[test]
 fn list_and_describe_are_words_for_what_is_done_without_and_with_a_group() {
     let dir = broker();
     let dir = dir.to_str().unwrap();

@@ -107,8 +107,11 @@ fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
         Column::number("LAG", 0),
     ]);
     for (name, group) in &groups.groups {
-        let lags: Vec<i64> = groups.rows(group).iter().filter_map(Row::lag).collect();
-        let lag = lags.iter().copied().reduce(i64::saturating_add);
+        let rows = groups.rows(group);
+        let lag = rows.iter().filter_map(Row::lag).reduce(i64::saturating_add);
+        // Where only some of the logs are here, the sum must not pass for all of it.
+        let is_part = rows.iter().any(|row| row.commit.is_some() && row.log_end.is_none());
+        let lag = lag.map(|lag| if is_part { format!("{lag}+?") } else { lag.to_string() });
         table.row(vec![
             shown(name),
             kind(group).into(),
