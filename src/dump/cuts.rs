@@ -4,7 +4,9 @@
 //!   at here.
 //! - Backward, at entries of the index, for nothing in a log leads from a batch to the one in front
 //!   of it. An entry counts only if a sound batch starts at its position. Without an index, the
-//!   headers are walked first.
+//!   headers are walked first, and behind damage from the next sound batch on.
+
+use std::mem;
 
 use crate::error::{Error, Result};
 use crate::format::{Batch, BatchHeader, Codec, HEADER_BYTES};
@@ -13,6 +15,8 @@ use crate::units::{Offset, Position};
 
 /// How much log one task reads, more or less.
 const STRETCH_BYTES: usize = 1 << 19;
+/// Where the index has no entry for more than this, borders are looked for between its entries.
+const MOST_STRETCH_BYTES: u64 = 32 * STRETCH_BYTES as u64;
 /// How much more the lines of a compressed batch are taken to be.
 const TYPICAL_EXPANSION: usize = 4;
 
@@ -30,7 +34,7 @@ pub(super) enum Cuts<'a> {
     /// In the order of the log.
     Forward(Forward<'a>),
     /// The last one first.
-    Backward(Vec<Stretch>),
+    Backward(Backward<'a>),
 }
 
 impl<'a> Cuts<'a> {
@@ -47,15 +51,11 @@ impl<'a> Cuts<'a> {
         end: Option<Offset>,
     ) -> Cuts<'a> {
         let by_index = index_bytes.and_then(|bytes| borders_of_index(log, bytes, start));
-        let mut borders = by_index
-            .unwrap_or_else(|| Forward::new(log, start).map(|stretch| stretch.start).collect());
-        let mut log_end = Position(log.bytes().len() as u64);
-        while let Some(border) = borders.pop_if(|border| is_behind(log, *border, end)) {
-            log_end = border;
-        }
-        let ends = borders.iter().skip(1).copied().chain([log_end]);
-        let stretches = borders.iter().zip(ends).map(|(start, end)| Stretch { start: *start, end });
-        Cuts::Backward(stretches.filter(|stretch| stretch.start < stretch.end).collect())
+        let log_end = Position(log.bytes().len() as u64);
+        let borders = by_index.unwrap_or_else(|| borders_of_headers(log, start, log_end));
+        let mut backward = Backward { log, start, end: log_end, borders, failure: None };
+        backward.leave_out_behind(end);
+        Cuts::Backward(backward)
     }
 
     /// Whether the last stretch goes first.
@@ -67,7 +67,7 @@ impl<'a> Cuts<'a> {
     pub(super) fn is_done(&self) -> bool {
         match self {
             Cuts::Forward(forward) => forward.next.is_none(),
-            Cuts::Backward(stretches) => stretches.is_empty(),
+            Cuts::Backward(backward) => backward.is_done(),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Cuts<'a> {
     pub(super) fn failure(&mut self) -> Option<Error> {
         match self {
             Cuts::Forward(forward) => forward.failure.take(),
-            Cuts::Backward(_) => None,
+            Cuts::Backward(backward) => backward.failure.take(),
         }
     }
 
@@ -93,40 +93,153 @@ impl Iterator for Cuts<'_> {
     fn next(&mut self) -> Option<Stretch> {
         match self {
             Cuts::Forward(forward) => forward.next(),
-            Cuts::Backward(stretches) => stretches.pop(),
+            Cuts::Backward(backward) => backward.next(),
         }
     }
 }
 
-/// Whether the batch at `border` begins at `end` or behind it.
-fn is_behind(log: &LogFile, border: Position, end: Option<Offset>) -> bool {
-    let batch = log.bytes().get(border.index()..).map(Batch::parse);
-    let begins = batch.and_then(|batch| batch.ok()).map(|batch| batch.header.base_offset);
-    begins.zip(end).is_some_and(|(begins, end)| begins >= end)
+/// A place where a stretch may start.
+#[derive(Clone, Copy)]
+struct Border {
+    position: Position,
+    known: Known,
 }
 
-/// `start`, and entries behind it that lie far enough apart; `None` where they cannot be believed.
-fn borders_of_index(log: &LogFile, bytes: &[u8], start: Position) -> Option<Vec<Position>> {
-    let entries = OffsetIndex::parse(bytes, log.base()).entries;
-    let mut borders = vec![start];
-    let mut least = start.plus(STRETCH_BYTES);
-    let is_ascending = entries.is_sorted_by_key(|entry| (entry.offset, entry.position));
-    for entry in entries.iter().filter(|_| is_ascending) {
-        if entry.position < least {
-            continue;
+/// How a border is known.
+#[derive(Clone, Copy)]
+enum Known {
+    /// Reading begins there.
+    Start,
+    /// An entry of the index for this offset says so.
+    Index(Offset),
+    /// Stepping from header to header, or the search behind damage, comes by.
+    Headers,
+}
+
+/// The cuts between borders that were found beforehand. Those of the index are looked at when it is
+/// their turn, and what lies in a stretch is brought in when it is handed out: who wants only the
+/// newest reads no more than that.
+pub(super) struct Backward<'a> {
+    log: &'a LogFile,
+    start: Position,
+    /// What lies behind this was handed out.
+    end: Position,
+    borders: Vec<Border>,
+    failure: Option<Error>,
+}
+
+impl Backward<'_> {
+    fn is_done(&self) -> bool {
+        self.borders.first().is_none_or(|first| first.position >= self.end)
+    }
+
+    /// The last border that is left, once it is known for one.
+    fn last(&mut self) -> Option<Position> {
+        let Border { position, known } = *self.borders.last()?;
+        let is_far = self.end.0.saturating_sub(position.0) > MOST_STRETCH_BYTES;
+        let from = match known {
+            Known::Index(entry) if !is_start(self.log, position, entry) => Some(self.start),
+            Known::Start | Known::Index(_) if is_far => Some(position),
+            _ => None,
+        };
+        if let Some(from) = from {
+            self.borders.retain(|border| border.position < from);
+            self.borders.extend(borders_of_headers(self.log, from, self.end));
         }
-        let batch = log.bytes().get(entry.position.index()..).map(Batch::parse)?.ok()?;
-        let is_sound = (log.base()..=entry.offset).contains(&batch.header.base_offset)
+        self.borders.last().map(|border| border.position)
+    }
+
+    /// Leaves out the stretches whose batches begin at `end` or behind it.
+    fn leave_out_behind(&mut self, end: Option<Offset>) {
+        let Some(end) = end else { return };
+        while let Some(border) = self.last()
+            && batch_at(self.log, border).is_some_and(|batch| batch.header.base_offset >= end)
+        {
+            self.borders.pop();
+            self.end = border;
+        }
+    }
+}
+
+impl Iterator for Backward<'_> {
+    type Item = Stretch;
+
+    fn next(&mut self) -> Option<Stretch> {
+        while let Some(start) = self.last() {
+            self.borders.pop();
+            if start >= self.end {
+                continue;
+            }
+            let stretch = Stretch { start, end: mem::replace(&mut self.end, start) };
+            let size_bytes = stretch.end.index().saturating_sub(start.index());
+            match Frontier::of(self.log).reach(start, size_bytes) {
+                Ok(()) => return Some(stretch),
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    self.borders.clear();
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The batch at `border`, if there is one and it can be read.
+fn batch_at(log: &LogFile, border: Position) -> Option<Batch<'_>> {
+    let rest = log.bytes().get(border.index()..)?;
+    Frontier::of(log).reach(border, HEADER_BYTES).ok()?;
+    let batch = Batch::parse(rest).ok()?;
+    Frontier::of(log).reach(border, batch.header.size_bytes).ok()?;
+    Some(batch)
+}
+
+/// Whether a sound batch starts at `position` of which an entry may say that it has `entry`.
+fn is_start(log: &LogFile, position: Position, entry: Offset) -> bool {
+    batch_at(log, position).is_some_and(|batch| {
+        (log.base()..=entry).contains(&batch.header.base_offset)
             && batch.check_header().is_ok()
-            && batch.check_crc().is_ok();
-        if !is_sound {
-            return None;
-        }
-        borders.push(entry.position);
-        least = entry.position.plus(STRETCH_BYTES);
+            && batch.check_crc().is_ok()
+    })
+}
+
+/// `start`, and entries behind it that lie far enough apart; `None` where they do not ascend, or
+/// are too few.
+fn borders_of_index(log: &LogFile, bytes: &[u8], start: Position) -> Option<Vec<Border>> {
+    let size_bytes = log.bytes().len();
+    let entries = OffsetIndex::parse(bytes, log.base()).entries;
+    let mut borders = vec![Border { position: start, known: Known::Start }];
+    let mut least = start.plus(STRETCH_BYTES);
+    if !entries.is_sorted_by_key(|entry| (entry.offset, entry.position)) {
+        return None;
     }
-    let is_long = log.bytes().len() > start.plus(STRETCH_BYTES).index();
+    for entry in entries {
+        if entry.position >= least && entry.position.index() < size_bytes {
+            borders.push(Border { position: entry.position, known: Known::Index(entry.offset) });
+            least = entry.position.plus(STRETCH_BYTES);
+        }
+    }
+    let is_long = size_bytes > start.plus(STRETCH_BYTES).index();
     (borders.len() > 1 || !is_long).then_some(borders)
+}
+
+/// Where stretches start that stepping from header to header finds, beyond damage too: what lies
+/// behind it would else be one stretch, and be held as a whole.
+fn borders_of_headers(log: &LogFile, start: Position, end: Position) -> Vec<Border> {
+    let size_bytes = log.bytes().len();
+    let mut borders = Vec::new();
+    let mut forward = Forward::new(log, start);
+    while let Some(stretch) = forward.next().filter(|stretch| stretch.start < end) {
+        borders.push(Border { position: stretch.start, known: Known::Headers });
+        if forward.next.is_none() && forward.failure.is_none() && stretch.end.index() < size_bytes {
+            let mut batches = log.batches_from(stretch.start).checked();
+            batches.next();
+            forward.next = Some(batches.position()).filter(|next| next.index() < size_bytes);
+        }
+    }
+    if borders.is_empty() {
+        borders.push(Border { position: start, known: Known::Headers }); // it cannot be read
+    }
+    borders
 }
 
 /// The cuts found by stepping from header to header. What is in front of them was brought in from
@@ -200,6 +313,32 @@ mod tests {
     use crate::disk::Disk;
 
     #[test]
+    fn going_backward_no_stretch_holds_all_that_an_index_and_damage_leave() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let name = "00000000000000000000.log";
+        let donor =
+            std::fs::read(root.join("testdata/broker-3.9.1/rdk-none-0").join(name)).unwrap();
+        let size = Batch::parse(&donor).unwrap().header.size_bytes;
+        let mut bytes = donor[..size].repeat((STRETCH_BYTES * 40).div_ceil(size));
+        bytes[size + 8] = 0x7f; // the second batch claims to be longer than the file
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let entry = |position: usize| [1000, position as u32].map(u32::to_be_bytes).concat();
+        let third = (STRETCH_BYTES / size + 3) * size;
+        for index in [None, Some(entry(third)), Some(entry(third + 1)), Some(Vec::new())] {
+            let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+            let cuts = Cuts::backward(&log, index.as_deref(), Position(0), None);
+            let stretches: Vec<Stretch> = cuts.collect();
+            assert_eq!(stretches.first().unwrap().end.index(), bytes.len());
+            assert_eq!(stretches.last().unwrap().start, Position(0));
+            assert!(stretches.windows(2).all(|pair| pair[1].end == pair[0].start), "{index:?}");
+            let longest = stretches.iter().map(|stretch| stretch.end.0 - stretch.start.0).max();
+            assert!(longest.unwrap() as usize <= STRETCH_BYTES + 4 * size, "{longest:?}");
+        }
+    }
+
+    #[test]
     fn where_a_file_cannot_be_read_the_cuts_end_and_say_so() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let name = "00000000000000000000.log";
@@ -211,9 +350,11 @@ mod tests {
         let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
         let whole: Vec<Stretch> = Cuts::forward(&log, Position(0)).collect();
         assert_eq!(whole.last().unwrap().end.index(), bytes.len());
+        let backward = Cuts::backward(&log, None, Position(0), None);
         std::fs::File::options().write(true).open(&path).unwrap().set_len(20_480).unwrap();
-        let mut cuts = Cuts::forward(&log, Position(0));
-        assert_eq!(cuts.by_ref().filter(|stretch| stretch.end.index() > 20_480).count(), 0);
-        assert!(cuts.failure().unwrap().to_string().contains("cut short"));
+        for mut cuts in [Cuts::forward(&log, Position(0)), backward] {
+            assert_eq!(cuts.by_ref().filter(|stretch| stretch.end.index() > 20_480).count(), 0);
+            assert!(cuts.failure().unwrap().to_string().contains("cut short"));
+        }
     }
 }

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 
 use super::OffsetRange;
 use crate::error::Result;
-use crate::format::{BatchHeader, Decoder};
-use crate::segment::{Following, LogFile, PartitionDir, TxnBatch, newest_snapshot};
+use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
+use crate::segment::{Following, Frontier, LogFile, PartitionDir, TxnBatch, newest_snapshot};
 use crate::units::Offset;
 
 /// How the transactions of a log ended, as far as a selection needs it.
@@ -91,7 +91,19 @@ impl Reading {
 
     /// Goes on with the batches of a segment that do not end before `from`, as far as needed.
     fn log(&mut self, log: &LogFile, from: Offset, offsets: &OffsetRange) {
-        for item in log.batches() {
+        let mut batches = log.batches();
+        let mut frontier = Frontier::of(log);
+        loop {
+            let position = batches.position();
+            // Where the log cannot be read is told where the batches are shown.
+            if frontier.reach(position, HEADER_BYTES).is_err() {
+                return;
+            }
+            let rest = log.bytes().get(position.index()..).unwrap_or_default();
+            if frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0)).is_err() {
+                return;
+            }
+            let Some(item) = batches.next() else { return };
             if let Ok((_, batch)) = &item
                 && self.is_decided(offsets, batch.header.base_offset)
             {

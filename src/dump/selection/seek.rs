@@ -7,8 +7,8 @@
 //! that holds that offset is sound and has just that timestamp as its largest. Anything else means
 //! reading from the start, which is slower and always right.
 
-use crate::format::Batch;
-use crate::segment::{LogFile, OffsetIndex, TimeEntry, TimeIndex};
+use crate::format::{Batch, HEADER_BYTES};
+use crate::segment::{Frontier, LogFile, OffsetIndex, TimeEntry, TimeIndex};
 use crate::units::{Offset, Position, Timestamp};
 
 /// The position to start at, and what was wrong with the index, if that kept us from using it.
@@ -27,6 +27,9 @@ pub(in crate::dump) fn start_of(
         return (floor, None);
     }
     let entry = index.entries.iter().rev().find(|entry| entry.offset <= wanted);
+    if !is_readable(log, floor) {
+        return (Position(0), Some("the log cannot be read where its entry points"));
+    }
     let batch = log.bytes().get(floor.index()..).map(Batch::parse);
     let (Some(entry), Some(Ok(batch))) = (entry, batch) else {
         return (Position(0), Some("its entry is not the position of a batch"));
@@ -68,11 +71,22 @@ pub(in crate::dump) fn start_of_time(
     }
 }
 
+/// Whether what claims to be a batch at `position` can be read, or nothing is there.
+fn is_readable(log: &LogFile, position: Position) -> bool {
+    let mut frontier = Frontier::of(log);
+    let has_header = frontier.reach(position, HEADER_BYTES).is_ok();
+    let rest = log.bytes().get(position.index()..).filter(|_| has_header);
+    rest.is_some_and(|rest| {
+        frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0)).is_ok()
+    })
+}
+
 /// Where the batch that `entry` is about ends, if it is as the entry says.
 fn end_of_batch(log: &LogFile, start: Position, entry: &TimeEntry) -> Option<Position> {
     let mut batches = log.batches_from(start);
     loop {
-        let (_, batch) = batches.next()?.ok()?;
+        let is_readable = is_readable(log, batches.position());
+        let (_, batch) = batches.next().filter(|_| is_readable)?.ok()?;
         if batch.header.last_offset < entry.offset {
             continue;
         }
