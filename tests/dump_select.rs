@@ -345,7 +345,9 @@ fn what_a_group_has_not_read_yet_begins_where_it_has_committed() {
         for row in &rows {
             let dir = root.join(format!("{}-{}", row["topic"].as_str().unwrap(), row["partition"]));
             let start = int(row, "offset");
-            expected.extend(dump(&dir, &["--offsets", &format!("{start}..")]));
+            let of_dir = dump(&dir, &["--offsets", &format!("{start}..")]);
+            assert_eq!(dump(&dir, &["--group", group]), of_dir, "{group}: {dir:?}");
+            expected.extend(of_dir);
         }
         read_on += expected.len();
         assert_eq!(dump(&root, &["--group", group]), expected, "{group}");
@@ -369,7 +371,9 @@ fn what_has_no_meaning_is_refused() {
     refused(&["lab-raw-0", "--time-in-order"], "--time");
     refused(&["cleaner-offset-checkpoint", "--key", "A"], "only a .log");
     refused(&["tx-0", "--transactional-id", "nobody"], "no transactional id");
-    refused(&["tx-0", "--group", "group-0"], "there is no partition of __consumer_offsets");
+    let (_temp, alone) = copy_of(&testdata().join("broker-3.9.1/lab-raw-0"));
+    let alone = alone.to_str().unwrap();
+    refused(&[alone, "--group", "group-0"], "there is no partition of __consumer_offsets");
     refused(&[".", "--group", "nobody"], "there is no group");
     let index = "tx-0/00000000000000000000.index";
     refused(&[index, "--reverse"], "only a .log");

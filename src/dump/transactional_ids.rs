@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::format::Decoder;
 use crate::messages::{InternalTopic, decode_key, decode_value};
-use crate::segment::{PartitionDir, find_partitions, partition_name};
+use crate::segment::{PartitionDir, partitions_around};
 
 const TOPIC: &str = "__transaction_state";
 
@@ -18,7 +18,7 @@ const TOPIC: &str = "__transaction_state";
 pub fn producers_of(ids: &[String], paths: &[PathBuf]) -> Result<BTreeSet<i64>> {
     let mut partitions = BTreeSet::new();
     for path in paths {
-        partitions.extend(coordinators_around(path)?);
+        partitions.extend(partitions_around(path, TOPIC)?);
     }
     if partitions.is_empty() {
         let what = "is not there, which knows transactional ids; select by --producer-id";
@@ -38,25 +38,6 @@ pub fn producers_of(ids: &[String], paths: &[PathBuf]) -> Result<BTreeSet<i64>> 
         Some(id) => Err(Error::refused(format!("{TOPIC} has no transactional id {id:?}"))),
         None => Ok(producers),
     }
-}
-
-/// The partitions of `__transaction_state` in the log directory that `path` is, or lies in.
-fn coordinators_around(path: &Path) -> Result<Vec<PathBuf>> {
-    let full = std::path::absolute(path).map_err(|e| Error::io(path, "cannot open", e))?;
-    let is_coordinator = |path: &PathBuf| partition_name(path).is_some_and(|at| at.topic == TOPIC);
-    // A file lies in a partition directory, that in a log directory.
-    for dir in full.ancestors().take(3).filter(|dir| dir.is_dir()) {
-        let found = match find_partitions(&[dir.into()]) {
-            Ok(found) => found.partitions,
-            Err(_) if dir != full => continue, // nobody named it
-            Err(error) => return Err(error),
-        };
-        let coordinators: Vec<PathBuf> = found.into_iter().filter(is_coordinator).collect();
-        if !coordinators.is_empty() {
-            return Ok(coordinators);
-        }
-    }
-    Ok(Vec::new())
 }
 
 /// Hands on each id with the producers that an entry of it names. What cannot be read is passed

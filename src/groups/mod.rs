@@ -28,7 +28,7 @@ pub use state::{Assigned, Commit, Group, GroupKind, GroupState, Member, Whole};
 use read::PartitionRead;
 
 /// The topic that groups live in.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// All groups that were found.
 #[derive(Debug, Default)]

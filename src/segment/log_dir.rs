@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{FileName, Kind, OffsetCheckpoint, TopicPartition};
+use super::{FileName, Kind, OffsetCheckpoint, TopicPartition, partition_name};
 use crate::disk::open_listed;
 use crate::error::{Error, Result};
 use crate::units::Position;
@@ -129,6 +129,28 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
     sources.links.sort();
     sources.links.dedup();
     Ok(sources)
+}
+
+/// The partitions of `topic` in the log directory that `path` is, or lies in.
+///
+/// # Errors
+/// The system's; a `path` that is a directory, but none of Kafka's.
+pub fn partitions_around(path: &Path, topic: &str) -> Result<Vec<PathBuf>> {
+    let full = std::path::absolute(path).map_err(|e| Error::io(path, "cannot open", e))?;
+    let is_of_topic = |path: &PathBuf| partition_name(path).is_some_and(|at| at.topic == topic);
+    // A file lies in a partition directory, that in a log directory.
+    for dir in full.ancestors().take(3).filter(|dir| dir.is_dir()) {
+        let found = match find_partitions(&[dir.into()]) {
+            Ok(found) => found.partitions,
+            Err(_) if dir != full => continue, // nobody named it
+            Err(error) => return Err(error),
+        };
+        let of_topic: Vec<PathBuf> = found.into_iter().filter(is_of_topic).collect();
+        if !of_topic.is_empty() {
+            return Ok(of_topic);
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn name_of(path: &Path) -> Option<TopicPartition> {

@@ -1,6 +1,6 @@
 //! The arguments of `dump` that say which records, as the room's selection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cli::args::{CommonArgs, IsolationArg, SelectionArgs};
 use crate::dump::{Isolation, Selection, Show, producers_of};
 use crate::groups;
-use crate::segment::find_partitions;
+use crate::segment::{Sources, TopicPartition, partitions_around};
+use crate::units::Offset;
 
 /// The selection that `args` stand for.
 pub fn selection(
@@ -36,7 +37,7 @@ pub fn selection(
         producer_ids.extend(producers_of(&args.transactional_id, paths)?);
     }
     let starts = match &args.group {
-        Some(group) => Some(groups::committed(&find_partitions(paths)?, group)?),
+        Some(group) => Some(committed(group, paths)?),
         None => None,
     };
     Ok(Selection {
@@ -54,6 +55,16 @@ pub fn selection(
         is_reverse: args.reverse,
         limit: args.limit,
     })
+}
+
+/// Where `group` goes on, by the log directories that `paths` are, or lie in.
+fn committed(group: &str, paths: &[PathBuf]) -> anyhow::Result<BTreeMap<TopicPartition, Offset>> {
+    let mut offsets = BTreeSet::new();
+    for path in paths {
+        offsets.extend(partitions_around(path, groups::OFFSETS_TOPIC)?);
+    }
+    let partitions = offsets.into_iter().collect();
+    Ok(groups::committed(&Sources { partitions, ..Sources::default() }, group)?)
 }
 
 /// The bytes that a key on the command line stands for: its own, or those it spells out.

@@ -59,9 +59,9 @@ pub struct SelectionArgs {
 
     /// What this consumer group has not read yet
     ///
-    /// From the offsets on that the group has committed, by __consumer_offsets among the paths;
-    /// only partitions of which it has committed one. Where compaction has removed that offset, the
-    /// next one comes first.
+    /// From the offsets on that the group has committed, by __consumer_offsets in the same log
+    /// directory; only partitions of which it has committed one. Where compaction has removed that
+    /// offset, the next one comes first.
     #[arg(long, value_name = "GROUP", conflicts_with = "offsets")]
     pub group: Option<String>,
 
