@@ -60,6 +60,16 @@ fn what_files_are_called_is_escaped_by_every_command() {
 }
 
 #[test]
+fn what_topics_are_called_in_checkpoints_is_escaped() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("cleaner-offset-checkpoint");
+    fs::write(&path, "0\n1\nev\u{1b}[31mil 0 5\n").unwrap();
+    let text = run(&["dump"], &path);
+    assert!(text.contains("ev\\x1b[31mil-0") || text.contains("ev\\u{1b}[31mil-0"), "{text:?}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
 fn colour_is_there_if_asked_for_and_not_in_a_pipe_and_leaves_names_escaped() {
     let temp = tempfile::tempdir().unwrap();
     let logs = hostile(temp.path());

@@ -140,11 +140,13 @@ impl Sink for Text {
                 writeln!(out, "epoch {:<6} from offset {}", entry.epoch, entry.start_offset)
             }
             Entry::Checkpoint { at, offset } => {
-                writeln!(out, "{:<40} {offset}", at.to_string())
+                let at = printable(Some(at.to_string().as_bytes()), "", None);
+                writeln!(out, "{at:<40} {offset}")
             }
             Entry::PartitionMetadata(metadata) => {
                 let at = source.at.as_ref().map_or("partition".into(), ToString::to_string);
-                let (id, version) = (&metadata.topic_id, metadata.version);
+                let id = printable(Some(metadata.topic_id.as_bytes()), "", None);
+                let version = metadata.version;
                 writeln!(out, "{at}  topic id {id}  version {version}")
             }
         }
