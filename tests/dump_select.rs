@@ -116,14 +116,14 @@ fn times_select_what_lies_between_them_in_whatever_order_it_came() {
         for (start, end) in [(at(0), at(1)), (at(1), at(3)), (at(4), at(5) + 1), (at(2), at(2) + 1)]
         {
             let is_in = |row: &Row| (start..end).contains(&int(&row.line, "timestamp"));
-            let got = dump(&dir, &["--time", &format!("{start}..{end}")]);
+            let got = dump(&dir, &["-q", "--time", &format!("{start}..{end}")]);
             assert_eq!(got, wanted(&rows, is_in), "{} {start}..{end}", dir.display());
             // With the offsets, too.
             let middle = int(&rows[rows.len() / 2].line, "offset");
             let both = |row: &Row| is_in(row) && int(&row.line, "offset") >= middle;
             let got = dump(
                 &dir,
-                &["--time", &format!("{start}..{end}"), "--offsets", &format!("{middle}..")],
+                &["-q", "--time", &format!("{start}..{end}"), "--offsets", &format!("{middle}..")],
             );
             assert_eq!(got, wanted(&rows, both), "{} {start}..{end}", dir.display());
         }
@@ -356,6 +356,32 @@ fn what_a_group_has_not_read_yet_begins_where_it_has_committed() {
 }
 
 #[test]
+fn damage_where_a_group_has_committed_is_told_of() {
+    let temp = TempDir::new().unwrap();
+    let root = testdata().join("broker-3.9.1");
+    for name in ["__consumer_offsets-3", "experiments.latest-2"] {
+        let copy = temp.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(root.join(name)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+    }
+    let group = |status: i32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
+        let command = command.args(["dump", "--group", "group-0"]).arg(temp.path());
+        let stderr = command.assert().code(status).get_output().stderr.clone();
+        String::from_utf8(stderr).unwrap()
+    };
+    assert_eq!(group(0), "");
+    let log = temp.path().join("__consumer_offsets-3/00000000000000000000.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    assert!(group(1).contains("__consumer_offsets-3/00000000000000000000.log: position 0"));
+}
+
+#[test]
 fn what_has_no_meaning_is_refused() {
     let refused = |args: &[&str], why: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
@@ -366,6 +392,12 @@ fn what_has_no_meaning_is_refused() {
     };
     refused(&["lab-raw-0", "--key", "hex:0"], "hexadecimal");
     refused(&["lab-raw-0", "--time", "yesterday.."], "is not a time");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logcompact"));
+    let command = command
+        .args(["dump", "--time", "1795213237.."])
+        .arg(testdata().join("broker-3.9.1/lab-raw-0"));
+    let stderr = command.assert().code(0).get_output().stderr.clone();
+    assert!(String::from_utf8(stderr).unwrap().contains("milliseconds, not seconds"));
     refused(&["lab-raw-0", "--key-regex", "("], "unclosed group");
     refused(&["lab-raw-0", "--state", "--show", "batches"], "--state");
     refused(&["lab-raw-0", "--time-in-order"], "--time");

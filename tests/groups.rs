@@ -396,11 +396,11 @@ fn of_two_copies_of_a_partition_the_one_that_ends_later_counts() {
 #[test]
 fn the_library_says_where_a_group_is_to_read_on() {
     let sources = find_partitions(&[broker()]).unwrap();
-    let committed = groups::committed(&sources, "half-deleted").unwrap();
+    let committed = groups::read(&sources).unwrap().committed("half-deleted").unwrap();
     let at = TopicPartition { topic: "orders".into(), partition: 1 };
     let offsets: Vec<_> = committed.into_iter().map(|(at, offset)| (at, offset.0)).collect();
     assert_eq!(offsets, [(at, 7)]);
-    assert!(groups::committed(&sources, "nobody").is_err());
+    assert!(groups::read(&sources).unwrap().committed("nobody").is_none());
 }
 
 #[test]

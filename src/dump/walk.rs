@@ -88,7 +88,16 @@ impl<'w> Walk<'w> {
         if is_outside(kind, wanted) {
             return Ok(false);
         }
-        let log = LogFile::of(&source.path, base, map(source)?);
+        let log = match map(source) {
+            Ok(map) => LogFile::of(&source.path, base, map),
+            Err(error) if source.is_named => return Err(error.into()),
+            // Of a directory, the others are worth being shown.
+            Err(error) => {
+                let what = format!("{}; it is passed over", error.kind);
+                self.witness.damage(&Damage { path: &source.path, position: None, what: &what });
+                return Ok(false);
+            }
+        };
         self.begin(source)?;
         let cuts = self.cuts(&log, kind, wanted);
         let sink = self.sink;

@@ -84,10 +84,11 @@ impl Groups {
         lag::rows(group, &self.log_ends)
     }
 
-    /// The offset from which each partition that the group has committed is to be read on.
-    pub fn committed(&self, group: &str) -> BTreeMap<TopicPartition, Offset> {
-        let commits = self.groups.get(group).into_iter().flat_map(|group| &group.commits);
-        commits.map(|(at, commit)| (at.clone(), commit.offset)).collect()
+    /// The offset from which each partition that the group has committed is to be read on; `None`
+    /// if there is no such group.
+    pub fn committed(&self, group: &str) -> Option<BTreeMap<TopicPartition, Offset>> {
+        let commits = &self.groups.get(group)?.commits;
+        Some(commits.iter().map(|(at, commit)| (at.clone(), commit.offset)).collect())
     }
 }
 
@@ -139,18 +140,6 @@ pub fn read(sources: &Sources) -> Result<Groups> {
     groups.name_topics(&named, topic_names);
     groups.find_log_ends(&named);
     Ok(groups)
-}
-
-/// The offset from which each partition that a group has committed is to be read on.
-///
-/// # Errors
-/// As [`read`], or there is no such group.
-pub fn committed(sources: &Sources, group: &str) -> Result<BTreeMap<TopicPartition, Offset>> {
-    let groups = read(sources)?;
-    if !groups.groups.contains_key(group) {
-        return Err(Error::refused(format!("there is no group {group:?}")));
-    }
-    Ok(groups.committed(group))
 }
 
 impl Groups {

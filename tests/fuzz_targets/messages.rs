@@ -61,7 +61,7 @@ pub fn groups_directory(data: &[u8]) {
     for (name, group) in &read.groups {
         let rows = read.rows(group);
         let commits = rows.iter().filter(|row| row.commit.is_some()).count();
-        assert_eq!((commits, commits), (group.commits.len(), read.committed(name).len()));
+        assert_eq!((commits, commits), (group.commits.len(), read.committed(name).unwrap().len()));
         let holders = rows.iter().filter_map(|row| row.member);
         assert!(holders.into_iter().all(|(id, _)| group.members.contains_key(id)));
         group.state();

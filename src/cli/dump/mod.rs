@@ -20,9 +20,9 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         ShowArg::All => Show::All,
     });
     let output = Output::new(&args.format, &args.decode, show, common.memory_bytes())?;
-    let selection = selection(&args.selection, &args.paths, output.show(), common)?;
-    let found = dump::find(&args.paths)?;
     let mut witness = StandardError { common, is_damaged: false };
+    let selection = selection(&args.selection, &args.paths, output.show(), common, &mut witness)?;
+    let found = dump::find(&args.paths)?;
     for left_out in &found.left_out {
         let what =
             format!("{}, which is not followed; name it to see what it leads to", left_out.what);

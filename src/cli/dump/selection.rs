@@ -9,17 +9,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::cli::args::{CommonArgs, IsolationArg, SelectionArgs};
-use crate::dump::{Isolation, Selection, Show, producers_of};
+use crate::cli::terminal::messages;
+use crate::dump::{Damage, Isolation, Selection, Show, TimeRange, Witness, producers_of};
 use crate::groups;
 use crate::segment::{Sources, TopicPartition, partitions_around};
-use crate::units::Offset;
+use crate::units::{Offset, Timestamp};
 
-/// The selection that `args` stand for.
+/// The selection that `args` stand for. What is wrong with what had to be read to know it goes to
+/// `witness`.
 pub fn selection(
     args: &SelectionArgs,
     paths: &[PathBuf],
     show: Show,
     common: &CommonArgs,
+    witness: &mut dyn Witness,
 ) -> anyhow::Result<Selection> {
     if args.state && show != Show::Records {
         bail!("--state is about records; leave out --show");
@@ -30,6 +33,9 @@ pub fn selection(
         None if args.state => Isolation::ReadCommitted,
         Some(IsolationArg::ReadUncommitted) | None => Isolation::ReadUncommitted,
     };
+    if let Some(time) = args.time.as_ref().filter(|_| !common.quiet) {
+        doubt_seconds(time);
+    }
     let keys: BTreeSet<Vec<u8>> =
         args.key.iter().map(|key| bytes(key)).collect::<Result<_, _>>()?;
     let mut producer_ids: BTreeSet<i64> = args.producer_id.iter().copied().collect();
@@ -37,7 +43,7 @@ pub fn selection(
         producer_ids.extend(producers_of(&args.transactional_id, paths)?);
     }
     let starts = match &args.group {
-        Some(group) => Some(committed(group, paths)?),
+        Some(group) => Some(committed(group, paths, witness)?),
         None => None,
     };
     Ok(Selection {
@@ -58,13 +64,34 @@ pub fn selection(
 }
 
 /// Where `group` goes on, by the log directories that `paths` are, or lie in.
-fn committed(group: &str, paths: &[PathBuf]) -> anyhow::Result<BTreeMap<TopicPartition, Offset>> {
+fn committed(
+    group: &str,
+    paths: &[PathBuf],
+    witness: &mut dyn Witness,
+) -> anyhow::Result<BTreeMap<TopicPartition, Offset>> {
     let mut offsets = BTreeSet::new();
     for path in paths {
         offsets.extend(partitions_around(path, groups::OFFSETS_TOPIC)?);
     }
     let partitions = offsets.into_iter().collect();
-    Ok(groups::committed(&Sources { partitions, ..Sources::default() }, group)?)
+    let read = groups::read(&Sources { partitions, ..Sources::default() })?;
+    for damage in &read.damage {
+        let groups::Damage { path, position, what } = damage;
+        witness.damage(&Damage { path, position: *position, what });
+    }
+    read.notes.iter().for_each(|note| witness.note(note));
+    read.committed(group).with_context(|| format!("there is no group {group:?}"))
+}
+
+/// Whoever means seconds gets the year 1970.
+fn doubt_seconds(time: &TimeRange) {
+    const LEAST_PLAUSIBLE: Timestamp = Timestamp(100_000_000_000);
+    let bounds = [time.start, time.end].into_iter().flatten();
+    if let Some(early) = bounds.into_iter().find(|at| at.0 > 0 && *at < LEAST_PLAUSIBLE) {
+        messages::warning(&format!(
+            "--time {early} is in the seventies: numbers are milliseconds, not seconds or years"
+        ));
+    }
 }
 
 /// The bytes that a key on the command line stands for: its own, or those it spells out.

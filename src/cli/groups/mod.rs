@@ -30,6 +30,7 @@ pub fn run(view: &GroupsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         (Some(Word::List), _) if names_groups => {
             bail!("list shows all groups; to see one of them: groups describe --group GROUP DIR")
         }
+        (Some(_), []) => bail!("name the directories behind the word: groups list DIR"),
         (Some(word), dirs) => (word == Word::Describe, dirs),
         (None, dirs) => (names_groups, dirs),
     };
@@ -68,7 +69,7 @@ enum Word {
     Describe,
 }
 
-/// A word is one only if a directory follows.
+/// A word is one only if a directory follows, or if it is none itself.
 fn split_word(dirs: &[PathBuf]) -> (Option<Word>, &[PathBuf]) {
     let word = |first: &PathBuf| match first.to_str() {
         Some("list") => Some(Word::List),
@@ -76,7 +77,10 @@ fn split_word(dirs: &[PathBuf]) -> (Option<Word>, &[PathBuf]) {
         _ => None,
     };
     match dirs.split_first() {
-        Some((first, rest)) if !rest.is_empty() && word(first).is_some() => (word(first), rest),
+        Some((first, rest)) if !rest.is_empty() || !first.exists() => match word(first) {
+            Some(word) => (Some(word), rest),
+            None => (None, dirs),
+        },
         _ => (None, dirs),
     }
 }

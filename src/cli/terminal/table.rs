@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(shown(None)[..2], all);
         assert_eq!(shown(Some(33))[1], "a-very-long-topic-name-0  1,234");
         let narrow = shown(Some(20));
-        assert_eq!(narrow[1], "a-ve...ame-0  1,234");
+        assert_eq!(narrow[1], "a-ver...ame-0  1,234");
         assert_eq!(narrow[2], "b-0                7");
     }
 }
