@@ -524,3 +524,22 @@ fn a_log_without_snapshots_keeps_what_it_says_of_its_producers() {
         entries.iter().map(|e| (e.producer_id, e.last_sequence, e.open_txn_first_offset)).collect();
     assert_eq!(told, [(7, 1, None), (8, 0, Some(Offset(3)))]);
 }
+
+/// Has a shell run the program, below what the shell allows or redirects.
+#[cfg(target_os = "linux")]
+fn in_shell(script: &str, dir: &Path) -> std::process::Output {
+    let program = assert_cmd::cargo::cargo_bin!("logcompact");
+    Command::new("sh").args(["-c", script]).arg(program).arg(dir).output().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn standard_error_on_a_full_disk_changes_neither_what_is_done_nor_the_status() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    let status = |script: &str| in_shell(script, &dir).status.code();
+    assert_eq!(status("printf 'a\\nb\\n' | \"$0\" write \"$1\" 2>/dev/full"), Some(0));
+    assert_eq!(console(&dir, "value"), b"a\nb\n");
+    assert_eq!(status("\"$0\" verify \"$1/none\" 2>/dev/full"), Some(2));
+    assert_eq!(status("\"$0\" dump \"$1/none\" 2>/dev/full"), Some(2));
+}

@@ -44,7 +44,7 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         let mut text = Vec::new();
         write(&mut text, &report, &options, &place, common.verbose)?;
         if place == ReportPlace::StandardOutput {
-            anstream::stderr().lock().write_all(&text)?;
+            messages::summary(&text);
         } else {
             anstream::stdout().lock().write_all(&text)?;
         }

@@ -59,7 +59,7 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     if !common.quiet && (records > 0 || written.failure.is_none()) {
         let mut text = Vec::new();
         tell(&mut text, &written, common.verbose)?;
-        anstream::stderr().lock().write_all(&text)?;
+        messages::summary(&text);
     }
     if let Some(failure) = written.failure {
         match records {

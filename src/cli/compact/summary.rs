@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::cli::terminal::{columns, plain, shortened, wrapped};
+use crate::cli::terminal::{columns, messages, plain, shortened, wrapped};
 use crate::compact::{NothingToClean, Output};
 use crate::report::{
     Counters, PartitionOutcome, PartitionReport, Removed, RunReport, counted, grouped, size,
@@ -26,7 +26,8 @@ pub fn print(
     if on_stdout {
         anstream::stdout().lock().write_all(&text)
     } else {
-        anstream::stderr().lock().write_all(&text)
+        messages::summary(&text);
+        Ok(())
     }
 }
 
