@@ -534,6 +534,18 @@ fn in_shell(script: &str, dir: &Path) -> std::process::Output {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_topic_of_more_partitions_than_files_may_be_open_at_first_is_written_to() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("logs");
+    let script = "ulimit -Sn 64; seq 1 400 | sed 's/.*/&=&/' | \
+                  \"$0\" write \"$1\" --topic t --partitions 100 --parse-key --key-separator =";
+    let output = in_shell(script, &dir);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(console(&dir, "value").split(|byte| *byte == b'\n').count(), 401);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn standard_error_on_a_full_disk_changes_neither_what_is_done_nor_the_status() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("t-0");

@@ -8,6 +8,7 @@ mod args;
 mod compact;
 mod dump;
 mod groups;
+mod open_files;
 mod out_folder;
 mod packaging;
 mod repair;
@@ -58,6 +59,7 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     cli.common.choose_colour();
     cli.common.start_threads()?;
+    open_files::allow_many();
     match cli.command {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(*args, &cli.common),
