@@ -545,6 +545,18 @@ fn a_topic_of_more_partitions_than_files_may_be_open_at_first_is_written_to() {
 }
 
 #[test]
+fn a_number_of_partitions_that_no_controller_would_make_is_refused_at_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("logs");
+    for partitions in ["10001", "4294967295"] {
+        let options = ["--topic", "t", "--partitions", partitions];
+        let refused = write(&dir, &options, "a\n").assert().code(2);
+        refused.stderr(contains("at most 10000 are made"));
+    }
+    assert!(!dir.exists());
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn standard_error_on_a_full_disk_changes_neither_what_is_done_nor_the_status() {
     let temp = tempfile::tempdir().unwrap();

@@ -20,6 +20,9 @@ const INTERNAL: [&str; 4] =
     ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
 /// `Topic.validate`.
 const MOST_NAME_BYTES: usize = 249;
+/// As many as a controller makes at once (`ReplicationControlManager`); a typing error must not
+/// fill the disk with folders.
+const MOST_PARTITIONS: u32 = 10_000;
 
 /// What a user asked to be written to.
 #[derive(Clone, Debug)]
@@ -111,6 +114,10 @@ impl Topic {
             (found, None) => found,
             (_, Some(asked)) => asked,
         };
+        if count > MOST_PARTITIONS && count as usize > found.len() {
+            let text = format!("{count} partitions; at most {MOST_PARTITIONS} are made");
+            return Err(Error::refused(format!("{dir}: {name}: {text}")));
+        }
         let path_of = |number: u32| request.dir.join(format!("{name}-{number}"));
         let missing: Vec<PathBuf> =
             (0..count).filter(|number| !found.contains(number)).map(path_of).collect();
