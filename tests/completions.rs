@@ -87,7 +87,10 @@ fn each_command_has_a_manual_page_with_its_options_and_examples() {
     for command in COMMANDS {
         assert!(main.contains(&format!("\\-{command}(1)")), "{command}");
         let page = fs::read_to_string(out.join(format!("logcompact-{command}.1"))).unwrap();
-        assert!(page.contains(".TH"), "{command}");
+        let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(title.contains(&format!("logcompact-{command} 1")), "{title}");
+        let version = format!("\"logcompact {}\"", env!("CARGO_PKG_VERSION"));
+        assert!(title.contains(&version), "{title}");
         assert!(page.contains(".SH EXAMPLES") || page.contains(".SH NOTES"), "{command}");
         for option in options(command) {
             let name = option.replace('-', "\\-");

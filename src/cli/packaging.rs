@@ -55,7 +55,8 @@ fn write_page(out: &Path, file: &str, command: Command) -> anyhow::Result<()> {
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let has_commands = command.has_subcommands();
-    let man = Man::new(command);
+    let version = concat!("logcompact ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).source(version);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
