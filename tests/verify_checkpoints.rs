@@ -262,6 +262,17 @@ fn a_segment_that_is_missing_is_warned_of_where_there_is_evidence() {
 }
 
 #[test]
+fn each_segment_that_is_missing_from_a_log_without_holes_is_noted() {
+    let temp = tempfile::tempdir().unwrap();
+    let segment = |offset| [sent(offset, offset as i32)];
+    let lost_two = [(0, segment(0)), (4, segment(4)), (6, segment(6)), (10, segment(10))];
+    let dir = log(temp.path(), &lost_two.each_ref().map(|(base, batches)| (*base, &batches[..])));
+    let told = of(&dir, "segment-gap");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(severity, _)| *severity == Severity::Info), "{told:?}");
+}
+
+#[test]
 fn an_emptied_segment_with_its_snapshot_is_no_segment_that_is_missing() {
     let temp = tempfile::tempdir().unwrap();
     let dir = log(temp.path(), &[(0, &[sent(0, 0)]), (2, &[]), (4, &[sent(4, 4)])]);

@@ -3,8 +3,9 @@
 //!
 //! A cleaner takes offsets anywhere, also the last of a segment. So a gap is worth a warning only
 //! with evidence: files of a segment that is not there, a snapshot at the base of one, or a cleaner
-//! checkpoint that says that nothing was ever cleaned there. Without any, it is noted if there is
-//! no other gap in the log.
+//! checkpoint that says that nothing was ever cleaned there. Without any, it is noted if
+//! there is no gap within a segment, for a cleaner hardly ever takes whole segments and nothing
+//! else.
 
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub fn check(dir: &PartitionDir, extents: &[Extent], found: &mut Findings) {
     if gaps.is_empty() {
         return;
     }
-    let is_only = gaps.len() == 1 && extents.iter().all(|e| !e.has_holes && !e.is_damaged);
+    let is_dense = extents.iter().all(|e| !e.has_holes && !e.is_damaged);
     let cleaned = cleaned_up_to(dir);
     for (before, base) in gaps {
         let end = before.end;
@@ -52,8 +53,8 @@ pub fn check(dir: &PartitionDir, extents: &[Extent], found: &mut Findings) {
         let (rule, severity, text) = match evidence {
             Some(text) => ("segment-missing", Severity::Warning, text),
             // A segment without a record was emptied; what is missing was in it.
-            None if is_only && before.end > before.base => {
-                let text = "there is no other gap in the log: compacted, or a segment is missing";
+            None if is_dense && before.end > before.base => {
+                let text = "there is no gap within any segment: compacted, or one is missing";
                 ("segment-gap", Severity::Info, text.to_owned())
             }
             None => continue,
