@@ -525,6 +525,24 @@ fn a_log_without_snapshots_keeps_what_it_says_of_its_producers() {
     assert_eq!(told, [(7, 1, None), (8, 0, Some(Offset(3)))]);
 }
 
+#[test]
+fn a_property_that_is_neither_true_nor_false_is_false_as_in_kafka_with_a_warning() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    let warning = "neither true nor false, so false";
+    for property in ["parse.key=yes", "parse.key=true,key.separator=|"] {
+        write(&dir, &["--property", property], "k\tv\n")
+            .assert()
+            .success()
+            .stderr(contains(warning));
+    }
+    for property in ["parse.key=TRUE", "parse.key= false"] {
+        let done = write(&dir, &["--property", property], "k\tv\n").assert().success();
+        done.stderr(contains(warning).not());
+    }
+    assert_eq!(console(&dir, "key,value"), b"null\tk\tv\nnull\tk\tv\nk\tv\nnull\tk\tv\n");
+}
+
 /// Has a shell run the program, below what the shell allows or redirects.
 #[cfg(target_os = "linux")]
 fn in_shell(script: &str, dir: &Path) -> std::process::Output {

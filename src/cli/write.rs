@@ -106,7 +106,14 @@ fn line_format(args: &LineArgs) -> anyhow::Result<LineFormat> {
         let Some((name, value)) = property.split_once('=') else {
             bail!("--property {property}: expected name=value");
         };
-        let is_true = value.trim().eq_ignore_ascii_case("true");
+        let is = |word: &str| value.trim().eq_ignore_ascii_case(word);
+        let is_true = is("true");
+        if ["parse.key", "parse.headers", "ignore.error"].contains(&name)
+            && !is_true
+            && !is("false")
+        {
+            messages::warning(&format!("--property {property}: neither true nor false, so false"));
+        }
         match name {
             "parse.key" => format.parse_key = is_true,
             "parse.headers" => format.parse_headers = is_true,
