@@ -62,9 +62,14 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         messages::summary(&text);
     }
     if let Some(failure) = written.failure {
+        let appended = counted(records, "record");
         match records {
+            _ if !written.is_durable => bail!(
+                "{failure}; {appended} had been appended before that, of which the last may be \
+                 lost: `logcompact dump --reverse --limit 1` shows where a log ends"
+            ),
             0 => bail!("{failure}; nothing was written"),
-            _ => bail!("{failure}; what came before it is written: {}", counted(records, "record")),
+            _ => bail!("{failure}; what came before it is written: {appended}"),
         }
     }
     Ok(Outcome::Clean)

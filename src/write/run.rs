@@ -32,6 +32,8 @@ pub struct Written {
     pub partitions: Vec<WrittenPartition>,
     /// Why it ended early, if it did; what the partitions say is done all the same.
     pub failure: Option<Error>,
+    /// Whether that is synced, and the logs are closed. If not, a write failed.
+    pub is_durable: bool,
 }
 
 /// What was appended to a partition.
@@ -68,8 +70,7 @@ impl Written {
 /// Writes the lines of `input` to the topic that is asked for.
 ///
 /// # Errors
-/// What ends a run before anything is appended, and a write that fails: then a part of what was
-/// sent may be there.
+/// What ends a run before anything is appended.
 pub fn run(
     request: &Request,
     partitioner: Partitioner,
@@ -98,9 +99,18 @@ pub fn run(
     let mut writer = Writer::of(logs?, partitioner, options)?;
     let firsts: Vec<Offset> = writer.logs.iter().map(|log| log.next_offset).collect();
     let marks = CleanMarks::lift(&options.disk, &sources)?;
-    let failure = writer.go_through(input)?;
-    writer.logs.par_iter_mut().try_for_each(PartitionLog::finish)?;
-    marks.put_back()?;
+    let ended = writer.go_through(input).and_then(|failure| {
+        writer.logs.par_iter_mut().try_for_each(PartitionLog::finish)?;
+        Ok(failure)
+    });
+    // After a write that failed, a broker has to recover the logs, so the marks stay lifted.
+    let (failure, is_durable) = match ended {
+        Ok(failure) => (failure, true),
+        Err(error) => (Some(error), false),
+    };
+    if is_durable {
+        marks.put_back()?;
+    }
     let partition = |((dir, log), first): ((&PathBuf, &PartitionLog), Offset)| WrittenPartition {
         dir: dir.clone(),
         first_offset: first,
@@ -113,6 +123,7 @@ pub fn run(
         topic: topic.name,
         created: topic.missing.len(),
         failure,
+        is_durable,
     })
 }
 

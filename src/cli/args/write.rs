@@ -39,7 +39,9 @@ Examples:
 
 Exit status: 0 all lines are records now, and durable; 2 not, or not all: the message says which
 line was the first that is not, and what was written before it. Without --now, what has waited for
---linger-ms can be seen by others before the input ends.";
+--linger-ms can be seen by others before the input ends. End it by ending its input (Ctrl-D): a
+signal ends it at once, what has waited for less is lost, and the next write, or a broker, builds the
+indexes.";
 
 /// Arguments of `logcompact write`.
 #[derive(Debug, Args)]
