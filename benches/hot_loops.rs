@@ -93,7 +93,7 @@ fn batches(c: &mut Criterion) {
         b.iter(|| {
             let Ok(Records::V2(records)) = decoder.records(black_box(&batch)) else { panic!() };
             let keys = records.filter_map(|record| record.unwrap().key);
-            keys.map(|key| hasher.hash(key).within).fold(0, u32::wrapping_add)
+            keys.map(|key| hasher.hash(key, SHARDS).within).fold(0, u32::wrapping_add)
         });
     });
     group.finish();
@@ -134,7 +134,7 @@ fn votes(c: &mut Criterion) {
         let packer = Packer::like(key(0).as_bytes());
         for _ in 0..1_000_000 {
             let key = key(noise.next() % distinct);
-            let hash = hasher.hash(key.as_bytes());
+            let hash = hasher.hash(key.as_bytes(), SHARDS);
             let mut packed = Vec::new();
             packer.pack(key.as_bytes(), &mut packed);
             ballots[hash.shard].push((hash.within, packed));
@@ -145,9 +145,9 @@ fn votes(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("a million, distinct", name), |b| {
             b.iter(|| {
                 let count = |ballot: &Vec<(u32, Vec<u8>)>| {
-                    let mut shard = Shard::default();
+                    let mut shard = Shard::<[u8; 0]>::default();
                     let sight = |(hash, key): &(u32, Vec<u8>)| {
-                        black_box(shard.sight(*hash, key, usize::MAX));
+                        black_box(shard.sight(*hash, key, || [], usize::MAX));
                     };
                     ballot.iter().for_each(sight);
                     shard.held()

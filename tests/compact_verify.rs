@@ -92,6 +92,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
             include_active: false,
             null_keys: NullKeys::Drop,
             drop_tombstones: false,
+            empty_is_tombstone: false,
             message_format: MessageFormat::Magic2,
             on_damage: OnDamage::Fail,
             key_hash_bits: 64,

@@ -104,6 +104,7 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
                 include_active: false,
                 null_keys: NullKeys::Drop,
                 drop_tombstones: false,
+                empty_is_tombstone: false,
                 message_format: MessageFormat::Magic2,
                 on_damage: OnDamage::Fail,
                 key_hash_bits: bits,

@@ -40,6 +40,7 @@ fn policy() -> Policy {
         include_active: false,
         null_keys: NullKeys::Drop,
         drop_tombstones: false,
+        empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage: OnDamage::Fail,
         key_hash_bits: 64,

@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 
 use super::args::{Milliseconds, TopicArgs};
 use super::terminal::messages;
-use crate::compact::{CleanupPolicy, TopicConfig};
+use crate::compact::{Chosen, CleanupPolicy, TopicConfig};
 
 /// Topic settings of Kafka that have no bearing on a compaction.
 const WITHOUT_EFFECT: [&str; 23] = [
@@ -41,7 +41,13 @@ const WITHOUT_EFFECT: [&str; 23] = [
 pub fn resolve(args: &TopicArgs) -> anyhow::Result<TopicConfig> {
     let mut config = TopicConfig::default();
     if let Some(path) = &args.topic_config {
-        read_file(path, &mut |name, value| set(&mut config, name, value))?;
+        let mut strategy = StrategyLines::default();
+        read_file(path, &mut |name, value| {
+            Ok(strategy.take(name, value) || set(&mut config, name, value)?)
+        })?;
+        if let Some(chosen) = strategy.chosen().with_context(|| path.display().to_string())? {
+            config.strategy = chosen;
+        }
     }
     let text = |ms: &Option<Milliseconds>| ms.map(|ms| ms.0.to_string());
     let bytes = |size: &Option<ByteSize>| size.map(|size| size.as_u64().to_string());
@@ -93,7 +99,37 @@ pub fn read_file(
 
 /// Whether Kafka has a topic setting of this name, for who has no use for its value.
 pub fn is_valid(name: &str, value: &str) -> anyhow::Result<bool> {
-    set(&mut TopicConfig::default(), name, value)
+    Ok(StrategyLines::default().take(name, value) || set(&mut TopicConfig::default(), name, value)?)
+}
+
+/// The two settings of KIP-280, in any order.
+#[derive(Default)]
+struct StrategyLines {
+    strategy: Option<String>,
+    header: Option<String>,
+}
+
+impl StrategyLines {
+    /// Whether the setting is one of them.
+    fn take(&mut self, name: &str, value: &str) -> bool {
+        match name {
+            "compaction.strategy" => self.strategy = Some(value.to_owned()),
+            "compaction.strategy.header" => self.header = Some(value.to_owned()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What they choose, if they do; the header counts where the strategy is `header`.
+    fn chosen(self) -> anyhow::Result<Option<Chosen>> {
+        let Some(strategy) = self.strategy else { return Ok(None) };
+        let text = match (strategy.as_str(), self.header) {
+            ("header", Some(header)) => format!("header:{header}"),
+            _ => strategy,
+        };
+        let parsed = Chosen::parse(&text).map_err(anyhow::Error::msg);
+        parsed.map(Some).context("compaction.strategy")
+    }
 }
 
 /// Sets what Kafka calls `name`; false if Kafka has no such topic setting.
@@ -180,5 +216,26 @@ mod tests {
         ] {
             assert!(set(&mut config, name, value).is_err(), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn a_file_chooses_a_strategy_as_kip_280_wrote_it() {
+        let chosen = |lines: &[(&str, &str)]| {
+            let mut strategy = StrategyLines::default();
+            assert!(lines.iter().all(|(name, value)| strategy.take(name, value)));
+            strategy.chosen().map(|chosen| chosen.map(|chosen| chosen.to_string()))
+        };
+        let (strategy, header) = ("compaction.strategy", "compaction.strategy.header");
+        assert_eq!(chosen(&[]).unwrap(), None);
+        assert_eq!(chosen(&[(header, "version")]).unwrap(), None);
+        assert_eq!(chosen(&[(strategy, "timestamp")]).unwrap().unwrap(), "timestamp");
+        for lines in [[(header, "v"), (strategy, "header")], [(strategy, "header"), (header, "v")]]
+        {
+            assert_eq!(chosen(&lines).unwrap().unwrap(), "header:v");
+        }
+        for wrong in [&[(strategy, "header")][..], &[(strategy, "header"), (header, "")]] {
+            assert!(chosen(wrong).is_err());
+        }
+        assert!(chosen(&[(strategy, "newest")]).is_err());
     }
 }

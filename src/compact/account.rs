@@ -81,6 +81,8 @@ pub fn counters(
         batches_rewritten: tally.batches_rewritten,
         batches_removed: tally.batches_removed + retired.batches,
         batches_emptied: tally.batches_emptied,
+        late_records: count.late,
+        bad_version_headers: count.bad_versions,
     }
 }
 

@@ -62,8 +62,9 @@ impl Budget {
         }
     }
 
-    /// The shares beside what is known of these segments all the time: the key index has less.
-    pub fn beside(self, surveys: &[Survey]) -> Budget {
+    /// The shares beside what is known of these segments all the time: the key index has less. It
+    /// holds `entry_bytes` beside each key.
+    pub fn beside(self, surveys: &[Survey], entry_bytes: usize) -> Budget {
         let records: u64 = surveys.iter().map(|survey| survey.records).sum();
         let chunks: usize = surveys.iter().map(|survey| survey.chunks.len()).sum();
         let txn_batches: usize = surveys.iter().map(|survey| survey.txn_batches.len()).sum();
@@ -72,7 +73,8 @@ impl Budget {
             + chunks * BYTES_A_CHUNK
             + txn_batches * size_of::<TxnBatch>();
         // Something must be left, or there would be no end of passes.
-        let least_bytes = bytes(records.saturating_mul(BYTES_A_KEY) / MOST_PASSES);
+        let key_bytes = BYTES_A_KEY + entry_bytes as u64;
+        let least_bytes = bytes(records.saturating_mul(key_bytes) / MOST_PASSES);
         let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
         Budget { index_bytes, ..self }
     }

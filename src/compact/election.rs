@@ -1,31 +1,33 @@
-//! The vote: which record of each key is the latest, over the whole cleaned range.
+//! The vote: which record of each key survives, over the whole cleaned range.
 //!
 //! 1. Chunks are read from the newest to the oldest, a window of them at a time, in parallel.
 //! 2. Shards go through the window's ballots in parallel, each from the newest vote to the oldest:
-//!    the first sighting of a key wins, and sets its bit in the chunk's retained set.
+//!    whoever stands for a key has its bit set in the chunk's retained set (`contest`).
 //! 3. A shard that has used up its memory closes: it goes on to settle the keys it knows, down to
 //!    the oldest record, and notes the others' records as undecided. They vote again in another
 //!    pass, which starts where the first of them lies. All records of a key are settled in one
 //!    pass, so the outcome does not depend on the memory there was.
-//! 4. A chunk that has no undecided records is handed on at once, while its bodies are still
-//!    decompressed.
+//! 4. Where the newest record of a key stands, a chunk that has no undecided records is handed on
+//!    at once, while its bodies are still decompressed. Under other strategies an older record may
+//!    still take its place, up to the end of the pass.
 
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
 use super::budget::Budget;
-use super::key_index::{KeyHasher, SHARDS};
+use super::contest::{Contest, Ring};
+use super::key_index::KeyHasher;
 use super::key_pack::Packer;
-use super::key_shard::{Shard, Sighting};
 use super::plan::Plan;
 use super::policy::Policy;
 use super::record_set::RecordSet;
-use super::scan::{Ballot, Bodies, ChunkScan, ScanContext, Standing};
+use super::scan::{Bodies, ChunkScan, ScanContext};
+use super::strategy::{ByStrategy, Entry, MOST_CHUNKS, Strategy};
 use super::survey::{Chunk, Survey};
 use super::transactions::SegmentTxns;
 use super::worker::with_decoder;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
 use crate::segment::Damaged;
 use crate::units::Offset;
@@ -82,10 +84,14 @@ pub struct Count {
     pub aborted: u64,
     /// Without a key.
     pub null_keys: u64,
-    /// With a later record of the same key.
+    /// With another record of the same key that survives, or hides them.
     pub superseded: u64,
-    /// Latest of their key, but tombstones that have had their time.
+    /// Of these, the ones that lie behind it.
+    pub late: u64,
+    /// Of keys that they stand for, but tombstones that have had their time.
     pub expired_tombstones: u64,
+    /// With a key, but with something in the place of a version that is none.
+    pub bad_versions: u64,
     /// Distinct keys.
     pub distinct_keys: u64,
 }
@@ -110,6 +116,8 @@ pub struct Electorate<'a> {
     pub plan: &'a Plan,
     /// The rules.
     pub policy: &'a Policy,
+    /// Whether segments are replaced where they lie, one after the other.
+    pub in_place: bool,
     /// Memory.
     pub budget: &'a Budget,
     /// Who hears how far it is.
@@ -117,12 +125,19 @@ pub struct Electorate<'a> {
 }
 
 impl Electorate<'_> {
-    /// Holds the vote.
+    /// Holds the vote, by the policy's strategy.
     ///
     /// # Errors
     /// The listener's.
     pub fn hold(&self, listener: &dyn Listener) -> Result<Election> {
+        self.policy.topic.strategy.apply(Vote { electorate: self, listener })
+    }
+
+    fn hold_by<S: Strategy>(&self, strategy: &S, listener: &dyn Listener) -> Result<Election> {
         let chunks = chunks_of(self.surveys);
+        if chunks.len() > MOST_CHUNKS {
+            return Err(Error::refused("the log has more chunks than a compaction can number"));
+        }
         let mut election = Election::default();
         election.chunks.resize_with(chunks.len(), ChunkResult::default);
         let mut windows = Windows::new(self.budget);
@@ -133,10 +148,11 @@ impl Electorate<'_> {
         loop {
             let mut pass = Pass {
                 electorate: self,
+                strategy,
                 hasher: &hasher,
                 packer: &packer,
                 chunks: &chunks,
-                shards: std::iter::repeat_with(ShardState::default).take(SHARDS).collect(),
+                shards: std::iter::repeat_with(Contest::default).take(S::Entry::SHARDS).collect(),
                 is_first: election.passes == 0,
             };
             while !pending.is_empty() {
@@ -145,6 +161,7 @@ impl Electorate<'_> {
             }
             for shard in &pass.shards {
                 election.count.superseded += shard.superseded;
+                election.count.late += shard.late;
                 election.count.expired_tombstones += shard.expired;
                 election.count.distinct_keys += shard.keys.held() as u64;
             }
@@ -174,23 +191,19 @@ impl Electorate<'_> {
             Vec::new()
         })
     }
+}
 
-    fn context<'c>(
-        &self,
-        hasher: &'c KeyHasher,
-        packer: &'c Packer,
-        most_kept_bytes: usize,
-    ) -> ScanContext<'c> {
-        ScanContext {
-            hasher,
-            packer,
-            log_start: self.plan.log_start,
-            now: self.policy.now,
-            drop_tombstones: self.policy.drop_tombstones,
-            legacy_horizon: self.plan.legacy_horizon,
-            null_keys: self.policy.null_keys,
-            most_kept_bytes,
-        }
+/// The vote to be held by a strategy.
+struct Vote<'a> {
+    electorate: &'a Electorate<'a>,
+    listener: &'a dyn Listener,
+}
+
+impl ByStrategy for Vote<'_> {
+    type Outcome = Result<Election>;
+
+    fn by<S: Strategy>(self, strategy: &S) -> Result<Election> {
+        self.electorate.hold_by(strategy, self.listener)
     }
 }
 
@@ -205,15 +218,15 @@ pub fn chunks_of(surveys: &[Survey]) -> Vec<ChunkAt> {
 }
 
 /// How many chunks are voted on at a time, from what the last ones took; and their memory.
-struct Windows {
+struct Windows<C> {
     budget_bytes: usize,
-    scans: Vec<ChunkScan>,
+    scans: Vec<ChunkScan<C>>,
     size: usize,
     most: usize,
 }
 
-impl Windows {
-    fn new(budget: &Budget) -> Windows {
+impl<C: Copy> Windows<C> {
+    fn new(budget: &Budget) -> Windows<C> {
         // The first ones are few, for nothing is known yet of what they take.
         let threads = rayon::current_num_threads();
         let (size, most) = (threads * 2, threads * CHUNKS_A_THREAD);
@@ -229,7 +242,7 @@ impl Windows {
         self.budget_bytes / 4 * 3 / self.size.max(1)
     }
 
-    fn lend(&mut self, count: usize) -> &mut [ChunkScan] {
+    fn lend(&mut self, count: usize) -> &mut [ChunkScan<C>] {
         self.scans.resize_with(count, ChunkScan::default);
         &mut self.scans
     }
@@ -247,28 +260,22 @@ impl Windows {
 }
 
 /// One reading of what is undecided.
-struct Pass<'a> {
+struct Pass<'a, S: Strategy> {
     electorate: &'a Electorate<'a>,
+    strategy: &'a S,
     hasher: &'a KeyHasher,
     packer: &'a Packer,
     chunks: &'a [ChunkAt],
-    shards: Vec<ShardState>,
+    shards: Vec<Contest<S>>,
     is_first: bool,
 }
 
-#[derive(Default)]
-struct ShardState {
-    keys: Shard,
-    superseded: u64,
-    expired: u64,
-}
-
-impl Pass<'_> {
+impl<S: Strategy> Pass<'_, S> {
     /// Votes on the chunks of `window`, numbers in log order.
     fn window(
         &mut self,
         window: &[usize],
-        windows: &mut Windows,
+        windows: &mut Windows<S::Claim>,
         listener: &dyn Listener,
         election: &mut Election,
     ) -> Result<()> {
@@ -276,7 +283,7 @@ impl Pass<'_> {
             .iter()
             .map(|number| election.chunks.get_mut(*number)?.undecided.take())
             .collect();
-        let context = self.electorate.context(self.hasher, self.packer, windows.most_kept_bytes());
+        let context = self.context(windows.most_kept_bytes());
         let scans = windows.lend(window.len());
         scans.par_iter_mut().zip(window).zip(&asked).for_each(|((scan, number), asked)| {
             self.scan(*number, asked.as_ref(), &context, scan);
@@ -285,17 +292,17 @@ impl Pass<'_> {
             self.note(*number, scan, election);
         }
         let results = election.chunks.as_slice();
-        let index_bytes = self.electorate.budget.index_bytes / SHARDS;
+        let budget_bytes = self.electorate.budget.index_bytes / S::Entry::SHARDS;
+        let ring = Ring { results, budget_bytes, in_place: self.electorate.in_place };
         self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {
             for (scan, number) in scans.iter().zip(window).rev() {
-                let ballot = scan.ballots.get(shard_number).zip(results.get(*number));
-                if let Some((ballot, result)) = ballot {
-                    shard.count(ballot, result, index_bytes);
+                if let Some(ballot) = scan.ballots.get(shard_number) {
+                    shard.count(ballot, *number, &ring);
                 }
             }
         });
         note_memory();
-        if election.damage.is_empty() {
+        if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
                 match results.get(*number).filter(|result| result.undecided.get().is_none()) {
                     Some(result) => listener.decided(*number, result, &scan.bodies),
@@ -307,12 +314,29 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// What reading chunks must know, of whose bodies `most_kept_bytes` are of use.
+    fn context(&self, most_kept_bytes: usize) -> ScanContext<'_, S> {
+        let Electorate { plan, policy, .. } = self.electorate;
+        ScanContext {
+            strategy: self.strategy,
+            hasher: self.hasher,
+            packer: self.packer,
+            log_start: plan.log_start,
+            now: policy.now,
+            drop_tombstones: policy.drop_tombstones,
+            empty_is_tombstone: policy.empty_is_tombstone,
+            legacy_horizon: plan.legacy_horizon,
+            null_keys: policy.null_keys,
+            most_kept_bytes,
+        }
+    }
+
     fn scan(
         &self,
         number: usize,
         asked: Option<&RecordSet>,
-        context: &ScanContext<'_>,
-        scan: &mut ChunkScan,
+        context: &ScanContext<'_, S>,
+        scan: &mut ChunkScan<S::Claim>,
     ) {
         let no_txns = SegmentTxns::default();
         let Some(at) = self.chunks.get(number) else { return };
@@ -324,7 +348,7 @@ impl Pass<'_> {
         }
     }
 
-    fn note(&self, number: usize, scan: &mut ChunkScan, election: &mut Election) {
+    fn note(&self, number: usize, scan: &mut ChunkScan<S::Claim>, election: &mut Election) {
         let segment = self.chunks.get(number).map_or(0, |at| at.segment);
         election.damage.extend(scan.damage.drain(..).map(|damaged| (segment, damaged)));
         let Some(result) = election.chunks.get_mut(number).filter(|_| self.is_first) else {
@@ -339,34 +363,15 @@ impl Pass<'_> {
         count.records += scan.records;
         count.aborted += scan.aborted;
         count.null_keys += scan.null_keys;
+        count.bad_versions += scan.malformed;
         let known = [election.first_null_key, scan.first_null_key];
         election.first_null_key = known.into_iter().flatten().min();
     }
 }
 
-impl ShardState {
-    /// Goes through a ballot from the newest vote to the oldest.
-    fn count(&mut self, ballot: &Ballot, result: &ChunkResult, budget_bytes: usize) {
-        for (vote, key) in ballot.newest_first() {
-            let standing = vote.standing();
-            let sighting = match standing {
-                Standing::BelowStart => self.keys.look(vote.hash, key),
-                Standing::Stays | Standing::Expired => {
-                    self.keys.sight(vote.hash, key, budget_bytes)
-                }
-            };
-            match (sighting, standing) {
-                (Sighting::Again, _) => self.superseded += 1,
-                (Sighting::First, Standing::Expired) => self.expired += 1,
-                (Sighting::First, _) => result.retained.insert(vote.ordinal()),
-                (Sighting::NoRoom, _) => result.leave_undecided(vote.ordinal()),
-            }
-        }
-    }
-}
-
 impl ChunkResult {
-    fn leave_undecided(&self, ordinal: u32) {
+    /// Has a record vote again in another pass.
+    pub fn leave_undecided(&self, ordinal: u32) {
         self.undecided.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
     }
 }

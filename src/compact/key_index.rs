@@ -9,7 +9,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Enough shards that one fits into a core's cache while it is filled.
+/// Enough shards that one fits into a core's cache while it is filled, if it holds keys only.
 pub const SHARDS: usize = 32;
 
 /// Hashes keys for one run. The seed is random, so that no one can prepare keys that collide; it
@@ -38,10 +38,11 @@ impl KeyHasher {
         KeyHasher { seed: RandomState::new().hash_one(0u8), mask }
     }
 
-    /// The hash of a key: independent bits for the shard and for the place in it.
+    /// The hash of a key: independent bits for the shard, of as many as there are, and for the
+    /// place in it.
     #[inline]
-    pub fn hash(&self, key: &[u8]) -> KeyHash {
+    pub fn hash(&self, key: &[u8], shards: usize) -> KeyHash {
         let hash = xxh3_64_with_seed(key, self.seed) & self.mask;
-        KeyHash { shard: hash as usize % SHARDS, within: (hash >> 32) as u32 }
+        KeyHash { shard: hash as usize % shards, within: (hash >> 32) as u32 }
     }
 }

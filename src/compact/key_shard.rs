@@ -3,11 +3,17 @@
 //! 1. Tables of eight-byte slots, each 32 bits of hash and where the key's bytes are. A table grows
 //!    by two fifths, so that it is a half to three quarters full; there are many, so that one is
 //!    small and its growth soon done.
-//! 2. The keys, packed (see `key_pack`), one behind the other on pages that are never moved.
+//! 2. The keys, packed (see `key_pack`), one behind the other on pages that are never moved. In
+//!    front of each there is room for what is to be known of it, as many bytes as the strategy asks
+//!    for: where the newest record of a key stands, none.
 //!
 //! Two keys are the same only if their bytes are; equal hashes cost a comparison, never a record.
 //! A shard that has used up its budget closes: from then on it knows the keys it has, and says of
 //! any other that it cannot tell.
+
+use std::marker::PhantomData;
+
+use super::strategy::Front;
 
 /// Tables of a shard.
 const TABLE_BITS: u32 = 6;
@@ -18,36 +24,53 @@ const LEAST_SLOTS: usize = 8;
 pub enum Sighting {
     /// It was not known; now it is.
     First,
-    /// It is known.
-    Again,
+    /// It is known, and this is where.
+    Again(Place),
     /// It is not known and there is no room to note it, nor any key that comes after it.
     NoRoom,
 }
 
-/// The distinct keys whose hash falls to this shard.
-#[derive(Default)]
-pub struct Shard {
+/// Where a key is held, as long as its shard is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// The distinct keys whose hash falls to this shard, each with its `F` bytes in front.
+pub struct Shard<F = [u8; 0]> {
     tables: Vec<Table>,
-    keys: Keys,
+    keys: Keys<F>,
     held: usize,
     slots: usize,
     closed: bool,
 }
 
-impl Shard {
-    /// Takes note of a packed key, allocating no more than `budget_bytes` in all (though room for
-    /// one key is always found, so that every pass gets on).
+impl<F> Default for Shard<F> {
+    fn default() -> Shard<F> {
+        let keys = Keys { pages: Vec::new(), allocated_bytes: 0, front: PhantomData };
+        Shard { tables: Vec::new(), keys, held: 0, slots: 0, closed: false }
+    }
+}
+
+impl<F: Front> Shard<F> {
+    /// Takes note of a packed key, with `front` if it was not known, allocating no more than
+    /// `budget_bytes` in all (though room for one key is always found, so that every pass gets on).
     #[inline]
-    pub fn sight(&mut self, hash: u32, packed: &[u8], budget_bytes: usize) -> Sighting {
+    pub fn sight(
+        &mut self,
+        hash: u32,
+        packed: &[u8],
+        front: impl FnOnce() -> F,
+        budget_bytes: usize,
+    ) -> Sighting {
         let vacant = match self.find(hash, packed) {
-            Ok(()) => return Sighting::Again,
+            Ok(place) => return Sighting::Again(Place(place)),
             Err(vacant) => vacant,
         };
-        if self.closed || !self.make_room(hash, packed.len(), budget_bytes) {
+        let held_bytes = size_of::<F>() + packed.len();
+        if self.closed || !self.make_room(hash, held_bytes, budget_bytes) {
             self.closed = true;
             return Sighting::NoRoom;
         }
-        let place = self.keys.put(packed);
+        let place = self.keys.put(front(), packed);
         if let Some(table) = self.tables.get_mut(table_of(hash)) {
             table.put(hash, place, vacant);
         }
@@ -58,10 +81,22 @@ impl Shard {
     /// Whether the key is known; `NoRoom` if it is not, but might have been but for the budget.
     pub fn look(&self, hash: u32, packed: &[u8]) -> Sighting {
         match (self.find(hash, packed), self.closed) {
-            (Ok(()), _) => Sighting::Again,
+            (Ok(place), _) => Sighting::Again(Place(place)),
             (Err(_), true) => Sighting::NoRoom,
             (Err(_), false) => Sighting::First,
         }
+    }
+
+    /// What stands in front of a key.
+    #[inline]
+    pub fn front(&self, place: Place) -> Option<F> {
+        F::try_from(self.keys.front_of(place.0)?).ok()
+    }
+
+    /// Puts something else there.
+    #[inline]
+    pub fn set_front(&mut self, place: Place, front: F) {
+        self.keys.set_front(place.0, front);
     }
 
     /// How many keys it holds.
@@ -74,15 +109,15 @@ impl Shard {
         self.slots * size_of::<u64>() + self.keys.allocated_bytes
     }
 
-    /// `Err` has the slot where the key would go.
+    /// Where the key is held; `Err` has the slot where it would go.
     #[inline]
-    fn find(&self, hash: u32, packed: &[u8]) -> Result<(), usize> {
+    fn find(&self, hash: u32, packed: &[u8]) -> Result<u32, usize> {
         let table = self.tables.get(table_of(hash)).ok_or(0usize)?;
         table.find(hash, |place| self.keys.is(place, packed))
     }
 
     #[inline]
-    fn make_room(&mut self, hash: u32, key_bytes: usize, budget_bytes: usize) -> bool {
+    fn make_room(&mut self, hash: u32, held_bytes: usize, budget_bytes: usize) -> bool {
         if self.tables.is_empty() {
             self.tables.resize_with(1 << TABLE_BITS, Table::default);
         }
@@ -90,7 +125,7 @@ impl Shard {
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return false };
         let slots = if table.is_crowded() { table.larger(table_of(hash)) } else { 0 };
         let more_slots = slots.saturating_sub(table.slots.len());
-        let page_bytes = self.keys.new_page_bytes(key_bytes, budget_bytes);
+        let page_bytes = self.keys.new_page_bytes(held_bytes, budget_bytes);
         if more_slots + page_bytes == 0 {
             return true;
         }
@@ -132,17 +167,18 @@ impl Table {
         (fraction.wrapping_mul(self.slots.len() as u64) >> 32) as usize
     }
 
-    /// `Err` has the slot where the key would go.
+    /// Where the key is held; `Err` has the slot where it would go.
     #[inline]
-    fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Result<(), usize> {
+    fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Result<u32, usize> {
         let mut at = self.home(hash);
         loop {
             match self.slots.get(at) {
                 Some(0) => return Err(at),
                 Some(slot) => {
                     let is_tagged = (*slot >> 32) as u32 == hash;
-                    if is_tagged && is((*slot as u32).wrapping_sub(1)) {
-                        return Ok(());
+                    let place = (*slot as u32).wrapping_sub(1);
+                    if is_tagged && is(place) {
+                        return Ok(place);
                     }
                     at += 1;
                 }
@@ -192,11 +228,11 @@ impl Table {
     }
 }
 
-/// Packed keys on pages.
-#[derive(Default)]
-struct Keys {
+/// Packed keys on pages, each behind its front.
+struct Keys<F> {
     pages: Vec<Vec<u8>>,
     allocated_bytes: usize,
+    front: PhantomData<F>,
 }
 
 /// The size of a page; a key that is larger has a page of its own.
@@ -206,24 +242,40 @@ const LEAST_PAGE_BYTES: usize = 256;
 /// Page number and start in the page make a place of 32 bits, of which one is never used.
 const MOST_PAGES: usize = (1 << (u32::BITS - PAGE_BITS)) - 1;
 
-impl Keys {
+impl<F: Front> Keys<F> {
     #[inline]
     fn is(&self, place: u32, packed: &[u8]) -> bool {
         let page = self.pages.get((place >> PAGE_BITS) as usize);
-        let held = page.and_then(|page| page.get(place as usize % PAGE_BYTES..));
+        let start = place as usize % PAGE_BYTES + size_of::<F>();
+        let held = page.and_then(|page| page.get(start..));
         begins_with(held.unwrap_or_default(), packed)
     }
 
-    /// The size of the page that a key of `key_bytes` needs, a small part of the budget if it can
+    #[inline]
+    fn front_of(&self, place: u32) -> Option<&[u8]> {
+        let start = place as usize % PAGE_BYTES;
+        self.pages.get((place >> PAGE_BITS) as usize)?.get(start..start + size_of::<F>())
+    }
+
+    #[inline]
+    fn set_front(&mut self, place: u32, front: F) {
+        let start = place as usize % PAGE_BYTES;
+        let page = self.pages.get_mut((place >> PAGE_BITS) as usize);
+        if let Some(held) = page.and_then(|page| page.get_mut(start..start + size_of::<F>())) {
+            held.copy_from_slice(front.as_ref());
+        }
+    }
+
+    /// The size of the page that a key of `held_bytes` needs, a small part of the budget if it can
     /// be; 0 if there is room on the last one.
     #[inline]
-    fn new_page_bytes(&self, key_bytes: usize, budget_bytes: usize) -> usize {
+    fn new_page_bytes(&self, held_bytes: usize, budget_bytes: usize) -> usize {
         let has_room =
-            |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= key_bytes;
+            |page: &Vec<u8>| page.len() < PAGE_BYTES && page.capacity() - page.len() >= held_bytes;
         if self.pages.last().is_some_and(has_room) {
             return 0;
         }
-        key_bytes.max((budget_bytes / 16).clamp(LEAST_PAGE_BYTES, PAGE_BYTES))
+        held_bytes.max((budget_bytes / 16).clamp(LEAST_PAGE_BYTES, PAGE_BYTES))
     }
 
     fn add_page(&mut self, page_bytes: usize) {
@@ -233,10 +285,11 @@ impl Keys {
     }
 
     /// Puts a key on the last page, which has room for it.
-    fn put(&mut self, packed: &[u8]) -> u32 {
+    fn put(&mut self, front: F, packed: &[u8]) -> u32 {
         let number = self.pages.len().saturating_sub(1) as u32;
         let Some(page) = self.pages.last_mut() else { return 0 };
         let place = number << PAGE_BITS | page.len() as u32;
+        page.extend_from_slice(front.as_ref());
         page.extend_from_slice(packed);
         place
     }
@@ -278,12 +331,37 @@ mod tests {
 
     const AMPLE: usize = 1 << 30;
 
+    fn is_again(sighting: Sighting) -> bool {
+        matches!(sighting, Sighting::Again(_))
+    }
+
+    #[test]
+    fn what_stands_in_front_of_a_key_is_its_own() {
+        let mut shard = Shard::<[u8; 3]>::default();
+        let front = |n: u32| [n as u8, (n >> 8) as u8, 7];
+        for n in 0..5000 {
+            assert_eq!(shard.sight(n % 97, &packed(n), || front(n), AMPLE), Sighting::First);
+        }
+        for n in 0..5000 {
+            let Sighting::Again(place) = shard.look(n % 97, &packed(n)) else { panic!("{n}") };
+            assert_eq!(shard.front(place), Some(front(n)));
+            shard.set_front(place, front(n + 1));
+        }
+        for n in 0..5000 {
+            // What comes with a key that is known is not taken.
+            let Sighting::Again(place) = shard.sight(n % 97, &packed(n), || [9; 3], AMPLE) else {
+                panic!("{n}")
+            };
+            assert_eq!(shard.front(place), Some(front(n + 1)));
+        }
+    }
+
     #[test]
     fn keys_that_share_a_hash_are_still_two_keys() {
-        let mut shard = Shard::default();
-        for round in [Sighting::First, Sighting::Again] {
+        let mut shard = Shard::<[u8; 0]>::default();
+        for is_known in [false, true] {
             for n in 0..500u32 {
-                assert_eq!(shard.sight(n % 2, &packed(n), AMPLE), round, "{n}");
+                assert_eq!(is_again(shard.sight(n % 2, &packed(n), || [], AMPLE)), is_known, "{n}");
             }
         }
         assert_eq!(shard.held(), 500);
@@ -292,39 +370,40 @@ mod tests {
 
     #[test]
     fn a_closed_shard_knows_its_keys_and_takes_no_other_however_small() {
-        let mut shard = Shard::default();
+        let mut shard = Shard::<[u8; 0]>::default();
         let key = |n: u32| n.to_be_bytes().repeat(10);
         let hash = |n: u32| n.wrapping_mul(0x9e37_79b9);
         let budget = 48 << 10;
-        let held = (0..).take_while(|n| shard.sight(hash(*n), &key(*n), budget) == Sighting::First);
+        let held =
+            (0..).take_while(|n| shard.sight(hash(*n), &key(*n), || [], budget) == Sighting::First);
         let held = held.count() as u32;
         assert!((700..1100).contains(&held), "{held}");
         assert!(shard.allocated_bytes() <= budget);
-        assert_eq!(shard.sight(hash(held), b"", budget), Sighting::NoRoom);
+        assert_eq!(shard.sight(hash(held), b"", || [], budget), Sighting::NoRoom);
         assert_eq!(shard.look(hash(held), b""), Sighting::NoRoom);
-        assert!((0..held).all(|n| shard.sight(hash(n), &key(n), budget) == Sighting::Again));
+        assert!((0..held).all(|n| is_again(shard.sight(hash(n), &key(n), || [], budget))));
         assert_eq!(shard.held() as u32, held);
     }
 
     #[test]
     fn one_key_finds_room_in_any_budget() {
-        let mut shard = Shard::default();
+        let mut shard = Shard::<[u8; 0]>::default();
         let key = vec![1; 1 << 20];
-        assert_eq!(shard.sight(3, &key, 0), Sighting::First);
-        assert_eq!(shard.sight(3, &key, 0), Sighting::Again);
-        assert_eq!(shard.sight(4, &[2; 1000], 0), Sighting::NoRoom);
+        assert_eq!(shard.sight(3, &key, || [], 0), Sighting::First);
+        assert!(is_again(shard.sight(3, &key, || [], 0)));
+        assert_eq!(shard.sight(4, &[2; 1000], || [], 0), Sighting::NoRoom);
     }
 
     #[test]
     fn a_key_of_user_numbers_takes_less_than_24_bytes() {
-        let mut shard = Shard::default();
+        let mut shard = Shard::<[u8; 0]>::default();
         let packer = Packer::like(b"user-000000417283");
         let mut most = 0.0f64;
         for n in 0..100_000u32 {
             let key = format!("user-{:012}", n.wrapping_mul(7919) % 500_000);
             let mut packed = Vec::new();
             packer.pack(key.as_bytes(), &mut packed);
-            shard.sight(n.wrapping_mul(0x9e37_79b9), &packed, AMPLE);
+            shard.sight(n.wrapping_mul(0x9e37_79b9), &packed, || [], AMPLE);
             if n > 10_000 {
                 most = most.max(shard.allocated_bytes() as f64 / shard.held() as f64);
             }

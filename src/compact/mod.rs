@@ -1,15 +1,17 @@
 //! Compaction: decide, then do.
 //!
-//! The `policy` and a `survey` of the headers give a `plan`; the vote (`election`, on the
-//! `key_index`) gives a `record_set` for each chunk; `retain` gives each batch a verdict,
-//! which `rewrite` carries out; `segment_writer` and `carry` put the output into a staging
-//! folder, and `run` moves it to its place. Up to the last step nothing has a final name.
+//! The `policy` and a `survey` of the headers give a `plan`; the vote (`election`, by a
+//! `strategy`, on the `key_index`) gives a `record_set` for each chunk; `retain` gives each batch
+//! a verdict, which `rewrite` carries out; `segment_writer` and `carry` put the output into a
+//! staging folder, and `run` moves it to its place. Up to the last step nothing has a final name.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod account;
+mod ballot;
 mod budget;
 mod carry;
 mod commit;
+mod contest;
 mod destination;
 mod election;
 mod end_state;
@@ -27,6 +29,7 @@ mod rewrite;
 mod rewrite_range;
 mod run;
 mod scan;
+mod strategy;
 mod survey;
 mod transactions;
 mod waiting;
@@ -40,4 +43,5 @@ pub use key_shard::{Shard, Sighting};
 pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use run::{CompactOptions, run};
+pub use strategy::Chosen;
 pub use witness::Witness;

@@ -167,9 +167,10 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         context: RewriteContext { policy, producers: &producers, end: plan.end },
         waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
     };
-    let budget = &task.budget.beside(range);
+    let budget = &task.budget.beside(range, policy.topic.strategy.entry_bytes());
+    let in_place = task.in_place;
     let electorate =
-        Electorate { surveys: range, txns: &txns, plan: &plan, policy, budget, progress };
+        Electorate { surveys: range, txns: &txns, plan: &plan, policy, in_place, budget, progress };
     let election = electorate.hold(&maker)?;
     done.passes = election.passes;
     let in_range = |(at, damaged): &(usize, Damaged)| {

@@ -1,5 +1,6 @@
 //! The rules of one run: a topic's settings under Kafka's names, and the choices that are ours.
 
+use super::strategy::Chosen;
 use crate::format::MessageFormat;
 use crate::units::Timestamp;
 
@@ -62,6 +63,8 @@ pub struct TopicConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative: no limit. Only with the `delete` policy.
     pub retention_bytes: i64,
+    /// `compaction.strategy` (KIP-280): which record of a key survives.
+    pub strategy: Chosen,
 }
 
 impl Default for TopicConfig {
@@ -78,6 +81,7 @@ impl Default for TopicConfig {
             producer_id_expiration_ms: DAY_MS,
             retention_ms: 7 * DAY_MS,
             retention_bytes: -1,
+            strategy: Chosen::default(),
         }
     }
 }
@@ -95,6 +99,8 @@ pub struct Policy {
     pub null_keys: NullKeys,
     /// No delete marker survives.
     pub drop_tombstones: bool,
+    /// A value without a byte deletes its key, as in Pulsar.
+    pub empty_is_tombstone: bool,
     /// What becomes of magic 0 and 1 batches that survive.
     pub message_format: MessageFormat,
     /// What becomes of damage.

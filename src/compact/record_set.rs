@@ -24,6 +24,14 @@ impl RecordSet {
         }
     }
 
+    /// Takes a record out.
+    #[inline]
+    pub fn remove(&self, ordinal: u32) {
+        if let Some(word) = self.words.get(ordinal as usize / 64) {
+            word.fetch_and(!(1 << (ordinal % 64)), Ordering::Relaxed);
+        }
+    }
+
     /// Whether the record is in it.
     #[inline]
     pub fn contains(&self, ordinal: u32) -> bool {
@@ -96,9 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_taken_out_leaves_its_neighbours_in() {
+        let set = RecordSet::of_size(130);
+        (60..70).for_each(|n| set.insert(n));
+        set.remove(64);
+        set.remove(3);
+        assert_eq!((set.contains(64), set.count(0, 130)), (false, 9));
+    }
+
+    #[test]
     fn a_record_beyond_the_set_is_not_in_it() {
         let set = RecordSet::of_size(10);
         set.insert(900);
+        set.remove(900);
         assert!(!set.contains(900));
         assert_eq!(set.count(0, 2000), 0);
     }

@@ -165,7 +165,8 @@ impl ChunkOutput {
         if case.kept > 0 && (share.has_tombstone || may_keep_wrapper) {
             let mut tombstones = 0;
             source.for_each_kept(decoder, share, |record| {
-                tombstones += u64::from(record.is_tombstone() && record.key.is_some());
+                let deletes = record.deletes(policy.empty_is_tombstone);
+                tombstones += u64::from(deletes && record.key.is_some());
                 case.has_foreign_magic |= record.magic != header.magic;
             })?;
             case.keeps_tombstone = tombstones > 0;

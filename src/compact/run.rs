@@ -99,7 +99,7 @@ pub fn run(
         started_ms: started.as_millis() as u64,
         elapsed_ms: clock.elapsed().as_millis() as u64,
         now_ms: options.policy.now,
-        strategy: "offset",
+        strategy: options.policy.topic.strategy.to_string(),
         threads: rayon::current_num_threads(),
         memory_limit_bytes: options.memory_limit_bytes,
         peak_memory_bytes: crate::report::peak_memory_bytes(),

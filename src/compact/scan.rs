@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use super::key_index::{KeyHasher, SHARDS};
+use super::ballot::{Ballot, Standing};
+use super::key_index::KeyHasher;
 use super::key_pack::Packer;
 use super::policy::NullKeys;
 use super::record_set::RecordSet;
+use super::strategy::{Bid, Entry, Strategy};
 use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
 use crate::format::codec::Room;
@@ -14,8 +16,9 @@ use crate::segment::{Damaged, check_record, check_records};
 use crate::units::{Offset, Position, Timestamp};
 
 /// What reading a chunk must know of its surroundings.
-#[derive(Clone, Copy)]
-pub struct ScanContext<'a> {
+pub struct ScanContext<'a, S> {
+    /// What a record brings to the contest for its key.
+    pub strategy: &'a S,
     /// Hashes keys.
     pub hasher: &'a KeyHasher,
     /// Packs them.
@@ -26,86 +29,14 @@ pub struct ScanContext<'a> {
     pub now: Timestamp,
     /// No tombstone stays.
     pub drop_tombstones: bool,
+    /// A value without a byte deletes its key.
+    pub empty_is_tombstone: bool,
     /// Magic 0/1 tombstones go from segments that were modified no later than this.
     pub legacy_horizon: Timestamp,
     /// What becomes of records without a key.
     pub null_keys: NullKeys,
     /// How many bytes of decompressed bodies are kept for the rewrite.
     pub most_kept_bytes: usize,
-}
-
-/// A record's candidacy as the latest of its key.
-#[derive(Clone, Copy, Debug)]
-pub struct Vote {
-    /// Hash of the key within its shard.
-    pub hash: u32,
-    /// Where the packed key ends in the ballot; it begins where the one before it ends.
-    key_end: u32,
-    /// Which record of the chunk, under two bits of standing.
-    packed: u32,
-}
-
-/// What follows for a record that is the latest of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It stays.
-    Stays,
-    /// It is a tombstone whose time has come: it goes, but still hides what is older.
-    Expired,
-    /// It lies below the log start: it stays if no later record has its key, and hides nothing.
-    BelowStart,
-}
-
-impl Vote {
-    const ORDINAL_BITS: u32 = 30;
-
-    /// Which record of the chunk.
-    #[inline]
-    pub fn ordinal(self) -> u32 {
-        self.packed & ((1 << Self::ORDINAL_BITS) - 1)
-    }
-
-    /// What follows if it wins.
-    #[inline]
-    pub fn standing(self) -> Standing {
-        match self.packed >> Self::ORDINAL_BITS {
-            0 => Standing::Stays,
-            1 => Standing::Expired,
-            _ => Standing::BelowStart,
-        }
-    }
-}
-
-/// The votes of one chunk for one shard, oldest first, their packed keys one behind the other.
-#[derive(Default)]
-pub struct Ballot {
-    votes: Vec<Vote>,
-    keys: Vec<u8>,
-}
-
-impl Ballot {
-    /// Adds a vote for the key that was just packed into `keys`; false if it cannot be numbered.
-    #[inline]
-    fn cast(&mut self, hash: u32, ordinal: u32, standing: Standing) -> bool {
-        let Ok(key_end) = u32::try_from(self.keys.len()) else { return false };
-        let packed = ordinal | (standing as u32) << Vote::ORDINAL_BITS;
-        self.votes.push(Vote { hash, key_end, packed });
-        ordinal >> Vote::ORDINAL_BITS == 0
-    }
-
-    /// The votes with their packed keys, from the newest to the oldest.
-    pub fn newest_first(&self) -> impl Iterator<Item = (Vote, &[u8])> {
-        let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
-        self.votes.iter().rev().zip(starts).map(|(vote, start)| {
-            let key = self.keys.get(start as usize..vote.key_end as usize);
-            (*vote, key.unwrap_or_default())
-        })
-    }
-
-    fn clear(&mut self) {
-        self.votes.clear();
-        self.keys.clear();
-    }
 }
 
 /// The decompressed bodies of a chunk that are kept until its batches are rewritten.
@@ -130,10 +61,9 @@ impl Bodies {
 }
 
 /// What was read in a chunk. Made once and read into many times, so that its memory is used again.
-#[derive(Default)]
-pub struct ChunkScan {
+pub struct ChunkScan<C> {
     /// Votes by shard.
-    pub ballots: Vec<Ballot>,
+    pub ballots: Vec<Ballot<C>>,
     /// Decompressed bodies.
     pub bodies: Bodies,
     /// Whether there are bodies for which there was no room.
@@ -146,6 +76,8 @@ pub struct ChunkScan {
     pub aborted: u64,
     /// Records without a key.
     pub null_keys: u64,
+    /// Records with a key whose claim cannot be read.
+    pub malformed: u64,
     /// Ordinals that stay without a vote (`--null-keys keep`).
     pub kept_unasked: Vec<u32>,
     /// Records of each compressed magic 0/1 set, which its header does not count.
@@ -158,6 +90,26 @@ pub struct ChunkScan {
     pub damage: Vec<Damaged>,
 }
 
+impl<C> Default for ChunkScan<C> {
+    fn default() -> ChunkScan<C> {
+        ChunkScan {
+            ballots: Vec::new(),
+            bodies: Bodies::default(),
+            lacked_room: false,
+            voters: 0,
+            records: 0,
+            aborted: 0,
+            null_keys: 0,
+            malformed: 0,
+            kept_unasked: Vec::new(),
+            set_sizes: Vec::new(),
+            with_tombstone: Vec::new(),
+            first_null_key: None,
+            damage: Vec::new(),
+        }
+    }
+}
+
 /// Where a batch stands: its number in the chunk, its position, the least offset it may have.
 struct BatchAt {
     number: u32,
@@ -167,7 +119,7 @@ struct BatchAt {
     expired: bool,
 }
 
-impl ScanContext<'_> {
+impl<S> ScanContext<'_, S> {
     /// Whether a tombstone of this batch has had its time: by the batch's delete horizon
     /// (KIP-534), or for magic 0/1 by the age of its segment.
     fn tombstones_expired(&self, modified: Timestamp, header: &BatchHeader) -> bool {
@@ -177,19 +129,19 @@ impl ScanContext<'_> {
     }
 }
 
-impl ChunkScan {
+impl<C: Copy> ChunkScan<C> {
     /// Reads the chunk's batches, all of them whatever it finds. `asked` are the records that vote;
     /// without it, all do.
-    pub fn read(
+    pub fn read<S: Strategy<Claim = C>>(
         &mut self,
         survey: &Survey,
         chunk: Chunk,
         txns: &SegmentTxns,
         asked: Option<&RecordSet>,
-        context: &ScanContext<'_>,
+        context: &ScanContext<'_, S>,
         decoder: &mut Decoder,
     ) {
-        self.clear();
+        self.clear(S::Entry::SHARDS);
         let modified = modified_ms(&survey.segment);
         let mut least = chunk.least;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
@@ -211,30 +163,27 @@ impl ChunkScan {
 
     /// What its votes and bodies have allocated.
     pub fn allocated_bytes(&self) -> usize {
-        let ballots = self
-            .ballots
-            .iter()
-            .map(|ballot| ballot.votes.capacity() * size_of::<Vote>() + ballot.keys.capacity());
+        let ballots = self.ballots.iter().map(Ballot::allocated_bytes);
         let places = self.bodies.places.capacity() * size_of::<(u32, Range<usize>)>();
         ballots.sum::<usize>() + self.bodies.room.allocated_bytes() + places
     }
 
-    fn clear(&mut self) {
+    fn clear(&mut self, shards: usize) {
         let ChunkScan { mut ballots, mut bodies, .. } = std::mem::take(self);
-        ballots.resize_with(SHARDS, Ballot::default);
+        ballots.resize_with(shards, Ballot::default);
         ballots.iter_mut().for_each(Ballot::clear);
         bodies.room.clear();
         bodies.places.clear();
         *self = ChunkScan { ballots, bodies, ..ChunkScan::default() };
     }
 
-    fn batch(
+    fn batch<S: Strategy<Claim = C>>(
         &mut self,
         at: &BatchAt,
         batch: &Batch<'_>,
         txns: &SegmentTxns,
         asked: Option<&RecordSet>,
-        context: &ScanContext<'_>,
+        context: &ScanContext<'_, S>,
         decoder: &mut Decoder,
     ) -> Result<(), Flaw> {
         let header = &batch.header;
@@ -248,7 +197,9 @@ impl ChunkScan {
         }
         let before = self.voters;
         let is_packed = header.magic == 2 && header.codec() != Codec::None;
-        let kept = if is_packed && !batch.body().is_empty() {
+        // Where an older record may take the place of a newer one, nothing is settled in time.
+        let is_of_use = S::Entry::NEWEST_STANDS && is_packed;
+        let kept = if is_of_use && !batch.body().is_empty() {
             let kept =
                 decoder.body_within(batch, &mut self.bodies.room, context.most_kept_bytes)?;
             self.lacked_room |= kept.is_none();
@@ -280,12 +231,12 @@ impl ChunkScan {
     }
 
     /// Takes all records of a batch; whether there is a tombstone among them.
-    fn all(
+    fn all<S: Strategy<Claim = C>>(
         &mut self,
         records: Records<'_>,
         asked: Option<&RecordSet>,
         at: &BatchAt,
-        context: &ScanContext<'_>,
+        context: &ScanContext<'_, S>,
     ) -> Result<bool, Flaw> {
         match records {
             Records::V2(records) => self.each(records, asked, at, context),
@@ -294,35 +245,37 @@ impl ChunkScan {
     }
 
     #[inline]
-    fn each<'r>(
+    fn each<'r, S: Strategy<Claim = C>>(
         &mut self,
         records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
         asked: Option<&RecordSet>,
         at: &BatchAt,
-        context: &ScanContext<'_>,
+        context: &ScanContext<'_, S>,
     ) -> Result<bool, Flaw> {
         let before = self.voters;
         let mut has_tombstone = false;
         for record in records {
             let record = record?;
             check_record(&record, self.voters - before, at.least)?;
-            has_tombstone |= record.is_tombstone();
+            let deletes = record.deletes(context.empty_is_tombstone);
+            has_tombstone |= deletes;
             let ordinal = self.voters;
             self.voters += 1;
             if asked.is_none_or(|asked| asked.contains(ordinal)) {
-                self.record(&record, ordinal, at.expired, context)?;
+                self.record(&record, ordinal, deletes, at.expired, context)?;
             }
         }
         Ok(has_tombstone)
     }
 
     #[inline]
-    fn record(
+    fn record<S: Strategy<Claim = C>>(
         &mut self,
         record: &Record<'_>,
         ordinal: u32,
+        deletes: bool,
         expired: bool,
-        context: &ScanContext<'_>,
+        context: &ScanContext<'_, S>,
     ) -> Result<(), Flaw> {
         let Some(key) = record.key else {
             self.null_keys += 1;
@@ -332,53 +285,22 @@ impl ChunkScan {
             }
             return Ok(());
         };
-        let standing = if record.is_tombstone() && expired {
+        let standing = if deletes && expired {
             Standing::Expired
         } else if record.offset < context.log_start {
             Standing::BelowStart
         } else {
             Standing::Stays
         };
-        let hash = context.hasher.hash(key);
+        let Bid { claim, is_malformed } = context.strategy.claim(record, deletes);
+        self.malformed += u64::from(is_malformed);
+        let hash = context.hasher.hash(key, S::Entry::SHARDS);
         let Some(ballot) = self.ballots.get_mut(hash.shard) else { return Ok(()) };
         context.packer.pack(key, &mut ballot.keys);
-        if ballot.cast(hash.within, ordinal, standing) {
+        if ballot.cast(hash.within, ordinal, standing, claim) {
             return Ok(());
         }
         let reason = "there are more records in one place than a compaction can number";
         Err(Flaw::RecordContent { index: ordinal, reason })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ballot_gives_its_votes_back_newest_first_with_their_keys() {
-        let mut ballot = Ballot::default();
-        let cast: [(&[u8], Standing); 4] = [
-            (b"one", Standing::Stays),
-            (b"", Standing::Expired),
-            (b"three", Standing::BelowStart),
-            (b"4", Standing::Stays),
-        ];
-        for (ordinal, (key, standing)) in cast.iter().enumerate() {
-            ballot.keys.extend_from_slice(key);
-            assert!(ballot.cast(7, ordinal as u32, *standing));
-        }
-        let given: Vec<_> = ballot
-            .newest_first()
-            .map(|(vote, key)| (vote.ordinal(), key, vote.standing()))
-            .collect();
-        let wanted = cast.iter().enumerate().rev().map(|(n, (key, s))| (n as u32, *key, *s));
-        assert_eq!(given, wanted.collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_ballot_refuses_what_it_cannot_number() {
-        let mut ballot = Ballot::default();
-        assert!(!ballot.cast(0, 1 << 30, Standing::Stays));
-        assert!(ballot.cast(0, (1 << 30) - 1, Standing::BelowStart));
     }
 }

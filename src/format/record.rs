@@ -60,6 +60,15 @@ impl<'a> Record<'a> {
         self.value.is_none()
     }
 
+    /// Whether the record deletes its key, where an empty value may count as none.
+    #[inline]
+    pub fn deletes(&self, empty_is_tombstone: bool) -> bool {
+        match self.value {
+            None => true,
+            Some(value) => empty_is_tombstone && value.is_empty(),
+        }
+    }
+
     /// The message's own checksum; magic 2 has one for the batch only.
     pub fn message_crc(&self) -> Option<MessageCrc<'a>> {
         self.message_crc

@@ -24,7 +24,7 @@ pub enum PartitionOutcome {
 /// Records that are gone, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
-    /// A later record has the same key.
+    /// Another record of the same key survives; under `offset` a later one.
     pub superseded: u64,
     /// Tombstones behind their delete horizon.
     pub tombstones: u64,
@@ -89,6 +89,10 @@ pub struct Counters {
     pub batches_removed: u64,
     /// Batches of which only the header stays.
     pub batches_emptied: u64,
+    /// Superseded records that lie behind the one that survives, or hides them.
+    pub late_records: u64,
+    /// Records with a header of the strategy's name that is no version.
+    pub bad_version_headers: u64,
 }
 
 impl Counters {
@@ -117,6 +121,8 @@ impl Counters {
             (&mut self.batches_rewritten, other.batches_rewritten),
             (&mut self.batches_removed, other.batches_removed),
             (&mut self.batches_emptied, other.batches_emptied),
+            (&mut self.late_records, other.late_records),
+            (&mut self.bad_version_headers, other.bad_version_headers),
         ];
         for (sum, value) in sums {
             *sum += value;
@@ -195,7 +201,7 @@ pub struct RunReport {
     /// The clock that the rules went by.
     pub now_ms: Timestamp,
     /// Which record of a key survives.
-    pub strategy: &'static str,
+    pub strategy: String,
     /// Worker threads.
     pub threads: usize,
     /// What `--memory` allowed.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use logcompact::compact::{
-    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
+    Chosen, CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::{Decoder, Flaw, MessageFormat};
@@ -44,6 +44,9 @@ pub fn compact_directory(data: &[u8]) {
         newest_are_there(&input, &output);
     }
     no_new_errors(source, &written);
+    if !deletes(options) {
+        by_another_strategy(source, &unpacked.out.with_file_name("strategy"), options);
+    }
 
     let again = unpacked.out.with_file_name("again");
     let report = compact(&written, &again, options, false);
@@ -53,11 +56,36 @@ pub fn compact_directory(data: &[u8]) {
     kept(&output, &second);
 }
 
+/// Whoever wins: what comes out was there, is counted, and no new kind of error.
+fn by_another_strategy(source: &Path, out: &Path, options: [u8; 2]) {
+    let name = ["timestamp", "first", "header:h"][usize::from(options[0] ^ options[1]) % 3];
+    let strategy = Chosen::parse(name).unwrap();
+    let report = compact_by(strategy, source, out, options, false);
+    assert_ne!(report.outcome, PartitionOutcome::Failed, "{:?}", report.reason);
+    let written = out.join("t-0");
+    let (input, output) = (log_of(source), log_of(&written));
+    output.is_sound();
+    kept(&input, &output);
+    counted(&report, &input, &output);
+    no_new_errors(source, &written);
+}
+
 fn deletes(options: [u8; 2]) -> bool {
     options[1] & 1 == 1
 }
 
 fn compact(source: &Path, out: &Path, options: [u8; 2], dry_run: bool) -> PartitionReport {
+    compact_by(Chosen::default(), source, out, options, dry_run)
+}
+
+fn compact_by(
+    strategy: Chosen,
+    source: &Path,
+    out: &Path,
+    options: [u8; 2],
+    dry_run: bool,
+) -> PartitionReport {
+    let empty_is_tombstone = !strategy.is_offset();
     let bit = |at: u8| u16::from_le_bytes(options) >> at & 1 == 1;
     let topic = TopicConfig {
         delete_retention_ms: if bit(0) { 0 } else { 86_400_000 },
@@ -70,6 +98,7 @@ fn compact(source: &Path, out: &Path, options: [u8; 2], dry_run: bool) -> Partit
         min_cleanable_dirty_ratio: if bit(12) { 0.3 } else { 0.0 },
         max_compaction_lag_ms: if bit(13) { 5000 } else { i64::MAX },
         producer_id_expiration_ms: if bit(14) { 0 } else { 86_400_000 },
+        strategy,
         ..TopicConfig::default()
     };
     let policy = Policy {
@@ -82,6 +111,7 @@ fn compact(source: &Path, out: &Path, options: [u8; 2], dry_run: bool) -> Partit
             (false, false) => NullKeys::Drop,
         },
         drop_tombstones: bit(4),
+        empty_is_tombstone,
         message_format: if bit(5) { MessageFormat::Keep } else { MessageFormat::Magic2 },
         on_damage: OnDamage::Fail,
         key_hash_bits: if bit(6) { 1 } else { 64 },

@@ -68,6 +68,7 @@ fn compact(source: &Path, out: &Path, on_damage: OnDamage) -> PartitionOutcome {
         include_active: true,
         null_keys: NullKeys::Drop,
         drop_tombstones: false,
+        empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage,
         key_hash_bits: 64,

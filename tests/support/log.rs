@@ -119,6 +119,11 @@ impl Log {
         self
     }
 
+    /// The offset that comes next.
+    pub fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
     /// Closes the segment and opens the next.
     pub fn roll(&mut self) -> &mut Log {
         self.flush();

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod against;
+pub mod compacting;
+pub mod events;
 pub mod log;
 pub mod power;
 pub mod rewritten;

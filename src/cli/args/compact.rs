@@ -21,6 +21,9 @@ Examples:
   # State only, no delete markers; the same clock gives the same bytes again
   logcompact compact orders-0 --drop-tombstones --now 1795300000000 --out orders-state
 
+  # Events that arrive late must not hide newer ones: the newest by its own time survives
+  logcompact compact /backup/kafka-logs/positions-0 --strategy timestamp --out by-event-time
+
   # The directory of a broker that is stopped, rewritten where it lies
   logcompact compact /var/lib/kafka --in-place --report compaction.json
 
@@ -56,6 +59,15 @@ pub struct CompactArgs {
     /// Clean the active segment too, as if it had been rolled first (a backup has no writer)
     #[arg(long)]
     pub include_active: bool,
+    /// Which record of a key survives: offset, the last written, as in Kafka; timestamp, the newest
+    /// by event time; first, the first value behind the last tombstone; header:NAME, the highest
+    /// version, 8 bytes big-endian in the last header NAME. Equal ones: the last written [default:
+    /// offset, or compaction.strategy of --topic-config]
+    #[arg(long, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    /// A zero-length value deletes its key, as in Pulsar
+    #[arg(long)]
+    pub empty_is_tombstone: bool,
     /// What becomes of records without a key; a zero-length key is a key
     #[arg(long, value_name = "WHAT", default_value = "drop")]
     pub null_keys: NullKeysArg,
@@ -166,8 +178,6 @@ pub struct TopicArgs {
 /// instead of being taken for a mistake in spelling.
 #[derive(Debug, Args)]
 pub struct LaterArgs {
-    #[arg(long, hide = true, value_name = "STRATEGY")]
-    pub strategy: Option<String>,
     #[arg(long, hide = true, value_name = "FILE")]
     pub erase_keys: Option<PathBuf>,
     #[arg(long, hide = true, value_name = "TYPE")]
@@ -186,6 +196,4 @@ pub struct LaterArgs {
     pub min_rewrite_ratio: Option<f64>,
     #[arg(long, hide = true, value_name = "N")]
     pub keep_rounds: Option<u32>,
-    #[arg(long, hide = true)]
-    pub empty_is_tombstone: bool,
 }

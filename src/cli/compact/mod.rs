@@ -5,7 +5,7 @@ mod summary;
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use reader::Reader;
 
@@ -15,7 +15,7 @@ use crate::cli::args::{
 use crate::cli::report_file::{self, ReportPlace};
 use crate::cli::terminal::{Bar, messages};
 use crate::cli::{Outcome, out_folder, topic_config};
-use crate::compact::{self, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
+use crate::compact::{self, Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, RunOutcome, RunReport, counted, grouped};
@@ -58,8 +58,16 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
 
 fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOptions> {
     let memory_limit_bytes = common.memory_bytes();
+    let mut topic = topic_config::resolve(&args.topic)?;
+    if let Some(text) = &args.strategy {
+        let parsed = Chosen::parse(text).map_err(anyhow::Error::msg);
+        topic.strategy = parsed.context("--strategy")?;
+    }
+    if args.verify {
+        refuse_unverifiable(&topic.strategy, args.empty_is_tombstone)?;
+    }
     let policy = Policy {
-        topic: topic_config::resolve(&args.topic)?,
+        topic,
         now: args.now.map_or_else(|| Timestamp(jiff::Timestamp::now().as_millisecond()), Timestamp),
         include_active: args.include_active,
         null_keys: match args.null_keys {
@@ -68,6 +76,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
             NullKeysArg::Fail => NullKeys::Fail,
         },
         drop_tombstones: args.drop_tombstones,
+        empty_is_tombstone: args.empty_is_tombstone,
         message_format: match args.message_format {
             MessageFormatArg::Magic2 => MessageFormat::Magic2,
             MessageFormatArg::Keep => MessageFormat::Keep,
@@ -104,10 +113,21 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
     Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
 }
 
+/// The reader of `--verify` knows one state of a log: the last value written of each key.
+fn refuse_unverifiable(strategy: &Chosen, empty_is_tombstone: bool) -> anyhow::Result<()> {
+    let asked = match (strategy.is_offset(), empty_is_tombstone) {
+        (true, false) => return Ok(()),
+        (false, _) => format!("--strategy {strategy}"),
+        (true, true) => "--empty-is-tombstone".to_owned(),
+    };
+    bail!(
+        "--verify reads a log as a consumer does, for which the last value written of a key is its \
+         state; it cannot judge what {asked} keeps; nothing was done"
+    )
+}
+
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
-    let not_offset = later.strategy.as_deref().is_some_and(|strategy| strategy != "offset");
     let asked = [
-        ("--strategy other than offset", not_offset),
         ("--erase-keys", later.erase_keys.is_some()),
         ("--compression", later.compression.is_some()),
         ("--to-offset", later.to_offset.is_some()),
@@ -117,7 +137,6 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
         ("--reindex", later.reindex),
         ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
         ("--keep-rounds", later.keep_rounds.is_some()),
-        ("--empty-is-tombstone", later.empty_is_tombstone),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),
@@ -153,6 +172,15 @@ fn say_what_to_know(report: &RunReport) {
                 "{name}: {} records without a key were dropped, as Kafka's cleaner does; \
                  --null-keys keep keeps them",
                 grouped(null_keys)
+            ));
+        }
+        let bad_versions = partition.counters.bad_version_headers;
+        if bad_versions > 0 {
+            let header = report.strategy.strip_prefix("header:").unwrap_or_default();
+            messages::warning(&format!(
+                "{name}: {} with a key and a header {header:?} that is not 8 bytes; they count as \
+                 having no version",
+                counted(bad_versions, "record"),
             ));
         }
     }

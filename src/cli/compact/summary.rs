@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cli::terminal::{columns, messages, plain, shortened, wrapped};
 use crate::compact::{NothingToClean, Output};
 use crate::report::{
-    Counters, PartitionOutcome, PartitionReport, Removed, RunReport, counted, grouped, size,
+    Counters, PartitionOutcome, PartitionReport, RunReport, counted, grouped, size,
 };
 
 /// Partitions listed without `-v`; the report has them all.
@@ -52,7 +52,7 @@ fn write(
     }
     let failed = |p: &PartitionReport| p.outcome == PartitionOutcome::Failed;
     if !report.partitions.iter().all(failed) {
-        write_totals(to, &report.totals, width)?;
+        write_totals(to, report, width)?;
     }
     let only_active = Some(NothingToClean::OnlyActive.to_string());
     let unchanged = report.partitions.iter().filter(|p| p.reason == only_active).count();
@@ -131,7 +131,8 @@ fn write_table(to: &mut Vec<u8>, rows: &[[String; 6]]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_totals(to: &mut Vec<u8>, totals: &Counters, width: Option<usize>) -> io::Result<()> {
+fn write_totals(to: &mut Vec<u8>, report: &RunReport, width: Option<usize>) -> io::Result<()> {
+    let totals = &report.totals;
     writeln!(to)?;
     let text = format!(
         "{} of {} kept, {} of {} ({}), {}.",
@@ -143,7 +144,7 @@ fn write_totals(to: &mut Vec<u8>, totals: &Counters, width: Option<usize>) -> io
         counted(totals.distinct_keys, "key"),
     );
     writeln!(to, "{}", wrapped(&text, width, 0))?;
-    write_removed(to, &totals.removed)?;
+    write_removed(to, totals, &plain(&report.strategy))?;
     if totals.tombstones_kept > 0 {
         writeln!(
             to,
@@ -181,9 +182,19 @@ fn with_reason(outcome: &str, reason: &Option<String>) -> String {
     reason.as_ref().map_or_else(|| outcome.to_owned(), with)
 }
 
-fn write_removed(to: &mut Vec<u8>, removed: &Removed) -> io::Result<()> {
+fn write_removed(to: &mut Vec<u8>, totals: &Counters, strategy: &str) -> io::Result<()> {
+    let removed = &totals.removed;
+    let superseded = match (strategy, totals.late_records) {
+        ("offset", _) => "superseded: a later record has the same key".to_owned(),
+        (_, 0) => format!("superseded: another record of the same key wins by {strategy}"),
+        (_, late) => format!(
+            "superseded: another record of the same key wins by {strategy}; {} of them came after \
+             it",
+            grouped(late)
+        ),
+    };
     let reasons = [
-        (removed.superseded, "superseded: a later record has the same key"),
+        (removed.superseded, superseded.as_str()),
         (removed.tombstones, "tombstones: their delete horizon has passed"),
         (removed.aborted, "aborted: their transaction was aborted"),
         (removed.null_key, "without a key: they cannot be compacted"),

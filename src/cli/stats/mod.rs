@@ -70,6 +70,7 @@ fn options(args: &StatsArgs, common: &CommonArgs) -> anyhow::Result<StatsOptions
         include_active: args.include_active,
         null_keys: NullKeys::Drop,
         drop_tombstones: false,
+        empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage: OnDamage::Fail,
         key_hash_bits: u64::BITS,

@@ -1,7 +1,7 @@
 // For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
 // let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
-// segment too, with snapshots and without; and what dump selects of it. And once: Kafka's cleaner gives a damaged batch a valid
-// checksum, logcompact must not.
+// segment too, with snapshots and without; what dump selects of it; and what other strategies leave
+// of it. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
 package oracle;
 
 import java.io.IOException;
@@ -73,6 +73,10 @@ public final class Campaign {
             binary, source, dir.resolve("select"), now, new Random(seed));
         report(name + " dump selects", problem, dir);
         good &= problem.isEmpty();
+        Optional<String> strategies =
+            Strategies.complaint(binary, source, dir.resolve("strategies"), now);
+        report(name + " strategies", strategies, dir);
+        good &= strategies.isEmpty();
         good &= repair(name, source, dir.resolve("repair"), now, new Random(seed));
         if (good && failed == before) {
             remove(dir);

@@ -12,6 +12,7 @@ import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.Comparator;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.message.FetchResponseData.AbortedTransaction;
 import org.apache.kafka.common.record.ControlRecordType;
 import org.apache.kafka.common.record.Record;
@@ -21,8 +22,13 @@ import org.apache.kafka.storage.internals.log.FetchDataInfo;
 import org.apache.kafka.storage.internals.log.UnifiedLog;
 
 final class Committed {
+    // A record with a key, and what strategies look at. Without a version: null.
+    record Candidate(String key, long offset, long timestamp, boolean deletes, Long version) { }
+
     private final TreeMap<String, String> state = new TreeMap<>();
     private final List<Long> offsets = new ArrayList<>();
+    private final List<Candidate> candidates = new ArrayList<>();
+    private String versionHeader = "";
 
     private Committed() { }
 
@@ -35,9 +41,19 @@ final class Committed {
         return from(log, start).offsets;
     }
 
-    private static Committed from(UnifiedLog log, long start) throws Exception {
-        log.updateHighWatermark(log.logEndOffset());
+    // The records with a key, their versions in the header of that name.
+    static List<Candidate> candidates(UnifiedLog log, String versionHeader) throws Exception {
         Committed committed = new Committed();
+        committed.versionHeader = versionHeader;
+        return read(committed, log, log.logStartOffset()).candidates;
+    }
+
+    private static Committed from(UnifiedLog log, long start) throws Exception {
+        return read(new Committed(), log, start);
+    }
+
+    private static Committed read(Committed committed, UnifiedLog log, long start) throws Exception {
+        log.updateHighWatermark(log.logEndOffset());
         long next = start;
         while (next < log.lastStableOffset()) {
             FetchDataInfo fetched = log.read(next, 1 << 20, FetchIsolation.TXN_COMMITTED, true);
@@ -89,6 +105,15 @@ final class Committed {
 
     private void put(Record record) {
         String key = text(record.key());
+        Long version = null;
+        for (Header header : record.headers()) {
+            if (header.key().equals(versionHeader)) {
+                byte[] bytes = header.value();
+                version = bytes != null && bytes.length == 8 ? ByteBuffer.wrap(bytes).getLong() : null;
+            }
+        }
+        candidates.add(new Candidate(
+            key, record.offset(), record.timestamp(), !record.hasValue(), version));
         Optional<String> value = Optional.ofNullable(record.value()).map(Committed::text);
         if (value.isPresent()) {
             state.put(key, record.offset() + ":" + value.get());

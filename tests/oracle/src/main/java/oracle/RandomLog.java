@@ -137,6 +137,9 @@ final class RandomLog {
             Header[] headers = new Header[1 + random.nextInt(3)];
             for (int h = 0; h < headers.length; h++) {
                 byte[] content = random.nextInt(4) == 0 ? null : bytes("v" + random.nextInt(99));
+                if (h == 0 && random.nextInt(4) != 0) {
+                    content = ByteBuffer.allocate(8).putLong(random.nextInt(30) - 10).array();
+                }
                 headers[h] = new RecordHeader("h" + h, content);
             }
             builder.append(timestamp, key, value, headers);

@@ -1,0 +1,150 @@
+//! Votes: what each record says as a candidate for its key, sorted into the shards' ballots.
+
+/// What follows for a record that is its key's champion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It stays.
+    Stays,
+    /// It is a tombstone whose time has come: it goes, but still hides what it beats.
+    Expired,
+    /// It lies below the log start: it stays if no other record has its key, and hides nothing.
+    BelowStart,
+}
+
+/// Which record of its chunk a candidate is, under two bits of standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate(u32);
+
+impl Candidate {
+    const ORDINAL_BITS: u32 = 30;
+
+    /// Record `ordinal` of the chunk.
+    #[inline]
+    pub fn new(ordinal: u32, standing: Standing) -> Candidate {
+        Candidate(ordinal | (standing as u32) << Self::ORDINAL_BITS)
+    }
+
+    /// Which record of the chunk.
+    #[inline]
+    pub fn ordinal(self) -> u32 {
+        self.0 & ((1 << Self::ORDINAL_BITS) - 1)
+    }
+
+    /// What follows if it wins.
+    #[inline]
+    pub fn standing(self) -> Standing {
+        match self.0 >> Self::ORDINAL_BITS {
+            0 => Standing::Stays,
+            1 => Standing::Expired,
+            _ => Standing::BelowStart,
+        }
+    }
+
+    /// As bytes.
+    pub fn to_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    /// From bytes.
+    pub fn of_bytes(bytes: [u8; 4]) -> Candidate {
+        Candidate(u32::from_le_bytes(bytes))
+    }
+}
+
+/// A record's candidacy for its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Vote<C> {
+    /// Hash of the key within its shard.
+    pub hash: u32,
+    /// Where the packed key ends in the ballot; it begins where the one before it ends.
+    key_end: u32,
+    /// Which record it is.
+    pub candidate: Candidate,
+    /// What it brings to the contest besides its offset.
+    pub claim: C,
+}
+
+/// The votes of one chunk for one shard, oldest first, their packed keys one behind the other.
+pub struct Ballot<C> {
+    votes: Vec<Vote<C>>,
+    /// The packed keys.
+    pub keys: Vec<u8>,
+}
+
+impl<C> Default for Ballot<C> {
+    fn default() -> Ballot<C> {
+        Ballot { votes: Vec::new(), keys: Vec::new() }
+    }
+}
+
+impl<C: Copy> Ballot<C> {
+    /// Adds a vote for the key that was just packed into `keys`; false if it cannot be numbered.
+    #[inline]
+    pub fn cast(&mut self, hash: u32, ordinal: u32, standing: Standing, claim: C) -> bool {
+        let Ok(key_end) = u32::try_from(self.keys.len()) else { return false };
+        let candidate = Candidate::new(ordinal, standing);
+        self.votes.push(Vote { hash, key_end, candidate, claim });
+        ordinal >> Candidate::ORDINAL_BITS == 0
+    }
+
+    /// The votes with their packed keys, from the newest to the oldest.
+    pub fn newest_first(&self) -> impl Iterator<Item = (Vote<C>, &[u8])> {
+        let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
+        self.votes.iter().rev().zip(starts).map(|(vote, start)| {
+            let key = self.keys.get(start as usize..vote.key_end as usize);
+            (*vote, key.unwrap_or_default())
+        })
+    }
+
+    /// Forgets all votes, not the memory that they took up.
+    pub fn clear(&mut self) {
+        self.votes.clear();
+        self.keys.clear();
+    }
+
+    /// What it has allocated.
+    pub fn allocated_bytes(&self) -> usize {
+        self.votes.capacity() * size_of::<Vote<C>>() + self.keys.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ballot_gives_its_votes_back_newest_first_with_their_keys() {
+        let mut ballot = Ballot::default();
+        let cast: [(&[u8], Standing); 4] = [
+            (b"one", Standing::Stays),
+            (b"", Standing::Expired),
+            (b"three", Standing::BelowStart),
+            (b"4", Standing::Stays),
+        ];
+        for (ordinal, (key, standing)) in cast.iter().enumerate() {
+            ballot.keys.extend_from_slice(key);
+            assert!(ballot.cast(7, ordinal as u32, *standing, key.len()));
+        }
+        let given: Vec<_> = ballot
+            .newest_first()
+            .map(|(vote, key)| {
+                assert_eq!(vote.claim, key.len());
+                (vote.candidate.ordinal(), key, vote.candidate.standing())
+            })
+            .collect();
+        let wanted = cast.iter().enumerate().rev().map(|(n, (key, s))| (n as u32, *key, *s));
+        assert_eq!(given, wanted.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_ballot_refuses_what_it_cannot_number() {
+        let mut ballot = Ballot::default();
+        assert!(!ballot.cast(0, 1 << 30, Standing::Stays, ()));
+        assert!(ballot.cast(0, (1 << 30) - 1, Standing::BelowStart, ()));
+    }
+
+    #[test]
+    fn a_vote_by_offset_alone_takes_no_more_than_twelve_bytes() {
+        assert_eq!(size_of::<Vote<()>>(), 12);
+    }
+}

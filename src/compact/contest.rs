@@ -1,0 +1,122 @@
+//! One shard's part in the vote: it hears the candidates from the newest to the oldest, and knows
+//! who stands for each of its keys.
+//!
+//! Where the newest stands (`offset`) the first to be heard of a key stays. Under other strategies
+//! an older one may take its place, whose bit in its chunk's retained set is then taken back; the
+//! counts follow. All candidates of a key are heard in one pass or none is.
+
+use super::ballot::{Ballot, Candidate, Standing, Vote};
+use super::election::ChunkResult;
+use super::key_shard::{Place, Shard, Sighting};
+use super::strategy::{Champion, Entry, Stands, Strategy};
+
+/// What the entry of a champion takes up.
+pub type EntryBytes<S> = <<S as Strategy>::Entry as Entry<<S as Strategy>::Claim>>::Bytes;
+
+/// A shard of the vote.
+pub struct Contest<S: Strategy> {
+    /// The keys.
+    pub keys: Shard<EntryBytes<S>>,
+    /// Candidates that lost.
+    pub superseded: u64,
+    /// Of these, the ones that lie behind the record that beat them.
+    pub late: u64,
+    /// Champions that are tombstones and have had their time.
+    pub expired: u64,
+}
+
+impl<S: Strategy> Default for Contest<S> {
+    fn default() -> Contest<S> {
+        Contest { keys: Shard::default(), superseded: 0, late: 0, expired: 0 }
+    }
+}
+
+/// What a contest must know of its surroundings.
+pub struct Ring<'a> {
+    /// All chunks of the range.
+    pub results: &'a [ChunkResult],
+    /// What the shard may allocate.
+    pub budget_bytes: usize,
+    /// Whether a tombstone that has had its time must outlive what it beats behind it.
+    pub in_place: bool,
+}
+
+impl<S: Strategy> Contest<S> {
+    /// Goes through the ballot of chunk `number`, from the newest vote to the oldest.
+    pub fn count(&mut self, ballot: &Ballot<S::Claim>, number: usize, ring: &Ring<'_>) {
+        let Some(result) = ring.results.get(number) else { return };
+        let chunk = number as u32;
+        for (vote, key) in ballot.newest_first() {
+            let standing = vote.candidate.standing();
+            let sighting = match standing {
+                Standing::BelowStart => self.keys.look(vote.hash, key),
+                Standing::Stays | Standing::Expired => {
+                    let entry = || S::Entry::put(champion(chunk, &vote, vote.claim));
+                    self.keys.sight(vote.hash, key, entry, ring.budget_bytes)
+                }
+            };
+            match (sighting, standing) {
+                (Sighting::Again(place), Standing::Stays | Standing::Expired)
+                    if !S::Entry::NEWEST_STANDS =>
+                {
+                    self.challenge(place, chunk, &vote, ring);
+                }
+                (Sighting::Again(_), _) => self.superseded += 1,
+                (Sighting::First, Standing::Expired) => self.expired += 1,
+                (Sighting::First, _) => result.retained.insert(vote.candidate.ordinal()),
+                (Sighting::NoRoom, _) => result.leave_undecided(vote.candidate.ordinal()),
+            }
+        }
+    }
+
+    /// Hears a candidate for a key that has a champion, which lies behind it.
+    fn challenge(&mut self, place: Place, chunk: u32, vote: &Vote<S::Claim>, ring: &Ring<'_>) {
+        let Some(newer) = self.keys.front(place).and_then(S::Entry::get) else { return };
+        self.superseded += 1;
+        let stands = match S::combine(vote.claim, newer.claim) {
+            Stands::Newer(claim) => {
+                Champion { claim, since: newer.since.saturating_add(1), ..newer }
+            }
+            Stands::Older(claim) => {
+                self.late += u64::from(newer.since);
+                let mut older = champion(chunk, vote, claim);
+                if ring.in_place && older.candidate.standing() == Standing::Expired {
+                    // Segments are replaced one after the other, older ones first. Were it gone
+                    // before what it beats behind it, and the run interrupted there, that would
+                    // come back. The next run finds it alone.
+                    older.candidate = Candidate::new(older.candidate.ordinal(), Standing::Stays);
+                }
+                self.step_down(&newer, ring);
+                self.step_up(&older, ring);
+                older
+            }
+        };
+        self.keys.set_front(place, S::Entry::put(stands));
+    }
+
+    fn step_down(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
+        match champion.candidate.standing() {
+            Standing::Expired => self.expired = self.expired.saturating_sub(1),
+            _ => {
+                if let Some(result) = ring.results.get(champion.chunk as usize) {
+                    result.retained.remove(champion.candidate.ordinal());
+                }
+            }
+        }
+    }
+
+    fn step_up(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
+        match champion.candidate.standing() {
+            Standing::Expired => self.expired += 1,
+            _ => {
+                if let Some(result) = ring.results.get(champion.chunk as usize) {
+                    result.retained.insert(champion.candidate.ordinal());
+                }
+            }
+        }
+    }
+}
+
+fn champion<C: Copy>(chunk: u32, vote: &Vote<C>, claim: C) -> Champion<C> {
+    Champion { claim, chunk, candidate: vote.candidate, since: 1 }
+}

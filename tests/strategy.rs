@@ -1,0 +1,422 @@
+//! Which record of a key survives: random logs of all magics and codecs, with times out of order,
+//! versions, ties, deletions and transactions, against a short model for each strategy.
+//!
+//! And what holds for all of them: neither threads, nor memory, nor the hash of a key have a say;
+//! where times rise, `timestamp` is `offset`, byte for byte.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use logcompact::format::codec::Codec;
+use logcompact::report::NoProgress;
+use logcompact::segment::find_partitions;
+use logcompact::units::Timestamp;
+use logcompact::verify::{self, Severity};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use serde_json::Value;
+use support::compacting::{NOW_MS, Way, by, files_in};
+use support::events::{Event, Kind, PLAIN, append};
+use support::log::{Log, put};
+use support::state::content_of;
+use support::{copy_folder, folders_in, lines_of, testdata};
+
+const DAY_MS: i64 = 86_400_000;
+const STRATEGIES: [&str; 4] = ["offset", "timestamp", "first", "header:v"];
+
+/// One step of a random log.
+#[derive(Clone, Debug)]
+enum Step {
+    Batch(Kind, Vec<Event>),
+    Transactional(u8, Codec, Vec<Event>),
+    Marker(u8, bool),
+    Roll,
+}
+
+fn event(times: impl Strategy<Value = i64>) -> impl Strategy<Value = Event> {
+    let key = prop_oneof![1 => Just(None), 1 => Just(Some(Vec::new())),
+        20 => (0u8..6).prop_map(|key| Some(vec![key]))];
+    let value = prop_oneof![2 => Just(None), 2 => Just(Some(Vec::new())),
+        6 => any::<u8>().prop_map(|value| Some(vec![value]))];
+    let number = (-2i64..3).prop_map(|number| Some(number.to_be_bytes().to_vec()));
+    let version = prop_oneof![6 => number, 1 => Just(None),
+        1 => prop::collection::vec(any::<u8>(), 0..10).prop_map(Some)];
+    let header = (prop_oneof![5 => Just("v"), 1 => Just("V"), 1 => Just("vv")], version);
+    let header = header.prop_map(|(name, value)| (name.to_owned(), value));
+    let headers = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec(header, 1..3)];
+    (key, value, times, headers).prop_map(|(key, value, timestamp_ms, headers)| Event {
+        key,
+        value,
+        timestamp_ms,
+        headers,
+    })
+}
+
+fn times() -> impl Strategy<Value = i64> {
+    prop_oneof![1 => Just(-1), 9 => 1_700_000_000_000i64..1_700_000_000_006]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    let legacy = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4];
+    let codec = prop::sample::select(vec![Codec::None, Codec::Zstd, Codec::Gzip, Codec::Lz4]);
+    prop_oneof![
+        2 => (prop::sample::select(legacy.to_vec()), 0u8..2),
+        3 => codec.prop_map(|codec| (codec, 2)),
+    ]
+    .prop_flat_map(|(codec, magic)| {
+        any::<bool>().prop_map(move |is_append_time| Kind { magic, codec, is_append_time, ..PLAIN })
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let events = || prop::collection::vec(event(times()), 1..6);
+    let step = prop_oneof![
+        8 => (kind(), events()).prop_map(|(kind, events)| Step::Batch(kind, events)),
+        3 => (0u8..3, events()).prop_map(|(id, e)| Step::Transactional(id, Codec::None, e)),
+        1 => (0u8..3, events()).prop_map(|(id, e)| Step::Transactional(id, Codec::Zstd, e)),
+        4 => (0u8..3, any::<bool>()).prop_map(|(id, commit)| Step::Marker(id, commit)),
+        2 => Just(Step::Roll),
+    ];
+    prop::collection::vec(step, 1..30)
+}
+
+/// A data record as the model sees it.
+#[derive(Clone, Debug)]
+struct Written {
+    offset: i64,
+    event: Event,
+    /// What a reader takes for its time.
+    timestamp_ms: i64,
+    producer: Option<u8>,
+    /// Whether the marker behind it commits; none if there is no marker.
+    end: Option<bool>,
+}
+
+/// Writes the log and gives its data records and segment bases.
+fn write(log: &mut Log, steps: &[Step]) -> (Vec<Written>, Vec<i64>) {
+    let (mut written, mut bases) = (Vec::<Written>::new(), vec![0]);
+    let mut sequences = [0; 3];
+    for step in steps {
+        let (kind, events, producer) = match step {
+            Step::Batch(kind, events) => (*kind, events, None),
+            Step::Transactional(id, codec, events) => {
+                let sequence = &mut sequences[usize::from(*id)];
+                let transaction = Some((i64::from(*id), *sequence));
+                *sequence += events.len() as i32;
+                (Kind { transaction, codec: *codec, ..PLAIN }, events, Some(*id))
+            }
+            Step::Marker(id, commit) => {
+                log.marker(i64::from(*id), *commit);
+                let open = |w: &&mut Written| w.producer == Some(*id) && w.end.is_none();
+                written.iter_mut().filter(open).for_each(|w| w.end = Some(*commit));
+                continue;
+            }
+            Step::Roll => {
+                if *bases.last().unwrap() != log.next_offset() {
+                    log.roll();
+                    bases.push(log.next_offset());
+                }
+                continue;
+            }
+        };
+        for (offset, event) in (log.next_offset()..).zip(events) {
+            let timestamp_ms = match (kind.magic, kind.is_append_time) {
+                (0, _) => -1,
+                (_, true) => events.last().unwrap().timestamp_ms,
+                (_, false) => event.timestamp_ms,
+            };
+            let mut event = event.clone();
+            if kind.magic < 2 {
+                event.headers.clear();
+            }
+            written.push(Written { offset, event, timestamp_ms, producer, end: None });
+        }
+        append(log, kind, events);
+    }
+    (written, bases)
+}
+
+/// What must be left, and the counters that go with it.
+#[derive(Debug, Default, PartialEq)]
+struct Expected {
+    offsets: BTreeSet<i64>,
+    /// Of these, the ones that are gone when deletions have had their time.
+    deletions: BTreeSet<i64>,
+    superseded: u64,
+    late: u64,
+    bad_versions: u64,
+}
+
+/// The last header of the name: none, one that is no version, a version.
+fn version(event: &Event) -> Option<Option<i64>> {
+    let (_, value) = event.headers.iter().rfind(|(name, _)| name == "v")?;
+    let bytes: Option<[u8; 8]> = value.as_ref().and_then(|value| value.as_slice().try_into().ok());
+    Some(bytes.map(i64::from_be_bytes))
+}
+
+fn winner<'a>(
+    strategy: &str,
+    of_key: &[&'a Written],
+    deletes: &dyn Fn(&Event) -> bool,
+) -> &'a Written {
+    let highest = |order: &dyn Fn(&Written) -> Option<i64>| -> &'a Written {
+        of_key.iter().copied().max_by_key(|w| (order(w), w.offset)).unwrap()
+    };
+    match strategy {
+        "offset" => of_key[of_key.len() - 1],
+        "timestamp" => highest(&|w| Some(w.timestamp_ms)),
+        "header:v" => highest(&|w| version(&w.event).flatten()),
+        "first" => {
+            let mut live: Option<&Written> = None;
+            for record in of_key.iter().copied() {
+                match live {
+                    Some(held) if !deletes(&held.event) && !deletes(&record.event) => {}
+                    _ => live = Some(record),
+                }
+            }
+            live.unwrap()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn expected(way: &Way, written: &[Written], bases: &[i64]) -> Expected {
+    let strategy = way.policy.topic.strategy.to_string();
+    let empty_deletes = way.policy.empty_is_tombstone;
+    let deletes =
+        |event: &Event| event.value.as_ref().is_none_or(|v| empty_deletes && v.is_empty());
+    let undecided = written.iter().find(|w| w.producer.is_some() && w.end.is_none());
+    let bound = undecided.map_or(i64::MAX, |w| w.offset).min(*bases.last().unwrap());
+    let end = *bases.iter().filter(|base| **base <= bound).max().unwrap();
+    let mut by_key: BTreeMap<&[u8], Vec<&Written>> = BTreeMap::new();
+    let mut expected = Expected::default();
+    for record in written {
+        match &record.event.key {
+            _ if record.offset >= end => drop(expected.offsets.insert(record.offset)),
+            _ if record.end == Some(false) => {}
+            Some(key) => {
+                by_key.entry(key).or_default().push(record);
+                let is_bad = version(&record.event) == Some(None) && strategy == "header:v";
+                expected.bad_versions += u64::from(is_bad);
+            }
+            None => {}
+        }
+    }
+    for of_key in by_key.values() {
+        let winner = winner(&strategy, of_key, &deletes);
+        expected.offsets.insert(winner.offset);
+        if deletes(&winner.event) {
+            expected.deletions.insert(winner.offset);
+        }
+        expected.superseded += of_key.len() as u64 - 1;
+        expected.late += of_key.iter().filter(|w| w.offset > winner.offset).count() as u64;
+    }
+    expected
+}
+
+/// The data records of a directory by offset.
+fn records_of(dir: &Path) -> BTreeMap<i64, Value> {
+    let mut control = false;
+    let mut records = BTreeMap::new();
+    for line in lines_of(dir) {
+        match line.get("control").and_then(Value::as_bool) {
+            Some(is_control) => control = is_control,
+            None if control => {}
+            None => assert!(records.insert(line["offset"].as_i64().unwrap(), line).is_none()),
+        }
+    }
+    records
+}
+
+/// What `verify` finds wrong: rule, file, offset.
+fn findings(dir: &Path) -> BTreeSet<(String, String, Option<i64>)> {
+    let found = verify::run(&find_partitions(&[dir.to_path_buf()]).unwrap(), &NoProgress);
+    let wrong = found.unwrap().findings.into_iter().filter(|f| f.severity > Severity::Info);
+    let file = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    wrong.map(|f| (f.rule.into(), file(&f.path), f.offset.map(|offset| offset.0))).collect()
+}
+
+/// What `verify` finds wrong with a compaction, but for what was carried over with it: the sources
+/// have no indexes.
+fn wrong(dir: &Path, source: &Path) -> BTreeSet<(String, String, Option<i64>)> {
+    &findings(dir) - &findings(source)
+}
+
+/// The same logs in every run, unless `LOGCOMPACT_SEED` asks for others.
+fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("LOGCOMPACT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = asked.unwrap_or(1);
+    println!("LOGCOMPACT_SEED={seed}");
+    let rng_seed = RngSeed::Fixed(seed);
+    ProptestConfig { cases, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(16))]
+
+    #[test]
+    fn exactly_the_winners_of_each_strategy_survive(steps in steps(), empty_deletes: bool) {
+        let temp = tempfile::tempdir().unwrap();
+        let mut log = Log::create(temp.path(), "t-0");
+        let (written, bases) = write(&mut log, &steps);
+        let source = log.flush();
+        let before = records_of(&source);
+        for strategy in STRATEGIES {
+            let mut way = by(strategy);
+            way.policy.empty_is_tombstone = empty_deletes;
+            let expected = expected(&way, &written, &bases);
+            let (dir, report) = way.compact(&source, &temp.path().join(strategy));
+            let after = records_of(&dir);
+            let offsets: BTreeSet<i64> = after.keys().copied().collect();
+            prop_assert_eq!(&offsets, &expected.offsets, "{}", strategy);
+            for (offset, record) in &after {
+                prop_assert_eq!(record, &before[offset]);
+            }
+            let counters = report.totals;
+            prop_assert_eq!(counters.removed.superseded, expected.superseded, "{}", strategy);
+            prop_assert_eq!(counters.late_records, expected.late, "{}", strategy);
+            prop_assert_eq!(counters.bad_version_headers, expected.bad_versions);
+            prop_assert_eq!(content_of(&dir).log_end, content_of(&source).log_end);
+            prop_assert_eq!(wrong(&dir, &source), BTreeSet::new(), "{}", strategy);
+
+            // Little memory, other threads, keys that collide: the same bytes and numbers.
+            let mut tight = Way { threads: 3, memory_bytes: 1 << 10, ..way.clone() };
+            tight.policy.key_hash_bits = 1;
+            let (same, of_tight) = tight.compact(&source, &temp.path().join("tight"));
+            prop_assert!(files_in(&dir) == files_in(&same), "{}", strategy);
+            prop_assert_eq!(counters, of_tight.totals);
+            std::fs::remove_dir_all(temp.path().join("tight")).unwrap();
+
+            // Deletions have had their time.
+            way.policy.now = Timestamp(NOW_MS + 2 * DAY_MS);
+            let (dir, _) = way.compact(&dir, &temp.path().join(format!("{strategy} later")));
+            let left: BTreeSet<i64> = records_of(&dir).into_keys().collect();
+            let lasting = &expected.offsets - &expected.deletions;
+            prop_assert_eq!(&left, &lasting, "{}", strategy);
+            prop_assert_eq!(wrong(&dir, &source), BTreeSet::new(), "{}", strategy);
+        }
+    }
+
+    #[test]
+    fn where_times_rise_timestamp_is_offset_byte_for_byte(steps in steps(), empty_deletes: bool) {
+        let temp = tempfile::tempdir().unwrap();
+        let mut log = Log::create(temp.path(), "t-0");
+        let mut clock_ms = 1_700_000_000_000;
+        let mut steps = steps;
+        for step in &mut steps {
+            if let Step::Batch(_, events) | Step::Transactional(_, _, events) = step {
+                for event in events {
+                    clock_ms += event.timestamp_ms.rem_euclid(3);
+                    event.timestamp_ms = clock_ms;
+                }
+            }
+            // Records without a time are older than any that has one.
+            if let Step::Batch(kind, _) = step {
+                kind.magic = kind.magic.max(1);
+            }
+        }
+        write(&mut log, &steps);
+        let source = log.flush();
+        let outputs = ["offset", "timestamp"].map(|strategy| {
+            let mut way = by(strategy);
+            way.policy.empty_is_tombstone = empty_deletes;
+            let (dir, report) = way.compact(&source, &temp.path().join(strategy));
+            (files_in(&dir), report.totals)
+        });
+        prop_assert_eq!(outputs[1].1.late_records, 0);
+        prop_assert!(outputs[0] == outputs[1]);
+    }
+}
+
+/// Whether no record of a key is older than one in front of it.
+fn times_rise(dir: &Path) -> bool {
+    let mut newest: HashMap<String, i64> = HashMap::new();
+    lines_of(dir).iter().filter(|line| line.get("key").is_some()).all(|record| {
+        let timestamp_ms = record["timestamp"].as_i64().unwrap();
+        let before = newest.insert(record["key"].to_string(), timestamp_ms);
+        before.is_none_or(|before| before <= timestamp_ms)
+    })
+}
+
+#[test]
+fn what_real_brokers_wrote_comes_out_as_by_offset_where_nothing_says_otherwise() {
+    let mut rising = 0;
+    for name in ["storage-4.1.1", "broker-3.9.1"] {
+        let temp = tempfile::tempdir().unwrap();
+        let out = |strategy: &str| {
+            let out = temp.path().join(strategy.replace(':', "-"));
+            let mut way = by(strategy);
+            way.policy.include_active = true;
+            way.compact(&testdata(name), &out);
+            out
+        };
+        // No record has the header, so all are equal.
+        let [wanted, unversioned, timestamp] = ["offset", "header:no such", "timestamp"].map(out);
+        for case in folders_in(&wanted) {
+            let files = |out: &Path| files_in(&out.join(&case));
+            assert!(files(&unversioned) == files(&wanted), "{case}");
+            if times_rise(&testdata(name).join(&case)) {
+                rising += 1;
+                assert!(files(&timestamp) == files(&wanted), "{case}");
+            }
+        }
+    }
+    assert!(rising > 10, "{rising}");
+}
+
+#[test]
+fn in_place_and_in_a_folder_the_same_survives() {
+    for strategy in STRATEGIES {
+        for case in ["storage-4.1.1/v2-plain-0", "broker-3.9.1/tx-0", "storage-4.1.1/v1-gzip-0"] {
+            let temp = tempfile::tempdir().unwrap();
+            let copy = temp.path().join(testdata(case).file_name().unwrap());
+            copy_folder(&testdata(case), &copy);
+            let (dir, report) = by(strategy).compact(&copy, &temp.path().join("out"));
+            let in_place = Way { in_place: true, ..by(strategy) };
+            let before = findings(&copy);
+            let (same, of_place) = in_place.compact(&copy, temp.path());
+            assert_eq!(records_of(&same), records_of(&dir), "{case} {strategy}");
+            assert_eq!(of_place.totals, report.totals, "{case} {strategy}");
+            assert!(findings(&same).is_subset(&before), "{case} {strategy}");
+        }
+    }
+}
+
+#[test]
+fn more_keys_than_memory_has_room_for_are_settled_in_more_passes_to_the_same() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    // Each key four times, with times and versions in no order.
+    let scattered = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    for batch in 0..300u64 {
+        let events: Vec<Event> = (0..50)
+            .map(|n| batch * 50 + n)
+            .map(|n| {
+                let key = format!("key-{:05}", scattered(n) % 4_000);
+                let number = scattered(n * 7 + 1) % 5;
+                let version = (number as i64).to_be_bytes();
+                Event::put(&key, &n.to_string(), 1_700_000_000_000 + number as i64)
+                    .with("v", Some(&version))
+            })
+            .collect();
+        append(&mut log, Kind { codec: Codec::Lz4, ..PLAIN }, &events);
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let mut survivors = BTreeSet::new();
+    for strategy in STRATEGIES {
+        let roomy = by(strategy);
+        let tight = Way { threads: 1, memory_bytes: 100 << 10, ..roomy.clone() };
+        let (wanted, of_roomy) = roomy.compact(&source, &temp.path().join(strategy));
+        let (dir, of_tight) =
+            tight.compact(&source, &temp.path().join(format!("{strategy} tight")));
+        assert!(files_in(&wanted) == files_in(&dir), "{strategy}");
+        assert_eq!(of_roomy.totals, of_tight.totals);
+        assert!(of_tight.partitions[0].passes > 1, "{strategy}");
+        assert_eq!(of_tight.totals.records_kept, of_tight.totals.distinct_keys);
+        survivors.insert(records_of(&dir).into_keys().collect::<Vec<_>>());
+    }
+    // Time and version say the same, which is neither the first nor the last.
+    assert_eq!(survivors.len(), 3);
+}

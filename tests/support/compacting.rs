@@ -1,0 +1,81 @@
+//! A compaction by the library, with all that a test may want to set.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use logcompact::compact::{
+    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
+};
+use logcompact::disk::Disk;
+use logcompact::format::MessageFormat;
+use logcompact::report::{NoProgress, RunReport};
+use logcompact::segment::find_partitions;
+use logcompact::units::Timestamp;
+
+/// Far behind all times in the tests.
+pub const NOW_MS: i64 = 1_795_300_000_000;
+
+/// How to compact.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub policy: Policy,
+    pub threads: usize,
+    pub memory_bytes: u64,
+    pub in_place: bool,
+}
+
+/// By this strategy, with nothing else out of the ordinary.
+pub fn by(strategy: &str) -> Way {
+    let strategy = Chosen::parse(strategy).unwrap();
+    let policy = Policy {
+        topic: TopicConfig { strategy, ..TopicConfig::default() },
+        now: Timestamp(NOW_MS),
+        include_active: false,
+        null_keys: NullKeys::Drop,
+        drop_tombstones: false,
+        empty_is_tombstone: false,
+        message_format: MessageFormat::Magic2,
+        on_damage: OnDamage::Fail,
+        key_hash_bits: 64,
+    };
+    Way { policy, threads: 2, memory_bytes: 64 << 20, in_place: false }
+}
+
+impl Way {
+    /// Compacts one partition; where it lies then, and the report.
+    pub fn compact(&self, source: &Path, out: &Path) -> (PathBuf, RunReport) {
+        let output = match self.in_place {
+            true => Output::InPlace { force: true },
+            false => Output::Folder(out.to_path_buf()),
+        };
+        let options = CompactOptions {
+            policy: self.policy.clone(),
+            output,
+            disk: Disk::default(),
+            dry_run: false,
+            memory_limit_bytes: self.memory_bytes,
+            temp_dir: None,
+            witness: None,
+        };
+        let sources = find_partitions(&[source.to_path_buf()]).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();
+        let report = pool.install(|| run(&sources, &options, &NoProgress)).unwrap();
+        let dir = if self.in_place {
+            source.to_path_buf()
+        } else {
+            out.join(source.file_name().unwrap())
+        };
+        (dir, report)
+    }
+}
+
+/// The names and bytes of the files in a folder.
+pub fn files_in(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
