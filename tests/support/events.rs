@@ -100,8 +100,8 @@ fn put(out: &mut Vec<u8>, field: Option<&[u8]>) {
 
 /// The timestamp in the header.
 fn batch_ms(kind: Kind, events: &[Event]) -> i64 {
-    let times = events.iter().map(|event| event.timestamp_ms);
-    if kind.is_append_time { times.last().unwrap() } else { times.max().unwrap() }
+    let newest = events.iter().map(|event| event.timestamp_ms).max().unwrap();
+    if kind.is_append_time { events[events.len() - 1].timestamp_ms } else { newest }
 }
 
 fn messages_of(base_offset: i64, kind: Kind, events: &[Event]) -> Vec<u8> {
