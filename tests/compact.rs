@@ -436,8 +436,7 @@ fn what_a_later_version_will_do_is_refused_and_nothing_is_written() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("out");
     for options in [
-        &["--strategy", "timestamp"][..],
-        &["--erase-keys", "keys"],
+        &["--erase-keys", "keys"][..],
         &["--compression", "zstd:9"],
         &["--to-offset", "7"],
         &["--full"],
