@@ -97,7 +97,10 @@ macro_rules! strategies {
         /// The strategy of a run (`compaction.strategy` of KIP-280, and ours).
         #[derive(Clone, Debug, PartialEq)]
         pub enum Chosen {
-            $(#[doc = concat!("[`", stringify!($strategy), "`]")] $strategy($strategy),)*
+            $(
+                #[doc = concat!("The strategy `", stringify!($strategy), "`.")]
+                $strategy($strategy),
+            )*
         }
 
         impl Chosen {
