@@ -42,7 +42,7 @@ pub struct GroupsArgs {
     /// Describe all groups
     #[arg(long, conflicts_with = "group")]
     pub all_groups: bool,
-    /// Of the groups that are described: offsets and lag [default]
+    /// Of the groups that are described: offsets and lag (what is shown if none is asked for)
     #[arg(long)]
     pub offsets: bool,
     /// Of the groups that are described: members and their assignments
