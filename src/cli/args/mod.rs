@@ -44,7 +44,7 @@ Examples:
 Each command's --help has more. Exit status: 0 done, nothing wrong; 1 done, and the data has
 problems; 2 not done. Standard output carries the result and nothing else.";
 
-/// Dump, verify, compact and repair Apache Kafka segment directories, with no broker running.
+/// Show, verify, repair, write and compact Apache Kafka's segment files, with no broker running.
 #[derive(Debug, Parser)]
 #[command(name = "logcompact", version, propagate_version = true)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
@@ -72,12 +72,12 @@ pub enum Command {
     Stats(Box<StatsArgs>),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
+    /// Append records from standard input, as the console producer does
+    Write(Box<WriteArgs>),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands
     Man(ManArgs),
-    /// Append records from standard input, as the console producer does
-    Write(Box<WriteArgs>),
 }
 
 /// When to do something that only a terminal can show.
