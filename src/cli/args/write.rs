@@ -40,8 +40,8 @@ Examples:
 Exit status: 0 all lines are records now, and durable; 2 not, or not all: the message says which
 line was the first that is not, and what was written before it. Without --now, what has waited for
 --linger-ms can be seen by others before the input ends. End it by ending its input (Ctrl-D): a
-signal ends it at once, what has waited for less is lost, and the next write, or a broker, builds the
-indexes.";
+signal ends it at once, what has waited for less is lost, and the next write, or a broker, builds
+the indexes.";
 
 /// Arguments of `logcompact write`.
 #[derive(Debug, Args)]
@@ -152,6 +152,9 @@ pub enum WritePartitionerArg {
 #[command(next_help_heading = "Topic settings, under Kafka's names and with Kafka's meaning")]
 pub struct TopicRulesArgs {
     /// A file of name=value lines with these settings; the command line wins
+    ///
+    /// But for compression.type, which is the topic's: as with a broker, it wins over the
+    /// producer's --compression.
     #[arg(long, value_name = "FILE")]
     pub topic_config: Option<PathBuf>,
     /// A segment gets no larger [default: 1GiB]

@@ -37,6 +37,8 @@ pub struct Topic {
     pub dirs: Vec<Partition>,
     /// How many it has.
     pub partitions: NonZeroU32,
+    /// Whether that was said, and not read off the directories.
+    is_number_given: bool,
     /// Below that, those that lie nowhere beside the ones that were named.
     absent: Vec<u32>,
 }
@@ -58,11 +60,12 @@ impl Topic {
             let mut present = around.by_topic.remove(&name).unwrap_or_default();
             present.extend(dirs.iter().map(|partition| partition.number));
             let last = present.last().copied().unwrap_or(0);
+            let is_number_given = partitions.is_some();
             let partitions = partitions.unwrap_or(NonZeroU32::MIN.saturating_add(last));
             // A few names are enough; a hostile number must not become a list.
             let all = 0..partitions.get();
             let absent = all.filter(|number| !present.contains(number)).take(MOST_NAMED + 1);
-            Topic { name, absent: absent.collect(), dirs, partitions }
+            Topic { name, absent: absent.collect(), is_number_given, dirs, partitions }
         };
         topics.into_iter().map(topic).collect()
     }
@@ -78,7 +81,8 @@ impl Topic {
         segments.map(|segment| segment.size_bytes).sum()
     }
 
-    /// That some of its partitions are not there, so that their number is in doubt.
+    /// That some of its partitions are not there, so that their number is in doubt unless it was
+    /// given.
     pub fn missing(&self) -> Option<Finding> {
         if self.absent.is_empty() || self.is_internal() {
             return None;
@@ -88,14 +92,20 @@ impl Topic {
             names.truncate(MOST_NAMED);
             names.push("...".into());
         }
-        let text = format!(
-            "of topic {}, taken to have {} partitions, these are not here: {}; if the number is \
-             another, keys seem to lie elsewhere than they belong (--partitions says it)",
-            self.name,
-            self.partitions,
-            names.join(", ")
-        );
-        Some(about(self, "partitions-missing", Severity::Warning, text))
+        let Topic { name, partitions, .. } = self;
+        let names = names.join(", ");
+        let (severity, text) = if self.is_number_given {
+            let text = format!("of the {partitions} partitions of topic {name}, not here: {names}");
+            (Severity::Info, text)
+        } else {
+            let text = format!(
+                "of topic {name}, taken to have {partitions} partitions, these are not here: \
+                 {names}; if the number is another, keys seem to lie elsewhere than they belong \
+                 (--partitions says it)"
+            );
+            (Severity::Warning, text)
+        };
+        Some(about(self, "partitions-missing", severity, text))
     }
 }
 
