@@ -5,10 +5,10 @@
 //! can know. Where the keys outgrow the memory, those with the upper half of the hashes are left
 //! for another walk, and so on: more walks, the same records.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
+use hashbrown::HashTable;
 use roaring::RoaringTreemap;
 
 use super::companions::Entry;
@@ -18,8 +18,9 @@ use super::source::{LogKind, Source};
 use super::walk::Walk;
 use super::{Damage, Failure, Witness};
 
-/// What a key takes up while the table grows: twice a half-empty table.
-const KEY_BYTES: u64 = 96;
+/// What a key takes up while the table grows: an entry and its control byte, in a table that is
+/// less than half full beside one of half its size.
+const KEY_BYTES: u64 = 100;
 /// Below this, more walks would not help.
 const LEAST_KEYS: u64 = 1 << 10;
 /// A row: the hash of a key, the offset of a record, and whether that is a tombstone.
@@ -55,8 +56,8 @@ pub(super) fn latest_of(
                 break;
             }
         }
-        let survivors = election.latest.values().filter(|(_, is_tombstone)| !is_tombstone);
-        latest.extend(survivors.filter_map(|(offset, _)| u64::try_from(*offset).ok()));
+        let survivors = election.latest.iter().filter(|latest| !latest.is_tombstone);
+        latest.extend(survivors.filter_map(|latest| u64::try_from(latest.offset).ok()));
         match election.last.checked_add(1) {
             Some(from) => keys.from = from,
             None => return Ok(latest),
@@ -103,26 +104,45 @@ impl Sink for KeyRows {
 
 /// Reads rows in log order; the last one of each key stands.
 struct Election {
-    latest: HashMap<KeyHash, (i64, bool)>,
+    latest: HashTable<Latest>,
     from: KeyHash,
     /// Hashes above this are left for another walk.
     last: KeyHash,
     most_keys: usize,
 }
 
+/// The latest record of a key so far.
+struct Latest {
+    hash: [u64; 2],
+    offset: i64,
+    is_tombstone: bool,
+}
+
+impl Latest {
+    fn key(&self) -> KeyHash {
+        (KeyHash::from(self.hash[0]) << 64) | KeyHash::from(self.hash[1])
+    }
+}
+
 impl Election {
     fn new(from: KeyHash, most_keys: usize) -> Election {
-        Election { latest: HashMap::new(), from, last: KeyHash::MAX, most_keys }
+        Election { latest: HashTable::new(), from, last: KeyHash::MAX, most_keys }
     }
 
-    fn row(&mut self, hash: KeyHash, offset: i64, is_tombstone: bool) {
-        while hash <= self.last {
-            if self.latest.len() < self.most_keys || self.latest.contains_key(&hash) {
-                self.latest.insert(hash, (offset, is_tombstone));
+    fn row(&mut self, key: KeyHash, offset: i64, is_tombstone: bool) {
+        let hash = [(key >> 64) as u64, key as u64];
+        while key <= self.last {
+            if let Some(known) = self.latest.find_mut(hash[1], |known| known.hash == hash) {
+                (known.offset, known.is_tombstone) = (offset, is_tombstone);
+                return;
+            }
+            if self.latest.len() < self.most_keys {
+                let first = Latest { hash, offset, is_tombstone };
+                self.latest.insert_unique(hash[1], first, |known| known.hash[1]);
                 return;
             }
             let last = self.from + (self.last - self.from) / 2;
-            self.latest.retain(|hash, _| *hash <= last);
+            self.latest.retain(|known| known.key() <= last);
             self.last = last;
         }
     }
@@ -169,7 +189,7 @@ mod tests {
                 election.row(*hash, *offset, false);
             });
             assert!(election.latest.len() <= 7);
-            found.extend(election.latest.values().map(|(offset, _)| *offset));
+            found.extend(election.latest.iter().map(|latest| latest.offset));
             walks += 1;
             let Some(next) = election.last.checked_add(1) else { break };
             from = next;

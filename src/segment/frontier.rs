@@ -1,7 +1,10 @@
 //! Going through a log without being surprised: what is about to be read is brought in first, so
 //! that a disk that fails, or a file that was cut short, is an error and not the process's end.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rayon::prelude::*;
 
 use super::LogFile;
 use crate::error::{Error, Result};
@@ -43,6 +46,34 @@ impl<'a> Frontier<'a> {
         if needed <= self.ready { Ok(()) } else { self.bring_in(at.index(), needed) }
     }
 
+    /// As [`reach`](Frontier::reach), by all threads of the pool.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reach_together(&mut self, at: Position, bytes: usize) -> Result<()> {
+        const PIECE_BYTES: usize = 1 << 20;
+        let size_bytes = self.log.bytes().len();
+        let needed = at.plus(bytes).index().min(size_bytes);
+        if needed <= self.ready {
+            return Ok(());
+        }
+        let start = at.index().max(self.ready);
+        let pieces: Vec<usize> = (start..needed).step_by(PIECE_BYTES).collect();
+        pieces.into_par_iter().try_for_each(|piece| {
+            self.ready_in(piece..piece.saturating_add(PIECE_BYTES).min(needed))
+        })?;
+        self.ready = needed;
+        Ok(())
+    }
+
+    fn ready_in(&self, range: Range<usize>) -> Result<()> {
+        let position = Position(range.start as u64);
+        self.log.map().ready(range).map_err(|source| {
+            let error = Error::io(self.log.path(), "cannot read", source);
+            Error { position: Some(position), ..error }
+        })
+    }
+
     #[inline(never)]
     fn bring_in(&mut self, at: usize, needed: usize) -> Result<()> {
         if let Some(helper) = self.helper.filter(|helper| at >= helper.start) {
@@ -51,10 +82,7 @@ impl<'a> Frontier<'a> {
         if needed > self.ready {
             let (start, end) = (at.max(self.ready), needed.max(at.saturating_add(self.step_bytes)));
             self.step_bytes = (self.step_bytes * 2).min(STEP_BYTES);
-            self.log.map().ready(start..end).map_err(|source| {
-                let error = Error::io(self.log.path(), "cannot read", source);
-                Error { position: Some(Position(start as u64)), ..error }
-            })?;
+            self.ready_in(start..end)?;
             self.ready = end;
         }
         Ok(())

@@ -59,7 +59,7 @@ pub fn read_together<S: Sight>(
     let reach_bytes = 2 * most * stretch::STRETCH_BYTES + REACH_BYTES;
     let mut size = most;
     let (mut arrived, mut frontier) = (Position(0), Frontier::of(log));
-    frontier.reach(arrived, reach_bytes)?;
+    frontier.reach_together(arrived, reach_bytes)?;
     let mut window = stretch::cut(log, arrived, size);
     let mut seen = Vec::new();
     while let Some(last) = window.last() {
@@ -74,7 +74,7 @@ pub fn read_together<S: Sight>(
         );
         seen = checked;
         arrived = keep_connected(&window, &mut seen, arrived);
-        frontier.reach(arrived, reach_bytes)?;
+        frontier.reach_together(arrived, reach_bytes)?;
         if seen.len() < window.len() {
             // Cut along false headers: go on carefully, so that little is checked in vain.
             size = 1;
