@@ -94,6 +94,20 @@ fn the_active_segment_is_cleaned_when_asked_for_and_the_report_says_so() {
 }
 
 #[test]
+fn a_partition_without_a_record_is_unchanged_for_that_and_no_other_reason() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("00000000000000000000.log"), b"").unwrap();
+    for (name, options) in [("a", &[][..]), ("b", &["--include-active"][..])] {
+        let report = compact(&dir, &temp.path().join(name), options);
+        let partition = &report["partitions"][0];
+        assert_eq!(partition["outcome"], "unchanged");
+        assert_eq!(partition["reason"], "0 cleanable segments (no records)");
+    }
+}
+
+#[test]
 fn a_newer_value_in_the_active_segment_leaves_the_older_one_in_place() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");

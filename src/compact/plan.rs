@@ -39,6 +39,8 @@ pub struct Plan {
 /// Why a partition is carried over as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NothingToClean {
+    /// There is no record at all.
+    NoRecords,
     /// All records are in the active segment.
     OnlyActive,
     /// A transaction without a marker begins within the first segment.
@@ -66,6 +68,7 @@ impl NothingToClean {
 impl std::fmt::Display for NothingToClean {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            NothingToClean::NoRecords => write!(f, "0 cleanable segments (no records)"),
             NothingToClean::OnlyActive => {
                 write!(f, "0 cleanable segments (active segment excluded)")
             }
@@ -216,7 +219,8 @@ fn first_uncleanable(
     // An active segment without a batch needs no rolling: it stays the active one.
     let rolls = policy.include_active && surveys.last().is_some_and(|active| active.batches > 0);
     let mut cleaned = if rolls { surveys.len() } else { inactive };
-    let mut why = NothingToClean::OnlyActive;
+    let is_empty = surveys.iter().all(|survey| survey.batches == 0);
+    let mut why = if is_empty { NothingToClean::NoRecords } else { NothingToClean::OnlyActive };
     if let Some(undecided) = known.first_undecided {
         let reached = surveys.partition_point(|survey| survey.segment.base <= undecided);
         let holds = reached.saturating_sub(1);
