@@ -8,7 +8,7 @@ use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::Chunk;
 use crate::error::Result;
 use crate::segment::{AbortedTxn, Place, SegmentWriter};
-use crate::units::Offset;
+use crate::units::{Offset, Timestamp};
 
 /// Where a group's segments go.
 #[derive(Clone, Debug)]
@@ -32,10 +32,23 @@ impl Target {
 pub struct Written {
     /// The base offsets of the segments, rising.
     pub bases: Vec<Offset>,
+    /// What is in each of them.
+    pub contents: Vec<Contents>,
     /// Bytes of their logs.
     pub log_bytes: u64,
     /// Batches.
     pub batches: u64,
+}
+
+/// What is in a segment that was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Bytes of its log.
+    pub log_bytes: u64,
+    /// Its records, as far as headers count them.
+    pub records: u64,
+    /// When the first of its tombstones and markers may go.
+    pub earliest_horizon: Option<Timestamp>,
 }
 
 /// Writes the segments of one group.
@@ -43,6 +56,7 @@ pub struct GroupWriter {
     target: Target,
     aborted: Vec<AbortedTxn>,
     segment: SegmentWriter,
+    contents: Contents,
     written: Written,
 }
 
@@ -51,7 +65,8 @@ impl GroupWriter {
     /// for the `.txnindex`, in marker order.
     pub fn begin(base: Offset, aborted: Vec<AbortedTxn>, target: Target) -> Result<GroupWriter> {
         let segment = target.begin(base)?;
-        Ok(GroupWriter { target, aborted, segment, written: Written::default() })
+        let (contents, written) = Default::default();
+        Ok(GroupWriter { target, aborted, segment, contents, written })
     }
 
     /// Appends what stays of a chunk; `source` is the log that its spans are copied from.
@@ -71,6 +86,7 @@ impl GroupWriter {
             let bytes = bytes.and_then(|bytes| bytes.get(..size_bytes)).unwrap_or_default();
             self.segment.append(run.iter().map(OutBatch::indexed), bytes)?;
             self.written.batches += run.len() as u64;
+            run.iter().for_each(|batch| self.contents.add(batch));
             batches = rest;
         }
         Ok(())
@@ -84,8 +100,8 @@ impl GroupWriter {
 
     /// Closes the last segment and syncs it.
     pub fn finish(self) -> Result<Written> {
-        let GroupWriter { target, aborted, segment, mut written } = self;
-        close(segment, &aborted, &target, &mut written)?;
+        let GroupWriter { target, aborted, segment, contents, mut written } = self;
+        close(segment, contents, &aborted, &target, &mut written)?;
         Ok(written)
     }
 
@@ -118,17 +134,29 @@ impl GroupWriter {
         self.aborted = later;
         let next = self.target.begin(base)?;
         let full = std::mem::replace(&mut self.segment, next);
-        close(full, &here, &self.target, &mut self.written)
+        let contents = std::mem::take(&mut self.contents);
+        close(full, contents, &here, &self.target, &mut self.written)
+    }
+}
+
+impl Contents {
+    fn add(&mut self, batch: &OutBatch) {
+        self.records += u64::from(batch.records);
+        let horizons = [self.earliest_horizon, batch.delete_horizon];
+        self.earliest_horizon = horizons.into_iter().flatten().min();
     }
 }
 
 fn close(
     segment: SegmentWriter,
+    contents: Contents,
     aborted: &[AbortedTxn],
     target: &Target,
     written: &mut Written,
 ) -> Result<()> {
     written.bases.push(segment.base());
-    written.log_bytes += segment.position().0;
+    let log_bytes = segment.position().0;
+    written.contents.push(Contents { log_bytes, ..contents });
+    written.log_bytes += log_bytes;
     segment.finish(aborted, target.modified)
 }

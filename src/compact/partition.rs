@@ -317,7 +317,7 @@ fn entry(survey: &Survey, damaged: &Damaged, action: &'static str) -> Damage {
 }
 
 fn segment_name(survey: &Survey) -> String {
-    crate::segment::FileName::new(survey.segment.base, Kind::Log).to_string()
+    crate::segment::FileName::new(survey.segment.named(), Kind::Log).to_string()
 }
 
 /// The entries of all `.txnindex` files, by producer and marker.
@@ -332,7 +332,7 @@ fn indexed_txns(
         };
         let (entries, whole) = parse_txn_index(&map);
         if !whole {
-            let name = crate::segment::FileName::new(segment.base, Kind::TxnIndex);
+            let name = crate::segment::FileName::new(segment.named(), Kind::TxnIndex);
             warnings.push(format!("{name}: damaged; the markers in the log are used instead"));
         }
         indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));

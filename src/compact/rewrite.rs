@@ -39,6 +39,10 @@ pub struct OutBatch {
     pub max_timestamp: Timestamp,
     /// Its size.
     pub size_bytes: usize,
+    /// Its records, as far as its header counts them.
+    pub records: u32,
+    /// When its tombstones, or its marker, may go.
+    pub delete_horizon: Option<Timestamp>,
     /// Where its bytes are.
     pub from: From,
 }
@@ -253,6 +257,8 @@ impl OutBatch {
             last_offset: header.last_offset,
             max_timestamp: header.max_timestamp,
             size_bytes: header.size_bytes,
+            records: u32::try_from(header.record_count).unwrap_or(0),
+            delete_horizon: header.delete_horizon(),
             from,
         }
     }
