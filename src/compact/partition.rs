@@ -22,18 +22,19 @@ use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
 use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
-use super::end_state::snapshot_due;
+use super::end_state::{snapshot_at, snapshot_due};
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::producers::ActiveProducers;
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker};
+use super::round::{Collector, Conclusion, Facts, Listeners, Round};
 use super::survey::{Survey, Walking};
 use super::transactions::settle;
 use super::waiting::Waiting;
 use crate::error::Result;
-use crate::report::{Counters, Damage, Progress};
+use crate::report::{Counters, Damage, Progress, RoundReport};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
     TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
@@ -63,6 +64,8 @@ pub struct Task<'a> {
     pub temp_dir: Option<&'a Path>,
     /// The memory that it may use.
     pub budget: Budget,
+    /// The round that this is, if there are to be others.
+    pub round: Option<&'a Round<'a>>,
 }
 
 /// What was found and done.
@@ -86,6 +89,14 @@ pub struct Done {
     pub warnings: Vec<String>,
     /// What is left to do in place.
     pub commit: Commit,
+    /// Why there is nothing to do, if the destination is as it should be.
+    pub idle: Option<String>,
+    /// What there is to know of the round.
+    pub round: Option<RoundReport>,
+    /// The destination's segments, by number, that the round replaces.
+    pub rewritten: Vec<usize>,
+    /// What is left to do in the destination.
+    pub conclusion: Option<Conclusion>,
 }
 
 impl Done {
@@ -110,7 +121,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         }
         done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
     }
-    let snapshot = newest_snapshot(source, &mut done.warnings)?;
+    let snapshot = newest_snapshot(task, &mut done.warnings)?;
     let walking = Walking {
         replay_from: snapshot.offset,
         chunk_bytes: task.budget.chunk_bytes,
@@ -145,12 +156,24 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         log_start: task.log_start,
         first_dirty: task.first_dirty,
         first_undecided: outcomes.first_undecided(),
+        bound: task.round.and_then(|round| round.bound),
+        clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     let plan = Plan::make(&surveys, &known, policy)?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     warn_of_unindexed(&outcomes, &indexed, &mut done.warnings);
-    let txns = settle(range, &outcomes, &indexed);
+    if let Some(idle) = task.round.and_then(|round| round.idle(&surveys, &plan, policy)) {
+        done.round = task.round.and_then(Round::idle_report);
+        done.idle = Some(idle);
+        done.plan = Some(plan);
+        return Ok(done);
+    }
+    if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
+        place.disk.create_dir(&place.dir)?;
+    }
+    let begun = task.round.map_or(&[][..], Round::begun);
+    let txns = settle(range, begun, &outcomes, &indexed);
     let producers = ActiveProducers::after_load(
         &snapshot.producers,
         &surveys,
@@ -171,7 +194,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let in_place = task.in_place;
     let electorate =
         Electorate { surveys: range, txns: &txns, plan: &plan, policy, in_place, budget, progress };
-    let election = electorate.hold(&maker)?;
+    let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
+    let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
+        Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
+    });
+    // What the key index says may still be against a record.
+    let is_final = task.round.is_none_or(|round| round.earlier.is_none());
+    let listener = Listeners { maker: is_final.then_some(&maker), collector: collector.as_ref() };
+    let mut election = electorate.hold(&listener)?;
     done.passes = election.passes;
     let in_range = |(at, damaged): &(usize, Damaged)| {
         range.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
@@ -197,12 +227,25 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         return Ok(done);
     }
 
+    if let Some(collector) = collector {
+        collector.rest(&election.chunks)?;
+    }
+    let met = task.round.zip(newcomers);
+    let met = met.map(|(round, newcomers)| round.meet(newcomers, &mut election, policy, budget));
+    let met = met.transpose()?;
     let job = Job { maker: &maker, election: &election, plan: &plan, budget, progress };
     let (tally, written) = job.rewrite(task.place.as_ref())?;
     done.commit = Commit::of(&surveys, &plan, &written, policy);
     if task.place.is_some() {
         let open = &outcomes.open;
-        done.commit.snapshot = snapshot_due(source, &surveys, task.log_start, open, &done.commit)?;
+        let before = task.round.map_or_else(Default::default, Round::producers);
+        let known = (task.log_start, before);
+        done.commit.snapshot = snapshot_due(source, &surveys, known, open, &done.commit)?;
+        let is_new_border = surveys.get(plan.cleaned).is_some_and(|s| s.segment.part.is_some());
+        if let (None, Some(round), true) = (&done.commit.snapshot, task.round, is_new_border) {
+            let at_border = snapshot_at(plan.end, source, &surveys, round.producers())?;
+            done.commit.snapshot = at_border.map(|bytes| (plan.end, bytes));
+        }
     }
     if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
         carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;
@@ -210,6 +253,28 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     done.counters = counters(&surveys, &plan, policy, &election, &tally, &written);
     prove(&done.counters)?;
+    if let Some((round, met)) = task.round.zip(met) {
+        let older = met.older.as_ref();
+        let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
+        let again = older.map(|older| older.rewrite(task, context, budget, progress));
+        let (more, rewritten) = again.transpose()?.unwrap_or_default();
+        prove(&more)?;
+        done.counters.add(&more);
+        let facts = Facts {
+            surveys: &surveys,
+            plan: &plan,
+            policy,
+            written: &written,
+            rewritten: &rewritten,
+            counters: &done.counters,
+            log_end: done.log_end,
+        };
+        done.round = Some(round.report(&met, &facts));
+        done.rewritten.clone_from(&met.due.rewritten);
+        if let Some(place) = &task.place {
+            done.conclusion = Some(round.conclude(&met, &facts, place)?);
+        }
+    }
     done.plan = Some(plan);
     Ok(done)
 }
@@ -254,7 +319,8 @@ struct Snapshot {
 
 /// The newest snapshot that can be read. Those beyond the log end are told apart later: Kafka
 /// deletes them, and their producers would only be replayed again from here.
-fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<Snapshot> {
+fn newest_snapshot(task: &Task<'_>, warnings: &mut Vec<String>) -> Result<Snapshot> {
+    let source = task.source;
     for offset in source.snapshots.iter().rev() {
         let name = crate::segment::FileName::new(*offset, Kind::Snapshot).to_string();
         let map = source.disk.map(&source.file(&name))?;
@@ -265,7 +331,8 @@ fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<
             Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
         }
     }
-    Ok(Snapshot { offset: Offset(0), producers: Vec::new() })
+    let (offset, producers) = task.round.map_or_else(Default::default, Round::producers);
+    Ok(Snapshot { offset, producers })
 }
 
 fn survey(source: &PartitionDir, walking: &Walking) -> Result<Vec<Survey>> {

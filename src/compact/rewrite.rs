@@ -125,7 +125,7 @@ impl ChunkOutput {
         decoder: &mut Decoder,
     ) -> Result<ChunkOutput> {
         let mut output = ChunkOutput::default();
-        let mut shares = Shares { result, next_ordinal: 0, set: 0, tombstone: 0 };
+        let mut shares = Shares::of(result);
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;
@@ -321,7 +321,7 @@ fn walk_kept<'r>(
 }
 
 /// Hands out the vote's result batch by batch, in the order in which the vote read them.
-struct Shares<'a> {
+pub struct Shares<'a> {
     result: &'a ChunkResult,
     next_ordinal: u32,
     set: usize,
@@ -329,12 +329,12 @@ struct Shares<'a> {
 }
 
 /// One batch's share of the result.
-struct Share<'a> {
+pub struct Share<'a> {
     /// Records in the batch.
-    records: u32,
+    pub records: u32,
     /// The retained set and the batch's first number in it; `None` where there was no vote and
     /// all records stay or go together.
-    voted: Option<(&'a RecordSet, u32)>,
+    pub voted: Option<(&'a RecordSet, u32)>,
     has_tombstone: bool,
 }
 
@@ -358,7 +358,13 @@ impl Share<'_> {
 }
 
 impl<'a> Shares<'a> {
-    fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
+    /// Begins with the first batch of a chunk.
+    pub fn of(result: &'a ChunkResult) -> Shares<'a> {
+        Shares { result, next_ordinal: 0, set: 0, tombstone: 0 }
+    }
+
+    /// The share of the next batch, the chunk's `number`th.
+    pub fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
         let mut records = u32::try_from(header.record_count).unwrap_or(0);
         if header.is_control() || discardable {
             return Share { records, voted: None, has_tombstone: false };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::RoundReport;
 use crate::units::{Offset, Position, Timestamp};
 
 /// What became of a partition.
@@ -177,10 +178,19 @@ pub struct PartitionReport {
     pub passes: u32,
     /// Damaged stretches.
     pub damage: Vec<Damage>,
+    /// The round that this was; null if there are to be no others.
+    pub round: Option<RoundReport>,
     /// What else the operator should know.
     pub warnings: Vec<String>,
     /// How long it took.
     pub elapsed_ms: u64,
+}
+
+impl PartitionReport {
+    /// Whether anything of it was written.
+    pub fn is_written(&self) -> bool {
+        self.destination.is_some() && self.round.as_ref().is_none_or(|round| !round.is_idle())
+    }
 }
 
 /// One run.
@@ -222,6 +232,15 @@ pub struct RunReport {
     pub partitions: Vec<PartitionReport>,
     /// The counters of all partitions, added up.
     pub totals: Counters,
+}
+
+impl RunReport {
+    /// Whether the output folder is as it was: there was nothing to do for any partition, or it
+    /// was refused to go on with its rounds.
+    pub fn left_output_alone(&self) -> bool {
+        let is_as_it_was = |p: &PartitionReport| !p.is_written() && p.round.is_some();
+        !self.partitions.is_empty() && self.partitions.iter().all(is_as_it_was)
+    }
 }
 
 /// How a run ended.

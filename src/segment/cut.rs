@@ -20,6 +20,8 @@ pub struct Mark {
     pub records: i32,
     /// Its checksum as it is stored.
     pub crc: u32,
+    /// Whether a cleaner has given its tombstones, or its marker, their time.
+    pub has_horizon: bool,
 }
 
 impl Mark {
@@ -29,7 +31,17 @@ impl Mark {
             last_offset: header.last_offset,
             records: header.record_count,
             crc: header.crc,
+            has_horizon: header.delete_horizon().is_some(),
         }
+    }
+
+    /// Whether this batch may be what has become of `earlier`, of which a cleaner can only have
+    /// taken records out: the same offsets, and as long as nothing was taken out the same bytes.
+    pub fn may_come_of(&self, earlier: &Mark) -> bool {
+        let same_offsets =
+            (self.base_offset, self.last_offset) == (earlier.base_offset, earlier.last_offset);
+        let same_bytes = self.crc == earlier.crc || self.has_horizon && !earlier.has_horizon;
+        same_offsets && (self.records < earlier.records || same_bytes)
     }
 }
 

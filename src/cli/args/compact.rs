@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
 use super::duration::Milliseconds;
+use super::rounds::RoundArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,8 +48,9 @@ pub struct CompactArgs {
     /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
     #[arg(long, conflicts_with = "out")]
     pub in_place: bool,
-    /// With --in-place: also where the broker was not shut down cleanly
-    #[arg(long, requires = "in_place")]
+    /// With --in-place: also where the broker was not shut down cleanly. With --full: even if OUT
+    /// has records that DIR has no more
+    #[arg(long)]
     pub force: bool,
     /// Decide everything, write nothing, report the exact saving
     #[arg(long)]
@@ -91,6 +93,9 @@ pub struct CompactArgs {
     /// The topic's settings under Kafka's names.
     #[command(flatten)]
     pub topic: TopicArgs,
+    /// Rounds.
+    #[command(flatten)]
+    pub rounds: RoundArgs,
     /// Known by name, refused by this version.
     #[command(flatten)]
     pub later: LaterArgs,
@@ -182,18 +187,4 @@ pub struct LaterArgs {
     pub erase_keys: Option<PathBuf>,
     #[arg(long, hide = true, value_name = "TYPE")]
     pub compression: Option<String>,
-    #[arg(long, hide = true, value_name = "OFFSET")]
-    pub to_offset: Option<i64>,
-    #[arg(long, hide = true)]
-    pub full: bool,
-    #[arg(long, hide = true, value_name = "OLD")]
-    pub rebase_from: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "N")]
-    pub rebase_high_watermark: Option<i64>,
-    #[arg(long, hide = true)]
-    pub reindex: bool,
-    #[arg(long, hide = true, value_name = "R")]
-    pub min_rewrite_ratio: Option<f64>,
-    #[arg(long, hide = true, value_name = "N")]
-    pub keep_rounds: Option<u32>,
 }

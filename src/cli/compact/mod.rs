@@ -1,6 +1,7 @@
 //! `logcompact compact`: validates the options, runs the compaction, says what happened.
 
 mod reader;
+mod rounds;
 mod summary;
 
 use std::sync::Arc;
@@ -34,7 +35,9 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     }
     let report = compact::run(&sources, &options, &Bar::new(common))?;
     let default = match &options.output {
-        Output::Folder(out) if !options.dry_run => Some(out.join(report_file::NAME)),
+        Output::Folder(out) if !options.dry_run && !report.left_output_alone() => {
+            Some(out.join(report_file::NAME))
+        }
         _ => None,
     };
     let place = report_file::write(&report, args.report.as_deref(), default)?;
@@ -102,6 +105,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         dry_run: args.dry_run,
         memory_limit_bytes,
         temp_dir,
+        rounds: rounds::options(args)?,
         witness: args.verify.then(|| Arc::new(witness) as Arc<dyn Witness>),
     })
 }
@@ -130,13 +134,6 @@ fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
     let asked = [
         ("--erase-keys", later.erase_keys.is_some()),
         ("--compression", later.compression.is_some()),
-        ("--to-offset", later.to_offset.is_some()),
-        ("--full", later.full),
-        ("--rebase-from", later.rebase_from.is_some()),
-        ("--rebase-high-watermark", later.rebase_high_watermark.is_some()),
-        ("--reindex", later.reindex),
-        ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
-        ("--keep-rounds", later.keep_rounds.is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),

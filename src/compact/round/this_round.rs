@@ -1,0 +1,227 @@
+//! One partition's round: what it builds upon, and what the increment's newcomers do to that.
+
+use super::entry::{EntryLayout, KeyHashSeed};
+use super::index::KeyIndex;
+use super::newcomers::Newcomers;
+use super::older::{Due, Older};
+use super::options::RoundOptions;
+use super::round_file::{Kind, RoundFile};
+use crate::compact::budget::Budget;
+use crate::compact::election::{Election, Listener};
+use crate::compact::plan::Plan;
+use crate::compact::policy::Policy;
+use crate::compact::rewrite_range::Maker;
+use crate::compact::scan::Bodies;
+use crate::compact::strategy::{ByStrategy, Strategy};
+use crate::compact::survey::Survey;
+use crate::compact::election::ChunkResult;
+use super::collector::Collector;
+use super::state_dir::StateDir;
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::report::RoundReport;
+use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
+use crate::units::Offset;
+use std::path::Path;
+
+/// What stands in the destination, and is built upon.
+pub struct Earlier {
+    /// What the last round left.
+    pub file: RoundFile,
+    /// The destination: its segments below the watermark.
+    pub compacted: PartitionDir,
+    /// Superseded offsets in segments that were not written anew, rising.
+    pub dead: Vec<Offset>,
+    /// The offset behind the watermark.
+    pub end: Offset,
+}
+
+/// A round that is to be.
+pub struct Round<'a> {
+    /// What was asked.
+    pub options: &'a RoundOptions,
+    /// Its number.
+    pub number: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Hashes keys.
+    pub seed: KeyHashSeed,
+    /// What the key index knows of each.
+    pub layout: EntryLayout,
+    /// The key index as it is; empty if nothing stands.
+    pub index: KeyIndex,
+    /// What it builds upon; nothing, if it starts over.
+    pub earlier: Option<Earlier>,
+    /// Where it may end at most; a segment border.
+    pub bound: Option<Offset>,
+    /// The partition that it compacts, whole.
+    pub source: &'a PartitionDir,
+    /// A directory that was taken over, below the source's own start.
+    pub base: Option<PartitionDir>,
+    /// The destination's partition directory.
+    pub destination: &'a Path,
+    /// Where the state of the destination is to be.
+    pub state: StateDir,
+}
+
+/// What the newcomers did.
+pub struct Met {
+    /// The newcomers.
+    pub newcomers: Newcomers,
+    /// Which segments are written anew, and what waits.
+    pub due: Due,
+    /// The segments that are written anew.
+    pub older: Option<Older>,
+    /// Bytes of the key index that were read.
+    pub index_bytes_read: u64,
+}
+
+/// Who hears of decided chunks.
+pub struct Listeners<'a> {
+    /// Makes the output of it.
+    pub maker: Option<&'a Maker<'a>>,
+    /// Collects the newcomers.
+    pub collector: Option<&'a Collector<'a>>,
+}
+
+impl Listener for Listeners<'_> {
+    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()> {
+        if let Some(collector) = self.collector {
+            collector.chunk(number, result, Some(bodies))?;
+        }
+        self.maker.map_or(Ok(()), |maker| maker.decided(number, result, bodies))
+    }
+}
+
+impl Round<'_> {
+    /// The producers that had begun a transaction below the watermark that ends behind it.
+    pub fn begun(&self) -> &[i64] {
+        self.earlier.as_ref().map_or(&[], |earlier| &earlier.file.open_producers)
+    }
+
+    /// Bytes of log that were compacted before.
+    pub fn clean_bytes(&self) -> u64 {
+        let compacted = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.file.segments);
+        compacted.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Where the increment begins, and the producers as they were there, if the destination has
+    /// kept them.
+    pub fn producers(&self) -> (Offset, Vec<ProducerEntry>) {
+        let Some(earlier) = &self.earlier else { return Default::default() };
+        let name = FileName::new(earlier.end, FileKind::Snapshot).to_string();
+        let path = self.destination.join(name);
+        let map = if path.is_file() { Disk::default().map(&path).ok() } else { None };
+        let known = map.and_then(|map| parse_snapshot(&map).ok());
+        (earlier.end, known.unwrap_or_default())
+    }
+
+    /// Room for the newcomers.
+    pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
+        Newcomers::new(self.seed, self.layout, budget.waiting_bytes, temp_dir)
+    }
+
+    /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination
+    /// has had its time.
+    pub fn idle(&self, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Option<String> {
+        let earlier = self.earlier.as_ref()?;
+        let tail = &earlier.file.tail;
+        let is_same = tail.len() == surveys.len()
+            && tail.iter().zip(surveys).all(|(known, survey)| {
+                known.base_offset == survey.segment.base && known.bytes == survey.size_bytes()
+            });
+        let due = self.due(earlier, &[], false, policy);
+        let is_idle = is_same && plan.nothing_because.is_some() && due.rewritten.is_empty();
+        is_idle.then(|| {
+            format!(
+                "nothing to do: round {} holds all that there is to compact, up to offset {}",
+                earlier.file.round,
+                earlier.end.0 - 1
+            )
+        })
+    }
+
+    /// What there is to tell if there is nothing to do.
+    pub fn idle_report(&self) -> Option<RoundReport> {
+        let file = &self.earlier.as_ref()?.file;
+        Some(RoundReport::nothing(file.round, file.high_watermark, file.segments.len()))
+    }
+
+    /// Where the last cleaning ended, if the source's own checkpoint says `known`.
+    pub fn first_dirty(&self, known: Option<Offset>) -> Option<Offset> {
+        self.earlier.as_ref().map_or(known, |earlier| Some(earlier.end))
+    }
+
+    /// Decides what becomes of the destination's segments, of which `dead` more are superseded.
+    fn due(
+        &self,
+        earlier: &Earlier,
+        dead: &[Offset],
+        drops_tombstones: bool,
+        policy: &Policy,
+    ) -> Due {
+        let mut all: Vec<Offset> = earlier.dead.iter().chain(dead).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        let least_ratio = self.options.min_rewrite_ratio;
+        Due::of(&earlier.file.segments, &all, least_ratio, drops_tombstones, policy)
+    }
+
+    /// Has the newcomers meet what stands: who loses in the increment is taken out of the
+    /// `election`, who loses in the destination is due to go.
+    ///
+    /// # Errors
+    /// Refused: state or destination that are damaged. The system's.
+    pub fn meet(
+        &self,
+        newcomers: Newcomers,
+        election: &mut Election,
+        policy: &Policy,
+        budget: &Budget,
+    ) -> Result<Met> {
+        let Some(earlier) = &self.earlier else {
+            let (due, older, index_bytes_read) = Default::default();
+            return Ok(Met { newcomers, due, older, index_bytes_read });
+        };
+        let meeting = Meeting { index: &self.index, newcomers: &newcomers };
+        let found = policy.topic.strategy.apply(meeting)?;
+        for late in &found.late {
+            let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
+            let count = &mut election.count;
+            if late.entry.gone {
+                count.expired_tombstones = count.expired_tombstones.saturating_sub(1);
+            } else {
+                result.retained.remove(late.ordinal);
+            }
+            count.superseded += 1;
+            count.late += 1;
+        }
+        let drops_tombstones = election.count.expired_tombstones > 0;
+        let due = self.due(earlier, &found.dead, drops_tombstones, policy);
+        let mut dead: Vec<Offset> = earlier.dead.iter().chain(&found.dead).copied().collect();
+        dead.sort_unstable();
+        dead.dedup();
+        let older = if due.rewritten.is_empty() {
+            None
+        } else {
+            let (compacted, seed) = (&earlier.compacted, self.seed);
+            let chunk_bytes = budget.chunk_bytes;
+            Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, chunk_bytes)?)
+        };
+        Ok(Met { newcomers, due, older, index_bytes_read: found.bytes_read })
+    }
+}
+
+/// The newcomers at the key index, by the run's strategy.
+struct Meeting<'a> {
+    index: &'a KeyIndex,
+    newcomers: &'a Newcomers,
+}
+
+impl ByStrategy for Meeting<'_> {
+    type Outcome = Result<super::index::Found>;
+
+    fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
+        self.index.find_dead::<S>(self.newcomers)
+    }
+}
