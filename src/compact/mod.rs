@@ -27,6 +27,7 @@ mod record_set;
 mod retain;
 mod rewrite;
 mod rewrite_range;
+mod round;
 mod run;
 mod scan;
 mod strategy;
