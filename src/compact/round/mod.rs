@@ -10,9 +10,15 @@
 
 mod entry;
 mod hex;
+mod index;
+mod join;
 mod key_run;
+mod newcomers;
 mod state_file;
 
 pub use entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, MOST_OFFSET};
 pub use hex::Crc32c;
+pub use index::{Found, KeyIndex, WrittenIndex};
+pub use join::{Outcome, join};
 pub use key_run::{KeyRun, RunRef, RunWriter};
+pub use newcomers::{Newcomer, Newcomers};
