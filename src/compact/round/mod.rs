@@ -8,17 +8,28 @@
 //! one step. All of it is checked before it is believed: `state_file` and `sealed` say how.
 #![expect(dead_code, unused_imports, reason = "the engine of a round is to use all of it")]
 
+mod dead;
 mod entry;
 mod hex;
 mod index;
 mod join;
+mod journal;
 mod key_run;
 mod newcomers;
+mod round_file;
+mod sealed;
+mod state_dir;
 mod state_file;
 
+pub use dead::{DeadOffsets, FileRef};
 pub use entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, MOST_OFFSET};
 pub use hex::Crc32c;
 pub use index::{Found, KeyIndex, WrittenIndex};
 pub use join::{Outcome, join};
 pub use key_run::{KeyRun, RunRef, RunWriter};
 pub use newcomers::{Newcomer, Newcomers};
+pub use round_file::{
+    FORMAT, HashFunction, Rebase, RoundFile, RoundIo, RoundKind, Rules, Sample, SegmentRef,
+    Settings, Source, TailRef,
+};
+pub use state_dir::StateDir;
