@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RoundReport;
 use crate::units::{Offset, Position, Timestamp};
@@ -23,7 +23,8 @@ pub enum PartitionOutcome {
 }
 
 /// Records that are gone, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Removed {
     /// Another record of the same key survives; under `offset` a later one.
     pub superseded: u64,
@@ -58,7 +59,8 @@ impl Removed {
 }
 
 /// The counters of the cleaned range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Segments of the range before.
     pub segments_before: u64,

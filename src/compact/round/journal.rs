@@ -1,0 +1,2 @@
+//! The commit of a round.
+pub const NAME: &str = "journal.json";
