@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::commit::Commit;
-use super::round::{STATE, holds_rounds};
+use super::round::holds_rounds;
 use crate::disk::{Disk, Owner, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionOutcome, PartitionReport};
@@ -118,11 +118,11 @@ impl Destination {
         }
     }
 
-    /// Where the state of rounds is put that a partition, which is to lie at `path`, is to have.
-    pub fn state_of(&self, name: &TopicPartition, path: &Path) -> PathBuf {
+    /// The folder in which a partition that is to lie at `path` comes to be.
+    pub fn staged(&self, name: &TopicPartition, path: &Path) -> PathBuf {
         match self {
-            Destination::Folder(staging) => staging.place_of(&name.to_string()).join(STATE),
-            _ => path.join(STATE),
+            Destination::Folder(staging) => staging.place_of(&name.to_string()),
+            _ => path.into(),
         }
     }
 

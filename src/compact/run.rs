@@ -370,13 +370,16 @@ impl Run<'_> {
         let (options, policy) = (&self.options.rounds, &self.options.policy);
         let (disk, dry_run) = (&self.options.disk, self.options.dry_run);
         if !holds_rounds(path) {
-            let state = self.destination.state_of(&opened.name, path);
-            let begun = round::start(source, path, StateDir::new(disk, &state), 1, options, policy)?;
+            let staged = self.destination.staged(&opened.name, path);
+            let begun = round::start(source, path, StateDir::within(disk, &staged), 1, options, policy)?;
             let place = self.destination.place_for(source, &opened.name)?;
             let temp_dir = self.destination.temp_dir(&source.path);
             return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
                 if let Some(conclusion) = &done.conclusion {
-                    begun.round.state.begin(conclusion.file.round)?;
+                    let state = &begun.round.state;
+                    state.switch(conclusion.file.round)?;
+                    // There already, so that a run that finds nothing to do touches nothing.
+                    disk.write_whole_file(&state.lock_file(), &[], None, None)?;
                 }
                 self.destination.commit(&opened.name, place, &done.commit)
             });

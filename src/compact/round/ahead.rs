@@ -3,6 +3,7 @@
 //! Nothing below the watermark is opened, but the one segment that it lies in, and of that no more
 //! than an index and the headers next to the watermark.
 
+use super::round_file::{RoundFile, Sample};
 use crate::error::{Error, Result};
 use crate::segment::{Cut, Mark, PartitionDir, Segment};
 use crate::units::Offset;
@@ -33,6 +34,34 @@ impl Marks {
             marks.behind = Cut::at(next, end)?.behind;
         }
         Ok(marks)
+    }
+
+    /// Those that a round has left.
+    pub fn of(file: &RoundFile) -> Marks {
+        let end = file.end_offset();
+        let marks = |is_behind: bool| {
+            let mut samples = file.source.samples.iter();
+            let sample = samples.find(|sample| (sample.base_offset >= end) == is_behind)?;
+            Some(Mark {
+                base_offset: sample.base_offset,
+                last_offset: sample.last_offset,
+                records: sample.records,
+                crc: sample.crc,
+                has_horizon: false,
+            })
+        };
+        Marks { before: marks(false), behind: marks(true) }
+    }
+
+    /// As they are left to the next round.
+    pub fn samples(&self) -> Vec<Sample> {
+        let sample = |mark: Mark| Sample {
+            base_offset: mark.base_offset,
+            last_offset: mark.last_offset,
+            records: mark.records,
+            crc: mark.crc,
+        };
+        [self.before, self.behind].into_iter().flatten().map(sample).collect()
     }
 
     /// The offset behind the last batch of `segments`.

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use super::ahead::Marks;
 use super::index::WrittenIndex;
-use super::journal::{Change, Journal};
+use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
-use super::round_file::{self, RoundFile, SegmentRef, TailRef};
+use super::round_file::{
+    self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef,
+};
 use super::this_round::{Met, Round};
 use crate::compact::group_writer::Written;
 use crate::compact::plan::Plan;
@@ -72,7 +74,7 @@ impl Round<'_> {
             segments_untouched: before - rewritten,
             segments_rewritten: rewritten,
             segments_new: segments(facts.written),
-            superseded_waiting: met.due.deferred.len() as u64,
+            superseded_waiting: met.due.deferred.len(),
         }
     }
 
@@ -91,7 +93,7 @@ impl Round<'_> {
         self.merge_epochs(place)?;
         let writing = WriteIndex { round: self, met };
         let written = facts.policy.topic.strategy.apply(writing)?;
-        let dead = self.state.write_dead(self.number, &met.due.deferred)?;
+        let dead = met.due.deferred.write(disk, state_dir, self.number)?;
         let end = facts.plan.end.max(self.earlier.as_ref().map_or(Offset(0), |e| e.end));
         let staged = PartitionDir::open_on(disk, &place.dir)?;
         let tail = staged.segments.iter().filter(|segment| segment.base >= end);
@@ -100,7 +102,7 @@ impl Round<'_> {
         let report = self.report(met, facts);
         let marks = self.marks(facts.surveys, end)?;
         let file = RoundFile {
-            format: round_file::FORMAT,
+            format: FORMAT,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             round: self.number,
             parent_round: self.earlier.as_ref().map(|earlier| earlier.file.round),
@@ -112,8 +114,7 @@ impl Round<'_> {
                 path: self.source.path.display().to_string(),
                 log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
                 log_end_offset: facts.log_end,
-                before: marks.before,
-                behind: marks.behind,
+                samples: marks.samples(),
             },
             high_watermark: Offset(end.0 - 1),
             last_offset_requested: self.options.to_offset,
@@ -125,14 +126,14 @@ impl Round<'_> {
                 include_active: facts.policy.include_active,
                 now_ms: facts.policy.now,
             },
-            hash: round_file::HashRef::of(self.seed),
+            hash: HashFunction::with(self.seed),
             index: written.runs,
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,
             open_producers: begun_below(end, self.begun(), facts.surveys),
-            counters: facts.counters.clone(),
-            io: round_file::Io {
+            counters: *facts.counters,
+            io: RoundIo {
                 source_bytes_read: report.source_bytes_read,
                 destination_bytes_read: report.destination_bytes_read,
                 index_bytes_read: report.index_bytes_read,
@@ -153,7 +154,7 @@ impl Round<'_> {
         let segments: Vec<Segment> = surveys.iter().map(|survey| survey.segment.clone()).collect();
         let marks = Marks::around(&segments, end)?;
         let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
-        let before = marks.before.or(known.and_then(|earlier| earlier.file.source.before));
+        let before = marks.before.or(known.and_then(|earlier| Marks::of(&earlier.file).before));
         Ok(Marks { before, ..marks })
     }
 
@@ -232,7 +233,7 @@ impl Round<'_> {
             }
         }
         let companions = self.companions(met, place, &there, &staged)?;
-        Ok(Some(Journal::new(self.number, changes, companions)))
+        Journal::of(&self.state, self.number, changes, companions).map(Some)
     }
 
     /// Snapshots and the partition's other files: those that are new or differ come, snapshots
@@ -265,6 +266,7 @@ impl Round<'_> {
         };
         let names = staged_snapshots.iter().map(ToString::to_string);
         let others = PartitionDir::open_on(&place.disk, &place.dir)?.others;
+        let others = others.into_iter().filter(|name| COMPANIONS.contains(&name.as_str()));
         for name in names.chain(others) {
             let (new, old) = (place.dir.join(&name), self.destination.join(&name));
             let is_same = matches!((fs::read(&new), fs::read(&old)), (Ok(a), Ok(b)) if a == b);

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::dead::DeadOffsets;
 use super::entry::{KeyHash, KeyHashSeed};
 use super::round_file::SegmentRef;
 use crate::compact::account::counters;
@@ -30,23 +31,23 @@ use crate::segment::{PartitionDir, Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 
 /// What of the destination's segments a round finds superseded, decided segment by segment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Due {
     /// Numbers of the segments that are written anew.
     pub rewritten: Vec<usize>,
-    /// Superseded offsets in segments that are left as they are for now, rising.
-    pub deferred: Vec<Offset>,
+    /// Superseded offsets in segments that are left as they are for now.
+    pub deferred: DeadOffsets,
     /// How many each segment has of them.
     pub dead: Vec<u64>,
 }
 
 impl Due {
-    /// Decides about `segments`, in which the offsets `dead` (rising) are superseded. A segment
+    /// Decides about `segments`, in which the offsets `dead` are superseded. A segment
     /// may wait until `least_ratio` of its records are, unless a tombstone goes in this round
     /// (`drops_tombstones`): then whatever it might have hidden goes too.
     pub fn of(
         segments: &[SegmentRef],
-        dead: &[Offset],
+        dead: &DeadOffsets,
         least_ratio: f64,
         drops_tombstones: bool,
         policy: &Policy,
@@ -55,27 +56,19 @@ impl Due {
             segment.earliest_horizon_ms.is_some_and(|horizon| policy.drop_tombstones || horizon <= policy.now)
         };
         let may_wait = !drops_tombstones && !segments.iter().any(is_expiring);
-        let mut due = Due::default();
+        let mut due = Due { deferred: dead.clone(), ..Due::default() };
         for (number, segment) in segments.iter().enumerate() {
-            let ours = within(dead, segment);
-            let count = ours.len() as u64;
+            let range = segment.base_offset..segment.next_offset;
+            let count = dead.count_in(range.clone());
             let ratio = count as f64 / segment.records.max(count).max(1) as f64;
             due.dead.push(count);
             if is_expiring(segment) || (count > 0 && !(may_wait && ratio < least_ratio)) {
                 due.rewritten.push(number);
-            } else {
-                due.deferred.extend_from_slice(ours);
+                due.deferred.remove_range(range);
             }
         }
         due
     }
-}
-
-/// Those of `dead` that lie in the segment.
-pub fn within<'a>(dead: &'a [Offset], segment: &SegmentRef) -> &'a [Offset] {
-    let start = dead.partition_point(|offset| *offset < segment.base_offset);
-    let end = dead.partition_point(|offset| *offset < segment.next_offset);
-    dead.get(start..end).unwrap_or_default()
 }
 
 /// The segments that are written anew, read and decided record by record.
@@ -96,7 +89,7 @@ pub struct Older {
 
 /// What reading a chunk of such a segment must know.
 struct Reading<'a> {
-    dead: &'a [Offset],
+    dead: &'a DeadOffsets,
     policy: &'a Policy,
     seed: KeyHashSeed,
 }
@@ -119,7 +112,7 @@ impl Older {
     pub fn read(
         destination: &PartitionDir,
         rewritten: &[usize],
-        dead: &[Offset],
+        dead: &DeadOffsets,
         policy: &Policy,
         seed: KeyHashSeed,
         chunk_bytes: u64,
@@ -189,11 +182,8 @@ impl Older {
     }
 
     /// Whether all that is superseded was there.
-    fn check(&self, dead: &[Offset]) -> Result<()> {
-        let ours = |survey: &Survey| {
-            let below = |end: Offset| dead.partition_point(|offset| *offset < end);
-            (below(survey.next_offset) - below(survey.segment.base)) as u64
-        };
+    fn check(&self, dead: &DeadOffsets) -> Result<()> {
+        let ours = |survey: &Survey| dead.count_in(survey.segment.base..survey.next_offset);
         let wanted: u64 = self.surveys.iter().map(ours).sum();
         if wanted == self.election.count.superseded {
             return Ok(());
@@ -326,7 +316,7 @@ impl InBatch<'_> {
                 self.retained.push(ordinal);
                 continue;
             };
-            if self.reading.dead.binary_search(&record.offset).is_ok() {
+            if self.reading.dead.contains(record.offset) {
                 self.read.count.superseded += 1;
             } else if deletes && expired {
                 self.read.count.expired_tombstones += 1;

@@ -1,7 +1,11 @@
 //! The key index built anew from the destination: a round of its own that reads every compacted
 //! segment and writes none.
 
+use std::path::Path;
+
 use super::collector::Collector;
+use super::dead::DeadOffsets;
+use super::entry::{EntryLayout, KeyHashSeed};
 use super::index::{Found, KeyIndex, WrittenIndex};
 use super::newcomers::Newcomers;
 use super::older::Older;
@@ -11,16 +15,13 @@ use crate::compact::policy::Policy;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::error::Result;
 use crate::units::{Offset, Timestamp};
-use std::path::Path;
-
-use super::entry::{EntryLayout, KeyHashSeed};
 
 /// What comes of it.
 pub struct Reindexed {
     /// The runs that were written.
     pub index: WrittenIndex,
-    /// Superseded offsets, rising: those that were known, and records of keys that stood twice.
-    pub dead: Vec<Offset>,
+    /// Superseded offsets: those that were known, and records of keys that stood twice.
+    pub dead: DeadOffsets,
 }
 
 /// Reads the segments below the watermark and writes their keys as runs of round `number` into the
@@ -40,7 +41,7 @@ pub fn reindex(
     let patient =
         Policy { now: Timestamp(i64::MIN), drop_tombstones: false, ..policy.clone() };
     let numbers: Vec<usize> = (0..earlier.compacted.segments.len()).collect();
-    let dead = earlier.dead.as_slice();
+    let dead = &earlier.dead;
     let older =
         Older::read(&earlier.compacted, &numbers, dead, &patient, seed, budget.chunk_bytes)?;
     let newcomers = Newcomers::new(seed, layout, budget.waiting_bytes, Some(to_dir));
@@ -50,8 +51,8 @@ pub fn reindex(
     drop(collector);
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
     let (found, index) = policy.topic.strategy.apply(building)?;
-    let mut dead: Vec<Offset> = dead.iter().copied().chain(found.dead).collect();
-    dead.sort_unstable();
+    let mut dead = dead.clone();
+    found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
     Ok(Reindexed { index, dead })
 }
 

@@ -75,6 +75,19 @@ pub enum RoundKind {
     Reindex,
 }
 
+impl RoundKind {
+    /// As the report has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RoundKind::Backfill => "backfill",
+            RoundKind::Incremental => "incremental",
+            RoundKind::Full => "full",
+            RoundKind::Rebase => "rebase",
+            RoundKind::Reindex => "reindex",
+        }
+    }
+}
+
 /// Which source it was, and what shows that it is still the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {

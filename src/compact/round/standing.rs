@@ -12,10 +12,9 @@ use super::conclusion::{rules, topic_id};
 use super::entry::{EntryLayout, KeyHashSeed, MOST_OFFSET};
 use super::index::KeyIndex;
 use super::journal::{Change, Journal};
-use super::older::within;
 use super::options::RoundOptions;
 use super::reindex::reindex;
-use super::round_file::{Kind, RoundFile};
+use super::round_file::{RoundFile, RoundKind};
 use super::state_dir::StateDir;
 use super::this_round::{Earlier, Round};
 use crate::compact::budget::Budget;
@@ -26,12 +25,9 @@ use crate::error::{Error, Result};
 use crate::segment::{PartitionDir, Place, Segment, TopicPartition, partition_name};
 use crate::units::Offset;
 
-/// The folder of the state in a partition directory.
-pub const STATE: &str = ".logcompact";
-
 /// Whether the partition directory at `path` holds rounds.
 pub fn holds_rounds(path: &Path) -> bool {
-    path.join(STATE).is_dir()
+    path.join(StateDir::NAME).is_dir()
 }
 
 /// Whether the key index has room for the offsets of `source`: a log of which it has not is
@@ -99,33 +95,46 @@ impl Standing {
         options: &RoundOptions,
         dry_run: bool,
     ) -> Result<Standing> {
-        let folder = path.join(STATE);
-        let lock = LockedFile::take(&folder.join("lock")).map_err(|busy| match busy {
+        let state = StateDir::within(disk, path);
+        let lock = LockedFile::take(&state.lock_file()).map_err(|busy| match busy {
             Busy::Held => Error::refused(format!(
                 "{}: another logcompact is at work here; wait for it to end",
                 path.display()
             )),
-            Busy::Io(source) => Error::io(&folder.join("lock"), "cannot lock", source),
+            Busy::Io(source) => Error::io(&state.lock_file(), "cannot lock", source),
         })?;
-        let state = StateDir::new(disk, &folder);
-        if let Some(journal) = Journal::load(disk, &folder)? {
+        let starts_over = options.full || options.rebase.is_some();
+        let interrupted = match Journal::load(&state) {
+            // Whatever it was to do, all of it is written anew.
+            Err(_) if starts_over => None,
+            outcome => outcome?,
+        };
+        if let Some(journal) = interrupted.filter(|_| !(starts_over && dry_run)) {
             if dry_run {
                 return Err(Error::refused(format!(
                     "{}: round {} was interrupted; run it without --dry-run, which finishes it",
                     path.display(),
-                    journal.round
+                    journal.round()
                 )));
             }
-            carry_out(&journal, disk, path, &state)?;
+            match journal.complete(disk, path) {
+                Err(_) if starts_over => {}
+                outcome => {
+                    outcome?;
+                    state.collect_garbage(options.keep_rounds as usize)?;
+                }
+            }
         }
-        if !dry_run {
-            state.remove_staged()?;
-        }
-        let starts_over = options.full || options.rebase.is_some();
         let current = match state.current() {
             Err(_) if starts_over => None,
             outcome => outcome?,
         };
+        if let Some(file) = current.as_ref().filter(|_| !dry_run)
+            && (state.next_dir().exists() || state.next_round()? > file.round + 1)
+        {
+            // What a round that was interrupted before its commit has left.
+            state.collect_garbage(usize::MAX)?;
+        }
         let dir = PartitionDir::open_on(disk, path)?;
         Ok(Standing { path: path.into(), disk: disk.clone(), state, current, dir, _lock: lock })
     }
@@ -140,7 +149,7 @@ impl Standing {
         options: &'a RoundOptions,
         policy: &Policy,
     ) -> Result<Begun<'a>> {
-        let number = self.state.highest()?.saturating_add(1);
+        let number = self.state.next_round()?;
         let state = self.state.clone();
         if options.full || options.rebase.is_some() {
             self.refuse_loss(source, options)?;
@@ -150,17 +159,15 @@ impl Standing {
         self.refuse_changed(file)?;
         refuse_other_rules(file, policy)?;
         refuse_other_topic(file, source)?;
-        let end = file.high_watermark.next();
-        let marks = Marks { before: file.source.before, behind: file.source.behind };
-        let mut view = ahead(source, end, &marks)?;
+        let end = file.end_offset();
+        let mut view = ahead(source, end, &Marks::of(file))?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
         let (seed, layout) = (file.hash.seed, layout(policy));
-        let runs = file.index.clone();
-        let index = KeyIndex::new(&self.disk, self.state.path(), seed, layout, runs)?;
+        let index = self.state.index(file, layout)?;
         let round = Round {
             options,
             number,
-            kind: Kind::Incremental,
+            kind: RoundKind::Incremental,
             seed,
             layout,
             index,
@@ -188,7 +195,7 @@ impl Standing {
         let Some(file) = &self.current else { return Err(self.no_round()) };
         self.refuse_changed(file)?;
         refuse_other_rules(file, policy)?;
-        let number = self.state.highest()?.saturating_add(1);
+        let number = self.state.next_round()?;
         let (seed, layout) = (file.hash.seed, layout(policy));
         let empty = KeyIndex::new(&self.disk, self.state.path(), seed, layout, Vec::new())?;
         let earlier = self.earlier(file)?;
@@ -197,16 +204,17 @@ impl Standing {
         let mut renewed = RoundFile {
             round: number,
             parent_round: Some(file.round),
-            kind: Kind::Reindex,
+            kind: RoundKind::Reindex,
             index: done.index.runs,
-            dead: self.state.write_dead(number, &done.dead)?,
+            dead: done.dead.write(&self.disk, self.state.path(), number)?,
             ..file.clone()
         };
         for segment in &mut renewed.segments {
-            segment.dead = within(&done.dead, segment).len() as u64;
+            segment.dead = done.dead.count_in(segment.base_offset..segment.next_offset);
         }
         self.state.write(&renewed)?;
-        self.commit(&Journal::new(number, Vec::new(), Change::default()), options.keep_rounds)?;
+        let journal = Journal::of(&self.state, number, Vec::new(), Change::default())?;
+        self.commit(&journal, options.keep_rounds)?;
         self.current = Some(renewed);
         Ok(())
     }
@@ -220,16 +228,16 @@ impl Standing {
 
     /// What stands, by the current round.
     fn earlier(&self, file: &RoundFile) -> Result<Earlier> {
-        let end = file.high_watermark.next();
+        let end = file.end_offset();
         let mut compacted = self.dir.clone();
         compacted.segments.retain(|segment| segment.base < end);
-        let dead = self.state.read_dead(file)?;
+        let dead = self.state.dead(file)?;
         Ok(Earlier { file: file.clone(), compacted, dead, end })
     }
 
     /// Where a round is staged.
     pub fn staged(&self) -> PathBuf {
-        self.state.staged()
+        self.state.next_dir()
     }
 
     /// A folder that is there.
@@ -242,9 +250,13 @@ impl Standing {
     /// # Errors
     /// The system's.
     pub fn commit(&self, journal: &Journal, keep_rounds: u32) -> Result<()> {
-        journal.write(&self.disk, self.state.path())?;
-        carry_out(journal, &self.disk, &self.path, &self.state)?;
-        self.state.collect_garbage(keep_rounds)
+        // Of a commit that could not be finished, and is replaced as a whole.
+        for file in self.dir.leftovers.iter() {
+            self.disk.remove_if_there(&self.path.join(file.to_string()))?;
+        }
+        journal.write(&self.state)?;
+        journal.complete(&self.disk, &self.path)?;
+        self.state.collect_garbage(keep_rounds as usize)
     }
 
     /// Removes what a round that failed has left.
@@ -252,7 +264,7 @@ impl Standing {
     /// # Errors
     /// The system's.
     pub fn discard(&self) -> Result<()> {
-        self.state.remove_staged()
+        self.disk.remove_dir_if_there(&self.state.next_dir())
     }
 
     /// Whoever starts over loses what the source has no more.
@@ -290,12 +302,6 @@ impl Standing {
     }
 }
 
-fn carry_out(journal: &Journal, disk: &Disk, path: &Path, state: &StateDir) -> Result<()> {
-    journal.apply(disk, path)?;
-    state.switch(journal.round)?;
-    Journal::remove(disk, state.path())
-}
-
 /// The round that starts over, or is the first: of `source` alone, or upon what it is rebased on.
 ///
 /// # Errors
@@ -325,9 +331,9 @@ pub fn start<'a>(
     let layout = layout(policy);
     let index = KeyIndex::new(&source.disk, state.path(), seed, layout, Vec::new())?;
     let kind = match (&base, number, options.full) {
-        (Some(_), _, _) => Kind::Rebase,
-        (None, 1, false) => Kind::Backfill,
-        _ => Kind::Full,
+        (Some(_), _, _) => RoundKind::Rebase,
+        (None, 1, false) => RoundKind::Backfill,
+        _ => RoundKind::Full,
     };
     let round = Round {
         options,
@@ -423,26 +429,13 @@ fn directory_of(from: &Path, source: &PartitionDir) -> Result<PathBuf> {
 }
 
 fn refuse_other_rules(file: &RoundFile, policy: &Policy) -> Result<()> {
-    let (then, now) = (&file.rules, rules(policy));
     if policy.topic.cleanup.delete {
         return Err(Error::refused(
             "cleanup.policy has delete: a round keeps what the source deletes; leave it out, or \
              pass --full to start over",
         ));
     }
-    let differs = if then.strategy != now.strategy {
-        format!("--strategy {}, not {}", then.strategy, now.strategy)
-    } else if then.null_keys != now.null_keys {
-        format!("--null-keys {}, not {}", then.null_keys, now.null_keys)
-    } else if then.empty_is_tombstone != now.empty_is_tombstone {
-        let not = if then.empty_is_tombstone { "" } else { "out" };
-        format!("with{not} --empty-is-tombstone")
-    } else {
-        return Ok(());
-    };
-    Err(Error::refused(format!(
-        "the rounds before were made {differs}; ask for the same, or pass --full to start over"
-    )))
+    file.rules.check(&rules(policy))
 }
 
 fn refuse_other_topic(file: &RoundFile, source: &PartitionDir) -> Result<()> {

@@ -1,11 +1,13 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
+use super::collector::Collector;
+use super::dead::DeadOffsets;
 use super::entry::{EntryLayout, KeyHashSeed};
 use super::index::KeyIndex;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
-use super::round_file::{Kind, RoundFile};
+use super::round_file::{RoundFile, RoundKind};
 use crate::compact::budget::Budget;
 use crate::compact::election::{Election, Listener};
 use crate::compact::plan::Plan;
@@ -15,7 +17,6 @@ use crate::compact::scan::Bodies;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::election::ChunkResult;
-use super::collector::Collector;
 use super::state_dir::StateDir;
 use crate::disk::Disk;
 use crate::error::Result;
@@ -30,8 +31,8 @@ pub struct Earlier {
     pub file: RoundFile,
     /// The destination: its segments below the watermark.
     pub compacted: PartitionDir,
-    /// Superseded offsets in segments that were not written anew, rising.
-    pub dead: Vec<Offset>,
+    /// Superseded offsets in segments that were not written anew.
+    pub dead: DeadOffsets,
     /// The offset behind the watermark.
     pub end: Offset,
 }
@@ -43,7 +44,7 @@ pub struct Round<'a> {
     /// Its number.
     pub number: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: RoundKind,
     /// Hashes keys.
     pub seed: KeyHashSeed,
     /// What the key index knows of each.
@@ -130,7 +131,8 @@ impl Round<'_> {
             && tail.iter().zip(surveys).all(|(known, survey)| {
                 known.base_offset == survey.segment.base && known.bytes == survey.size_bytes()
             });
-        let due = self.due(earlier, &[], false, policy);
+        let ratio = self.options.min_rewrite_ratio;
+        let due = Due::of(&earlier.file.segments, &earlier.dead, ratio, false, policy);
         let is_idle = is_same && plan.nothing_because.is_some() && due.rewritten.is_empty();
         is_idle.then(|| {
             format!(
@@ -150,21 +152,6 @@ impl Round<'_> {
     /// Where the last cleaning ended, if the source's own checkpoint says `known`.
     pub fn first_dirty(&self, known: Option<Offset>) -> Option<Offset> {
         self.earlier.as_ref().map_or(known, |earlier| Some(earlier.end))
-    }
-
-    /// Decides what becomes of the destination's segments, of which `dead` more are superseded.
-    fn due(
-        &self,
-        earlier: &Earlier,
-        dead: &[Offset],
-        drops_tombstones: bool,
-        policy: &Policy,
-    ) -> Due {
-        let mut all: Vec<Offset> = earlier.dead.iter().chain(dead).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        let least_ratio = self.options.min_rewrite_ratio;
-        Due::of(&earlier.file.segments, &all, least_ratio, drops_tombstones, policy)
     }
 
     /// Has the newcomers meet what stands: who loses in the increment is taken out of the
@@ -197,10 +184,10 @@ impl Round<'_> {
             count.late += 1;
         }
         let drops_tombstones = election.count.expired_tombstones > 0;
-        let due = self.due(earlier, &found.dead, drops_tombstones, policy);
-        let mut dead: Vec<Offset> = earlier.dead.iter().chain(&found.dead).copied().collect();
-        dead.sort_unstable();
-        dead.dedup();
+        let mut dead = earlier.dead.clone();
+        found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
+        let ratio = self.options.min_rewrite_ratio;
+        let due = Due::of(&earlier.file.segments, &dead, ratio, drops_tombstones, policy);
         let older = if due.rewritten.is_empty() {
             None
         } else {
