@@ -14,6 +14,7 @@ mod hex;
 mod index;
 mod join;
 mod journal;
+mod journal_steps;
 mod key_run;
 mod newcomers;
 mod round_file;
@@ -26,6 +27,7 @@ pub use entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, MOST_OFFSET};
 pub use hex::Crc32c;
 pub use index::{Found, KeyIndex, WrittenIndex};
 pub use join::{Outcome, join};
+pub use journal::{Change, Journal};
 pub use key_run::{KeyRun, RunRef, RunWriter};
 pub use newcomers::{Newcomer, Newcomers};
 pub use round_file::{
@@ -33,3 +35,8 @@ pub use round_file::{
     Settings, Source, TailRef,
 };
 pub use state_dir::StateDir;
+
+#[cfg(test)]
+#[path = "../../../tests/support/power.rs"]
+#[expect(dead_code, reason = "written for the integration tests, which use all of it")]
+mod power;

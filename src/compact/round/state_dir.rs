@@ -87,7 +87,8 @@ impl StateDir {
     pub fn read(&self, round: u64) -> Result<RoundFile> {
         let path = self.path.join(RoundFile::file_name(round));
         let map = state_file::open(&self.disk, &path, Remedy::Full)?;
-        let file: RoundFile = unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong))?;
+        let file: RoundFile =
+            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT))?;
         match file.flaw(round) {
             Some(flaw) => Err(damaged(&path, flaw, Remedy::Full)),
             None => Ok(file),
@@ -222,12 +223,12 @@ impl StateDir {
 }
 
 /// What is said of a file that could not be read.
-pub fn not_read(path: &Path, wrong: Unsealed) -> Error {
+pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
     match wrong {
         Unsealed::Damaged(what) => damaged(path, what, Remedy::Full),
         Unsealed::Newer(format) => Error::refused(format!(
             "{}: written by a later version of logcompact (format {format}, this version reads \
-             {FORMAT}); use that version, or pass --full to build the destination anew",
+             {newest}); use that version, or pass --full to build the destination anew",
             path.display()
         )),
     }
