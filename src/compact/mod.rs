@@ -44,4 +44,4 @@ pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use run::{CompactOptions, run};
 pub use strategy::Chosen;
-pub use witness::Witness;
+pub use witness::{Claim, Witness};

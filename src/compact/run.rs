@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::destination::{Destination, Output};
 use super::partition::{Done, Task, compact};
 use super::policy::{CleanupPolicy, OnDamage, Policy};
-use super::witness::{Witness, after_commit};
+use super::witness::{Claim, Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
@@ -371,7 +371,16 @@ impl Run<'_> {
             return Ok(done);
         };
         let after = after_commit(source, place, &done.commit)?;
-        let differences = witness.differences(source, after, done.log_end, &self.options.policy);
+        let policy = &self.options.policy;
+        let (log_end, plan) = (done.log_end, done.plan.as_ref());
+        // Only by offset is what is clean left alone.
+        let first_dirty = plan.map_or(log_end, |plan| match policy.topic.strategy.is_offset() {
+            true => plan.first_dirty,
+            false => plan.log_start,
+        });
+        let end = plan.map_or(log_end, |plan| plan.end);
+        let claim = Claim { log_end, first_dirty, end };
+        let differences = witness.differences(source, after, &claim, policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(
             "--verify found {} in the result, which is thrown away; {}. The first: {first}",
