@@ -46,4 +46,4 @@ pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use round::{Rebase, RoundOptions};
 pub use run::{CompactOptions, run};
 pub use strategy::Chosen;
-pub use witness::Witness;
+pub use witness::{Claim, Witness};

@@ -17,7 +17,7 @@ use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::round::{
     self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds,
 };
-use super::witness::{Witness, after_commit};
+use super::witness::{Claim, Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{
@@ -485,7 +485,8 @@ impl Run<'_> {
             return Ok(done);
         }
         let after = after_commit(source, place, &done.commit)?;
-        self.ask_witness(source, after, done)
+        let log_start = done.plan.as_ref().map_or(done.log_end, |plan| plan.log_start);
+        self.ask_witness(source, after, log_start, done)
     }
 
     /// The same, of a round: before it the destination goes on where the source begins.
@@ -495,17 +496,32 @@ impl Run<'_> {
             return Ok(done);
         }
         let (before, after) = begun.before_and_after(place, &done.rewritten)?;
-        self.ask_witness(&before, after, done)
+        let first = before.segments.first().map_or(done.log_end, |segment| segment.base);
+        let log_start = match (&begun.round.earlier, &done.plan) {
+            (None, Some(plan)) => plan.log_start,
+            _ => first,
+        };
+        self.ask_witness(&before, after, log_start, done)
     }
 
     fn ask_witness(
         &self,
         source: &PartitionDir,
         after: PartitionDir,
+        log_start: Offset,
         done: Done,
     ) -> Result<Done> {
         let Some(witness) = &self.options.witness else { return Ok(done) };
-        let differences = witness.differences(source, after, done.log_end, &self.options.policy);
+        let policy = &self.options.policy;
+        let (log_end, plan) = (done.log_end, done.plan.as_ref());
+        // Only by offset is what is clean left alone.
+        let first_dirty = plan.map_or(log_end, |plan| match policy.topic.strategy.is_offset() {
+            true => plan.first_dirty,
+            false => log_start,
+        });
+        let end = plan.map_or(log_end, |plan| plan.end);
+        let claim = Claim { log_end, first_dirty, end };
+        let differences = witness.differences(source, after, &claim, policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(
             "--verify found {} in the result, which is thrown away; {}. The first: {first}",

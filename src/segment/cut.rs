@@ -6,7 +6,7 @@
 
 use super::{Frontier, Kind, LogFile, OffsetIndex, Part, Segment};
 use crate::error::{Error, Result};
-use crate::format::{Batch, BatchHeader, HEADER_BYTES};
+use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
 use crate::units::{Offset, Position};
 
 /// What tells a batch from any other that could have been written at its offsets.
@@ -77,7 +77,8 @@ impl Cut {
             match batches.next() {
                 None => return Ok(cut),
                 Some(Ok((_, batch))) if batch.header.last_offset >= offset => {
-                    cut.offset = offset.min(batch.header.base_offset);
+                    frontier.reach(cut.position, batch.header.size_bytes)?;
+                    cut.offset = offset.min(first_of(&batch));
                     cut.behind = Some(Mark::of(&batch.header));
                     return Ok(cut);
                 }
@@ -113,6 +114,17 @@ impl Cut {
         };
         (front, back)
     }
+}
+
+/// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header.
+fn first_of(batch: &Batch<'_>) -> Offset {
+    let base = batch.header.base_offset;
+    if !batch.header.is_wrapper() {
+        return base;
+    }
+    let mut decoder = Decoder::new();
+    let first = decoder.records(batch).ok().and_then(|mut records| records.next()?.ok());
+    first.map_or(base, |record| record.offset.min(base))
 }
 
 fn start_of(

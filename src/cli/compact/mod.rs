@@ -66,9 +66,8 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         let parsed = Chosen::parse(text).map_err(anyhow::Error::msg);
         topic.strategy = parsed.context("--strategy")?;
     }
-    if args.verify {
-        refuse_unverifiable(&topic.strategy, args.empty_is_tombstone)?;
-    }
+    let reader = Reader::of(&topic.strategy, args.empty_is_tombstone, memory_limit_bytes);
+    let witness = args.verify.then_some(reader).transpose()?;
     let policy = Policy {
         topic,
         now: args.now.map_or_else(|| Timestamp(jiff::Timestamp::now().as_millisecond()), Timestamp),
@@ -97,7 +96,6 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
     }
-    let witness = Reader { memory_bytes: memory_limit_bytes };
     Ok(CompactOptions {
         policy,
         output,
@@ -106,7 +104,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         memory_limit_bytes,
         temp_dir,
         rounds: rounds::options(args)?,
-        witness: args.verify.then(|| Arc::new(witness) as Arc<dyn Witness>),
+        witness: witness.map(|reader| Arc::new(reader) as Arc<dyn Witness>),
     })
 }
 
@@ -115,19 +113,6 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
         return Ok(Output::InPlace { force: args.force });
     }
     Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
-}
-
-/// The reader of `--verify` knows one state of a log: the last value written of each key.
-fn refuse_unverifiable(strategy: &Chosen, empty_is_tombstone: bool) -> anyhow::Result<()> {
-    let asked = match (strategy.is_offset(), empty_is_tombstone) {
-        (true, false) => return Ok(()),
-        (false, _) => format!("--strategy {strategy}"),
-        (true, true) => "--empty-is-tombstone".to_owned(),
-    };
-    bail!(
-        "--verify reads a log as a consumer does, for which the last value written of a key is its \
-         state; it cannot judge what {asked} keeps; nothing was done"
-    )
 }
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {

@@ -39,3 +39,8 @@ pub use options::{Rebase, RoundOptions};
 pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
 pub use state_dir::StateDir;
 pub use this_round::{Listeners, Round};
+
+#[cfg(test)]
+#[path = "../../../tests/support/power.rs"]
+#[expect(dead_code, reason = "written for the integration tests, which use all of it")]
+mod power;

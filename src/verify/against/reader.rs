@@ -6,6 +6,7 @@ use std::path::Path;
 use super::super::finding::{Finding, Findings, Severity};
 use super::super::segment::unreadable;
 use super::row::{Place, Row, Seeds};
+use super::rule::StateRule;
 use super::side::{Side, open_log};
 use crate::format::{Batch, Decoder, Flaw, Record};
 use crate::report::Progress;
@@ -19,6 +20,7 @@ const STEP_BYTES: u64 = 1 << 20;
 pub struct Reader<'a> {
     side: &'a Side,
     seeds: &'a Seeds,
+    rule: &'a StateRule,
     progress: &'a dyn Progress,
     start: Offset,
     /// Nothing that comes may have an offset below.
@@ -32,11 +34,12 @@ impl<'a> Reader<'a> {
     pub fn new(
         side: &'a Side,
         seeds: &'a Seeds,
+        rule: &'a StateRule,
         start: Offset,
         progress: &'a dyn Progress,
     ) -> Reader<'a> {
         let (decoder, found) = (Decoder::new(), Findings::default());
-        Reader { side, seeds, progress, start, least: Offset(0), decoder, found }
+        Reader { side, seeds, rule, progress, start, least: Offset(0), decoder, found }
     }
 
     /// Gives `hear` each record until it breaks off; what was found on the way.
@@ -129,7 +132,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let standing = self.side.standing_at(record.offset, of_batch);
-            let row = self.seeds.row(&record, standing, place);
+            let row = self.seeds.row(&record, self.rule, standing, place);
             let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
             if hear(row, &record).is_break() {
                 return Ok(ControlFlow::Break(()));
