@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logcompact::compact::{
-    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, Witness, run,
+    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig, Witness,
+    run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -122,6 +123,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
             memory_limit_bytes: 64 << 20,
             witness: Some(Arc::new(Doubter)),
             temp_dir: None,
+            rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
         };
         let sources = find_partitions(std::slice::from_ref(&dir)).unwrap();
         let report = run(&sources, &options, &NoProgress).unwrap();

@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logcompact::compact::{CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig};
+use logcompact::compact::{
+    CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+};
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::report::NoProgress;
@@ -120,6 +122,7 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
                 memory_limit_bytes,
                 temp_dir,
                 witness: None,
+                rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
             };
             let sources = find_partitions(std::slice::from_ref(&source)).unwrap();
             logcompact::compact::run(&sources, &options, &NoProgress).unwrap();

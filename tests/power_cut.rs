@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
+    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+    run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -128,6 +129,7 @@ fn compact(
         memory_limit_bytes: 64 << 20,
         temp_dir: None,
         witness: None,
+        rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
     };
     let sources = find_partitions(&[source.to_path_buf()]).unwrap();
     let report = run(&sources, &options, &NoProgress).map_err(|error| error.to_string())?;

@@ -81,11 +81,23 @@ fn assert_same(ours: &BTreeMap<i64, Value>, fresh: &BTreeMap<i64, Value>, case: 
     }
 }
 
+/// What the cases of a test came to, so that it is known that they put something to the test.
+#[derive(Debug, Default)]
+struct Seen {
+    rounds: usize,
+    moved: usize,
+    spoilt: usize,
+    taken: usize,
+    survivors: usize,
+}
+
 /// One case: a log, its cuts, its options; all by the seed.
-fn check(seed: u64, shape: Shape) {
+fn check(seed: u64, shape: Shape, seen: &mut Seen) {
     let mut die = Die(seed.wrapping_mul(977));
     let log = Grown::random(seed, shape);
-    let temp = tempfile::tempdir().unwrap();
+    let mut temp = tempfile::tempdir().unwrap();
+    // For a look at a case that fails.
+    temp.disable_cleanup(std::env::var_os("LOGCOMPACT_KEEP").is_some());
     let (out, source) = (temp.path().join("out"), temp.path().join("source"));
     let common = common_options(&mut die);
     let cuts = cuts(&log, &mut die);
@@ -99,7 +111,9 @@ fn check(seed: u64, shape: Shape) {
             first = log.bases(*cut).into_iter().filter(|base| *base <= end).max().unwrap_or(0);
         }
         let dir = log.write_from(&source, first, *cut);
-        spoil_below(&dir, end);
+        seen.spoilt += spoil_below(&dir, end);
+        seen.taken += usize::from(first > 0);
+        seen.rounds += 1;
         let mut options = common.clone();
         options.extend(own_options(&mut die));
         if !is_last && die.throw(3) == 0 {
@@ -113,22 +127,34 @@ fn check(seed: u64, shape: Shape) {
         let dest = round(&dir, &out, &texts(&options));
         let now_at = compacted_end(&dest);
         assert!(now_at >= end, "{case}: {now_at} after {end}");
+        seen.moved += usize::from(now_at > end);
         end = now_at;
     }
     let fresh = temp.path().join("fresh");
     let whole = log.write(&source, log.end());
     let mut options = common.clone();
-    options.push("--keep-rounds".to_owned());
-    options.push("0".to_owned());
+    if end > 0 {
+        // --to-offset may have taken an earlier round further than a segment border.
+        options.extend(["--to-offset".to_owned(), (end - 1).to_string()]);
+    }
     let fresh = round(&whole, &fresh, &texts(&options));
     let case = format!("LOGCOMPACT_SEED={seed}, cuts {cuts:?}, {common:?}");
-    assert_same(&records_of(&out.join("t-0")), &records_of(&fresh), &case);
+    println!("{case}: {}", temp.path().display());
+    let fresh = records_of(&fresh);
+    assert_same(&records_of(&out.join("t-0")), &fresh, &case);
+    seen.survivors += fresh.keys().filter(|offset| **offset < end).count();
 }
 
 #[test]
 fn any_split_into_rounds_gives_what_one_compaction_gives() {
-    for seed in seeds(24) {
-        check(seed, LIVELY);
+    let mut seen = Seen::default();
+    let seeds = seeds(24);
+    let cases = (seeds.end - seeds.start) as usize;
+    seeds.for_each(|seed| check(seed, LIVELY, &mut seen));
+    println!("{cases} cases: {seen:?}");
+    if cases > 20 {
+        assert!(seen.moved > cases * 3 / 2 && seen.survivors > cases * 4, "{seen:?}");
+        assert!(seen.spoilt > cases * 2 && seen.taken > cases / 4, "{seen:?}");
     }
 }
 
@@ -230,7 +256,7 @@ fn threads_and_memory_change_no_byte_of_what_rounds_leave() {
 fn keys_live_on_that_the_source_has_lost() {
     let temp = tempfile::tempdir().unwrap();
     let (out, source) = (temp.path().join("out"), temp.path().join("source"));
-    let log = Grown::random(3, Shape { has_transactions: false, ..LIVELY });
+    let log = Grown::random(3, Shape { keys: 60, has_transactions: false, ..LIVELY });
     let options = ["-q", "--delete-retention-ms", "36500d"];
     let half = log.ends()[40];
     let dest = round(&log.write(&source, half), &out, &options);

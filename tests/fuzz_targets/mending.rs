@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use logcompact::compact::{CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig};
+use logcompact::compact::{
+    CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+};
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::repair::{How, RepairOptions};
@@ -81,6 +83,7 @@ fn compact(source: &Path, out: &Path, on_damage: OnDamage) -> PartitionOutcome {
         memory_limit_bytes: 64 << 20,
         witness: None,
         temp_dir: None,
+        rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
     };
     let sources = find_partitions(&[source.to_path_buf()]).unwrap();
     let report = logcompact::compact::run(&sources, &options, &NoProgress);

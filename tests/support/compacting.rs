@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, run,
+    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -56,6 +56,7 @@ impl Way {
             memory_limit_bytes: self.memory_bytes,
             temp_dir: None,
             witness: None,
+            rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
         };
         let sources = find_partitions(&[source.to_path_buf()]).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();

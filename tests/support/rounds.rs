@@ -262,10 +262,11 @@ pub fn spoil_below(dir: &Path, end: i64) -> usize {
 /// Runs `compact SOURCE --out OUT`.
 pub fn compact(source: &Path, out: &Path, options: &[&str]) -> Output {
     let mut command = super::logcompact();
+    command.arg("compact").arg(source).arg("--out").arg(out).args(options);
     if !options.contains(&"--now") {
         command.args(["--now", &NOW_MS.to_string()]);
     }
-    command.arg("compact").arg(source).arg("--out").arg(out).args(options).output().unwrap()
+    command.output().unwrap()
 }
 
 /// The same, which must succeed; where the partition lies then.
