@@ -17,6 +17,7 @@ mod journal;
 mod journal_steps;
 mod key_run;
 mod newcomers;
+mod ranges;
 mod round_file;
 mod sealed;
 mod state_dir;
