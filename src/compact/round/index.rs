@@ -14,6 +14,7 @@ use super::entry::{EntryLayout, KeyHash, KeyHashSeed};
 use super::join::{Outcome, join};
 use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
 use super::newcomers::{Newcomer, Newcomers};
+use super::ranges::{Part, Range, ranges_of, some_of, within};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::units::Offset;
@@ -65,26 +66,6 @@ pub struct WrittenIndex {
     pub bytes_written: u64,
     /// The bytes of old ones that were read.
     pub bytes_read: u64,
-}
-
-/// A part of the hashes: all that a run covers, or all there are where there is no run yet.
-struct Range<'a> {
-    from: KeyHash,
-    below: Option<KeyHash>,
-    run: Option<&'a RunRef>,
-}
-
-/// A part of a range.
-#[derive(Clone, Copy)]
-struct Part {
-    from: KeyHash,
-    below: Option<KeyHash>,
-}
-
-impl Part {
-    fn of(self, newcomers: &Newcomers) -> Result<Vec<Newcomer>> {
-        newcomers.range(self.from, self.below)
-    }
 }
 
 /// What became of a part of a range.
@@ -142,8 +123,8 @@ impl KeyIndex {
     /// # Errors
     /// The system's; a damaged run is refused.
     pub fn find_dead<S: Strategy>(&self, newcomers: &Newcomers) -> Result<Found> {
-        let found = self.ranges().into_par_iter().map(|range| {
-            let parts = self.parts(&range, newcomers)?;
+        let found = ranges_of(&self.runs).into_par_iter().map(|range| {
+            let parts = range.parts(newcomers, self.layout, self.most_run_bytes)?;
             let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
             let run = range.run.map(|known| self.open_run(known, range.below)).transpose()?;
             let found = parts.par_iter().map(|part| {
@@ -186,8 +167,8 @@ impl KeyIndex {
         // Names are given before anything is written, so that they depend on no thread.
         let mut count = 0;
         let mut tasks = Vec::new();
-        for range in self.ranges() {
-            let parts = self.parts(&range, newcomers)?;
+        for range in ranges_of(&self.runs) {
+            let parts = range.parts(newcomers, self.layout, self.most_run_bytes)?;
             let first_number = count;
             count += parts.len();
             tasks.push((range, parts, first_number));
@@ -286,38 +267,6 @@ impl KeyIndex {
         run.check_range(self.seed, self.layout, below)?;
         Ok(run)
     }
-
-    fn ranges(&self) -> Vec<Range<'_>> {
-        if self.runs.is_empty() {
-            return vec![Range { from: KeyHash(0), below: None, run: None }];
-        }
-        let below = self.runs.iter().skip(1).map(|run| Some(run.first_hash)).chain([None]);
-        let ranges = self.runs.iter().zip(below);
-        ranges.map(|(run, below)| Range { from: run.first_hash, below, run: Some(run) }).collect()
-    }
-
-    /// The parts in which a range is to be written: one, unless it may outgrow a run. Then a part
-    /// is about half a run, so that it has room to grow.
-    fn parts(&self, range: &Range<'_>, newcomers: &Newcomers) -> Result<Vec<Part>> {
-        let old = range.run.map_or(0, |run| run.entries);
-        let entries = old.saturating_add(newcomers.about(range.from, range.below)?);
-        let bytes = entries.saturating_mul(self.layout.entry_bytes() as u64);
-        let most = self.most_run_bytes.max(1) as u64;
-        let whole = vec![Part { from: range.from, below: range.below }];
-        if bytes <= most {
-            return Ok(whole);
-        }
-        let count = u128::from(bytes.div_ceil(most.div_ceil(2)));
-        let last = range.below.map_or(u128::MAX, |below| below.0.saturating_sub(1));
-        let step = last.saturating_sub(range.from.0) / count;
-        if step == 0 {
-            return Ok(whole);
-        }
-        let start = |part: u128| KeyHash(range.from.0 + part * step);
-        let below = |part| if part == count { range.below } else { Some(start(part)) };
-        let part = |part| Part { from: start(part), below: below(part + 1) };
-        Ok((0..count).map(part).collect())
-    }
 }
 
 /// Where the runs of a range are written.
@@ -325,25 +274,6 @@ struct Target<'a> {
     dir: &'a Path,
     round: u64,
     first_number: usize,
-}
-
-/// Nothing, if no newcomer lies in any of `parts`. If there is but one part, its newcomers, so that
-/// they need not be read twice.
-fn some_of(parts: &[Part], newcomers: &Newcomers) -> Result<Option<Option<Vec<Newcomer>>>> {
-    for part in parts {
-        let some = part.of(newcomers)?;
-        if !some.is_empty() {
-            return Ok(Some((parts.len() == 1).then_some(some)));
-        }
-    }
-    Ok(None)
-}
-
-/// The part of sorted `keys` that lies in a range.
-fn within(keys: &[KeyHash], from: KeyHash, below: Option<KeyHash>) -> &[KeyHash] {
-    let low = keys.partition_point(|key| *key < from);
-    let high = below.map_or(keys.len(), |below| keys.partition_point(|key| *key < below));
-    keys.get(low..high).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result
         Step::Stage(name) => disk.rename(&next.join(name), &dir.join(swap_of(name))),
         Step::Remove(name) => disk.remove_if_there(&dir.join(name)),
         Step::Place(name) => disk.rename(&dir.join(swap_of(name)), &dir.join(name)),
-        Step::Replace(name) => disk.replace_file(&dir.join(name), &*disk.map(&next.join(name))?),
+        Step::Replace(name) => disk.replace_file(&dir.join(name), &disk.map(&next.join(name))?),
         Step::Sync => disk.sync_dir(dir),
         Step::SyncNext => disk.sync_dir(next),
     })
@@ -211,6 +211,7 @@ mod tests {
         names
     }
 
+    const LOG: [&str; 1] = ["log"];
     const PLAIN: [&str; 2] = ["log", "index"];
     const TXN: [&str; 3] = ["log", "index", "txnindex"];
 
@@ -225,18 +226,18 @@ mod tests {
         let new = |base, end, kinds: &[&str]| put_segment(&next, "new", base, end, kinds);
         let changes = vec![
             Change {
-                remove: old(200, 250, &TXN),
-                install: [new(200, 240, &PLAIN), new(240, 300, &TXN)].concat(),
+                remove: old(200, 250, &PLAIN),
+                install: [new(200, 240, &PLAIN), new(240, 300, &LOG)].concat(),
             },
             Change {
                 remove: [old(0, 50, &TXN), old(50, 100, &PLAIN)].concat(),
                 install: new(0, 100, &PLAIN),
             },
             Change {
-                remove: old(100, 200, &TXN),
-                install: [new(100, 150, &TXN), new(150, 200, &PLAIN)].concat(),
+                remove: old(100, 200, &PLAIN),
+                install: [new(100, 150, &TXN), new(150, 200, &LOG)].concat(),
             },
-            Change { remove: old(900, 950, &TXN), install: Vec::new() },
+            Change { remove: old(900, 950, &PLAIN), install: Vec::new() },
         ];
         let epochs = "leader-epoch-checkpoint".to_owned();
         for (name, text) in [(&epochs, "0\n0\n"), (&name(250, "snapshot"), "old")] {
@@ -254,6 +255,11 @@ mod tests {
         let journal = Journal::of(&state, 2, changes, companions).unwrap();
         journal.write(&state).unwrap();
         journal
+    }
+
+    /// A folder in memory, where there is one: none of it is to last.
+    fn scratch_dir() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
     }
 
     /// What the next run does first; syncs of folders are only noted.
@@ -278,9 +284,9 @@ mod tests {
         path.extension().is_some_and(|extension| extension == "tmp")
     }
 
-    fn losses(at: usize) -> [Loss; 5] {
-        let seed = 2 * at as u64;
-        [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(seed), Loss::Random(seed + 1)]
+    /// The ways in which a cut before operation `at` is tried.
+    fn losses(at: usize) -> [Loss; 2] {
+        [[Loss::All, Loss::Nothing][at % 2], Loss::Random(at as u64)]
     }
 
     #[test]
@@ -308,32 +314,35 @@ mod tests {
 
     #[test]
     fn cut_anywhere_and_once_more_a_commit_ends_as_if_it_had_not_been() {
-        let temp = tempfile::tempdir().unwrap();
+        let temp = scratch_dir();
         let (before, work) = (temp.path().join("before"), temp.path().join("work"));
         committed(&before);
         committed(&work);
         let ops = recover(&work).unwrap().ops();
-        assert!(ops.len() > 60, "{}", ops.len());
+        assert!(ops.len() > 50, "{}", ops.len());
         let wanted = content(&work);
         let mut die = Die(7);
+        let (cut, twice) = (temp.path().join("cut"), temp.path().join("twice"));
         for at in 0..=ops.len() {
             for loss in losses(at) {
-                let cut = temp.path().join("cut");
                 cut_power(&before, &work, &ops[..at], loss, &cut);
-                let again = temp.path().join("again");
-                cut_power(&cut, &cut, &[], Loss::Nothing, &again);
                 let what = format!("cut before operation {at} with {loss:?}");
-                let more_ops = recover(&cut).unwrap_or_else(|error| panic!("{what}: {error}"));
+                recover(&cut).unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert!(content(&cut) == wanted, "{what}: {:?}", content(&cut).keys());
-
-                let more_ops = more_ops.ops();
-                let at = die.throw(more_ops.len() as u64 + 1) as usize;
-                let twice = temp.path().join("twice");
-                cut_power(&again, &cut, &more_ops[..at], loss, &twice);
-                recover(&twice).unwrap_or_else(|error| panic!("{what}, {at}: {error}"));
-                assert!(content(&twice) == wanted, "{what}, and again before operation {at}");
-                [cut, again, twice].iter().for_each(|dir| fs::remove_dir_all(dir).unwrap());
+                fs::remove_dir_all(&cut).unwrap();
             }
+            // And once more, somewhere in the recovery.
+            let loss = Loss::Random(at as u64);
+            cut_power(&before, &work, &ops[..at], loss, &cut);
+            let again = temp.path().join("again");
+            cut_power(&cut, &cut, &[], Loss::Nothing, &again);
+            let more_ops = recover(&cut).unwrap().ops();
+            let then = die.throw(more_ops.len() as u64 + 1) as usize;
+            cut_power(&again, &cut, &more_ops[..then], loss, &twice);
+            let what = format!("cut before operation {at}, then before {then}");
+            recover(&twice).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(content(&twice) == wanted, "{what}");
+            [&cut, &again, &twice].iter().for_each(|dir| fs::remove_dir_all(dir).unwrap());
         }
     }
 
@@ -370,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_broker_that_starts_in_between_finds_each_change_done_or_not_begun() {
-        let temp = tempfile::tempdir().unwrap();
+        let temp = scratch_dir();
         let (before, work) = (temp.path().join("before"), temp.path().join("work"));
         committed(&before);
         committed(&work);
@@ -411,7 +420,7 @@ mod tests {
                 fs::remove_dir_all(&cut).unwrap();
             }
         }
-        assert!(finished > 100 && undone > 20, "{finished} {undone}");
+        assert!(finished > 40 && undone > 10, "{finished} {undone}");
     }
 
     #[test]

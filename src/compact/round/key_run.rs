@@ -367,11 +367,9 @@ mod tests {
             assert!(refusal.contains("pass --reindex"), "{refusal}");
         };
         for at in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut flipped = bytes.clone();
-                flipped[at] ^= 1 << bit;
-                open(&flipped, &known);
-            }
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            open(&flipped, &known);
             open(&bytes[..at], &known);
         }
         open(&[&bytes[..], b"x"].concat(), &known);

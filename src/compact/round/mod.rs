@@ -25,6 +25,7 @@ mod key_run;
 mod newcomers;
 mod older;
 mod options;
+mod ranges;
 mod reindex;
 mod round_file;
 mod sealed;

@@ -114,7 +114,10 @@ impl StateDir {
             round.or_else(|| DeadOffsets::round_in(&name))
         });
         let next = numbers.max().unwrap_or(0).checked_add(1);
-        next.ok_or_else(|| Error::refused("there is no number left for another round"))
+        next.ok_or_else(|| {
+            let what = "a file is named after the last round that there can be; remove it";
+            Error::refused(format!("{}: {what}", self.path.display()))
+        })
     }
 
     /// Writes the file of a round, which does not count yet.
@@ -246,6 +249,7 @@ fn is_ours(name: &str) -> bool {
 mod tests {
     use super::super::entry::{Entry, KeyHash};
     use super::super::key_run::RunWriter;
+    use super::super::power::{Loss, Noting, cut_power};
     use super::super::round_file::sample;
     use super::*;
     use crate::units::Offset;
@@ -394,6 +398,41 @@ mod tests {
         commit(&state, 2, 2);
         assert_eq!(state.rounds().unwrap(), [2]);
         assert!(state.current().unwrap().is_some());
+    }
+
+    #[test]
+    fn cut_anywhere_between_two_rounds_one_of_them_is_whole() {
+        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (before, work) = (temp.path().join("before"), temp.path().join("work"));
+        for dir in [&before, &work] {
+            let state = StateDir::within(&Disk::default(), dir);
+            state.disk().create_dir(state.path()).unwrap();
+            commit(&state, 1, 2);
+        }
+        let notes = Noting::default();
+        let state = StateDir::within(&Disk::of(notes.clone()), &work);
+        commit(&state, 2, 1);
+        let ops = notes.ops();
+        let mut found = BTreeSet::new();
+        for at in 0..=ops.len() {
+            let random = Loss::Random(at as u64);
+            for loss in [Loss::All, Loss::Contents, Loss::Nothing, random] {
+                let cut = temp.path().join("cut");
+                cut_power(&before, &work, &ops[..at], loss, &cut);
+                let state = StateDir::within(&Disk::default(), &cut);
+                let round = state.current().unwrap().unwrap();
+                let layout = EntryLayout { with_claim: true };
+                state.index(&round, layout).unwrap().open(0).unwrap();
+                state.dead(&round).unwrap();
+                found.insert(round.round);
+                // What is left of the round that did not come to be is in nobody's way.
+                let next = state.next_round().unwrap();
+                commit(&StateDir::within(&Disk::of(Noting::default()), &cut), next, 2);
+                assert_eq!(state.current().unwrap().unwrap().round, next);
+                fs::remove_dir_all(&cut).unwrap();
+            }
+        }
+        assert!(found.into_iter().eq([1, 2]));
     }
 
     #[test]
