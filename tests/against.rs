@@ -366,7 +366,7 @@ fn little_memory_takes_more_passes_and_finds_the_same() {
     two.lost(&lost).both(&[put("end", "1")]);
     let (before, after) = two.dirs();
     let [much, little] = [64 << 20, 1].map(|memory_bytes| {
-        let options = Options { relation: COMPACTION, memory_bytes };
+        let options = Options { relation: COMPACTION, erased: None, memory_bytes };
         compare(&before, &after, &options, &NoProgress)
     });
     assert_eq!(much.findings, little.findings);

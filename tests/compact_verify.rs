@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logcompact::compact::{
-    CompactOptions, NullKeys, OnDamage, Output, Policy, TopicConfig, Witness, run,
+    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, TopicConfig, Witness, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -95,6 +95,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
             empty_is_tombstone: false,
             message_format: MessageFormat::Magic2,
             on_damage: OnDamage::Fail,
+            rewrites: Rewrites::default(),
             key_hash_bits: 64,
         };
         let options = CompactOptions {

@@ -46,7 +46,8 @@ fn compare(
     verified: &mut Verified,
     common: &CommonArgs,
 ) -> Counts {
-    let options = Options { relation: Relation::Replicas, memory_bytes: common.memory_bytes() };
+    let (relation, memory_bytes) = (Relation::Replicas, common.memory_bytes());
+    let options = Options { relation, erased: None, memory_bytes };
     let compared = against::run(against, sources, &options, &Bar::new(common));
     compared.findings.iter().for_each(|finding| verified.summary.count(finding));
     verified.findings.extend(compared.findings);

@@ -12,7 +12,8 @@ const MEMORY_BYTES: u64 = 64 << 20;
 
 /// The comparison with memory enough.
 pub fn compared(before: &Path, after: &Path, relation: Relation) -> Compared {
-    compare(before, after, &Options { relation, memory_bytes: MEMORY_BYTES }, &NoProgress)
+    let options = Options { relation, erased: None, memory_bytes: MEMORY_BYTES };
+    compare(before, after, &options, &NoProgress)
 }
 
 /// Rules and offsets of errors and warnings.

@@ -1,6 +1,7 @@
 //! `logcompact compact`: validates the options, runs the compaction, says what happened.
 
 mod reader;
+mod rewrites;
 mod summary;
 
 use std::sync::Arc;
@@ -43,6 +44,12 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
         });
         say_what_to_know(&report);
+        options
+            .policy
+            .rewrites
+            .erased
+            .iter()
+            .for_each(|keys| rewrites::say_what_was_not_found(keys));
         let on_stdout = place != ReportPlace::StandardOutput;
         summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
     }
@@ -86,6 +93,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
             OnDamageArg::Skip => OnDamage::Skip,
             OnDamageArg::Keep => OnDamage::Keep,
         },
+        rewrites: rewrites::of(args)?,
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;
@@ -128,8 +136,6 @@ fn refuse_unverifiable(strategy: &Chosen, empty_is_tombstone: bool) -> anyhow::R
 
 fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
     let asked = [
-        ("--erase-keys", later.erase_keys.is_some()),
-        ("--compression", later.compression.is_some()),
         ("--to-offset", later.to_offset.is_some()),
         ("--full", later.full),
         ("--rebase-from", later.rebase_from.is_some()),

@@ -31,6 +31,7 @@ mod side;
 mod state;
 mod transactions;
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -69,9 +70,26 @@ impl Relation {
     }
 }
 
+/// Records that the compaction was to leave nothing of.
+#[derive(Clone, Copy)]
+pub struct Erased<'a> {
+    /// Whether a record of this key is one.
+    pub has_key: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    /// From here on they were left.
+    pub below: Offset,
+}
+
+impl fmt::Debug for Erased<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Erased(below {})", self.below)
+    }
+}
+
 /// How to compare.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
+    /// Of a compaction: what it was to erase besides. It counts as if it had never been.
+    pub erased: Option<Erased<'a>>,
     /// What the two are to each other.
     pub relation: Relation,
     /// How much the table of keys may take up; with less, keys take several passes.
@@ -138,7 +156,7 @@ struct Range {
 pub fn run(
     before: &Sources,
     after: &Sources,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     let (pairs, unmatched) = pairs::pair(before, after);
@@ -158,7 +176,7 @@ pub fn run(
 pub fn compare(
     before: &Path,
     after: &Path,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     match (PartitionDir::open(before), PartitionDir::open(after)) {
@@ -175,7 +193,7 @@ pub fn compare(
 pub fn compare_dirs(
     before: PartitionDir,
     after: PartitionDir,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     let mut findings = Findings::default();
@@ -189,7 +207,7 @@ pub fn compare_dirs(
 fn try_compare(
     before: PartitionDir,
     after: PartitionDir,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
     found: &mut Findings,
     counts: &mut Counts,
@@ -211,7 +229,13 @@ fn try_compare(
     let mut latest = Latest::within(options.memory_bytes, least_keys(&sides));
     let mut told = Told::default();
     let mut differences = Differences::default();
-    let pass = Pass { sides: &sides, relation: options.relation, range, seeds: &seeds };
+    let pass = Pass {
+        sides: &sides,
+        relation: options.relation,
+        erased: options.erased,
+        range,
+        seeds: &seeds,
+    };
     found.append(pass.run(&mut latest, Some(&mut told), progress));
     differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
     while latest.advance() {

@@ -11,7 +11,7 @@ use super::merge::{Merge, Told};
 use super::reader::Reader;
 use super::row::{Row, Seeds};
 use super::side::Side;
-use super::{Range, Relation};
+use super::{Erased, Range, Relation};
 use crate::report::Progress;
 
 /// Rows that are handed over together: enough to make that cheap.
@@ -25,6 +25,8 @@ pub struct Pass<'a> {
     pub sides: &'a Both<Side>,
     /// What they are to each other.
     pub relation: Relation,
+    /// What was to be erased.
+    pub erased: Option<Erased<'a>>,
     /// The offsets that are compared.
     pub range: Range,
     /// What digests are keyed with.
@@ -40,7 +42,8 @@ impl Pass<'_> {
         told: Option<&mut Told>,
         progress: &dyn Progress,
     ) -> Findings {
-        let reader = |side| Reader::new(side, self.seeds, self.range.start, progress);
+        let reader =
+            |side| Reader::new(side, self.seeds, self.range.start, progress).without(self.erased);
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
         thread::scope(|scope| {
             let before = scope.spawn(move || send_rows(reader(&self.sides.before), &sender));
@@ -52,7 +55,7 @@ impl Pass<'_> {
                 latest,
                 told,
             };
-            let found_after = reader(&self.sides.after).read(|row, _| {
+            let found_after = reader(&self.sides.after).refusing_erased().read(|row, _| {
                 merge.after(row);
                 ControlFlow::Continue(())
             });
