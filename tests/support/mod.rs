@@ -8,6 +8,7 @@ pub mod log;
 pub mod power;
 pub mod rewritten;
 pub mod state;
+pub mod steps;
 
 use std::fs;
 use std::path::{Path, PathBuf};
