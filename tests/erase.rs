@@ -293,7 +293,7 @@ fn the_active_segment_is_left_alone_with_a_warning_unless_it_is_asked_for() {
         .args([&list, Path::new("--out"), &out, &source])
         .assert()
         .success()
-        .stderr(predicate::str::contains("left in the active segment"))
+        .stderr(predicate::str::contains("1 record is left of keys that were to be erased"))
         .stderr(predicate::str::contains("--include-active erases"));
     let report = report_in(&out.join("logcompact-report.json"));
     assert_eq!(report["partitions"][0]["records_not_erased"], 1);

@@ -37,7 +37,7 @@ use super::survey::{Survey, Walking};
 use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
-use crate::report::{Counters, Damage, Erased, Progress, counted, grouped};
+use crate::report::{Counters, Damage, Erased, Progress, grouped};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
     TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
@@ -349,19 +349,19 @@ fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if records_not_erased > 0 {
         warnings.push(format!(
-            "{} of keys that were to be erased left in the active segment, which is not touched; \
+            "{} left of keys that were to be erased, in the active segment, which is not touched; \
              --include-active erases there too",
             match records_not_erased {
-                1 => "a record is".to_owned(),
+                1 => "1 record is".to_owned(),
                 count => format!("{} records are", grouped(count)),
             }
         ));
     }
     if codecs_kept > 0 {
         warnings.push(format!(
-            "{} of magic 0 or 1 keep their codec, for that format has no other way to have them; \
-             --message-format 2 encodes them too",
-            counted(codecs_kept, "message or message set"),
+            "{} of the messages and message sets of magic 0 and 1 keep their codec, for that \
+             format cannot have them otherwise; --message-format 2 encodes all of them",
+            grouped(codecs_kept),
         ));
     }
     warnings
