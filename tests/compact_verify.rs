@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logcompact::compact::{
-    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig, Witness,
+    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig, Witness,
     run,
 };
 use logcompact::disk::Disk;
@@ -113,6 +113,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
             empty_is_tombstone: false,
             message_format: MessageFormat::Magic2,
             on_damage: OnDamage::Fail,
+            rewrites: Rewrites::default(),
             key_hash_bits: 64,
         };
         let options = CompactOptions {

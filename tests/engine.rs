@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -109,6 +109,7 @@ fn keys_whose_hashes_are_all_the_same_are_still_told_apart() {
                 empty_is_tombstone: false,
                 message_format: MessageFormat::Magic2,
                 on_damage: OnDamage::Fail,
+                rewrites: Rewrites::default(),
                 key_hash_bits: bits,
             };
             // So little memory that shards close, too.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+    CleanupPolicy, Rewrites, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
     run,
 };
 use logcompact::disk::Disk;
@@ -44,6 +44,7 @@ fn policy() -> Policy {
         empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage: OnDamage::Fail,
+        rewrites: Rewrites::default(),
         key_hash_bits: 64,
     }
 }

@@ -8,14 +8,12 @@ use std::io::Cursor;
 use std::path::Path;
 
 use logcompact::disk::Disk;
-use logcompact::format::{Codec, Partitioner};
+use logcompact::format::{Codec, Compression, Partitioner};
 use logcompact::report::NoProgress;
 use logcompact::segment::{Kind, PartitionDir, find_partitions};
 use logcompact::units::Timestamp;
 use logcompact::verify::{self, Severity};
-use logcompact::write::{
-    Clock, Compression, LineFormat, Request, TopicRules, WriteOptions, Written, run,
-};
+use logcompact::write::{Clock, LineFormat, Request, TopicRules, WriteOptions, Written, run};
 use support::copy_folder;
 use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
 use support::state::content_of;

@@ -1,7 +1,7 @@
 //! Where a command's JSON report goes: a file, standard output, or nowhere.
 
-use std::fs;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -47,11 +47,9 @@ pub fn write(
     asked: Option<&Path>,
     default: Option<PathBuf>,
 ) -> anyhow::Result<ReportPlace> {
-    let mut json = serde_json::to_vec_pretty(report)?;
-    json.push(b'\n');
     let path = match asked {
         Some(path) if path.as_os_str() == "-" => {
-            std::io::stdout().lock().write_all(&json)?;
+            put(report, std::io::stdout().lock())?;
             return Ok(ReportPlace::StandardOutput);
         }
         Some(path) => path.to_path_buf(),
@@ -60,7 +58,15 @@ pub fn write(
             None => return Ok(ReportPlace::Nowhere),
         },
     };
-    fs::write(&path, &json)
-        .with_context(|| format!("{}: cannot write the report", path.display()))?;
+    let written = File::create(&path).and_then(|file| put(report, file));
+    written.with_context(|| format!("{}: cannot write the report", path.display()))?;
     Ok(ReportPlace::File(path))
+}
+
+/// Writes it as it goes: the evidence of what was erased may be longer than memory.
+fn put(report: &impl Serialize, to: impl Write) -> io::Result<()> {
+    let mut to = BufWriter::new(to);
+    serde_json::to_writer_pretty(&mut to, report)?;
+    to.write_all(b"\n")?;
+    to.flush()
 }

@@ -10,13 +10,11 @@ use super::args::{
 use super::terminal::messages;
 use super::{Outcome, topic_config};
 use crate::disk::Disk;
-use crate::format::{Codec, Partitioner};
+use crate::format::{Codec, Compression, Partitioner};
 use crate::report::{counted, grouped};
 use crate::segment::LogDir;
 use crate::units::Timestamp;
-use crate::write::{
-    self, Clock, Compression, LineFormat, Request, TopicRules, WriteOptions, Written,
-};
+use crate::write::{self, Clock, LineFormat, Request, TopicRules, WriteOptions, Written};
 
 /// Partitions listed without `-v`.
 const MOST_LISTED: usize = 10;
@@ -85,7 +83,7 @@ fn options(
     of_topic: Option<Compression>,
 ) -> anyhow::Result<WriteOptions> {
     let ProducerArgs { batch_size, linger_ms, compression, timestamp, now, .. } = &args.producer;
-    let given = parse_compression(compression).context("--compression")?;
+    let given = self::compression(compression).context("--compression")?;
     if linger_ms.0 < 0 {
         bail!("--linger-ms: {} is below 0", linger_ms.0);
     }
@@ -213,7 +211,7 @@ impl Settings {
                 self.codec = match value {
                     "producer" => None,
                     "uncompressed" => Some(Codec::None),
-                    name => Some(codec(name)?),
+                    name => Some(compression(name)?.codec),
                 }
             }
             "compression.gzip.level" | "compression.zstd.level" => {
@@ -221,7 +219,10 @@ impl Settings {
                 // Kafka's gzip has -1 for its default.
                 match (codec, value) {
                     (Codec::Gzip, "-1") => {}
-                    _ => self.levels.push((codec, level(codec, value)?)),
+                    _ => {
+                        let level = compression(&format!("{codec}:{value}"))?.level;
+                        self.levels.extend(level.map(|level| (codec, level)));
+                    }
                 }
             }
             _ => return topic_config::is_valid(name, value),
@@ -230,28 +231,8 @@ impl Settings {
     }
 }
 
-fn parse_compression(text: &str) -> anyhow::Result<Compression> {
-    let (name, given) = match text.split_once(':') {
-        Some((name, level)) => (name, Some(level)),
-        None => (text, None),
-    };
-    let codec = codec(name)?;
-    let level = given.map(|text| level(codec, text)).transpose()?;
-    Ok(Compression { codec, level })
-}
-
-fn codec(name: &str) -> anyhow::Result<Codec> {
-    Codec::from_name(name)
-        .with_context(|| format!("{name:?}: expected none, gzip, snappy, lz4 or zstd"))
-}
-
-fn level(codec: Codec, text: &str) -> anyhow::Result<i32> {
-    let Some(levels) = codec.levels() else { bail!("{codec} has no levels here") };
-    let level: i32 = text.parse().with_context(|| format!("{text:?} is no level"))?;
-    if !levels.contains(&level) {
-        bail!("{level}: the levels of {codec} are {} to {}", levels.start(), levels.end());
-    }
-    Ok(level)
+fn compression(text: &str) -> anyhow::Result<Compression> {
+    Compression::parse(text).map_err(anyhow::Error::msg)
 }
 
 fn batches(count: u64) -> String {

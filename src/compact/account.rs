@@ -7,6 +7,7 @@ use super::election::Election;
 use super::group_writer::Written;
 use super::plan::Plan;
 use super::policy::{NullKeys, OnDamage, Policy};
+use super::rework::Found;
 use super::rewrite::Tally;
 use super::survey::Survey;
 use super::worker::with_decoder;
@@ -41,16 +42,21 @@ impl Retired {
     }
 }
 
-/// The counters of the range, each from the step that knows it.
+/// The counters of the range, and of what was rewritten beside it, each from the step that knows
+/// it.
 pub fn counters(
     surveys: &[Survey],
     plan: &Plan,
     policy: &Policy,
     election: &Election,
+    found: &Found,
     tally: &Tally,
     written: &[Written],
 ) -> Counters {
-    let range = surveys.get(plan.range()).unwrap_or_default();
+    let range: Vec<&Survey> = std::iter::once(&plan.range())
+        .chain(&plan.reworked)
+        .flat_map(|group| surveys.get(group.clone()).unwrap_or_default())
+        .collect();
     let count = &election.count;
     let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
     let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
@@ -59,11 +65,11 @@ pub fn counters(
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
         segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
-        bytes_before: range.iter().map(Survey::size_bytes).sum::<u64>() + retired.bytes,
+        bytes_before: range.iter().map(|survey| survey.size_bytes()).sum::<u64>() + retired.bytes,
         bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
         batches_after: written.iter().map(|group| group.batches).sum(),
-        records_read: count.records + retired.records + damaged_records,
+        records_read: count.records + found.records + retired.records + damaged_records,
         records_kept: tally.records_kept + damaged_records - damaged_removed,
         distinct_keys: count.distinct_keys,
         removed: Removed {
@@ -72,9 +78,9 @@ pub fn counters(
             aborted: count.aborted,
             null_key,
             control: tally.control_removed,
+            erased: count.erased + found.erased,
             damaged: damaged_removed,
             retention: retired.records,
-            ..Removed::default()
         },
         tombstones_kept: tally.tombstones_kept,
         batches_copied: tally.batches_copied,

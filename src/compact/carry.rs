@@ -4,35 +4,63 @@
 //! running broker preallocates; one that is missing or cannot be right is built anew, because a
 //! broker that starts on the output would have to.
 
+use super::erased_keys::ErasedKeys;
 use super::group_writer::{GroupWriter, Target};
 use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::{Chunk, Survey};
 use super::worker::with_decoder;
 use crate::error::Result;
+use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex,
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, check_record,
     check_records, parse_txn_index,
 };
-use crate::units::{Offset, Position};
+use crate::units::Offset;
 
-/// Checks every batch of a segment that is to be carried over: checksum and records.
-pub fn damage_in(survey: &Survey) -> Vec<Damaged> {
-    let mut damage = Vec::new();
-    let mut least = survey.segment.base;
+/// Checks every batch of a segment that is to be carried over, checksum and records, and counts
+/// those of `erased` keys.
+pub fn look_at(survey: &Survey, erased: Option<&ErasedKeys>) -> (Vec<Damaged>, u64) {
+    let (mut damage, mut found) = (Vec::new(), 0);
     with_decoder(|decoder| {
-        for item in survey.log.batches().until(survey.end) {
-            let Ok((position, batch)) = item else {
-                continue;
-            }; // the survey has listed it
-            let read = batch.check_crc().and_then(|()| check_records(&batch, decoder, least));
-            least = batch.header.last_offset.next();
-            if let Err(flaw) = read {
-                let size_bytes = batch.header.size_bytes as u64;
-                damage.push(Damaged { position, size_bytes, flaw });
+        for chunk in &survey.chunks {
+            let mut least = chunk.least;
+            for item in survey.log.batches_from(chunk.start).until(chunk.end) {
+                let Ok((position, batch)) = item else {
+                    continue;
+                }; // the survey has listed it
+                let read = batch.check_crc().and_then(|()| match erased {
+                    Some(erased) if !batch.header.is_control() => {
+                        count_erased(&batch, decoder, least, erased)
+                    }
+                    _ => check_records(&batch, decoder, least).map(|_| 0),
+                });
+                least = batch.header.last_offset.next();
+                match read {
+                    Ok(count) => found += count,
+                    Err(flaw) => {
+                        let size_bytes = batch.header.size_bytes as u64;
+                        damage.push(Damaged { position, size_bytes, flaw });
+                    }
+                }
             }
         }
     });
-    damage
+    (damage, found)
+}
+
+fn count_erased(
+    batch: &Batch<'_>,
+    decoder: &mut Decoder,
+    least: Offset,
+    erased: &ErasedKeys,
+) -> Result<u64, Flaw> {
+    let mut found = 0;
+    for (index, record) in (0..).zip(decoder.records(batch)?) {
+        let record = record?;
+        check_record(&record, index, least)?;
+        found += u64::from(record.key.is_some_and(|key| erased.has(key)));
+    }
+    Ok(found)
 }
 
 /// Copies one segment into the target's folder; a torn tail stays behind, and other damage too,
@@ -163,8 +191,8 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
 /// A chunk of which everything stays.
 fn whole_chunk(survey: &Survey, chunk: Chunk) -> ChunkOutput {
     let batches = survey.log.batches_from(chunk.start).until(chunk.end);
-    let copied = batches.filter_map(Result::ok).map(|(position, batch): (Position, _)| {
-        OutBatch::new(&batch.header, From::Source(position))
-    });
+    let copied = batches
+        .filter_map(Result::ok)
+        .map(|(position, batch)| OutBatch::new(&batch.header, From::Source(position)));
     ChunkOutput::of_batches(copied.collect())
 }

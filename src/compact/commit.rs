@@ -41,17 +41,21 @@ impl Commit {
             let snapshots = snapshots(&retired);
             replacements.push(Replacement { old: retired, new: Vec::new(), snapshots });
         }
-        for (group, written) in plan.groups.iter().zip(written) {
+        for (group, written) in plan.groups.iter().chain(&plan.reworked).zip(written) {
             let old: Vec<Offset> = group.clone().filter_map(base_of).collect();
-            // The group's first base keeps its own.
-            let snapshots = snapshots(old.get(1..).unwrap_or_default());
+            // A base that is there again keeps its own.
+            let is_gone = |base: &Offset| written.bases.binary_search(base).is_err();
+            let gone: Vec<Offset> = old.iter().copied().filter(is_gone).collect();
+            let snapshots = snapshots(&gone);
             replacements.push(Replacement { old, new: written.bases.clone(), snapshots });
         }
         let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
         // Behind damage that goes or is carried over, offsets are not given a second time.
         let claimed = surveys.last().and_then(|survey| survey.claimed_end);
         let next_base = claimed.map_or(log_end, |claimed| claimed.max(log_end));
-        let rolls = policy.include_active && plan.nothing_because.is_none() && !last_is_empty;
+        let is_touched =
+            plan.nothing_because.is_none() || plan.is_reworked(surveys.len().saturating_sub(1));
+        let rolls = policy.include_active && is_touched && !last_is_empty;
         Commit { replacements, new_active: rolls.then_some(next_base), snapshot: None }
     }
 

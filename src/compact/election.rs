@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::contest::{Contest, Ring};
+use super::evidence::Evidence;
 use super::key_index::KeyHasher;
 use super::key_pack::Packer;
 use super::plan::Plan;
@@ -88,6 +89,8 @@ pub struct Count {
     pub aborted: u64,
     /// Without a key.
     pub null_keys: u64,
+    /// Of keys that are to be erased.
+    pub erased: u64,
     /// With another record of the same key that survives, or hides them.
     pub superseded: u64,
     /// Of these, the ones that lie behind it.
@@ -122,6 +125,8 @@ pub struct Electorate<'a> {
     pub policy: &'a Policy,
     /// Whether segments are replaced where they lie, one after the other.
     pub in_place: bool,
+    /// Who keeps the evidence of what is erased.
+    pub evidence: &'a Evidence,
     /// Memory.
     pub budget: &'a Budget,
     /// Who hears how far it is.
@@ -296,7 +301,7 @@ impl<S: Strategy> Pass<'_, S> {
             self.scan(*number, asked.as_ref(), &context, scan);
         });
         for (scan, number) in scans.iter_mut().zip(window) {
-            self.note(*number, scan, election);
+            self.note(*number, scan, election)?;
         }
         let results = election.chunks.as_slice();
         let budget_bytes = self.electorate.budget.index_bytes / S::Entry::SHARDS;
@@ -334,6 +339,7 @@ impl<S: Strategy> Pass<'_, S> {
             empty_is_tombstone: policy.empty_is_tombstone,
             legacy_horizon: plan.legacy_horizon,
             null_keys: policy.null_keys,
+            erased: policy.rewrites.erased.as_deref(),
             most_kept_bytes,
         }
     }
@@ -355,11 +361,16 @@ impl<S: Strategy> Pass<'_, S> {
         }
     }
 
-    fn note(&self, number: usize, scan: &mut ChunkScan<S::Claim>, election: &mut Election) {
+    fn note(
+        &self,
+        number: usize,
+        scan: &mut ChunkScan<S::Claim>,
+        election: &mut Election,
+    ) -> Result<()> {
         let segment = self.chunks.get(number).map_or(0, |at| at.segment);
         election.damage.extend(scan.damage.drain(..).map(|damaged| (segment, damaged)));
         let Some(result) = election.chunks.get_mut(number).filter(|_| self.is_first) else {
-            return;
+            return Ok(());
         };
         result.voters = scan.voters;
         result.retained = RecordSet::of_size(scan.voters);
@@ -370,9 +381,11 @@ impl<S: Strategy> Pass<'_, S> {
         count.records += scan.records;
         count.aborted += scan.aborted;
         count.null_keys += scan.null_keys;
+        count.erased += scan.erased.len() as u64;
         count.bad_versions += scan.malformed;
         let known = [election.first_null_key, scan.first_null_key];
         election.first_null_key = known.into_iter().flatten().min();
+        self.electorate.evidence.put(number, &std::mem::take(&mut scan.erased))
     }
 }
 

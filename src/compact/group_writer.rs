@@ -1,13 +1,14 @@
 //! The output of a group of source segments: one segment, unless its offsets or positions outgrow
 //! the 31 bits of an index entry; then another begins at that batch (what Kafka calls a segment
-//! split). A dry run goes the same way and writes nothing.
+//! split). With limits, another begins where a broker that appends would roll. A dry run goes the
+//! same way and writes nothing.
 
 use std::time::SystemTime;
 
 use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::Chunk;
 use crate::error::Result;
-use crate::segment::{AbortedTxn, Place, SegmentWriter};
+use crate::segment::{AbortedTxn, Place, SegmentLimits, SegmentWriter};
 use crate::units::{Offset, Timestamp};
 
 /// Where a group's segments go.
@@ -19,6 +20,8 @@ pub struct Target {
     pub index_interval_bytes: u64,
     /// The modification time that the files are to carry.
     pub modified: SystemTime,
+    /// How large a segment may become by what is written; a batch that is larger stands alone.
+    pub limits: Option<SegmentLimits>,
 }
 
 impl Target {
@@ -55,8 +58,14 @@ pub struct Contents {
 pub struct GroupWriter {
     target: Target,
     aborted: Vec<AbortedTxn>,
+    /// How many of them are in the `.txnindex` of a segment that is closed.
+    indexed: usize,
     segment: SegmentWriter,
     contents: Contents,
+    /// The offset behind the last batch.
+    next_offset: Offset,
+    /// When what was appended last was modified.
+    modified: SystemTime,
     written: Written,
 }
 
@@ -65,8 +74,26 @@ impl GroupWriter {
     /// for the `.txnindex`, in marker order.
     pub fn begin(base: Offset, aborted: Vec<AbortedTxn>, target: Target) -> Result<GroupWriter> {
         let segment = target.begin(base)?;
-        let (contents, written) = Default::default();
-        Ok(GroupWriter { target, aborted, segment, contents, written })
+        let (modified, written) = (target.modified, Written::default());
+        let (indexed, next_offset, contents) = (0, base, Contents::default());
+        Ok(GroupWriter {
+            target,
+            aborted,
+            indexed,
+            segment,
+            contents,
+            next_offset,
+            modified,
+            written,
+        })
+    }
+
+    /// What comes next was last modified at this time. Segments that are cut anew carry that of the
+    /// newest data in them.
+    pub fn came_from(&mut self, modified: SystemTime) {
+        if self.target.limits.is_some() {
+            self.target.modified = modified;
+        }
     }
 
     /// Appends what stays of a chunk; `source` is the log that its spans are copied from.
@@ -74,7 +101,7 @@ impl GroupWriter {
         let mut batches = output.batches.as_slice();
         while let Some(first) = batches.first() {
             if !self.has_room(first) {
-                self.roll(first.base_offset)?;
+                self.roll(self.base_for(first))?;
             }
             let count = self.run_length(batches);
             let (run, rest) = batches.split_at(count.min(batches.len()));
@@ -87,6 +114,8 @@ impl GroupWriter {
             self.segment.append(run.iter().map(OutBatch::indexed), bytes)?;
             self.written.batches += run.len() as u64;
             run.iter().for_each(|batch| self.contents.add(batch));
+            self.modified = self.target.modified;
+            self.next_offset = run.last().map_or(self.next_offset, |last| last.last_offset.next());
             batches = rest;
         }
         Ok(())
@@ -100,15 +129,22 @@ impl GroupWriter {
 
     /// Closes the last segment and syncs it.
     pub fn finish(self) -> Result<Written> {
-        let GroupWriter { target, aborted, segment, contents, mut written } = self;
-        close(segment, contents, &aborted, &target, &mut written)?;
+        let GroupWriter { aborted, indexed, segment, contents, modified, mut written, .. } = self;
+        written.close(&segment, contents);
+        segment.finish(aborted.get(indexed..).unwrap_or_default(), modified)?;
         Ok(written)
     }
 
     fn has_room(&self, batch: &OutBatch) -> bool {
         let position = self.segment.position();
         batch.base_offset == self.segment.base()
-            || self.segment.reaches(batch.last_offset, batch.size_bytes, position)
+            || (self.segment.reaches(batch.last_offset, batch.size_bytes, position)
+                && (position.0 == 0 || self.is_within(1, batch.size_bytes)))
+    }
+
+    fn is_within(&self, batches: usize, size_bytes: usize) -> bool {
+        let limits = self.target.limits;
+        limits.is_none_or(|limits| self.segment.keeps_within(limits, batches, size_bytes))
     }
 
     /// How many of the batches lie one behind the other where the first lies, and still fit.
@@ -116,10 +152,13 @@ impl GroupWriter {
         let start = self.segment.position();
         let mut end = start;
         let mut expected = None;
+        let mut count = 0;
         let fits = |batch: &&OutBatch| {
             let follows = expected.is_none_or(|from| from == batch.from);
-            let has_room =
-                end == start || self.segment.reaches(batch.last_offset, batch.size_bytes, end);
+            let reaches = || self.segment.reaches(batch.last_offset, batch.size_bytes, end);
+            count += 1;
+            let bytes = (end.0 - start.0) as usize + batch.size_bytes;
+            let has_room = end == start || (reaches() && self.is_within(count, bytes));
             end = end.plus(batch.size_bytes);
             expected = Some(batch.from.plus(batch.size_bytes));
             follows && has_room
@@ -127,15 +166,24 @@ impl GroupWriter {
         batches.iter().take_while(fits).count().max(1)
     }
 
+    /// The base of a segment that begins with this batch: where it begins, but a compressed set of
+    /// magic 0 or 1 shows only where it ends.
+    fn base_for(&self, batch: &OutBatch) -> Offset {
+        if !batch.is_wrapper {
+            return batch.base_offset;
+        }
+        let least = Offset(batch.last_offset.0.saturating_sub(i64::from(i32::MAX)));
+        self.next_offset.max(least)
+    }
+
     fn roll(&mut self, base: Offset) -> Result<()> {
-        let (here, later) = std::mem::take(&mut self.aborted)
-            .into_iter()
-            .partition(|txn: &AbortedTxn| txn.last_offset < base);
-        self.aborted = later;
         let next = self.target.begin(base)?;
         let full = std::mem::replace(&mut self.segment, next);
-        let contents = std::mem::take(&mut self.contents);
-        close(full, contents, &here, &self.target, &mut self.written)
+        self.written.close(&full, std::mem::take(&mut self.contents));
+        let rest = self.aborted.get(self.indexed..).unwrap_or_default();
+        let own = rest.partition_point(|txn| txn.last_offset < base);
+        self.indexed += own;
+        full.finish(rest.get(..own).unwrap_or_default(), self.modified)
     }
 }
 
@@ -147,16 +195,11 @@ impl Contents {
     }
 }
 
-fn close(
-    segment: SegmentWriter,
-    contents: Contents,
-    aborted: &[AbortedTxn],
-    target: &Target,
-    written: &mut Written,
-) -> Result<()> {
-    written.bases.push(segment.base());
-    let log_bytes = segment.position().0;
-    written.contents.push(Contents { log_bytes, ..contents });
-    written.log_bytes += log_bytes;
-    segment.finish(aborted, target.modified)
+impl Written {
+    fn close(&mut self, segment: &SegmentWriter, contents: Contents) {
+        let log_bytes = segment.position().0;
+        self.bases.push(segment.base());
+        self.contents.push(Contents { log_bytes, ..contents });
+        self.log_bytes += log_bytes;
+    }
 }

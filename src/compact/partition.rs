@@ -4,7 +4,8 @@
 //! 2. plan: decide about range and groups;
 //! 3. settle transactions, load the active producers;
 //! 4. vote: read the range, find the latest record of each key; check what is only carried over;
-//! 5. rewrite: one output segment a group, in parallel;
+//! 5. rewrite: one output segment a group, in parallel; and what is erased from, or encoded or cut
+//!    anew, outside the range;
 //! 6. carry over the rest, unless it lies where it is to stay;
 //! 7. prove that every record read is either kept or counted as removed.
 //!
@@ -13,28 +14,31 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rayon::prelude::*;
 
 use super::account::{counters, prove};
 use super::budget::Budget;
-use super::carry::{carry_companions, carry_segment, damage_in, put_empty_segment};
+use super::carry::{carry_companions, carry_segment, put_empty_segment};
 use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
 use super::end_state::{snapshot_at, snapshot_due};
+use super::evidence::{Archive, Evidence};
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::producers::ActiveProducers;
+use super::rework::{Carried, Found, Reworker};
 use super::rewrite::RewriteContext;
-use super::rewrite_range::{Job, Maker};
+use super::rewrite_range::{Job, Maker, Voted};
 use super::round::{Collector, Conclusion, Facts, Listeners, Round};
 use super::survey::{Survey, Walking};
-use super::transactions::settle;
+use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
-use crate::report::{Counters, Damage, Progress, RoundReport};
+use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
     TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
@@ -66,6 +70,8 @@ pub struct Task<'a> {
     pub budget: Budget,
     /// The round that this is, if there are to be others.
     pub round: Option<&'a Round<'a>>,
+    /// Where the evidence of what is erased waits for the report.
+    pub archive: &'a Arc<Archive>,
 }
 
 /// What was found and done.
@@ -81,6 +87,10 @@ pub struct Done {
     pub counters: Counters,
     /// Readings of the range.
     pub passes: u32,
+    /// What was erased.
+    pub erased: Erased,
+    /// Records of keys that were to be erased in segments that stay as they are.
+    pub records_not_erased: u64,
     /// Damage, and what was done about it.
     pub damage: Vec<Damage>,
     /// Why the partition is left alone.
@@ -160,7 +170,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
-    let plan = Plan::make(&surveys, &known, policy)?;
+    let mut plan = Plan::make(&surveys, &known, policy)?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     warn_of_unindexed(&outcomes, &indexed, &mut done.warnings);
     if let Some(idle) = task.round.and_then(|round| round.idle(&surveys, &plan, policy)) {
@@ -174,6 +184,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     let begun = task.round.map_or(&[][..], Round::begun);
     let txns = settle(range, begun, &outcomes, &indexed);
+    let unretired = surveys.get(plan.retired..).unwrap_or_default();
+    let evidence = Evidence::new(task.archive, chunks_of(unretired).len());
     let producers = ActiveProducers::after_load(
         &snapshot.producers,
         &surveys,
@@ -192,8 +204,16 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     };
     let budget = &task.budget.beside(range, policy.topic.strategy.entry_bytes());
     let in_place = task.in_place;
-    let electorate =
-        Electorate { surveys: range, txns: &txns, plan: &plan, policy, in_place, budget, progress };
+    let electorate = Electorate {
+        surveys: range,
+        txns: &txns,
+        plan: &plan,
+        policy,
+        in_place,
+        evidence: &evidence,
+        budget,
+        progress,
+    };
     let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
     let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
         Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
@@ -207,9 +227,12 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         range.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
     };
     done.damage.extend(election.damage.iter().filter_map(in_range));
-    if !walking.around_damage {
-        check_carried(&surveys, &plan, progress, &mut done);
-    }
+    let carried = Carried::of(&surveys, &plan, policy, walking.around_damage, progress);
+    let in_log = |(at, damaged): &(usize, Damaged)| {
+        surveys.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
+    };
+    done.damage.extend(carried.damage.iter().filter_map(in_log));
+    plan.reworked = carried.reworked;
     if !done.damage.is_empty() {
         done.plan = Some(plan);
         return Ok(left_alone_for_damage(done));
@@ -217,7 +240,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     list_damage(&surveys, &mut done, |at| match policy.on_damage {
         OnDamage::Fail => LEFT_ALONE,
         _ if at < plan.retired => "gone with its segment",
-        _ if at >= plan.cleaned && task.in_place => "left where it is, outside the cleaned range",
+        _ if at >= plan.cleaned && task.in_place && !plan.is_reworked(at) => {
+            "left where it is, outside the cleaned range"
+        }
         OnDamage::Skip => "dropped",
         OnDamage::Keep => "kept byte for byte",
     });
@@ -231,10 +256,37 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         collector.rest(&election.chunks)?;
     }
     let met = task.round.zip(newcomers);
-    let met = met.map(|(round, newcomers)| round.meet(newcomers, &mut election, policy, budget));
+    let met = met.map(|(round, newcomers)| {
+        round.meet(newcomers, &mut election, policy, (budget, task.archive))
+    });
     let met = met.transpose()?;
-    let job = Job { maker: &maker, election: &election, plan: &plan, budget, progress };
-    let (tally, written) = job.rewrite(task.place.as_ref())?;
+    let voted = Voted { maker: &maker, election: &election };
+    let groups = plan.groups_counted_from(plan.retired, &plan.groups);
+    let job = Job { source: &voted, groups: &groups, policy, budget, progress };
+    let (mut tally, mut written) = job.rewrite(task.place.as_ref())?;
+    let mut found = Found::default();
+    if !plan.reworked.is_empty() {
+        let entries = entries_kept(unretired, &outcomes, &indexed);
+        let reworker = Reworker::new(unretired, entries, policy, &producers, &evidence);
+        let groups = plan.groups_counted_from(plan.retired, &plan.reworked);
+        let job = Job { source: &reworker, groups: &groups, policy, budget, progress };
+        let (more, rewritten) = job.rewrite(task.place.as_ref())?;
+        tally.add(&more);
+        written.extend(rewritten);
+        found = reworker.found();
+    }
+    found.damage.sort_by_key(|(at, damaged)| (*at, damaged.position));
+    let in_rework = |(at, damaged): &(usize, Damaged)| {
+        unretired.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
+    };
+    let found_damage: Vec<Damage> = found.damage.iter().filter_map(in_rework).collect();
+    if !found_damage.is_empty() {
+        done.damage = found_damage;
+        done.plan = Some(plan);
+        return Ok(left_alone_for_damage(done));
+    }
+    done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
+    done.records_not_erased = carried.records_not_erased;
     done.commit = Commit::of(&surveys, &plan, &written, policy);
     if task.place.is_some() {
         let open = &outcomes.open;
@@ -251,8 +303,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;
         place.disk.sync_dir(&place.dir)?;
     }
-    done.counters = counters(&surveys, &plan, policy, &election, &tally, &written);
+    done.counters = counters(&surveys, &plan, policy, &election, &found, &tally, &written);
     prove(&done.counters)?;
+    let mut evidence_of_older = None;
     if let Some((round, met)) = task.round.zip(met) {
         let older = met.older.as_ref();
         let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
@@ -264,7 +317,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
             surveys: &surveys,
             plan: &plan,
             policy,
-            written: &written,
+            written: written.get(..plan.groups.len()).unwrap_or_default(),
             rewritten: &rewritten,
             counters: &done.counters,
             log_end: done.log_end,
@@ -274,6 +327,13 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         if let Some(place) = &task.place {
             done.conclusion = Some(round.conclude(&met, &facts, place)?);
         }
+        evidence_of_older = met.older.map(|older| older.evidence);
+    }
+    if policy.rewrites.erased.is_some() {
+        done.erased = Erased::of(match evidence_of_older {
+            Some(older) => Arc::new(evidence.behind(older)),
+            None => Arc::new(evidence),
+        });
     }
     done.plan = Some(plan);
     Ok(done)
@@ -359,18 +419,26 @@ fn note_survey(surveys: &[Survey], done: &mut Done) {
     }
 }
 
-/// Checks the batches of the segments that are not in the range.
-fn check_carried(surveys: &[Survey], plan: &Plan, progress: &dyn Progress, done: &mut Done) {
-    let carried = surveys.get(plan.cleaned..).unwrap_or_default();
-    let found: Vec<Vec<Damage>> = carried
-        .par_iter()
-        .map(|survey| {
-            let damage = damage_in(survey);
-            progress.advance(survey.end.0);
-            damage.iter().map(|damaged| entry(survey, damaged, LEFT_ALONE)).collect()
-        })
-        .collect();
-    done.damage.extend(found.into_iter().flatten());
+fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if records_not_erased > 0 {
+        warnings.push(format!(
+            "{} left of keys that were to be erased, in the active segment, which is not touched; \
+             --include-active erases there too",
+            match records_not_erased {
+                1 => "1 record is".to_owned(),
+                count => format!("{} records are", grouped(count)),
+            }
+        ));
+    }
+    if codecs_kept > 0 {
+        warnings.push(format!(
+            "{} of the messages and message sets of magic 0 and 1 keep their codec, for that \
+             format cannot have them otherwise; --message-format 2 encodes all of them",
+            grouped(codecs_kept),
+        ));
+    }
+    warnings
 }
 
 fn entry(survey: &Survey, damaged: &Damaged, action: &'static str) -> Damage {
@@ -439,10 +507,14 @@ fn carry_over(
         place: Some(place.clone()),
         index_interval_bytes: policy.topic.index_interval_bytes,
         modified: SystemTime::now(),
+        limits: None,
     };
-    let carried = surveys.get(plan.cleaned..).unwrap_or_default();
     let keep_damage = policy.on_damage == OnDamage::Keep;
-    carried.par_iter().try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
+    (plan.cleaned..surveys.len())
+        .into_par_iter()
+        .filter(|at| !plan.is_reworked(*at))
+        .filter_map(|at| surveys.get(at))
+        .try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
     let written = commit.snapshot.iter().map(|(offset, _)| offset);
     let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);

@@ -29,6 +29,9 @@ pub struct Plan {
     pub cleaned: usize,
     /// Which segments become one, in order; together they are the range.
     pub groups: Vec<Range<usize>>,
+    /// Which segments behind the range are rewritten though they are not cleaned; what becomes one
+    /// or is cut anew together.
+    pub reworked: Vec<Range<usize>>,
     /// Magic 0/1 tombstones go from segments modified no later than this: the modification time
     /// of the last segment below the log start, less `delete.retention.ms`; 0 without one.
     pub legacy_horizon: Timestamp,
@@ -133,6 +136,7 @@ impl Plan {
             end,
             cleaned,
             groups: Vec::new(),
+            reworked: Vec::new(),
             legacy_horizon: legacy_horizon(surveys, log_start, topic),
             nothing_because: None,
         };
@@ -148,7 +152,12 @@ impl Plan {
             plan.end = front;
             plan.nothing_because = Some(nothing);
         } else {
-            plan.groups = group(surveys, retired..cleaned, end, topic)?;
+            let range = retired..cleaned;
+            plan.groups = if policy.rewrites.segments_anew {
+                vec![range]
+            } else {
+                group(surveys, range, end, topic)?
+            };
         }
         Ok(plan)
     }
@@ -156,6 +165,18 @@ impl Plan {
     /// The segments of the range.
     pub fn range(&self) -> Range<usize> {
         self.retired..self.cleaned
+    }
+
+    /// Some of its groups, with segments counted from `first`.
+    pub fn groups_counted_from(&self, first: usize, groups: &[Range<usize>]) -> Vec<Range<usize>> {
+        let counted = |at: usize| at.saturating_sub(first);
+        groups.iter().map(|group| counted(group.start)..counted(group.end)).collect()
+    }
+
+    /// Whether a segment is rewritten though it is not in the range.
+    pub fn is_reworked(&self, at: usize) -> bool {
+        let next = self.reworked.partition_point(|group| group.end <= at);
+        self.reworked.get(next).is_some_and(|group| group.contains(&at))
     }
 
     fn not_dirty(

@@ -1,5 +1,6 @@
 //! The rules of one run: a topic's settings under Kafka's names, and the choices that are ours.
 
+use super::rewrites::Rewrites;
 use super::strategy::Chosen;
 use crate::format::MessageFormat;
 use crate::units::Timestamp;
@@ -105,6 +106,8 @@ pub struct Policy {
     pub message_format: MessageFormat,
     /// What becomes of damage.
     pub on_damage: OnDamage,
+    /// What is rewritten though compaction has no reason to.
+    pub rewrites: Rewrites,
     /// How many bits of a key's hash are used, up to 64. It has no influence on the result, only
     /// on the time: a test uses a single bit, so that nearly all keys collide.
     pub key_hash_bits: u32,

@@ -26,6 +26,8 @@ pub struct Case<'a> {
     pub delete_retention_ms: i64,
     /// What becomes of magic 0 and 1.
     pub message_format: MessageFormat,
+    /// Whether it is encoded anew even if it loses nothing.
+    pub recodes: bool,
 }
 
 /// What becomes of a batch.
@@ -33,6 +35,8 @@ pub struct Case<'a> {
 pub enum Verdict {
     /// Its bytes stay as they are.
     Copy,
+    /// All its records and its header stay, the body is compressed anew.
+    Recode,
     /// It is rebuilt from the records that stay, with this delete horizon.
     Rebuild(Option<Timestamp>),
     /// It is rebuilt in its own old message format.
@@ -61,15 +65,36 @@ pub fn judge(case: &Case<'_>) -> Verdict {
     if header.magic < 2 {
         return match case.message_format {
             MessageFormat::Magic2 => Verdict::Rebuild(case.keeps_tombstone.then_some(horizon)),
-            MessageFormat::Keep if case.kept == case.records && !case.has_foreign_magic => {
-                Verdict::Copy
-            }
+            MessageFormat::Keep if is_whole(case) && !case.has_foreign_magic => Verdict::Copy,
             MessageFormat::Keep => Verdict::RebuildLegacy,
         };
     }
     match header.delete_horizon() {
         None if case.keeps_tombstone || is_spent_marker => Verdict::Rebuild(Some(horizon)),
-        _ if case.kept == case.records => Verdict::Copy,
+        _ if is_whole(case) => Verdict::Copy,
+        _ if case.kept == case.records => Verdict::Recode,
         carried => Verdict::Rebuild(carried),
+    }
+}
+
+/// Whether it loses nothing, and is not encoded anew either.
+fn is_whole(case: &Case<'_>) -> bool {
+    case.kept == case.records && !case.recodes
+}
+
+/// What becomes of a batch outside the cleaned range, of whose `records` so many are `kept`: it
+/// loses what is erased and nothing else. One of a transaction stays, for it may be the one that
+/// the transaction begins with. `needed`: the last of its segment.
+pub fn judge_carried(case: &Case<'_>) -> Verdict {
+    let header = case.header;
+    let is_whole = is_whole(case);
+    match case.message_format {
+        _ if case.records == 0 || is_whole => Verdict::Copy,
+        _ if case.kept == 0 && (case.needed || header.is_transactional()) => Verdict::Empty,
+        _ if case.kept == 0 => Verdict::Drop,
+        MessageFormat::Keep if header.magic < 2 => Verdict::RebuildLegacy,
+        MessageFormat::Magic2 if header.magic < 2 => Verdict::Rebuild(None),
+        _ if case.kept == case.records => Verdict::Recode,
+        _ => Verdict::Rebuild(header.delete_horizon()),
     }
 }

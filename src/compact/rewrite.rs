@@ -3,16 +3,15 @@
 use super::election::ChunkResult;
 use super::policy::Policy;
 use super::producers::ActiveProducers;
-use super::record_set::RecordSet;
 use super::retain::{Case, Verdict, goes_whole, judge};
 use super::scan::Bodies;
+use super::share::{Share, Shares, SourceBatch};
 use super::survey::{Chunk, Survey};
 use super::transactions::SegmentTxns;
 use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{
-    Batch, BatchHeader, Decoder, EmptyBatch, Flaw, MessageFormat, Rebuild, Record, Records,
-    rebuild_message_set,
+    Batch, BatchHeader, Decoder, EmptyBatch, MessageFormat, Rebuild, rebuild_message_set, recode,
 };
 use crate::segment::Indexed;
 use crate::units::{Offset, Position, Timestamp};
@@ -43,6 +42,8 @@ pub struct OutBatch {
     pub records: u32,
     /// When its tombstones, or its marker, may go.
     pub delete_horizon: Option<Timestamp>,
+    /// Whether it is a compressed set of magic 0 or 1, whose first offset the header does not show.
+    pub is_wrapper: bool,
     /// Where its bytes are.
     pub from: From,
 }
@@ -73,6 +74,8 @@ pub struct Tally {
     pub batches_removed: u64,
     /// Batches that became an empty header.
     pub batches_emptied: u64,
+    /// Batches whose old message format has not the codec that was asked for.
+    pub codecs_kept: u64,
 }
 
 impl Tally {
@@ -85,6 +88,7 @@ impl Tally {
         self.batches_rewritten += other.batches_rewritten;
         self.batches_removed += other.batches_removed;
         self.batches_emptied += other.batches_emptied;
+        self.codecs_kept += other.codecs_kept;
     }
 }
 
@@ -122,7 +126,7 @@ impl ChunkOutput {
         txns: &SegmentTxns,
         bodies: Option<&Bodies>,
         context: &RewriteContext<'_>,
-        decoder: &mut Decoder,
+        (decoder, encoder): (&mut Decoder, &mut Workbench),
     ) -> Result<ChunkOutput> {
         let mut output = ChunkOutput::default();
         let mut shares = Shares::of(result);
@@ -136,7 +140,7 @@ impl ChunkOutput {
             let body = bodies.and_then(|bodies| bodies.of_batch(number as u32));
             let source = SourceBatch { batch, position, body };
             output
-                .batch(&source, &share, discardable, context, decoder)
+                .batch(&source, &share, discardable, context, (decoder, &mut *encoder))
                 .map_err(|flaw| Error::corrupt(survey.log.path(), position, flaw))?;
         }
         Ok(output)
@@ -148,7 +152,7 @@ impl ChunkOutput {
         share: &Share<'_>,
         discardable: bool,
         context: &RewriteContext<'_>,
-        decoder: &mut Decoder,
+        (decoder, encoder): (&mut Decoder, &mut Workbench),
     ) -> Result<(), String> {
         let header = &source.batch.header;
         let policy = context.policy;
@@ -164,6 +168,7 @@ impl ChunkOutput {
             now: policy.now,
             delete_retention_ms: policy.topic.delete_retention_ms,
             message_format: policy.message_format,
+            recodes: policy.rewrites.recodes(header, policy.message_format),
         };
         let may_keep_wrapper = policy.message_format == MessageFormat::Keep && header.is_wrapper();
         if case.kept > 0 && (share.has_tombstone || may_keep_wrapper) {
@@ -180,18 +185,27 @@ impl ChunkOutput {
         if header.is_control() {
             self.tally.control_removed += u64::from(case.records - case.kept);
         }
-        self.carry_out(judge(&case), source, share, decoder)
+        self.carry_out(judge(&case), source, share, policy, (decoder, encoder))
     }
 
-    fn carry_out(
+    /// Does to a batch what was decided.
+    ///
+    /// # Errors
+    /// A batch that does not decode any more, or cannot be rebuilt.
+    pub fn carry_out(
         &mut self,
         verdict: Verdict,
         source: &SourceBatch<'_>,
         share: &Share<'_>,
-        decoder: &mut Decoder,
+        policy: &Policy,
+        (decoder, encoder): (&mut Decoder, &mut Workbench),
     ) -> Result<(), String> {
         let header = &source.batch.header;
+        let codec = policy.rewrites.codec_of(header, policy.message_format);
+        let attributes = header.attributes.with_codec(codec);
         let tally = &mut self.tally;
+        let keeps_codec = policy.rewrites.must_keep_codec(header, policy.message_format);
+        tally.codecs_kept += u64::from(keeps_codec && verdict != Verdict::Drop);
         let start = self.made.len();
         match verdict {
             Verdict::Copy => {
@@ -201,16 +215,28 @@ impl ChunkOutput {
             Verdict::Rebuild(horizon) => {
                 tally.batches_rewritten += 1;
                 let scratch = std::mem::take(&mut self.body);
-                let mut rebuild = Rebuild::new(header, horizon, scratch);
+                let wanted = BatchHeader { attributes, ..*header };
+                let mut rebuild = Rebuild::new(&wanted, horizon, scratch);
                 source.for_each_kept(decoder, share, |record| rebuild.push(record))?;
-                let rebuilt = rebuild.finish(decoder.workbench(), &mut self.made);
+                let rebuilt = rebuild.finish(encoder, &mut self.made);
                 let (header, scratch) = rebuilt.map_err(|error| error.to_string())?;
                 self.body = scratch;
                 self.batches.push(OutBatch::new(&header, From::Made(start)));
             }
             Verdict::RebuildLegacy => {
                 tally.batches_rewritten += 1;
-                self.rebuild_legacy(&source.batch, share, decoder)?;
+                let wrapper = BatchHeader { attributes, ..*header };
+                self.rebuild_legacy(&source.batch, &wrapper, share, decoder, encoder)?;
+            }
+            Verdict::Recode => {
+                tally.batches_rewritten += 1;
+                let body = match source.body {
+                    Some(body) => body,
+                    None => decoder.body(&source.batch).map_err(|flaw| flaw.to_string())?,
+                };
+                let recoded = recode(header, codec, body, encoder, &mut self.made);
+                let header = recoded.map_err(|error| error.to_string())?;
+                self.batches.push(OutBatch::new(&header, From::Made(start)));
             }
             Verdict::Empty => {
                 let had_records = share.records > 0;
@@ -227,8 +253,10 @@ impl ChunkOutput {
     fn rebuild_legacy(
         &mut self,
         batch: &Batch<'_>,
+        wrapper: &BatchHeader,
         share: &Share<'_>,
         decoder: &mut Decoder,
+        encoder: &mut Workbench,
     ) -> Result<(), String> {
         let start = self.made.len();
         let mut kept = Vec::new();
@@ -238,9 +266,7 @@ impl ChunkOutput {
                 kept.push(record);
             }
         }
-        // The kept records borrow the decoder, so its own contexts are not free for writing.
-        let mut workbench = Workbench::new();
-        rebuild_message_set(&batch.header, &kept, &mut workbench, &mut self.made)
+        rebuild_message_set(wrapper, &kept, encoder, &mut self.made)
             .map_err(|error| error.to_string())?;
         let bytes = self.made.get(start..).unwrap_or_default();
         let header = Batch::parse(bytes).map_err(|flaw| flaw.to_string())?.header;
@@ -259,6 +285,7 @@ impl OutBatch {
             size_bytes: header.size_bytes,
             records: u32::try_from(header.record_count).unwrap_or(0),
             delete_horizon: header.delete_horizon(),
+            is_wrapper: header.is_wrapper(),
             from,
         }
     }
@@ -270,113 +297,5 @@ impl OutBatch {
             max_timestamp: self.max_timestamp,
             size_bytes: self.size_bytes,
         }
-    }
-}
-
-/// A batch of the source.
-struct SourceBatch<'a> {
-    batch: Batch<'a>,
-    position: Position,
-    /// Its body, if the vote has decompressed it and still has it.
-    body: Option<&'a [u8]>,
-}
-
-impl SourceBatch<'_> {
-    /// Calls `each` for the kept records, in order.
-    fn for_each_kept(
-        &self,
-        decoder: &mut Decoder,
-        share: &Share<'_>,
-        each: impl FnMut(&Record<'_>),
-    ) -> Result<(), String> {
-        let records = match self.body {
-            Some(body) => Ok(Records::of_body(self.batch.header, body)),
-            None => decoder.records(&self.batch),
-        };
-        let walked = records.and_then(|records| match records {
-            Records::V2(records) => walk_kept(records, share, each),
-            Records::Legacy(set) => walk_kept(set, share, each),
-        });
-        match walked.map_err(|flaw| flaw.to_string())? {
-            kept if kept == share.kept() => Ok(()),
-            kept => Err(format!("{kept} of the {} kept records are still there", share.kept())),
-        }
-    }
-}
-
-/// How many of the kept records there were.
-#[inline]
-fn walk_kept<'r>(
-    mut records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
-    share: &Share<'_>,
-    mut each: impl FnMut(&Record<'_>),
-) -> Result<u32, Flaw> {
-    let (mut at, mut kept) = (0, 0);
-    while let Some(next) = share.next_kept(at) {
-        let Some(record) = records.nth((next - at) as usize) else { break };
-        each(&record?);
-        (at, kept) = (next + 1, kept + 1);
-    }
-    Ok(kept)
-}
-
-/// Hands out the vote's result batch by batch, in the order in which the vote read them.
-pub struct Shares<'a> {
-    result: &'a ChunkResult,
-    next_ordinal: u32,
-    set: usize,
-    tombstone: usize,
-}
-
-/// One batch's share of the result.
-pub struct Share<'a> {
-    /// Records in the batch.
-    pub records: u32,
-    /// The retained set and the batch's first number in it; `None` where there was no vote and
-    /// all records stay or go together.
-    pub voted: Option<(&'a RecordSet, u32)>,
-    has_tombstone: bool,
-}
-
-impl Share<'_> {
-    fn kept(&self) -> u32 {
-        self.voted.map_or(self.records, |(retained, first)| retained.count(first, self.records))
-    }
-
-    /// The first kept record from `from` on.
-    fn next_kept(&self, from: u32) -> Option<u32> {
-        let Some((retained, first)) = self.voted else {
-            return Some(from).filter(|next| *next < self.records);
-        };
-        let end = first.saturating_add(self.records);
-        retained.next_from(first.saturating_add(from), end).map(|next| next - first)
-    }
-
-    fn keeps(&self, ordinal: u32) -> bool {
-        self.voted.is_none_or(|(retained, first)| retained.contains(first.saturating_add(ordinal)))
-    }
-}
-
-impl<'a> Shares<'a> {
-    /// Begins with the first batch of a chunk.
-    pub fn of(result: &'a ChunkResult) -> Shares<'a> {
-        Shares { result, next_ordinal: 0, set: 0, tombstone: 0 }
-    }
-
-    /// The share of the next batch, the chunk's `number`th.
-    pub fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
-        let mut records = u32::try_from(header.record_count).unwrap_or(0);
-        if header.is_control() || discardable {
-            return Share { records, voted: None, has_tombstone: false };
-        }
-        if header.is_wrapper() {
-            records = self.result.set_sizes.get(self.set).copied().unwrap_or(0);
-            self.set += 1;
-        }
-        let first = self.next_ordinal;
-        self.next_ordinal += records;
-        let has_tombstone = self.result.with_tombstone.get(self.tombstone) == Some(&number);
-        self.tombstone += usize::from(has_tombstone);
-        Share { records, voted: Some((&self.result.retained, first)), has_tombstone }
     }
 }

@@ -6,23 +6,23 @@
 //! disk is not waited for.
 
 use std::ops::Range;
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::election::{ChunkAt, ChunkResult, Election, Listener};
 use super::group_writer::{GroupWriter, Target, Written};
-use super::plan::Plan;
-use super::policy::OnDamage;
+use super::policy::{OnDamage, Policy};
 use super::rewrite::{ChunkOutput, RewriteContext, Tally};
 use super::scan::Bodies;
 use super::survey::Survey;
 use super::transactions::SegmentTxns;
 use super::waiting::Waiting;
-use super::worker::with_decoder;
+use super::worker::with_codecs;
 use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
-use crate::segment::Place;
+use crate::segment::{AbortedTxn, Place, SegmentLimits};
 
 /// Makes chunks of the output from chunks of the range.
 pub struct Maker<'a> {
@@ -41,23 +41,74 @@ pub struct Maker<'a> {
 impl Maker<'_> {
     fn make(
         &self,
-        number: usize,
+        at: &ChunkAt,
+        survey: &Survey,
         result: &ChunkResult,
         bodies: Option<&Bodies>,
     ) -> Result<ChunkOutput> {
         let no_txns = SegmentTxns::default();
-        let (at, survey) = self.place_of(number)?;
         let txns = self.txns.get(at.segment).unwrap_or(&no_txns);
-        with_decoder(|decoder| {
-            ChunkOutput::make(survey, at.chunk, result, txns, bodies, &self.context, decoder)
+        let context = &self.context;
+        with_codecs(context.policy.rewrites.compression, |decoder, encoder| {
+            ChunkOutput::make(survey, at.chunk, result, txns, bodies, context, (decoder, encoder))
         })
     }
+}
 
-    fn place_of(&self, number: usize) -> Result<(&ChunkAt, &Survey)> {
-        let at = self.chunks.get(number);
-        at.and_then(|at| Some((at, self.range.get(at.segment)?)))
-            .ok_or_else(|| Error::bug("a chunk that is not in the range"))
+/// Who makes the chunks that are written.
+pub trait ChunkSource: Sync {
+    /// The segments.
+    fn surveys(&self) -> &[Survey];
+
+    /// Their chunks, in log order.
+    fn chunks(&self) -> &[ChunkAt];
+
+    /// The entries for the `.txnindex` of these segments, in marker order.
+    fn aborted_txns(&self, segments: Range<usize>) -> Vec<AbortedTxn>;
+
+    /// What stays of chunk `number`. Called once for each that is written, from many threads.
+    ///
+    /// # Errors
+    /// A batch that does not decode, or cannot be rebuilt; the system's.
+    fn output(&self, number: usize, at: &ChunkAt, survey: &Survey) -> Result<ChunkOutput>;
+}
+
+/// The chunks of the cleaned range, after the vote.
+pub struct Voted<'a> {
+    /// Makes them.
+    pub maker: &'a Maker<'a>,
+    /// Which records stay.
+    pub election: &'a Election,
+}
+
+impl ChunkSource for Voted<'_> {
+    fn surveys(&self) -> &[Survey] {
+        self.maker.range
     }
+
+    fn chunks(&self) -> &[ChunkAt] {
+        self.maker.chunks
+    }
+
+    fn aborted_txns(&self, segments: Range<usize>) -> Vec<AbortedTxn> {
+        let txns = self.maker.txns.get(segments).unwrap_or_default();
+        txns.iter().flat_map(|txns| txns.index_entries.iter().copied()).collect()
+    }
+
+    fn output(&self, number: usize, at: &ChunkAt, survey: &Survey) -> Result<ChunkOutput> {
+        if let Some(output) = self.maker.waiting.take(number, survey.log.bytes())? {
+            return Ok(output);
+        }
+        let result = self.election.chunks.get(number);
+        let result = result.ok_or_else(|| Error::bug("a chunk without a vote"))?;
+        self.maker.make(at, survey, result, None)
+    }
+}
+
+fn place_of(source: &dyn ChunkSource, number: usize) -> Result<(&ChunkAt, &Survey)> {
+    let at = source.chunks().get(number);
+    at.and_then(|at| Some((at, source.surveys().get(at.segment)?)))
+        .ok_or_else(|| Error::bug("a chunk that is not there"))
 }
 
 impl Listener for Maker<'_> {
@@ -65,18 +116,20 @@ impl Listener for Maker<'_> {
         if bodies.is_empty() {
             return Ok(()); // nothing would be saved, and the batches that stay need no memory
         }
-        self.waiting.put(number, self.make(number, result, Some(bodies))?)
+        let at = self.chunks.get(number).and_then(|at| Some((at, self.range.get(at.segment)?)));
+        let (at, survey) = at.ok_or_else(|| Error::bug("a chunk that is not in the range"))?;
+        self.waiting.put(number, self.make(at, survey, result, Some(bodies))?)
     }
 }
 
-/// Everything that the rewrite of a range rests on.
+/// Everything that a rewrite rests on.
 pub struct Job<'a> {
     /// Makes the chunks.
-    pub maker: &'a Maker<'a>,
-    /// Which records stay.
-    pub election: &'a Election,
-    /// The groups.
-    pub plan: &'a Plan,
+    pub source: &'a dyn ChunkSource,
+    /// Which segments of the source become one, or are cut anew together.
+    pub groups: &'a [Range<usize>],
+    /// The rules.
+    pub policy: &'a Policy,
     /// Memory.
     pub budget: &'a Budget,
     /// Who hears of it.
@@ -88,51 +141,60 @@ impl Job<'_> {
     /// by group.
     pub fn rewrite(&self, place: Option<&Place>) -> Result<(Tally, Vec<Written>)> {
         let results: Vec<(Tally, Written)> = self
-            .plan
             .groups
             .par_iter()
-            .map(|group| {
-                let retired = self.plan.retired;
-                self.rewrite_group(group.start - retired..group.end - retired, place)
-            })
+            .map(|group| self.rewrite_group(group.clone(), place))
             .collect::<Result<_>>()?;
         let mut sum = Tally::default();
         results.iter().for_each(|(tally, _)| sum.add(tally));
         Ok((sum, results.into_iter().map(|(_, written)| written).collect()))
     }
 
-    /// Chunks of a group that are made at a time: memory holds twice as many, in as many groups as
-    /// there are threads.
-    fn window(&self) -> usize {
+    /// Chunks of a group that are made at a time, if each makes `chunk_bytes`: memory holds twice
+    /// as many, in as many groups as there are threads.
+    fn window(&self, chunk_bytes: u64) -> usize {
         let threads = rayon::current_num_threads();
-        let groups = self.plan.groups.len().clamp(1, threads);
+        let groups = self.groups.len().clamp(1, threads);
         let bytes = self.budget.writing_bytes as u64 / (2 * groups as u64);
-        usize::try_from(bytes / self.budget.chunk_bytes).unwrap_or(1).clamp(1, threads * 16)
+        usize::try_from(bytes / chunk_bytes.max(1)).unwrap_or(1).clamp(1, threads * 16)
     }
 
-    /// Rewrites the group of segments `group` of the range: while one window of chunks is written,
-    /// the next is being made.
+    fn target(&self, place: Option<&Place>, modified: SystemTime) -> Target {
+        let topic = &self.policy.topic;
+        let limits = SegmentLimits {
+            log_bytes: topic.segment_bytes,
+            index_bytes: topic.segment_index_bytes,
+        };
+        Target {
+            place: place.cloned(),
+            index_interval_bytes: topic.index_interval_bytes,
+            modified,
+            limits: self.policy.rewrites.segments_anew.then_some(limits),
+        }
+    }
+
+    /// Rewrites a group of segments: while one window of chunks is written, the next is being
+    /// made.
     fn rewrite_group(
         &self,
         group: Range<usize>,
         place: Option<&Place>,
     ) -> Result<(Tally, Written)> {
-        let segments = self.maker.range.get(group.clone()).unwrap_or_default();
+        let segments = self.source.surveys().get(group.clone()).unwrap_or_default();
         let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
             return Err(Error::bug("a group without segments"));
         };
-        let target = Target {
-            place: place.cloned(),
-            index_interval_bytes: self.maker.context.policy.topic.index_interval_bytes,
-            modified: last.segment.modified,
-        };
-        let txns = self.maker.txns.get(group.clone()).unwrap_or_default();
-        let aborted = txns.iter().flat_map(|txns| txns.index_entries.iter().copied()).collect();
+        let target = self.target(place, last.segment.modified);
+        let aborted = self.source.aborted_txns(group.clone());
         let mut writer = GroupWriter::begin(first.segment.base, aborted, target)?;
-        let chunks = self.maker.chunks;
+        let chunks = self.source.chunks();
         let start = chunks.partition_point(|at| at.segment < group.start);
         let end = chunks.partition_point(|at| at.segment < group.end);
-        let window = self.window();
+        // What is unpacked takes more; how much more is known from the first few.
+        let chunk_bytes = self.budget.chunk_bytes;
+        let is_recoded = self.policy.rewrites.compression.is_some();
+        let mut window = self.window(if is_recoded { 16 * chunk_bytes } else { chunk_bytes });
+        let mut largest = chunk_bytes;
         let mut tally = Tally::default();
         let mut ready: Vec<(usize, ChunkOutput)> = Vec::new();
         let mut next = start;
@@ -145,7 +207,11 @@ impl Job<'_> {
             written?;
             let made: Result<Vec<_>> = made;
             ready = made?;
-            ready.iter().for_each(|(_, output)| tally.add(&output.tally));
+            for (_, output) in &ready {
+                tally.add(&output.tally);
+                largest = largest.max(output.made.len() as u64);
+            }
+            window = self.window(largest);
             note_memory();
             next = stop;
         }
@@ -154,23 +220,17 @@ impl Job<'_> {
 
     /// What stays of a chunk, with its number.
     fn output(&self, number: usize) -> Result<(usize, ChunkOutput)> {
-        let (at, survey) = self.maker.place_of(number)?;
-        let output = match self.maker.waiting.take(number, survey.log.bytes())? {
-            Some(output) => output,
-            None => {
-                let result = self.election.chunks.get(number);
-                let result = result.ok_or_else(|| Error::bug("a chunk without a vote"))?;
-                self.maker.make(number, result, None)?
-            }
-        };
+        let (at, survey) = place_of(self.source, number)?;
+        let output = self.source.output(number, at, survey)?;
         self.progress.advance(at.chunk.end.0 - at.chunk.start.0);
         Ok((number, output))
     }
 
     fn write(&self, writer: &mut GroupWriter, ready: &[(usize, ChunkOutput)]) -> Result<()> {
-        let keeps_damage = self.maker.context.policy.on_damage == OnDamage::Keep;
+        let keeps_damage = self.policy.on_damage == OnDamage::Keep;
         for (number, output) in ready {
-            let (at, survey) = self.maker.place_of(*number)?;
+            let (at, survey) = place_of(self.source, *number)?;
+            writer.came_from(survey.segment.modified);
             if keeps_damage {
                 writer.append_damage(survey.log.bytes(), &at.chunk)?;
             }

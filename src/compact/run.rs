@@ -12,8 +12,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::budget::Budget;
 use super::destination::{Destination, Output};
+use super::evidence::Archive;
 use super::partition::{Done, Task, compact};
 use super::policy::{CleanupPolicy, OnDamage, Policy};
+use super::rewrites::Rewrites;
 use super::round::{
     self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds,
 };
@@ -77,8 +79,14 @@ pub fn run(
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
     let threads = rayon::current_num_threads();
+    // For the whole run: it stays until the report is written.
+    let first = sources.partitions.first().map_or(Path::new("."), PathBuf::as_path);
+    let temp_dir = options.temp_dir.as_deref().or_else(|| destination.temp_dir(first));
+    let memory_bytes = usize::try_from(options.memory_limit_bytes / 64).unwrap_or(usize::MAX);
+    let archive = Archive::new(memory_bytes, temp_dir.unwrap_or(&std::env::temp_dir()));
     let run = Run {
         options,
+        archive: Arc::new(archive),
         sources,
         destination: &destination,
         progress,
@@ -97,6 +105,7 @@ pub fn run(
     let is_bad = |report: &PartitionReport| {
         report.outcome == PartitionOutcome::Failed || !report.damage.is_empty()
     };
+    let erased = options.policy.rewrites.erased.as_ref();
     let has_problems = reports.iter().any(is_bad);
     Ok(RunReport {
         schema_version: 1,
@@ -112,6 +121,8 @@ pub fn run(
         peak_memory_bytes: crate::report::peak_memory_bytes(),
         dry_run: options.dry_run,
         in_place: options.output.is_in_place(),
+        keys_to_erase: erased.map_or(0, |erased| erased.count() as u64),
+        keys_not_found: erased.map_or(0, |erased| erased.lines_not_found().len() as u64),
         include_active: options.policy.include_active,
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         failure,
@@ -213,6 +224,8 @@ struct Run<'a> {
     total_bytes: u64,
     /// The first failure of a run in place.
     failure: Mutex<Option<String>>,
+    /// The evidence of what is erased.
+    archive: Arc<Archive>,
 }
 
 impl Run<'_> {
@@ -275,7 +288,9 @@ impl Run<'_> {
 
     /// Large partitions come alone and have all the memory, small ones share it.
     fn budget_of(&self, opened: &Opened) -> Budget {
-        let limit_bytes = self.options.memory_limit_bytes;
+        let erased = self.options.policy.rewrites.erased.as_ref();
+        let keys_bytes = erased.map_or(0, |erased| erased.allocated_bytes() as u64);
+        let limit_bytes = self.options.memory_limit_bytes.saturating_sub(keys_bytes);
         if self.is_large(opened) {
             Budget::of(limit_bytes, self.threads)
         } else {
@@ -386,7 +401,7 @@ impl Run<'_> {
         }
         let mut standing = Standing::open(disk, path, options, dry_run)?;
         if options.reindex {
-            standing.reindex(policy, &self.budget_of(opened), options)?;
+            standing.reindex(policy, (&self.budget_of(opened), &self.archive), options)?;
         }
         let begun = standing.round(source, options, policy)?;
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
@@ -416,6 +431,7 @@ impl Run<'_> {
             place: place.clone(),
             temp_dir,
             budget: self.budget_of(opened),
+            archive: &self.archive,
             round: Some(&begun.round),
         };
         let done = compact(&task, &self.options.policy, self.progress);
@@ -452,10 +468,12 @@ impl Run<'_> {
             temp_dir,
             budget: self.budget_of(opened),
             round: None,
+            archive: &self.archive,
         };
         let mut policy = self.options.policy.clone();
         if in_place && self.is_kraft_log(opened) {
             policy.topic.cleanup = CleanupPolicy { compact: false, delete: false };
+            policy.rewrites = Rewrites::default();
         }
         let done = compact(&task, &policy, self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
@@ -558,6 +576,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         (Some(_), _) => PartitionOutcome::Failed,
         _ if done.idle.is_some() => PartitionOutcome::Unchanged,
         (None, None) => PartitionOutcome::Compacted,
+        _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
         (None, Some(_)) => PartitionOutcome::Unchanged,
     };
@@ -579,6 +598,8 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         last_stable_offset: done.last_stable,
         counters: done.counters,
         passes: done.passes,
+        erased: done.erased,
+        records_not_erased: done.records_not_erased,
         damage: done.damage,
         round: done.round,
         warnings,

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::ballot::{Ballot, Standing};
+use super::erased_keys::ErasedKeys;
+use super::evidence::evidence_of;
 use super::key_index::KeyHasher;
 use super::key_pack::Packer;
 use super::policy::NullKeys;
@@ -12,6 +14,7 @@ use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
 use crate::format::codec::Room;
 use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records};
+use crate::report::ErasedRecord;
 use crate::segment::{Damaged, check_record, check_records};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -35,6 +38,8 @@ pub struct ScanContext<'a, S> {
     pub legacy_horizon: Timestamp,
     /// What becomes of records without a key.
     pub null_keys: NullKeys,
+    /// Keys of which no record is to be left.
+    pub erased: Option<&'a ErasedKeys>,
     /// How many bytes of decompressed bodies are kept for the rewrite.
     pub most_kept_bytes: usize,
 }
@@ -76,6 +81,8 @@ pub struct ChunkScan<C> {
     pub aborted: u64,
     /// Records without a key.
     pub null_keys: u64,
+    /// Records of keys that are to be erased, by offset.
+    pub erased: Vec<ErasedRecord>,
     /// Records with a key whose claim cannot be read.
     pub malformed: u64,
     /// Ordinals that stay without a vote (`--null-keys keep`).
@@ -100,6 +107,7 @@ impl<C> Default for ChunkScan<C> {
             records: 0,
             aborted: 0,
             null_keys: 0,
+            erased: Vec::new(),
             malformed: 0,
             kept_unasked: Vec::new(),
             set_sizes: Vec::new(),
@@ -190,9 +198,15 @@ impl<C: Copy> ChunkScan<C> {
         let in_transaction = header.is_control() || header.is_transactional();
         if header.is_control() || (in_transaction && txns.is_discardable(at.position)) {
             // Not a voter, but what is copied or dropped must be readable, or it is damage.
-            let count = check_records(batch, decoder, at.least)?;
+            let has_aborted = !header.is_control();
+            let before = self.erased.len();
+            let count = match context.erased.filter(|_| has_aborted) {
+                Some(erased) => self.aborted_records(batch, decoder, at.least, erased)?,
+                None => check_records(batch, decoder, at.least)?,
+            };
             self.records += count;
-            self.aborted += if header.is_control() { 0 } else { count };
+            let erased = (self.erased.len() - before) as u64;
+            self.aborted += if has_aborted { count - erased } else { 0 };
             return Ok(());
         }
         let before = self.voters;
@@ -228,6 +242,26 @@ impl<C: Copy> ChunkScan<C> {
             self.with_tombstone.push(at.number);
         }
         Ok(())
+    }
+
+    /// As [`check_records`], and takes note of what is to be erased.
+    fn aborted_records(
+        &mut self,
+        batch: &Batch<'_>,
+        decoder: &mut Decoder,
+        least: Offset,
+        erased: &ErasedKeys,
+    ) -> Result<u64, Flaw> {
+        let mut index = 0;
+        for record in decoder.records(batch)? {
+            let record = record?;
+            check_record(&record, index, least)?;
+            if record.key.is_some_and(|key| erased.has(key)) {
+                self.erased.push(evidence_of(&record, index)?);
+            }
+            index += 1;
+        }
+        Ok(u64::from(index))
     }
 
     /// Takes all records of a batch; whether there is a tombstone among them.
@@ -285,6 +319,12 @@ impl<C: Copy> ChunkScan<C> {
             }
             return Ok(());
         };
+        if let Some(erased) = context.erased
+            && erased.has(key)
+        {
+            self.erased.push(evidence_of(record, ordinal)?);
+            return Ok(());
+        }
         let standing = if deletes && expired {
             Standing::Expired
         } else if record.offset < context.log_start {

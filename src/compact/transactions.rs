@@ -122,6 +122,23 @@ pub fn begun_below(end: Offset, begun: &[i64], surveys: &[Survey]) -> Vec<i64> {
     open.into_iter().collect()
 }
 
+/// The entries for the `.txnindex` of segments that keep all their transactions, by segment.
+pub fn entries_kept(
+    surveys: &[Survey],
+    outcomes: &Outcomes,
+    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+) -> Vec<Vec<AbortedTxn>> {
+    let by_marker = Pass::new(outcomes).by_marker;
+    let entry = |marker: &TxnBatch| {
+        let key = (marker.producer_id, marker.base_offset);
+        indexed.get(&key).or(by_marker.get(&key)).copied()
+    };
+    let is_abort = |batch: &&TxnBatch| batch.kind == TxnBatchKind::Abort;
+    let of_segment =
+        |survey: &Survey| survey.txn_batches.iter().filter(is_abort).filter_map(entry).collect();
+    surveys.iter().map(of_segment).collect()
+}
+
 /// What one pass over the log knows of transactions as it goes on.
 struct Pass {
     /// Aborted transactions not reached yet, the earliest last.

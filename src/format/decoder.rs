@@ -50,6 +50,21 @@ impl Decoder {
         Ok(Records::V2(RecordsV2::new(header, body)))
     }
 
+    /// The decompressed body of a magic 2 batch.
+    ///
+    /// # Errors
+    /// As [`records`](Decoder::records).
+    pub fn body<'s>(&'s mut self, batch: &Batch<'s>) -> Result<&'s [u8], Flaw> {
+        batch.check_header()?;
+        let (codec, magic) = (batch.header.codec(), batch.header.magic);
+        if codec == Codec::None || batch.body().is_empty() {
+            return Ok(batch.body());
+        }
+        self.body.clear();
+        let place = self.workbench.decompress_into(codec, magic, batch.body(), &mut self.body)?;
+        Ok(self.body.get(place))
+    }
+
     /// Decompresses the body of a magic 2 `batch` behind what `room` holds, for
     /// [`Records::of_body`] to read it there; `None` if `room` would then hold more than
     /// `most_bytes`.

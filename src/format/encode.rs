@@ -107,9 +107,41 @@ impl Rebuild {
             Codec::None => out.extend_from_slice(&self.body),
             codec => workbench.compress(codec, 2, &self.body, out)?,
         }
-        let header = seal(header, out, start);
+        let header = seal_within(header, out, start)?;
         Ok((header, self.body))
     }
+}
+
+/// Appends to `out` the magic 2 batch `source` with the same records, of which `body` is the
+/// decompressed form, under another codec (or the same anew). Nothing else of it changes.
+///
+/// # Errors
+/// [`RebuildError`]; `out` may then hold part of a batch.
+pub fn recode(
+    source: &BatchHeader,
+    codec: Codec,
+    body: &[u8],
+    workbench: &mut Workbench,
+    out: &mut Vec<u8>,
+) -> Result<BatchHeader, RebuildError> {
+    let mut header = *source;
+    header.attributes = header.attributes.with_codec(codec);
+    let start = out.len();
+    out.resize(start + HEADER_BYTES, 0);
+    workbench.compress(codec, 2, body, out)?;
+    seal_within(header, out, start)
+}
+
+/// As [`seal`], if a batch can be that large.
+fn seal_within(
+    header: BatchHeader,
+    out: &mut [u8],
+    start: usize,
+) -> Result<BatchHeader, RebuildError> {
+    if out.len().saturating_sub(start) > i32::MAX as usize {
+        return Err(RebuildError::Records("they take more than 2 GiB"));
+    }
+    Ok(seal(header, out, start))
 }
 
 /// The batch that stands in for one that lost all its records.

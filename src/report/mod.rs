@@ -1,5 +1,6 @@
 //! What happened, as plain data.
 
+mod erased;
 mod memory;
 mod progress;
 mod repair_report;
@@ -7,6 +8,7 @@ mod round_report;
 mod run_report;
 mod shown;
 
+pub use erased::{Erased, ErasedRecord, Sha256Sum, Trail};
 pub use memory::{note_memory, peak_memory_bytes};
 pub use progress::{NoProgress, Progress};
 pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::RoundReport;
+use super::erased::Erased;
 use crate::units::{Offset, Position, Timestamp};
 
 /// What became of a partition.
@@ -18,6 +19,9 @@ pub enum PartitionOutcome {
     Unchanged,
     /// A setting says that it is not to be cleaned; it was carried over as it is.
     Skipped,
+    /// It was not compacted, but its batches were rewritten: keys erased, bodies encoded anew,
+    /// segments cut anew.
+    Rewritten,
     /// It was left alone and is not in the output.
     Failed,
 }
@@ -58,7 +62,7 @@ impl Removed {
     }
 }
 
-/// The counters of the cleaned range.
+/// The counters of the cleaned range, and of the segments that were rewritten beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -178,6 +182,10 @@ pub struct PartitionReport {
     pub counters: Counters,
     /// How often the range was read for the vote.
     pub passes: u32,
+    /// Each record that was erased, as evidence.
+    pub erased: Erased,
+    /// Records of keys that were to be erased in segments that were left as they are.
+    pub records_not_erased: u64,
     /// Damaged stretches.
     pub damage: Vec<Damage>,
     /// The round that this was; null if there are to be no others.
@@ -224,6 +232,10 @@ pub struct RunReport {
     pub dry_run: bool,
     /// The source itself was rewritten.
     pub in_place: bool,
+    /// How many keys were to be erased.
+    pub keys_to_erase: u64,
+    /// How many of them no record had.
+    pub keys_not_found: u64,
     /// The active segment was cleaned too.
     pub include_active: bool,
     /// `ok`, or `problems` if a partition was left out.

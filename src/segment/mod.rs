@@ -41,4 +41,4 @@ pub use producer_state::{ProducerState, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};
-pub use writer::{Indexed, Place, SegmentWriter};
+pub use writer::{Indexed, Place, SegmentLimits, SegmentWriter};

@@ -78,6 +78,11 @@ impl OffsetIndexBuilder {
         builder
     }
 
+    /// `index.interval.bytes`.
+    pub fn interval_bytes(&self) -> u64 {
+        self.interval_bytes
+    }
+
     /// How many entries it has.
     pub fn entries(&self) -> usize {
         self.bytes.len() / INDEX_ENTRY_BYTES

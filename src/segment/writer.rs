@@ -6,7 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{AbortedTxn, FileName, Kind, OffsetIndexBuilder, Suffix, TimeIndexBuilder};
+use super::{
+    AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Suffix, TIME_ENTRY_BYTES,
+    TimeIndexBuilder,
+};
 use crate::disk::{Disk, Owner, StagedFile};
 use crate::error::Result;
 use crate::units::{Offset, Position, Timestamp};
@@ -74,6 +77,15 @@ pub struct Indexed {
     pub size_bytes: usize,
 }
 
+/// How large a segment may become (`segment.bytes`, `segment.index.bytes`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentLimits {
+    /// Bytes of log.
+    pub log_bytes: u64,
+    /// Bytes of either index.
+    pub index_bytes: u64,
+}
+
 /// Writes one segment; without a place it goes the same way and writes nothing.
 pub struct SegmentWriter {
     base: Offset,
@@ -120,6 +132,19 @@ impl SegmentWriter {
     pub fn reaches(&self, last_offset: Offset, size_bytes: usize, position: Position) -> bool {
         last_offset.distance_from(self.base) <= INDEX_REACH
             && position.plus(size_bytes).0 <= INDEX_REACH as u64
+    }
+
+    /// Whether `batches` more, of `size_bytes` together, surely keep it within `limits`.
+    pub fn keeps_within(&self, limits: SegmentLimits, batches: usize, size_bytes: usize) -> bool {
+        // An entry is for a batch, and for more than the interval.
+        let intervals = size_bytes as u64 / self.offset_index.interval_bytes().saturating_add(1);
+        let entries = intervals.saturating_add(1).min(batches as u64);
+        let room = |entry_bytes: usize| limits.index_bytes / entry_bytes as u64;
+        // The time index gets one more when the segment is closed.
+        let times = self.time_index.entries() as u64 + 1;
+        self.position.plus(size_bytes).0 <= limits.log_bytes
+            && self.offset_index.entries() as u64 + entries <= room(INDEX_ENTRY_BYTES)
+            && times + entries <= room(TIME_ENTRY_BYTES)
     }
 
     /// Appends batches that lie one behind the other in `bytes`.

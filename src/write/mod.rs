@@ -20,6 +20,6 @@ mod topic;
 pub use clock::Clock;
 pub use line_format::{LineFlaw, LineFormat};
 pub use lines::Lines;
-pub use rules::{Compression, TopicRules, WriteOptions};
+pub use rules::{TopicRules, WriteOptions};
 pub use run::{Written, WrittenPartition, run};
 pub use topic::Request;

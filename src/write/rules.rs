@@ -2,24 +2,8 @@
 
 use super::{Clock, LineFormat};
 use crate::disk::Disk;
-use crate::format::{Codec, codec::Workbench};
+use crate::format::Compression;
 use crate::units::Timestamp;
-
-/// A codec and, where it has any, the level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compression {
-    /// The codec.
-    pub codec: Codec,
-    /// One of [`Codec::levels`]; Kafka's default if nothing is said.
-    pub level: Option<i32>,
-}
-
-impl Compression {
-    /// A workbench that compresses so.
-    pub fn workbench(self) -> Workbench {
-        self.level.map_or_else(Workbench::new, |level| Workbench::with_level(self.codec, level))
-    }
-}
 
 /// The settings of a topic that decide how a broker appends to it (`LogConfig`).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use logcompact::compact::{
-    Chosen, CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions,
+    Chosen, CleanupPolicy, Rewrites, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions,
     TopicConfig, run,
 };
 use logcompact::disk::Disk;
@@ -115,6 +115,7 @@ fn compact_by(
         empty_is_tombstone,
         message_format: if bit(5) { MessageFormat::Keep } else { MessageFormat::Magic2 },
         on_damage: OnDamage::Fail,
+        rewrites: Rewrites::default(),
         key_hash_bits: if bit(6) { 1 } else { 64 },
     };
     let memory_limit_bytes = if bit(7) { 1 << 10 } else { 64 << 20 };

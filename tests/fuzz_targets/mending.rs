@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use logcompact::compact::{
-    CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
+    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -73,6 +73,7 @@ fn compact(source: &Path, out: &Path, on_damage: OnDamage) -> PartitionOutcome {
         empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage,
+        rewrites: Rewrites::default(),
         key_hash_bits: 64,
     };
     let options = CompactOptions {

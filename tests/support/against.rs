@@ -18,7 +18,8 @@ pub fn compared(before: &Path, after: &Path, relation: Relation) -> Compared {
 
 /// The same by another rule.
 pub fn compared_by(rule: &StateRule, before: &Path, after: &Path, relation: Relation) -> Compared {
-    let options = Options { relation, rule: rule.clone(), memory_bytes: MEMORY_BYTES };
+    let (rule, memory_bytes) = (rule.clone(), MEMORY_BYTES);
+    let options = Options { relation, rule, erased: None, memory_bytes };
     compare(before, after, &options, &NoProgress)
 }
 

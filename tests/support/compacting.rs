@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig, run,
+    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -36,6 +36,7 @@ pub fn by(strategy: &str) -> Way {
         empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage: OnDamage::Fail,
+        rewrites: Rewrites::default(),
         key_hash_bits: 64,
     };
     Way { policy, threads: 2, memory_bytes: 64 << 20, in_place: false }

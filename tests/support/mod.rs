@@ -9,6 +9,7 @@ pub mod power;
 pub mod rewritten;
 pub mod rounds;
 pub mod state;
+pub mod steps;
 
 use std::fs;
 use std::path::{Path, PathBuf};

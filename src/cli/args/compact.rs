@@ -25,6 +25,13 @@ Examples:
   # Events that arrive late must not hide newer ones: the newest by its own time survives
   logcompact compact /backup/kafka-logs/positions-0 --strategy timestamp --out by-event-time
 
+  # Nothing of these keys is to be left in a backup; the report is the evidence
+  logcompact compact /backup/kafka-logs --erase-keys keys.txt --include-active --out erased
+
+  # Cheaper storage: everything to zstd, in segments of 256 MiB
+  logcompact compact /backup/kafka-logs --compression zstd:9 --segment-bytes 256MiB \
+      --include-active --out smaller
+
   # The directory of a broker that is stopped, rewritten where it lies
   logcompact compact /var/lib/kafka --in-place --report compaction.json
 
@@ -76,6 +83,16 @@ pub struct CompactArgs {
     /// Keep state only: no delete marker (tombstone) survives
     #[arg(long)]
     pub drop_tombstones: bool,
+    /// No record of these keys is left, the newest neither; the report lists what went. A key a
+    /// line, base64:... for any bytes (base64: alone is the key of no bytes). Lines end in LF or
+    /// CRLF, empty lines say nothing. In the active segment only with --include-active
+    #[arg(long, value_name = "FILE")]
+    pub erase_keys: Option<PathBuf>,
+    /// Compress every batch anew: none, gzip, snappy, lz4 or zstd, gzip:1 to gzip:9, zstd:1 to
+    /// zstd:22 and below 0. Without a level, batches of that type stay as they are. The active
+    /// segment only with --include-active [default: each batch keeps its own]
+    #[arg(long, value_name = "TYPE[:LEVEL]")]
+    pub compression: Option<String>,
     /// Surviving batches of magic 0 and 1: rewritten as magic 2, as Kafka 4 does, or kept
     #[arg(long, value_name = "MAGIC", default_value = "2")]
     pub message_format: MessageFormatArg,
@@ -96,9 +113,6 @@ pub struct CompactArgs {
     /// Rounds.
     #[command(flatten)]
     pub rounds: RoundArgs,
-    /// Known by name, refused by this version.
-    #[command(flatten)]
-    pub later: LaterArgs,
 }
 
 /// `--null-keys`.
@@ -156,7 +170,9 @@ pub struct TopicArgs {
     /// Partitions that are not dirtier are carried over as they are [default: 0, clean all]
     #[arg(long, value_name = "RATIO")]
     pub min_cleanable_dirty_ratio: Option<f64>,
-    /// Neighbouring segments are joined up to this size [default: 1GiB]
+    /// Segments are cut and joined anew, each filled up to this size. As segment.bytes of
+    /// --topic-config, and by default (1GiB): neighbouring segments are joined, as Kafka's
+    /// cleaner does, while what they were before fits
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<ByteSize>,
     /// Accepted for complete topic files; it decides when a writer rolls, not what is cleaned
@@ -177,14 +193,4 @@ pub struct TopicArgs {
     /// With the delete policy: the oldest segments beyond this size go [default: -1, no limit]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     pub retention_bytes: Option<String>,
-}
-
-/// Options that the contract names and a later version carries out. They are refused, clearly,
-/// instead of being taken for a mistake in spelling.
-#[derive(Debug, Args)]
-pub struct LaterArgs {
-    #[arg(long, hide = true, value_name = "FILE")]
-    pub erase_keys: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "TYPE")]
-    pub compression: Option<String>,
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
+pub use compact::{CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{
     ConsoleArgs, DecodeArg, DecodeArgs, DumpArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg,
     IsolationArg, SelectionArgs, ShowArg,

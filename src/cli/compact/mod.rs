@@ -1,6 +1,7 @@
 //! `logcompact compact`: validates the options, runs the compaction, says what happened.
 
 mod reader;
+mod rewrites;
 mod rounds;
 mod summary;
 
@@ -11,7 +12,7 @@ use anyhow::{Context, bail};
 use reader::Reader;
 
 use crate::cli::args::{
-    CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg,
+    CommonArgs, CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg,
 };
 use crate::cli::report_file::{self, ReportPlace};
 use crate::cli::terminal::{Bar, messages};
@@ -26,7 +27,6 @@ use crate::units::Timestamp;
 
 /// Runs the command.
 pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
-    refuse_later(&args.later)?;
     let sources = find_partitions(&args.dirs)?;
     let options = options(&args, common)?;
     if let (true, true, Some(dir)) = (args.in_place, args.dry_run, unclean_shutdown(&sources)) {
@@ -46,6 +46,12 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
         });
         say_what_to_know(&report);
+        options
+            .policy
+            .rewrites
+            .erased
+            .iter()
+            .for_each(|keys| rewrites::say_what_was_not_found(keys));
         let on_stdout = place != ReportPlace::StandardOutput;
         summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
     }
@@ -88,6 +94,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
             OnDamageArg::Skip => OnDamage::Skip,
             OnDamageArg::Keep => OnDamage::Keep,
         },
+        rewrites: rewrites::of(args)?,
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;
@@ -113,17 +120,6 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
         return Ok(Output::InPlace { force: args.force });
     }
     Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
-}
-
-fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
-    let asked = [
-        ("--erase-keys", later.erase_keys.is_some()),
-        ("--compression", later.compression.is_some()),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),
-        None => Ok(()),
-    }
 }
 
 fn say_what_to_know(report: &RunReport) {

@@ -5,7 +5,9 @@ use anyhow::Context;
 use crate::compact::{Chosen, Claim, OnDamage, Policy, Witness};
 use crate::report::NoProgress;
 use crate::segment::PartitionDir;
-use crate::verify::against::{Cleaned, Options, Relation, StateRule, Survivor, compare_dirs};
+use crate::verify::against::{
+    Cleaned, Erased, Options, Relation, StateRule, Survivor, compare_dirs,
+};
 use crate::verify::{Finding, Severity};
 
 /// Reads both directories in log order and compares what they say.
@@ -48,8 +50,15 @@ impl Witness for Reader {
             // What is left of damage may be anywhere.
             cleaned: (policy.on_damage == OnDamage::Fail).then_some(cleaned),
         };
+        let keys = policy.rewrites.erased.as_deref();
+        let has_key = |key: &[u8]| keys.is_some_and(|keys| keys.contains(key));
+        // What the active segment holds stays, unless it was to be cleaned too.
+        let log_end = claim.log_end;
+        let active = before.segments.last().map_or(log_end, |segment| segment.base);
+        let below = if policy.include_active { log_end } else { active };
+        let erased = keys.map(|_| Erased { has_key: &has_key, below });
         let (rule, memory_bytes) = (self.rule.clone(), self.memory_bytes);
-        let options = Options { relation, rule, memory_bytes };
+        let options = Options { relation, rule, erased, memory_bytes };
         let compared = compare_dirs(before.clone(), after, &options, &NoProgress);
         // Damage that was asked to be lived with is in the report already.
         let is_known = |finding: &Finding| {

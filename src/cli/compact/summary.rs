@@ -159,6 +159,7 @@ fn row(partition: &PartitionReport) -> [String; 6] {
     let counters = &partition.counters;
     let outcome = match (partition.outcome, &partition.reason) {
         (PartitionOutcome::Compacted, _) => "compacted".to_owned(),
+        (PartitionOutcome::Rewritten, reason) => with_reason("rewritten, not compacted", reason),
         (PartitionOutcome::Unchanged, reason) => with_reason("unchanged", reason),
         (PartitionOutcome::Skipped, reason) => with_reason("skipped", reason),
         // The reason has a line of its own, on standard error.

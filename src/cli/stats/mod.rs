@@ -11,7 +11,7 @@ mod text;
 use crate::cli::args::{CommonArgs, KeysArg, StatsArgs, StatsFormat, TopicArgs};
 use crate::cli::terminal::{Bar, columns as terminal_columns, messages};
 use crate::cli::{Outcome, report_file, topic_config};
-use crate::compact::{NullKeys, OnDamage, Policy};
+use crate::compact::{NullKeys, OnDamage, Policy, Rewrites};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
 use crate::report::RunOutcome;
@@ -73,6 +73,7 @@ fn options(args: &StatsArgs, common: &CommonArgs) -> anyhow::Result<StatsOptions
         empty_is_tombstone: false,
         message_format: MessageFormat::Magic2,
         on_damage: OnDamage::Fail,
+        rewrites: Rewrites::default(),
         key_hash_bits: u64::BITS,
     };
     let temp_dir = common.temp_dir.clone();

@@ -9,7 +9,7 @@ use super::entry::{Entry, KeyHashSeed};
 use super::newcomers::{Newcomer, Newcomers};
 use crate::compact::election::{ChunkAt, ChunkResult};
 use crate::compact::policy::Policy;
-use crate::compact::rewrite::Shares;
+use crate::compact::share::Shares;
 use crate::compact::scan::Bodies;
 use crate::compact::strategy::{ByStrategy, Claim, Strategy};
 use crate::compact::survey::Survey;

@@ -115,6 +115,7 @@ impl Round<'_> {
                 log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
                 log_end_offset: facts.log_end,
                 samples: marks.samples(),
+                tail: tail_of(facts),
             },
             high_watermark: Offset(end.0 - 1),
             last_offset_requested: self.options.to_offset,
@@ -300,6 +301,13 @@ impl Round<'_> {
         merged.extend(newer);
         place.disk.replace_file(&staged, render_epochs(&merged).as_bytes())
     }
+}
+
+/// The source's segments behind the watermark, as they are now.
+fn tail_of(facts: &Facts<'_>) -> Vec<TailRef> {
+    let tail = facts.surveys.get(facts.plan.cleaned..).unwrap_or_default();
+    let segment = |s: &Survey| TailRef { base_offset: s.segment.base, bytes: s.size_bytes() };
+    tail.iter().map(segment).collect()
 }
 
 fn is_within(dir: &Path, folder: &Path) -> bool {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
-use super::entry::{EntryLayout, KeyHash, KeyHashSeed};
+use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::join::{Outcome, join};
 use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
 use super::newcomers::{Newcomer, Newcomers};
@@ -116,6 +116,27 @@ impl KeyIndex {
     pub fn open(&self, index: usize) -> Result<KeyRun> {
         let known = self.runs.get(index).ok_or_else(|| Error::bug("there is no such run"))?;
         self.open_run(known, self.runs.get(index + 1).map(|next| next.first_hash))
+    }
+
+    /// What the index knows of these keys, which are sorted.
+    ///
+    /// # Errors
+    /// The system's; a damaged run is refused.
+    pub fn find(&self, keys: &[KeyHash]) -> Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        for (number, run) in self.runs.iter().enumerate() {
+            let start = keys.partition_point(|key| *key < run.first_hash);
+            let next = self.runs.get(number + 1);
+            let end = next.map_or(keys.len(), |next| {
+                keys.partition_point(|key| *key < next.first_hash)
+            });
+            let ours = keys.get(start..end).unwrap_or_default();
+            if !ours.is_empty() {
+                let run = self.open(number)?;
+                found.extend(run.iter().filter(|entry| ours.binary_search(&entry.hash).is_ok()));
+            }
+        }
+        Ok(found)
     }
 
     /// Finds who loses, in the destination and among the newcomers.

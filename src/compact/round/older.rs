@@ -4,6 +4,7 @@
 //! tombstone or marker in it has passed. All others keep their files as they are.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -13,19 +14,21 @@ use super::round_file::SegmentRef;
 use crate::compact::account::counters;
 use crate::compact::budget::Budget;
 use crate::compact::election::{ChunkAt, ChunkResult, Count, Election, chunks_of};
+use crate::compact::evidence::{Archive, Evidence, evidence_of};
 use crate::compact::group_writer::Written;
 use crate::compact::partition::Task;
 use crate::compact::plan::{Plan, group};
 use crate::compact::policy::Policy;
 use crate::compact::record_set::RecordSet;
+use crate::compact::rework::Found;
 use crate::compact::rewrite::RewriteContext;
-use crate::compact::rewrite_range::{Job, Maker};
+use crate::compact::rewrite_range::{Job, Maker, Voted};
 use crate::compact::survey::{Chunk, Survey, Walking};
 use crate::compact::transactions::{SegmentTxns, settle_again};
 use crate::compact::waiting::Waiting;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
-use crate::report::{Counters, Progress};
+use crate::report::{Counters, ErasedRecord, Progress};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
 use crate::segment::{PartitionDir, Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
@@ -44,10 +47,12 @@ pub struct Due {
 impl Due {
     /// Decides about `segments`, in which the offsets `dead` are superseded. A segment
     /// may wait until `least_ratio` of its records are, unless a tombstone goes in this round
-    /// (`drops_tombstones`): then whatever it might have hidden goes too.
+    /// (`drops_tombstones`), or a record is erased at one of the offsets `erased` (rising): then
+    /// whatever it might have hidden goes too.
     pub fn of(
         segments: &[SegmentRef],
         dead: &DeadOffsets,
+        erased: &[Offset],
         least_ratio: f64,
         drops_tombstones: bool,
         policy: &Policy,
@@ -55,14 +60,21 @@ impl Due {
         let is_expiring = |segment: &SegmentRef| {
             segment.earliest_horizon_ms.is_some_and(|horizon| policy.drop_tombstones || horizon <= policy.now)
         };
-        let may_wait = !drops_tombstones && !segments.iter().any(is_expiring);
+        let is_erased = |segment: &SegmentRef| {
+            let below = |end: Offset| erased.partition_point(|offset| *offset < end);
+            below(segment.base_offset) < below(segment.next_offset)
+        };
+        // A superseded record of a key that is to be erased is not in the key index any more.
+        let erases = policy.rewrites.erased.is_some();
+        let may_wait = !drops_tombstones && !erases && !segments.iter().any(is_expiring);
         let mut due = Due { deferred: dead.clone(), ..Due::default() };
         for (number, segment) in segments.iter().enumerate() {
             let range = segment.base_offset..segment.next_offset;
             let count = dead.count_in(range.clone());
             let ratio = count as f64 / segment.records.max(count).max(1) as f64;
             due.dead.push(count);
-            if is_expiring(segment) || (count > 0 && !(may_wait && ratio < least_ratio)) {
+            let goes_anyway = is_expiring(segment) || is_erased(segment);
+            if goes_anyway || (count > 0 && !(may_wait && ratio < least_ratio)) {
                 due.rewritten.push(number);
                 due.deferred.remove_range(range);
             }
@@ -85,6 +97,10 @@ pub struct Older {
     pub plan: Plan,
     /// The keys of which the tombstone goes.
     pub removed: Vec<KeyHash>,
+    /// The evidence of what was erased.
+    pub evidence: Evidence,
+    /// How many superseded records were found.
+    dead: u64,
 }
 
 /// What reading a chunk of such a segment must know.
@@ -100,6 +116,8 @@ struct Read {
     result: ChunkResult,
     count: Count,
     removed: Vec<KeyHash>,
+    erased: Vec<ErasedRecord>,
+    dead: u64,
 }
 
 impl Older {
@@ -115,7 +133,7 @@ impl Older {
         dead: &DeadOffsets,
         policy: &Policy,
         seed: KeyHashSeed,
-        chunk_bytes: u64,
+        (chunk_bytes, archive): (u64, &Arc<Archive>),
     ) -> Result<Older> {
         let segments: Vec<(&Segment, Option<Offset>)> = rewritten
             .iter()
@@ -164,34 +182,38 @@ impl Older {
             election: Election::default(),
             plan,
             removed: Vec::new(),
+            evidence: Evidence::new(archive, reads.len()),
+            dead: 0,
         };
-        reads.into_iter().for_each(|read| older.take(read));
+        reads.into_iter().enumerate().try_for_each(|(number, read)| older.take(number, read))?;
         older.removed.sort_unstable();
         older.check(dead)?;
         Ok(older)
     }
 
-    fn take(&mut self, read: Read) {
+    fn take(&mut self, number: usize, read: Read) -> Result<()> {
         self.election.chunks.push(read.result);
         let (count, more) = (&mut self.election.count, read.count);
         count.records += more.records;
         count.superseded += more.superseded;
         count.expired_tombstones += more.expired_tombstones;
-        count.null_keys += more.null_keys;
+        count.erased += read.erased.len() as u64;
+        self.dead += read.dead;
         self.removed.extend(read.removed);
+        self.evidence.put(number, &read.erased)
     }
 
     /// Whether all that is superseded was there.
     fn check(&self, dead: &DeadOffsets) -> Result<()> {
         let ours = |survey: &Survey| dead.count_in(survey.segment.base..survey.next_offset);
         let wanted: u64 = self.surveys.iter().map(ours).sum();
-        if wanted == self.election.count.superseded {
+        if wanted == self.dead {
             return Ok(());
         }
         Err(Error::refused(format!(
             "of {wanted} records that the key index says are superseded {} are there; pass \
              --reindex to build the key index anew",
-            self.election.count.superseded
+            self.dead
         )))
     }
 }
@@ -223,6 +245,7 @@ fn plan_of(surveys: &[Survey], numbers: &[usize], policy: &Policy) -> Result<Pla
         end: Offset(i64::MAX),
         cleaned: surveys.len(),
         groups,
+        reworked: Vec::new(),
         legacy_horizon: Timestamp(0),
         nothing_because: None,
     })
@@ -316,7 +339,12 @@ impl InBatch<'_> {
                 self.retained.push(ordinal);
                 continue;
             };
-            if self.reading.dead.contains(record.offset) {
+            let is_dead = self.reading.dead.contains(record.offset);
+            self.read.dead += u64::from(is_dead);
+            let erased = policy.rewrites.erased.as_deref();
+            if erased.is_some_and(|erased| erased.has(key)) {
+                self.read.erased.push(evidence_of(&record, number)?);
+            } else if is_dead {
                 self.read.count.superseded += 1;
             } else if deletes && expired {
                 self.read.count.expired_tombstones += 1;
@@ -348,11 +376,12 @@ impl Older {
             context,
             waiting: Waiting::new(self.chunks.len(), 0, None),
         };
-        let (election, plan) = (&self.election, &self.plan);
-        let job = Job { maker: &maker, election, plan, budget, progress };
+        let (election, plan, policy) = (&self.election, &self.plan, context.policy);
+        let voted = Voted { maker: &maker, election };
+        let job = Job { source: &voted, groups: &plan.groups, policy, budget, progress };
         let (tally, written) = job.rewrite(task.place.as_ref())?;
-        let policy = context.policy;
-        let counters = counters(&self.surveys, plan, policy, election, &tally, &written);
+        let found = Found::default();
+        let counters = counters(&self.surveys, plan, policy, election, &found, &tally, &written);
         Ok((counters, written))
     }
 }

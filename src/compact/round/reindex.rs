@@ -2,6 +2,7 @@
 //! segment and writes none.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::collector::Collector;
 use super::dead::DeadOffsets;
@@ -11,7 +12,9 @@ use super::newcomers::Newcomers;
 use super::older::Older;
 use super::this_round::Earlier;
 use crate::compact::budget::Budget;
+use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
+use crate::compact::rewrites::Rewrites;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::error::Result;
 use crate::units::{Offset, Timestamp};
@@ -35,15 +38,19 @@ pub fn reindex(
     (seed, layout): (KeyHashSeed, EntryLayout),
     (to_dir, number): (&Path, u64),
     policy: &Policy,
-    budget: &Budget,
+    (budget, archive): (&Budget, &Arc<Archive>),
 ) -> Result<Reindexed> {
     // Whatever is there is indexed, even what has had its time.
-    let patient =
-        Policy { now: Timestamp(i64::MIN), drop_tombstones: false, ..policy.clone() };
+    let patient = Policy {
+        now: Timestamp(i64::MIN),
+        drop_tombstones: false,
+        rewrites: Rewrites::default(),
+        ..policy.clone()
+    };
     let numbers: Vec<usize> = (0..earlier.compacted.segments.len()).collect();
     let dead = &earlier.dead;
-    let older =
-        Older::read(&earlier.compacted, &numbers, dead, &patient, seed, budget.chunk_bytes)?;
+    let reading = (budget.chunk_bytes, archive);
+    let older = Older::read(&earlier.compacted, &numbers, dead, &patient, seed, reading)?;
     let newcomers = Newcomers::new(seed, layout, budget.waiting_bytes, Some(to_dir));
     let range = (older.surveys.as_slice(), older.txns.as_slice(), older.chunks.as_slice());
     let collector = Collector::new(range, policy, Offset(0), seed, &newcomers);

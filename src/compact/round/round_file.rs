@@ -105,6 +105,8 @@ pub struct Source {
     pub log_end_offset: Offset,
     /// Some of its batches, rising.
     pub samples: Vec<Sample>,
+    /// Its segments behind the watermark.
+    pub tail: Vec<TailRef>,
 }
 
 /// A batch of the source.
@@ -337,6 +339,7 @@ pub fn sample(round: u64) -> RoundFile {
                 records: 10,
                 crc: u32::MAX,
             }],
+            tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
         },
         high_watermark: Offset(99),
         last_offset_requested: None,

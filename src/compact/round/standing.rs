@@ -6,6 +6,7 @@
 //! 3. The source is looked at from the watermark on only, unless the round starts over.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::ahead::{Marks, ahead, gap, with_border};
 use super::conclusion::{rules, topic_id};
@@ -18,6 +19,7 @@ use super::round_file::{RoundFile, RoundKind};
 use super::state_dir::StateDir;
 use super::this_round::{Earlier, Round};
 use crate::compact::budget::Budget;
+use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::disk::{Busy, Disk, LockedFile};
@@ -189,7 +191,7 @@ impl Standing {
     pub fn reindex(
         &mut self,
         policy: &Policy,
-        budget: &Budget,
+        with: (&Budget, &Arc<Archive>),
         options: &RoundOptions,
     ) -> Result<()> {
         let Some(file) = &self.current else { return Err(self.no_round()) };
@@ -200,7 +202,7 @@ impl Standing {
         let empty = KeyIndex::new(&self.disk, self.state.path(), seed, layout, Vec::new())?;
         let earlier = self.earlier(file)?;
         let to = (self.state.path(), number);
-        let done = reindex(&earlier, &empty, (seed, layout), to, policy, budget)?;
+        let done = reindex(&earlier, &empty, (seed, layout), to, policy, with)?;
         let mut renewed = RoundFile {
             round: number,
             parent_round: Some(file.round),

@@ -2,7 +2,7 @@
 
 use super::collector::Collector;
 use super::dead::DeadOffsets;
-use super::entry::{EntryLayout, KeyHashSeed};
+use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::index::KeyIndex;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
@@ -10,6 +10,7 @@ use super::options::RoundOptions;
 use super::round_file::{RoundFile, RoundKind};
 use crate::compact::budget::Budget;
 use crate::compact::election::{Election, Listener};
+use crate::compact::evidence::Archive;
 use crate::compact::plan::Plan;
 use crate::compact::policy::Policy;
 use crate::compact::rewrite_range::Maker;
@@ -24,6 +25,7 @@ use crate::report::RoundReport;
 use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
 use crate::units::Offset;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What stands in the destination, and is built upon.
 pub struct Earlier {
@@ -126,14 +128,13 @@ impl Round<'_> {
     /// has had its time.
     pub fn idle(&self, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Option<String> {
         let earlier = self.earlier.as_ref()?;
-        let tail = &earlier.file.tail;
-        let is_same = tail.len() == surveys.len()
-            && tail.iter().zip(surveys).all(|(known, survey)| {
-                known.base_offset == survey.segment.base && known.bytes == survey.size_bytes()
-            });
+        let known = earlier.file.source.tail.iter().filter(|segment| segment.bytes > 0);
+        let known = known.map(|segment| (segment.base_offset, segment.bytes));
+        let there = surveys.iter().filter(|survey| survey.size_bytes() > 0);
+        let is_same = there.map(|s| (s.segment.base, s.size_bytes())).eq(known);
         let ratio = self.options.min_rewrite_ratio;
-        let due = Due::of(&earlier.file.segments, &earlier.dead, ratio, false, policy);
-        let is_idle = is_same && plan.nothing_because.is_some() && due.rewritten.is_empty();
+        let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
+        let is_idle = is_same && policy.rewrites.erased.is_none() && plan.nothing_because.is_some() && due.rewritten.is_empty();
         is_idle.then(|| {
             format!(
                 "nothing to do: round {} holds all that there is to compact, up to offset {}",
@@ -154,6 +155,14 @@ impl Round<'_> {
         self.earlier.as_ref().map_or(known, |earlier| Some(earlier.end))
     }
 
+    /// What the key index knows of the keys that are to be erased.
+    fn entries_of_erased(&self, policy: &Policy) -> Result<Vec<Entry>> {
+        let Some(keys) = &policy.rewrites.erased else { return Ok(Vec::new()) };
+        let mut hashes: Vec<KeyHash> = keys.iter().map(|key| self.seed.hash(key)).collect();
+        hashes.sort_unstable();
+        self.index.find(&hashes)
+    }
+
     /// Has the newcomers meet what stands: who loses in the increment is taken out of the
     /// `election`, who loses in the destination is due to go.
     ///
@@ -164,7 +173,7 @@ impl Round<'_> {
         newcomers: Newcomers,
         election: &mut Election,
         policy: &Policy,
-        budget: &Budget,
+        (budget, archive): (&Budget, &Arc<Archive>),
     ) -> Result<Met> {
         let Some(earlier) = &self.earlier else {
             let (due, older, index_bytes_read) = Default::default();
@@ -184,17 +193,33 @@ impl Round<'_> {
             count.late += 1;
         }
         let drops_tombstones = election.count.expired_tombstones > 0;
+        let erased = self.entries_of_erased(policy)?;
+        let mut offsets: Vec<Offset> =
+            erased.iter().filter(|entry| !entry.gone).map(|entry| entry.offset).collect();
+        offsets.sort_unstable();
         let mut dead = earlier.dead.clone();
         found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
         let ratio = self.options.min_rewrite_ratio;
-        let due = Due::of(&earlier.file.segments, &dead, ratio, drops_tombstones, policy);
-        let older = if due.rewritten.is_empty() {
+        let due = Due::of(
+            &earlier.file.segments,
+            &dead,
+            &offsets,
+            ratio,
+            drops_tombstones,
+            policy,
+        );
+        let mut older = if due.rewritten.is_empty() {
             None
         } else {
             let (compacted, seed) = (&earlier.compacted, self.seed);
-            let chunk_bytes = budget.chunk_bytes;
-            Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, chunk_bytes)?)
+            let reading = (budget.chunk_bytes, archive);
+            Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, reading)?)
         };
+        if let Some(older) = &mut older {
+            older.removed.extend(erased.iter().map(|entry| entry.hash));
+            older.removed.sort_unstable();
+            older.removed.dedup();
+        }
         Ok(Met { newcomers, due, older, index_bytes_read: found.bytes_read })
     }
 }

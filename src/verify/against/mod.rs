@@ -33,6 +33,7 @@ mod side;
 mod state;
 mod transactions;
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -99,9 +100,26 @@ impl Relation {
     }
 }
 
+/// Records that the compaction was to leave nothing of.
+#[derive(Clone, Copy)]
+pub struct Erased<'a> {
+    /// Whether a record of this key is one.
+    pub has_key: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    /// From here on they were left.
+    pub below: Offset,
+}
+
+impl fmt::Debug for Erased<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Erased(below {})", self.below)
+    }
+}
+
 /// How to compare.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct Options<'a> {
+    /// Of a compaction: what it was to erase besides. It counts as if it had never been.
+    pub erased: Option<Erased<'a>>,
     /// What the two are to each other.
     pub relation: Relation,
     /// Which record of a key is its state.
@@ -170,7 +188,7 @@ struct Range {
 pub fn run(
     before: &Sources,
     after: &Sources,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     let (pairs, unmatched) = pairs::pair(before, after);
@@ -190,7 +208,7 @@ pub fn run(
 pub fn compare(
     before: &Path,
     after: &Path,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     match (PartitionDir::open(before), PartitionDir::open(after)) {
@@ -207,7 +225,7 @@ pub fn compare(
 pub fn compare_dirs(
     before: PartitionDir,
     after: PartitionDir,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
     let mut findings = Findings::default();
@@ -221,7 +239,7 @@ pub fn compare_dirs(
 fn try_compare(
     before: PartitionDir,
     after: PartitionDir,
-    options: &Options,
+    options: &Options<'_>,
     progress: &dyn Progress,
     found: &mut Findings,
     counts: &mut Counts,
@@ -241,7 +259,8 @@ fn try_compare(
 
     let seeds = Seeds::draw();
     let (relation, rule) = (options.relation, &options.rule);
-    let pass = Pass { sides: &sides, relation, range, seeds: &seeds, rule };
+    let erased = options.erased;
+    let pass = Pass { sides: &sides, relation, erased, range, seeds: &seeds, rule };
     let memory_bytes = options.memory_bytes;
     match &rule.survivor {
         Survivor::Last => compare_keys::<Written>(&pass, memory_bytes, progress, found, counts),

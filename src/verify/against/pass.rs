@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::row::{Row, Seeds};
 use super::rule::StateRule;
 use super::side::Side;
-use super::{Range, Relation};
+use super::{Erased, Range, Relation};
 use crate::report::Progress;
 
 /// Rows that are handed over together: enough to make that cheap.
@@ -27,6 +27,8 @@ pub struct Pass<'a> {
     pub sides: &'a Both<Side>,
     /// What they are to each other.
     pub relation: Relation,
+    /// What was to be erased.
+    pub erased: Option<Erased<'a>>,
     /// The offsets that are compared.
     pub range: Range,
     /// What digests are keyed with.
@@ -38,7 +40,8 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// A reader of one side.
     pub fn reader<'b>(&'b self, side: &'b Side, progress: &'b dyn Progress) -> Reader<'b> {
-        Reader::new(side, self.seeds, self.rule, self.range.start, progress)
+        let start = self.range.start;
+        Reader::new(side, self.seeds, self.rule, start, progress).without(self.erased)
     }
 
     /// Takes note of the keys whose pass it is, and tells of records if there is someone to tell;
@@ -63,7 +66,8 @@ impl Pass<'_> {
                 doubled,
                 told,
             };
-            let found_after = self.reader(&self.sides.after, progress).read(|row, _| {
+            let reader = self.reader(&self.sides.after, progress).refusing_erased();
+            let found_after = reader.read(|row, _| {
                 merge.after(row);
                 ControlFlow::Continue(())
             });

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::super::finding::{Finding, Findings, Severity};
 use super::super::segment::unreadable;
-use super::row::{Place, Row, Seeds};
+use super::Erased;
+use super::row::{Place, Row, Seeds, Standing};
 use super::rule::StateRule;
 use super::side::{Side, open_log};
 use crate::format::{Batch, Decoder, Flaw, Record};
@@ -23,6 +24,10 @@ pub struct Reader<'a> {
     rule: &'a StateRule,
     progress: &'a dyn Progress,
     start: Offset,
+    /// Records that are passed over.
+    erased: Option<Erased<'a>>,
+    /// Whether there should be none of them.
+    refuses_erased: bool,
     /// Nothing that comes may have an offset below.
     least: Offset,
     decoder: Decoder,
@@ -39,7 +44,28 @@ impl<'a> Reader<'a> {
         progress: &'a dyn Progress,
     ) -> Reader<'a> {
         let (decoder, found) = (Decoder::new(), Findings::default());
-        Reader { side, seeds, rule, progress, start, least: Offset(0), decoder, found }
+        Reader {
+            side,
+            seeds,
+            rule,
+            progress,
+            start,
+            erased: None,
+            refuses_erased: false,
+            least: Offset(0),
+            decoder,
+            found,
+        }
+    }
+
+    /// Passes over records that were to be erased.
+    pub fn without(self, erased: Option<Erased<'a>>) -> Reader<'a> {
+        Reader { erased, ..self }
+    }
+
+    /// Records that were to be erased are found, not just passed over.
+    pub fn refusing_erased(self) -> Reader<'a> {
+        Reader { refuses_erased: true, ..self }
     }
 
     /// Gives `hear` each record until it breaks off; what was found on the way.
@@ -131,6 +157,15 @@ impl<'a> Reader<'a> {
             if record.offset < self.start {
                 continue;
             }
+            if let (Some(erased), Some(key)) = (self.erased, record.key)
+                && of_batch != Standing::Control
+                && (erased.has_key)(key)
+            {
+                if self.refuses_erased && record.offset < erased.below {
+                    self.found.push(not_erased(path, place, record.offset));
+                }
+                continue;
+            }
             let standing = self.side.standing_at(record.offset, of_batch);
             let row = self.seeds.row(&record, self.rule, standing, place);
             let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
@@ -150,5 +185,11 @@ fn unread(path: &Path, position: Position, flaw: &Flaw) -> Finding {
 fn out_of_order(path: &Path, place: Place, offset: Offset) -> Finding {
     let text = "not compared: the offset is not above those before it and below the next segment";
     let finding = Finding::about("against-order", Severity::Error, path, text);
+    finding.at(place.position).of(offset)
+}
+
+fn not_erased(path: &Path, place: Place, offset: Offset) -> Finding {
+    let text = "a record of a key that was to be erased is still there";
+    let finding = Finding::about("against-erased", Severity::Error, path, text);
     finding.at(place.position).of(offset)
 }
