@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use support::events::Event;
 use support::rounds::{
-    Grown, LIVELY, Shape, assert_untouched, compact, compacted_end, current, lying, records_of,
-    round, spoil_below, write_topic_id,
+    Grown, LIVELY, Shape, assert_same, assert_untouched, compact, compacted_end, current, lying,
+    records_of, round, spoil_below, write_topic_id,
 };
 use support::{copy_folder, logcompact, testdata};
 
@@ -78,7 +78,13 @@ impl Stand {
         for said in said {
             assert!(stderr.contains(said), "{options:?}: no {said:?} in: {stderr}");
         }
-        assert_untouched(&before, &self.out(), &format!("{options:?}"));
+        // What was staged before it was noticed is gone again; only the folder's time tells of it.
+        let state = self.dest().join(".logcompact");
+        let mut after = lying(&self.out());
+        if let (Some(was), Some(is)) = (before.get(&state), after.get_mut(&state)) {
+            (is.modified, is.changed) = (was.modified, was.changed);
+        }
+        assert_same(&before, &after, &format!("{options:?}"));
     }
 }
 
@@ -182,7 +188,7 @@ fn another_source_is_refused() {
     // Another topic id.
     let source = stand.log.write(&stand.source(), stand.log.end());
     write_topic_id(&source, "BBBBBBBBBBBBBBBBBBBBBg");
-    stand.refused(&source, &FAR, &["topic id", "--full"]);
+    stand.refused(&source, &FAR, &["another source", "--full"]);
 
     // Cut off below the watermark, and gone altogether up to behind it.
     let below = *stand.log.ends().iter().rfind(|at| **at < end).unwrap();
@@ -234,7 +240,7 @@ fn a_destination_that_no_round_has_left_is_refused() {
         .open(stand.dest().join(".logcompact/lock"))
         .unwrap();
     lock.try_lock().unwrap();
-    stand.refused(&source, &FAR, &["lock"]);
+    stand.refused(&source, &FAR, &["another logcompact", "wait"]);
     drop(lock);
 
     // A compaction without rounds.

@@ -1,4 +1,4 @@
-//! A round that is cut off: by a power cut at any step, by a disk that refuses, by a kill. The next
+//! A round that is cut off, by a power cut at any step or by a disk that refuses. The next
 //! run finishes it or undoes it, and what is there then is what an undisturbed round leaves.
 
 mod support;
@@ -6,8 +6,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use logcompact::compact::{CompactOptions, Output, Policy, RoundOptions, run};
 use logcompact::disk::Disk;
@@ -16,8 +14,8 @@ use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 use support::compacting::by;
 use support::copy_folder;
-use support::power::{Die, Loss, Noting, Op, Refusing, cut_power, tree};
-use support::rounds::{Grown, LIVELY, NOW_MS, Shape, compact, records_of, round};
+use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
+use support::rounds::{Grown, LIVELY, NOW_MS, Shape, current, records_of};
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -96,18 +94,33 @@ fn compact_with(
     report.failure.map_or(Ok(report.outcome), Err)
 }
 
-/// Everything that counts in an output: all files but the lock and the times in round files.
+/// Everything that counts in an output: all files but the lock and the times in round files. How
+/// many rounds it took does not count.
 fn outcome(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let is_record = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name == "lock" || name.starts_with("round-")
+        name == "lock" || name == "CURRENT" || name.starts_with("round-")
     };
     let files = tree(&out.join("t-0")).into_iter().filter(|(path, _, _)| !is_record(path));
-    files.map(|(path, bytes, _)| (path, bytes)).collect()
+    files.map(|(path, bytes, _)| (without_round(&path), bytes)).collect()
+}
+
+/// A file of the key index without the number of its round, and without the CRC that covers it.
+fn without_round(path: &Path) -> PathBuf {
+    let text = path.to_str().unwrap();
+    match text.rsplit_once("/keys-") {
+        Some((folder, name)) => format!("{folder}/keys-{}", &name[7..]).into(),
+        None => path.into(),
+    }
 }
 
 fn assert_same(out: &Path, wanted: &BTreeMap<PathBuf, Vec<u8>>, what: &str) {
     let found = outcome(out);
+    let files = tree(&out.join("t-0/.logcompact")).len();
+    let rounds = current(&out.join("t-0"))["round"].as_u64().unwrap();
+    let index_files = found.keys().filter(|path| path.starts_with(".logcompact")).count();
+    let round_files = files - index_files - 2; // the lock, CURRENT
+    assert!(round_files as u64 <= rounds.min(2), "{what}: files of other rounds");
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&found), names(wanted), "{what}");
     for (path, bytes) in &found {
@@ -269,50 +282,12 @@ fn a_read_that_fails_in_a_round_changes_nothing() {
             assert!(n > 10, "{n} reads");
             return;
         }
-        assert_ne!(done, Ok(RunOutcome::Ok), "{what}");
+        if done == Ok(RunOutcome::Ok) {
+            // It was of something that the round can do without.
+            assert_same(&work, &wanted, &what);
+        }
         assert_eq!(case.run(Disk::default(), &source, &work), Ok(RunOutcome::Ok), "{what}");
         assert_same(&work, &wanted, &what);
         fs::remove_dir_all(&work).unwrap();
     }
-}
-
-#[test]
-fn a_killed_process_leaves_what_the_next_one_finishes() {
-    const KILLS: u64 = 16;
-    let temp = tempfile::tempdir().unwrap();
-    let (sources, before) = (temp.path().join("source"), temp.path().join("before"));
-    let log = Grown::random(22, Shape { batches: 900, keys: 300, roll_one_in: 40, ..LIVELY });
-    let options = ["-q", "--segment-bytes", "4KiB", "--threads", "2", "--drop-tombstones"];
-    round(&log.write(&sources, log.ends()[700]), &before, &options);
-    let source = log.write(&sources, log.end());
-    let whole = temp.path().join("whole");
-    copy_folder(&before, &whole);
-    let started = std::time::Instant::now();
-    round(&source, &whole, &options);
-    let longest_us = started.elapsed().as_micros() as u64;
-    let wanted = outcome(&whole);
-    let (mut die, mut killed) = (Die(5), 0);
-    for attempt in 0..KILLS {
-        let work = temp.path().join("work");
-        copy_folder(&before, &work);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_logcompact"))
-            .args(["compact", "--now", &NOW_MS.to_string()])
-            .arg(&source)
-            .arg("--out")
-            .arg(&work)
-            .args(options)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let wait_us = longest_us * attempt / KILLS + die.throw(longest_us / KILLS);
-        std::thread::sleep(Duration::from_micros(wait_us));
-        child.kill().unwrap();
-        killed += u32::from(!child.wait().unwrap().success());
-        let output = compact(&source, &work, &options);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "attempt {attempt}: {said}");
-        assert_same(&work, &wanted, &format!("attempt {attempt}"));
-        fs::remove_dir_all(&work).unwrap();
-    }
-    println!("{killed} of {KILLS} runs were killed before they ended");
 }

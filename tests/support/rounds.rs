@@ -338,7 +338,15 @@ pub fn lying(root: &Path) -> BTreeMap<PathBuf, Lying> {
 
 /// Asserts that nothing has happened to anything below `root`.
 pub fn assert_untouched(before: &BTreeMap<PathBuf, Lying>, root: &Path, case: &str) {
-    let after = lying(root);
+    assert_same(before, &lying(root), case);
+}
+
+/// The same of what was looked at before.
+pub fn assert_same(
+    before: &BTreeMap<PathBuf, Lying>,
+    after: &BTreeMap<PathBuf, Lying>,
+    case: &str,
+) {
     for (path, was) in before {
         let is = after.get(path).unwrap_or_else(|| panic!("{case}: {} is gone", path.display()));
         let same_bytes = was.bytes == is.bytes;

@@ -131,10 +131,8 @@ impl Standing {
             Err(_) if starts_over => None,
             outcome => outcome?,
         };
-        if let Some(file) = current.as_ref().filter(|_| !dry_run)
-            && (state.next_dir().exists() || state.next_round()? > file.round + 1)
-        {
-            // What a round that was interrupted before its commit has left.
+        if current.is_some() && !dry_run && state.has_garbage()? {
+            // What a round has left that was interrupted before its commit, or right behind it.
             state.collect_garbage(usize::MAX)?;
         }
         let dir = PartitionDir::open_on(disk, path)?;

@@ -17,7 +17,7 @@ use super::round_file::{FORMAT, RoundFile};
 use super::sealed::{Unsealed, seal, unseal};
 use super::state_file::{self, Remedy, damaged};
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The folder `.logcompact` in a destination's partition directory. A broker looks at plain files
 /// of a partition directory only.
@@ -196,15 +196,30 @@ impl StateDir {
         self.disk.sync_dir(&self.path)
     }
 
+    /// Whether a run that was interrupted has left files that no round needs.
+    ///
+    /// # Errors
+    /// The system's; a current round that cannot be read.
+    pub fn has_garbage(&self) -> Result<bool> {
+        let needed = self.needed(usize::MAX)?;
+        let is_left = |name: &String| is_ours(name) && !needed.contains(name);
+        Ok(self.next_dir().exists() || self.names()?.iter().any(is_left))
+    }
+
     fn needed(&self, keep_rounds: usize) -> Result<BTreeSet<String>> {
         let Some(number) = self.current_number()? else { return Ok(BTreeSet::new()) };
         let current = self.read(number)?;
         let mut needed: BTreeSet<String> = current.index.into_iter().map(|run| run.file).collect();
         needed.extend(current.dead.map(|dead| dead.file));
-        // One that cannot be read is of use to nobody.
         let kept = self.rounds()?.into_iter().rev().filter(|round| *round <= number);
-        let kept = kept.take(keep_rounds).filter(|round| self.read(*round).is_ok());
-        needed.extend(kept.map(RoundFile::file_name));
+        for round in kept.take(keep_rounds) {
+            match self.read(round) {
+                // One that is damaged is of use to nobody.
+                Err(Error { kind: ErrorKind::Refused(_), .. }) if round != number => continue,
+                read => drop(read?),
+            }
+            needed.insert(RoundFile::file_name(round));
+        }
         needed.insert(CURRENT.into());
         Ok(needed)
     }
