@@ -142,6 +142,36 @@ fn nothing_to_do_touches_nothing() {
 }
 
 #[test]
+fn what_has_had_its_time_goes_once_and_then_there_is_nothing_to_do() {
+    // Batches keep the horizon that they were given, whatever went since; markers stay as long as
+    // their producer has no later batch.
+    let day = |number: i64| (1_795_300_000_000 + number * 86_400_000).to_string();
+    for (seed, options) in [
+        (5, &["-q", "--delete-retention-ms", "1h"][..]),
+        (6, &["-q", "--delete-retention-ms", "0"]),
+        (7, &["-q", "--delete-retention-ms", "1h", "--strategy", "timestamp"]),
+        (8, &["-q", "--drop-tombstones"]),
+    ] {
+        let stand = Stand::of(Grown::random(seed, LIVELY));
+        let at = |number: i64| {
+            stand.round(stand.log.end(), &[options, &["--now", &day(number)]].concat())
+        };
+        at(0);
+        let with_deletions = records_of(&stand.dest()).len();
+        let dest = at(1);
+        let is_dropped_at_once = options.contains(&"--drop-tombstones");
+        assert_eq!(records_of(&dest).len() == with_deletions, is_dropped_at_once, "{options:?}");
+        at(2);
+        at(3);
+        for number in 4..6 {
+            let before = lying(&stand.out());
+            at(number);
+            assert_untouched(&before, &stand.out(), &format!("{options:?} on day {number}"));
+        }
+    }
+}
+
+#[test]
 fn nothing_below_the_watermark_is_read() {
     let stand = Stand::of(Grown::random(6, LIVELY));
     let ends = stand.log.ends();
@@ -436,9 +466,8 @@ fn a_superseded_value_does_not_come_back_when_its_tombstone_goes() {
     let ms = 1_700_000_000_000;
     let mut log = Grown::empty();
     // Many records that stay, so that one that goes is no reason to write the segment anew.
-    let stay: Vec<Event> = (0..20).map(|n| Event::put(&format!("s{n}"), "1", ms)).collect();
-    log.plain(&stay);
-    log.plain(&[Event::put("dead", "old", ms)]);
+    let stays = (0..20).map(|n| Event::put(&format!("s{n}"), "1", ms));
+    log.plain(&stays.chain([Event::put("dead", "old", ms)]).collect::<Vec<_>>());
     log.roll();
     log.plain(&[Event::delete("dead", ms + 1)]);
     log.roll();

@@ -22,6 +22,8 @@ pub struct Target {
     pub modified: SystemTime,
     /// How large a segment may become by what is written; a batch that is larger stands alone.
     pub limits: Option<SegmentLimits>,
+    /// The clock of the run.
+    pub now: Timestamp,
 }
 
 impl Target {
@@ -50,7 +52,9 @@ pub struct Contents {
     pub log_bytes: u64,
     /// Its records, as far as headers count them.
     pub records: u64,
-    /// When the first of its tombstones and markers may go.
+    /// When the first of its tombstones and markers may go. What may go already, and is there
+    /// nevertheless, does not count: batches keep their horizon when their tombstones have gone,
+    /// and markers stay for the sake of their producers.
     pub earliest_horizon: Option<Timestamp>,
 }
 
@@ -113,7 +117,7 @@ impl GroupWriter {
             let bytes = bytes.and_then(|bytes| bytes.get(..size_bytes)).unwrap_or_default();
             self.segment.append(run.iter().map(OutBatch::indexed), bytes)?;
             self.written.batches += run.len() as u64;
-            run.iter().for_each(|batch| self.contents.add(batch));
+            run.iter().for_each(|batch| self.contents.add(batch, self.target.now));
             self.modified = self.target.modified;
             self.next_offset = run.last().map_or(self.next_offset, |last| last.last_offset.next());
             batches = rest;
@@ -188,9 +192,10 @@ impl GroupWriter {
 }
 
 impl Contents {
-    fn add(&mut self, batch: &OutBatch) {
+    fn add(&mut self, batch: &OutBatch, now: Timestamp) {
         self.records += u64::from(batch.records);
-        let horizons = [self.earliest_horizon, batch.delete_horizon];
+        let ahead = batch.delete_horizon.filter(|horizon| *horizon >= now);
+        let horizons = [self.earliest_horizon, ahead];
         self.earliest_horizon = horizons.into_iter().flatten().min();
     }
 }

@@ -508,6 +508,7 @@ fn carry_over(
         index_interval_bytes: policy.topic.index_interval_bytes,
         modified: SystemTime::now(),
         limits: None,
+        now: policy.now,
     };
     let keep_damage = policy.on_damage == OnDamage::Keep;
     (plan.cleaned..surveys.len())

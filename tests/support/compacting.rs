@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig, run,
+    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions,
+    TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;

@@ -191,6 +191,7 @@ impl Round<'_> {
                 bytes: contents.log_bytes,
                 records: contents.records,
                 earliest_horizon_ms: contents.earliest_horizon,
+                has_tombstones: !facts.policy.drop_tombstones,
                 dead: 0,
                 from_round: self.number,
             }));

@@ -58,7 +58,9 @@ impl Due {
         policy: &Policy,
     ) -> Due {
         let is_expiring = |segment: &SegmentRef| {
-            segment.earliest_horizon_ms.is_some_and(|horizon| policy.drop_tombstones || horizon <= policy.now)
+            segment.earliest_horizon_ms.is_some_and(|horizon| {
+                horizon <= policy.now || (policy.drop_tombstones && segment.has_tombstones)
+            })
         };
         let is_erased = |segment: &SegmentRef| {
             let below = |end: Offset| erased.partition_point(|offset| *offset < end);

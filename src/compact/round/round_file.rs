@@ -208,8 +208,10 @@ pub struct SegmentRef {
     pub bytes: u64,
     /// How many records it holds.
     pub records: u64,
-    /// The earliest delete horizon of a batch in it.
+    /// When the first of its tombstones and markers may go.
     pub earliest_horizon_ms: Option<Timestamp>,
+    /// Whether tombstones may be in it: the round that wrote it let them stay for a while.
+    pub has_tombstones: bool,
     /// How many of its records are superseded.
     pub dead: u64,
     /// The round that wrote it.
@@ -317,6 +319,7 @@ pub fn sample(round: u64) -> RoundFile {
         bytes: 100,
         records: 10,
         earliest_horizon_ms: Some(Timestamp(1)),
+        has_tombstones: true,
         dead: 0,
         from_round: 1,
     };
