@@ -99,23 +99,17 @@ impl KeyIndex {
         Ok(KeyIndex { disk, dir, seed, layout, runs, most_run_bytes: MOST_RUN_BYTES })
     }
 
-    /// The same with runs of another size, for tests.
-    pub fn with_run_bytes(self, most_run_bytes: usize) -> KeyIndex {
+    /// The same with runs of another size.
+    #[cfg(test)]
+    fn with_run_bytes(self, most_run_bytes: usize) -> KeyIndex {
         KeyIndex { most_run_bytes, ..self }
     }
 
-    /// Its runs.
-    pub fn runs(&self) -> &[RunRef] {
-        &self.runs
-    }
-
-    /// Opens run number `index`, and checks it.
-    ///
-    /// # Errors
-    /// The system's; a damaged run is refused.
-    pub fn open(&self, index: usize) -> Result<KeyRun> {
-        let known = self.runs.get(index).ok_or_else(|| Error::bug("there is no such run"))?;
-        self.open_run(known, self.runs.get(index + 1).map(|next| next.first_hash))
+    /// Opens all its runs.
+    #[cfg(test)]
+    pub fn open_all(&self) -> Result<Vec<KeyRun>> {
+        let runs = ranges_of(&self.runs).into_iter();
+        runs.filter_map(|it| Some(self.open_run(it.run?, it.below))).collect()
     }
 
     /// What the index knows of these keys, which are sorted.
@@ -144,6 +138,7 @@ impl KeyIndex {
     /// # Errors
     /// The system's; a damaged run is refused.
     pub fn find_dead<S: Strategy>(&self, newcomers: &Newcomers) -> Result<Found> {
+        self.check(newcomers)?;
         let found = ranges_of(&self.runs).into_par_iter().map(|range| {
             let parts = range.parts(newcomers, self.layout, self.most_run_bytes)?;
             let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
@@ -182,6 +177,7 @@ impl KeyIndex {
         newcomers: &Newcomers,
         removed: &[KeyHash],
     ) -> Result<WrittenIndex> {
+        self.check(newcomers)?;
         if !removed.is_sorted() {
             return Err(Error::bug("the keys that leave are not sorted"));
         }
@@ -283,6 +279,13 @@ impl KeyIndex {
         outcome.map(|()| writer.finish())
     }
 
+    fn check(&self, newcomers: &Newcomers) -> Result<()> {
+        if newcomers.made_for() == (self.seed, self.layout) {
+            return Ok(());
+        }
+        Err(Error::bug("the newcomers are hashed otherwise than the key index"))
+    }
+
     fn open_run(&self, known: &RunRef, below: Option<KeyHash>) -> Result<KeyRun> {
         let run = KeyRun::open(&self.disk, &self.dir, known)?;
         run.check_range(self.seed, self.layout, below)?;
@@ -367,9 +370,8 @@ mod tests {
         }
 
         fn entries(&self) -> Vec<Entry> {
-            let index = self.opened();
-            let runs = (0..index.runs().len()).map(|at| index.open(at).unwrap());
-            runs.flat_map(|run| run.iter().collect::<Vec<_>>()).collect()
+            let runs = self.opened().open_all().unwrap();
+            runs.iter().flat_map(|run| run.iter().collect::<Vec<_>>()).collect()
         }
 
         fn files(&self) -> BTreeMap<String, Vec<u8>> {

@@ -79,7 +79,8 @@ impl Journal {
         let sizes_bytes =
             sizes_bytes.into_iter().filter(|(name, _)| named.contains(name)).collect();
         let journal = Journal { format: FORMAT, round, changes, companions, sizes_bytes };
-        match journal.flaw() {
+        let placed = state.path().parent().map_or(Ok(Files::default()), Files::list)?;
+        match journal.flaw().or_else(|| journal.gap(&placed)) {
             Some(flaw) => Err(Error::bug(format!("the journal of round {round}: {flaw}"))),
             None => Ok(journal),
         }
@@ -163,6 +164,23 @@ impl Journal {
         state.switch(self.round)?;
         disk.remove_if_there(&state.path().join(NAME))?;
         disk.sync_dir(state.path())
+    }
+
+    /// A segment that lies between those of a change and is not one of them: a broker that finishes
+    /// a swap removes whatever lies between its first and its last segment.
+    fn gap(&self, placed: &Files) -> Option<String> {
+        let log = |name: &String| placed_name(name).filter(|file| file.kind == Kind::Log);
+        for change in &self.changes {
+            let comes: BTreeSet<FileName> = change.install.iter().filter_map(log).collect();
+            let goes: BTreeSet<FileName> = change.remove.iter().filter_map(log).collect();
+            let (Some(first), Some(last)) = (comes.first(), comes.last()) else { continue };
+            let mut there = placed.sizes_bytes.keys().filter_map(log);
+            let is_between = |file: &FileName| first <= file && file <= last;
+            if let Some(file) = there.find(|file| is_between(file) && !goes.contains(file)) {
+                return Some(format!("{file} lies between segments that come, and stays"));
+            }
+        }
+        None
     }
 
     /// What it must not say, whatever its checksum is: it may reach nothing but the files of its
@@ -303,6 +321,21 @@ mod tests {
         let snapshots = [name(5, "snapshot")];
         assert_eq!(flaw(&[], &change(&snapshots, &epochs)), None);
         assert!(flaw(&[change(&[], &snapshots)], &none).is_some());
+    }
+
+    #[test]
+    fn a_segment_that_stays_does_not_lie_between_those_of_a_change() {
+        let [first, between, last] = [0, 50, 100].map(|base| name(base, "log"));
+        let (dir, state) = state(&[&first, &last]);
+        [&first, &between, &last].iter().for_each(|it| fs::write(dir.path().join(it), "").unwrap());
+        let both = [first.clone(), last.clone()];
+        let of = |changes: Vec<Change>| Journal::of(&state, 1, changes, Change::default());
+        let refusal = of(vec![change(&both, &both)]).unwrap_err().to_string();
+        assert!(refusal.contains("50.log lies between"), "{refusal}");
+        of(vec![change(&both, &both[..1]), change(&[], &both[1..])]).unwrap_err();
+        of(both.map(|one| change(&[one.clone()], &[one])).to_vec()).unwrap();
+        let all = [first, between, last.clone()];
+        of(vec![change(&all, &[last])]).unwrap();
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl KeyRun {
     }
 
     /// Its entries, in the order of their hashes.
+    #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = Entry> {
         self.entries_in(KeyHash(0), None)
     }

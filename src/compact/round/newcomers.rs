@@ -7,7 +7,6 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use crate::bytes::Cursor;
@@ -49,7 +48,6 @@ pub struct Newcomers {
     /// How many a bucket holds in memory.
     most_in_bucket: usize,
     scratch: Option<Scratch>,
-    count: AtomicU64,
 }
 
 #[derive(Default)]
@@ -85,18 +83,12 @@ impl Newcomers {
             buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
             most_in_bucket: most_in_bucket.max(LEAST_PIECE),
             scratch: temp_dir.map(Scratch::within),
-            count: AtomicU64::new(0),
         }
     }
 
-    /// The seed of the hashes.
-    pub fn seed(&self) -> KeyHashSeed {
-        self.seed
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+    /// The key index that they are for: its seed, and its layout.
+    pub fn made_for(&self) -> (KeyHashSeed, EntryLayout) {
+        (self.seed, self.layout)
     }
 
     /// Adds some.
@@ -106,7 +98,6 @@ impl Newcomers {
     pub fn add(&self, mut newcomers: Vec<Newcomer>) -> Result<()> {
         newcomers.iter().try_for_each(|newcomer| EntryLayout::check(newcomer.entry.offset))?;
         newcomers.sort_unstable_by_key(Newcomer::rank);
-        self.count.fetch_add(newcomers.len() as u64, Ordering::Relaxed);
         for some in newcomers.chunk_by(|a, b| bucket_of(a.entry.hash) == bucket_of(b.entry.hash)) {
             let Some(first) = some.first() else { continue };
             let mut bucket = self.bucket(bucket_of(first.entry.hash))?;
@@ -300,7 +291,7 @@ mod tests {
             let newcomers = Newcomers::new(SEED, LAYOUT, budget, temp);
             let parts: Vec<_> = all.chunks(1000).collect();
             parts.into_par_iter().try_for_each(|part| newcomers.add(part.to_vec())).unwrap();
-            assert_eq!(newcomers.count(), 60_000);
+            assert_eq!(newcomers.about(KeyHash(0), None).unwrap(), 60_000);
             newcomers
         });
         let spilled = |it: &Newcomers| {
@@ -364,6 +355,6 @@ mod tests {
         let mut beyond = newcomer(1);
         beyond.entry.offset = Offset(1 << 60);
         assert!(newcomers.add(vec![beyond]).is_err());
-        assert_eq!(newcomers.count(), 0);
+        assert!(newcomers.range(KeyHash(0), None).unwrap().is_empty());
     }
 }

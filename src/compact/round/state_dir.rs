@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(state.next_round().unwrap(), 3);
         let layout = EntryLayout { with_claim: true };
         let index = state.index(&second, layout).unwrap();
-        assert_eq!(index.open(0).unwrap().iter().next().unwrap().offset, Offset(2));
+        assert_eq!(index.open_all().unwrap()[0].iter().next().unwrap().offset, Offset(2));
         assert_eq!(state.dead(&second).unwrap().len(), 1);
     }
 
@@ -437,7 +437,7 @@ mod tests {
                 let state = StateDir::within(&Disk::default(), &cut);
                 let round = state.current().unwrap().unwrap();
                 let layout = EntryLayout { with_claim: true };
-                state.index(&round, layout).unwrap().open(0).unwrap();
+                state.index(&round, layout).unwrap().open_all().unwrap();
                 state.dead(&round).unwrap();
                 found.insert(round.round);
                 // What is left of the round that did not come to be is in nobody's way.
