@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logcompact::compact::{
-    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig, Witness,
-    run,
+    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig,
+    Witness, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;

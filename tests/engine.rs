@@ -39,6 +39,9 @@ fn files_in(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     for folder in folders_in(out) {
         for entry in fs::read_dir(out.join(&folder)).unwrap() {
             let entry = entry.unwrap();
+            if entry.path().is_dir() {
+                continue;
+            }
             let name = Path::new(&folder).join(entry.file_name());
             files.push((name, fs::read(entry.path()).unwrap()));
         }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    CleanupPolicy, Rewrites, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions, TopicConfig,
-    run,
+    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions,
+    TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;

@@ -39,7 +39,9 @@ pub fn snapshot_due(
         return Ok(None);
     }
     let mut state = match newest {
-        None if before.0 > log_start || !before.1.is_empty() => ProducerState::of(before.0, before.1),
+        None if before.0 > log_start || !before.1.is_empty() => {
+            ProducerState::of(before.0, before.1)
+        }
         _ => ProducerState::load(source, log_start, log_end)?,
     };
     replay(&mut state, surveys, log_end)?;

@@ -16,9 +16,7 @@ use super::evidence::Archive;
 use super::partition::{Done, Task, compact};
 use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::rewrites::Rewrites;
-use super::round::{
-    self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds,
-};
+use super::round::{self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds};
 use super::witness::{Claim, Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -386,7 +384,11 @@ impl Run<'_> {
         let (disk, dry_run) = (&self.options.disk, self.options.dry_run);
         if !holds_rounds(path) {
             let staged = self.destination.staged(&opened.name, path);
-            let begun = round::start(source, path, StateDir::within(disk, &staged), 1, options, policy)?;
+            let state = StateDir::within(disk, &staged);
+            let begun = match round::start(source, path, state, 1, options, policy) {
+                Err(error) => return self.survive(error, None),
+                Ok(begun) => begun,
+            };
             let place = self.destination.place_for(source, &opened.name)?;
             let temp_dir = self.destination.temp_dir(&source.path);
             return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
@@ -403,7 +405,10 @@ impl Run<'_> {
         if options.reindex {
             standing.reindex(policy, (&self.budget_of(opened), &self.archive), options)?;
         }
-        let begun = standing.round(source, options, policy)?;
+        let begun = match standing.round(source, options, policy) {
+            Err(error) => return self.survive(error, None),
+            Ok(begun) => begun,
+        };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
         self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
             match done.conclusion.as_ref().and_then(|conclusion| conclusion.journal.as_ref()) {

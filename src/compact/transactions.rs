@@ -12,9 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::survey::Survey;
 use crate::error::Result;
 use crate::format::Batch;
-use crate::segment::{
-    AbortedTxn, Kind, Outcomes, TxnBatch, TxnBatchKind, parse_txn_index,
-};
+use crate::segment::{AbortedTxn, Kind, Outcomes, TxnBatch, TxnBatchKind, parse_txn_index};
 use crate::units::{Offset, Position};
 
 /// What the second walk settled for one segment.

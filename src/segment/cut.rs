@@ -5,7 +5,7 @@
 //! so what lies in front of that stretch is not opened up.
 
 use super::{Frontier, Kind, LogFile, OffsetIndex, Part, Segment};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
 use crate::units::{Offset, Position};
 
@@ -64,7 +64,7 @@ impl Cut {
     /// batch is cut in two.
     ///
     /// # Errors
-    /// The system's; damage on the way.
+    /// The system's.
     pub fn at(segment: &Segment, offset: Offset) -> Result<Cut> {
         let log = segment.log()?;
         let mut frontier = Frontier::of(&log);
@@ -85,21 +85,16 @@ impl Cut {
                 Some(Ok((_, batch))) => cut.before = Some(Mark::of(&batch.header)),
                 // An unfinished write is behind everything.
                 Some(Err(damaged)) if log.is_unfinished_tail(&damaged) => return Ok(cut),
-                Some(Err(damaged)) => {
-                    let flaw = damaged.flaw.to_string();
-                    return Err(Error::corrupt(log.path(), damaged.position, flaw));
-                }
+                // Whoever reads the part in front of the cut, or behind it, finds it again.
+                Some(Err(_)) => {}
             }
         }
     }
 
     /// The two parts of `segment`, which this is a cut of; neither need hold a batch.
     pub fn apply(&self, segment: &Segment) -> (Segment, Segment) {
-        let whole = segment.part.unwrap_or(Part {
-            named: segment.base,
-            start: Position(0),
-            end: None,
-        });
+        let whole =
+            segment.part.unwrap_or(Part { named: segment.base, start: Position(0), end: None });
         let end = whole.end.map_or(segment.size_bytes, |end| end.0);
         let front = Segment {
             size_bytes: self.position.0.saturating_sub(whole.start.0),

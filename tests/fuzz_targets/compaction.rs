@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use logcompact::compact::{
-    Chosen, CleanupPolicy, Rewrites, CompactOptions, NullKeys, OnDamage, Output, Policy, RoundOptions,
-    TopicConfig, run,
+    Chosen, CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites,
+    RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::{Decoder, Flaw, MessageFormat};

@@ -11,9 +11,7 @@ use anyhow::{Context, bail};
 
 use reader::Reader;
 
-use crate::cli::args::{
-    CommonArgs, CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg,
-};
+use crate::cli::args::{CommonArgs, CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
 use crate::cli::report_file::{self, ReportPlace};
 use crate::cli::terminal::{Bar, messages};
 use crate::cli::{Outcome, out_folder, topic_config};

@@ -22,7 +22,7 @@ impl Marks {
     /// with it.
     ///
     /// # Errors
-    /// The system's; damage next to the watermark.
+    /// The system's.
     pub fn around(segments: &[Segment], end: Offset) -> Result<Marks> {
         let reached = segments.partition_point(|segment| segment.base < end);
         let mut marks = Marks::default();
@@ -157,7 +157,7 @@ pub fn gap(end: Offset, start: Offset) -> Error {
 /// lies behind it. Returns where the border is: no batch is cut in two.
 ///
 /// # Errors
-/// The system's; damage in front of it.
+/// The system's.
 pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
     let reached = source.segments.partition_point(|segment| segment.base < end);
     let Some(number) = reached.checked_sub(1) else { return Ok(end) };

@@ -9,8 +9,8 @@ use super::entry::{Entry, KeyHashSeed};
 use super::newcomers::{Newcomer, Newcomers};
 use crate::compact::election::{ChunkAt, ChunkResult};
 use crate::compact::policy::Policy;
-use crate::compact::share::Shares;
 use crate::compact::scan::Bodies;
+use crate::compact::share::Shares;
 use crate::compact::strategy::{ByStrategy, Claim, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::transactions::SegmentTxns;
@@ -110,9 +110,9 @@ impl ByStrategy for Hearing<'_> {
                 let share = shares.next(number as u32, header, discardable);
                 let Some((_, first)) = share.voted else { continue };
                 let body = bodies.and_then(|bodies| bodies.of_batch(number as u32));
-                found
-                    .batch(&batch, first, share.records, body, decoder)
-                    .map_err(|flaw| Error::corrupt(survey.log.path(), position, flaw.to_string()))?;
+                found.batch(&batch, first, share.records, body, decoder).map_err(|flaw| {
+                    Error::corrupt(survey.log.path(), position, flaw.to_string())
+                })?;
             }
             collector.newcomers.add(found.list)
         })

@@ -9,9 +9,7 @@ use super::ahead::Marks;
 use super::index::WrittenIndex;
 use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
-use super::round_file::{
-    self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef,
-};
+use super::round_file::{self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef};
 use super::this_round::{Met, Round};
 use crate::compact::group_writer::Written;
 use crate::compact::plan::Plan;
@@ -180,7 +178,7 @@ impl Round<'_> {
             let kept = kept.filter(|(number, _)| !due.rewritten.contains(number));
             segments.extend(kept.map(|(number, segment)| SegmentRef {
                 dead: due.dead.get(number).copied().unwrap_or(0),
-                ..segment.clone()
+                ..*segment
             }));
         }
         for written in facts.rewritten.iter().chain(facts.written) {
@@ -258,14 +256,11 @@ impl Round<'_> {
                 kept.map(|(_, segment)| segment.base_offset).collect()
             }
         };
-        let goes = |name: &&FileName| {
-            !staged_snapshots.contains(name) && !kept.contains(&name.offset)
-        };
+        let goes =
+            |name: &&FileName| !staged_snapshots.contains(name) && !kept.contains(&name.offset);
         let remove = there.iter().filter(is_snapshot).filter(goes);
-        let mut change = Change {
-            remove: remove.map(ToString::to_string).collect(),
-            install: Vec::new(),
-        };
+        let mut change =
+            Change { remove: remove.map(ToString::to_string).collect(), install: Vec::new() };
         let names = staged_snapshots.iter().map(ToString::to_string);
         let others = PartitionDir::open_on(&place.disk, &place.dir)?.others;
         let others = others.into_iter().filter(|name| COMPANIONS.contains(&name.as_str()));
@@ -293,7 +288,8 @@ impl Round<'_> {
         let staged = place.dir.join(EPOCHS);
         let (Some(older), Some(newer)) = (read(&older), read(&staged)) else { return Ok(()) };
         let Some(first) = newer.first().copied() else { return Ok(()) };
-        let in_front = |epoch: i32, start: Offset| epoch < first.epoch && start < first.start_offset;
+        let in_front =
+            |epoch: i32, start: Offset| epoch < first.epoch && start < first.start_offset;
         let mut merged: Vec<_> =
             older.into_iter().filter(|e| in_front(e.epoch, e.start_offset)).collect();
         if merged.is_empty() {

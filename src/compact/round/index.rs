@@ -121,13 +121,13 @@ impl KeyIndex {
         for (number, run) in self.runs.iter().enumerate() {
             let start = keys.partition_point(|key| *key < run.first_hash);
             let next = self.runs.get(number + 1);
-            let end = next.map_or(keys.len(), |next| {
-                keys.partition_point(|key| *key < next.first_hash)
-            });
+            let end =
+                next.map_or(keys.len(), |next| keys.partition_point(|key| *key < next.first_hash));
             let ours = keys.get(start..end).unwrap_or_default();
             if !ours.is_empty() {
-                let run = self.open(number)?;
-                found.extend(run.iter().filter(|entry| ours.binary_search(&entry.hash).is_ok()));
+                let run = self.open_run(run, next.map(|next| next.first_hash))?;
+                let entries = run.entries_in(KeyHash(0), None);
+                found.extend(entries.filter(|entry| ours.binary_search(&entry.hash).is_ok()));
             }
         }
         Ok(found)

@@ -28,8 +28,8 @@ use crate::compact::transactions::{SegmentTxns, settle_again};
 use crate::compact::waiting::Waiting;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
-use crate::report::{Counters, ErasedRecord, Progress};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
+use crate::report::{Counters, ErasedRecord, Progress};
 use crate::segment::{PartitionDir, Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 

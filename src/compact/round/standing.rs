@@ -384,10 +384,8 @@ fn rebased(
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
     let asked = rebase.high_watermark.map(Offset::next);
     let border = asked.map_or(start, |asked| asked.max(start));
-    let (theirs, ours) = (
-        Marks::around(&base.segments, border)?,
-        Marks::around(&view.segments, border)?,
-    );
+    let (theirs, ours) =
+        (Marks::around(&base.segments, border)?, Marks::around(&view.segments, border)?);
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
     let overlaps = theirs.behind.is_some() || ours.before.is_some();
     if overlaps && (same_ids == Some(false) || !theirs.agree(&ours)) {

@@ -8,7 +8,9 @@ use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
 use super::round_file::{RoundFile, RoundKind};
+use super::state_dir::StateDir;
 use crate::compact::budget::Budget;
+use crate::compact::election::ChunkResult;
 use crate::compact::election::{Election, Listener};
 use crate::compact::evidence::Archive;
 use crate::compact::plan::Plan;
@@ -17,8 +19,6 @@ use crate::compact::rewrite_range::Maker;
 use crate::compact::scan::Bodies;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
-use crate::compact::election::ChunkResult;
-use super::state_dir::StateDir;
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::RoundReport;
@@ -134,7 +134,10 @@ impl Round<'_> {
         let is_same = there.map(|s| (s.segment.base, s.size_bytes())).eq(known);
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
-        let is_idle = is_same && policy.rewrites.erased.is_none() && plan.nothing_because.is_some() && due.rewritten.is_empty();
+        let is_idle = is_same
+            && policy.rewrites.erased.is_none()
+            && plan.nothing_because.is_some()
+            && due.rewritten.is_empty();
         is_idle.then(|| {
             format!(
                 "nothing to do: round {} holds all that there is to compact, up to offset {}",
@@ -200,14 +203,7 @@ impl Round<'_> {
         let mut dead = earlier.dead.clone();
         found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
         let ratio = self.options.min_rewrite_ratio;
-        let due = Due::of(
-            &earlier.file.segments,
-            &dead,
-            &offsets,
-            ratio,
-            drops_tombstones,
-            policy,
-        );
+        let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
         let mut older = if due.rewritten.is_empty() {
             None
         } else {
