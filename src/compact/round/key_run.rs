@@ -158,6 +158,11 @@ impl KeyRun {
         self.entries_in(KeyHash(0), None)
     }
 
+    /// The entry with this hash.
+    pub fn find(&self, hash: KeyHash) -> Option<Entry> {
+        self.entries_in(hash, None).next().filter(|entry| entry.hash == hash)
+    }
+
     /// Its entries from the hash `from` to below `below`.
     pub fn entries_in(&self, from: KeyHash, below: Option<KeyHash>) -> impl Iterator<Item = Entry> {
         let chunk = self.layout.entry_bytes();
