@@ -77,6 +77,7 @@ pub fn files_in(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
         .collect();
     files.sort();

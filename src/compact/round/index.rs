@@ -118,16 +118,11 @@ impl KeyIndex {
     /// The system's; a damaged run is refused.
     pub fn find(&self, keys: &[KeyHash]) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
-        for (number, run) in self.runs.iter().enumerate() {
-            let start = keys.partition_point(|key| *key < run.first_hash);
-            let next = self.runs.get(number + 1);
-            let end =
-                next.map_or(keys.len(), |next| keys.partition_point(|key| *key < next.first_hash));
-            let ours = keys.get(start..end).unwrap_or_default();
-            if !ours.is_empty() {
-                let run = self.open_run(run, next.map(|next| next.first_hash))?;
-                let entries = run.entries_in(KeyHash(0), None);
-                found.extend(entries.filter(|entry| ours.binary_search(&entry.hash).is_ok()));
+        for range in ranges_of(&self.runs) {
+            let ours = within(keys, range.from, range.below);
+            if let Some(known) = range.run.filter(|_| !ours.is_empty()) {
+                let run = self.open_run(known, range.below)?;
+                found.extend(ours.iter().filter_map(|key| run.find(*key)));
             }
         }
         Ok(found)
@@ -469,6 +464,22 @@ mod tests {
         assert_eq!(index.runs, []);
         index.round::<ByOffset>(&many(0..10, 9000), &[]);
         assert_eq!(index.entries().len(), 10);
+    }
+
+    #[test]
+    fn keys_are_found_in_the_runs_that_cover_them() {
+        let mut index = Index::empty::<ByOffset>(1024);
+        index.round::<ByOffset>(&many(0..500, 0), &[]);
+        assert!(index.runs.len() > 5);
+        let mut keys: Vec<KeyHash> =
+            (490..510).map(|key| newcomer(key, 0, 0, false).entry.hash).collect();
+        keys.sort();
+        let found = index.opened().find(&keys).unwrap();
+        let mut offsets: Vec<i64> = found.iter().map(|entry| entry.offset.0).collect();
+        offsets.sort();
+        assert!(offsets.into_iter().eq(490..500));
+        assert!(found.is_sorted_by_key(|entry| entry.hash));
+        assert_eq!(index.opened().find(&[]).unwrap(), []);
     }
 
     #[test]

@@ -333,7 +333,8 @@ mod tests {
         let refusal = of(vec![change(&both, &both)]).unwrap_err().to_string();
         assert!(refusal.contains("50.log lies between"), "{refusal}");
         of(vec![change(&both, &both[..1]), change(&[], &both[1..])]).unwrap_err();
-        of(both.map(|one| change(&[one.clone()], &[one])).to_vec()).unwrap();
+        of(both.map(|one| change(std::slice::from_ref(&one), std::slice::from_ref(&one))).to_vec())
+            .unwrap();
         let all = [first, between, last.clone()];
         of(vec![change(&all, &[last])]).unwrap();
     }

@@ -17,7 +17,7 @@ use crate::disk::{Disk, Map};
 use crate::error::{Error, Result};
 
 /// A run that is larger than this is cut when it is written next.
-pub const MOST_RUN_BYTES: usize = 4 << 20;
+pub const MOST_RUN_BYTES: usize = 1 << 20;
 
 const MAGIC: &[u8; 8] = b"LCKEYRUN";
 const VERSION: u16 = 1;
@@ -156,6 +156,11 @@ impl KeyRun {
     #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = Entry> {
         self.entries_in(KeyHash(0), None)
+    }
+
+    /// The entry with this hash.
+    pub fn find(&self, hash: KeyHash) -> Option<Entry> {
+        self.entries_in(hash, None).next().filter(|entry| entry.hash == hash)
     }
 
     /// Its entries from the hash `from` to below `below`.

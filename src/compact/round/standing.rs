@@ -127,6 +127,9 @@ impl Standing {
                 }
             }
         }
+        if starts_over && !dry_run {
+            disk.remove_dir_if_there(&state.next_dir())?;
+        }
         let current = match state.current() {
             Err(_) if starts_over => None,
             outcome => outcome?,

@@ -264,7 +264,7 @@ fn is_ours(name: &str) -> bool {
 mod tests {
     use super::super::entry::{Entry, KeyHash};
     use super::super::key_run::RunWriter;
-    use super::super::power::{Loss, Noting, cut_power};
+    use super::super::power::{Loss, Noting, Refusing, cut_power};
     use super::super::round_file::sample;
     use super::*;
     use crate::units::Offset;
@@ -334,6 +334,7 @@ mod tests {
     fn the_last_rounds_stay_and_what_the_current_one_does_not_name_goes() {
         let (_dir, state) = state();
         (1..=4).for_each(|number| drop(commit(&state, number, 3)));
+        assert!(!state.has_garbage().unwrap());
         // What an interrupted round leaves, and what somebody else has there.
         round(&state, 5);
         state.write(&sample(5)).unwrap();
@@ -341,6 +342,7 @@ mod tests {
         for name in ["round-000006.json.tmp", "CURRENT.tmp", "notes", "lock", "next/x.log"] {
             fs::write(state.path.join(name), "x").unwrap();
         }
+        assert!(state.has_garbage().unwrap());
         state.collect_garbage(3).unwrap();
         let names: Vec<String> = state.names().unwrap().into_iter().collect();
         let wanted = [
@@ -448,6 +450,34 @@ mod tests {
             }
         }
         assert!(found.into_iter().eq([1, 2]));
+    }
+
+    #[test]
+    fn what_is_left_of_the_round_before_is_garbage_too() {
+        let (_dir, state) = state();
+        commit(&state, 1, 2);
+        let second = round(&state, 2);
+        state.write(&second).unwrap();
+        state.switch(2).unwrap();
+        assert!(state.has_garbage().unwrap());
+        state.collect_garbage(usize::MAX).unwrap();
+        assert!(!state.has_garbage().unwrap());
+        assert_eq!(state.rounds().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_round_file_that_the_disk_fails_to_read_is_not_garbage() {
+        let (dir, state) = state();
+        (1..=2).for_each(|number| drop(commit(&state, number, 2)));
+        let reads = (0..10).map(|n| {
+            let failing = Refusing::read(n, 5);
+            let state = StateDir::within(&Disk::of(failing.clone()), dir.path());
+            let outcome = state.collect_garbage(2);
+            assert_eq!(outcome.is_err(), failing.has_refused(), "{n}");
+            failing.has_refused()
+        });
+        assert!(reads.filter(|has_refused| *has_refused).count() > 2);
+        assert_eq!(state.rounds().unwrap(), [1, 2]);
     }
 
     #[test]
