@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::events::Event;
 use support::rounds::{
     Grown, LIVELY, Shape, assert_same, assert_untouched, compact, compacted_end, current, lying,
-    records_of, round, spoil_below, write_topic_id,
+    records_of, round, scratch, spoil_below, write_topic_id,
 };
 use support::{copy_folder, logcompact, testdata};
 
@@ -41,7 +41,7 @@ struct Stand {
 
 impl Stand {
     fn of(log: Grown) -> Stand {
-        Stand { temp: tempfile::tempdir().unwrap(), log }
+        Stand { temp: scratch(), log }
     }
 
     fn source(&self) -> PathBuf {
@@ -449,7 +449,7 @@ fn a_directory_that_somebody_compacted_is_a_base_to_go_on_from() {
 fn what_kafkas_cleaner_left_is_a_base_to_go_on_from() {
     let case = "tx-compacted-0";
     let old = testdata("broker-3.9.1").join(case);
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let out = temp.path().join("out");
     let old_text = old.to_str().unwrap();
     let dest = round(&old, &out, &[&FAR[..], &["--rebase-from", old_text]].concat());
@@ -520,7 +520,7 @@ fn a_dry_run_of_a_round_changes_nothing_and_says_what_the_round_then_does() {
 
 #[test]
 fn partitions_go_their_own_rounds_and_one_that_is_refused_does_not_keep_the_others() {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (logs, out) = (temp.path().join("logs"), temp.path().join("out"));
     let log = Grown::random(18, PLAIN);
     let write = |cut: i64| {

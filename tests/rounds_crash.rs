@@ -15,7 +15,7 @@ use logcompact::units::Timestamp;
 use support::compacting::by;
 use support::copy_folder;
 use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
-use support::rounds::{Grown, LIVELY, NOW_MS, Shape, current, records_of};
+use support::rounds::{Grown, LIVELY, NOW_MS, Shape, current, records_of, scratch};
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -45,8 +45,8 @@ fn case(name: &'static str, strategy: &str) -> Case {
         policy: policy(strategy),
         rounds: RoundOptions::default(),
         later_ms: 0,
-        first_cut: 26,
-        log: Grown::random(21, Shape { batches: 50, ..LIVELY }),
+        first_cut: 18,
+        log: Grown::random(21, Shape { batches: 36, ..LIVELY }),
     }
 }
 
@@ -128,9 +128,19 @@ fn assert_same(out: &Path, wanted: &BTreeMap<PathBuf, Vec<u8>>, what: &str) {
     }
 }
 
+/// How the power is cut before operation `at`: in one way for each, the next for the next, or with
+/// `LOGCOMPACT_ALL_CUTS` in all of them.
+fn losses(at: usize) -> Vec<Loss> {
+    let all = [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(at as u64)];
+    match std::env::var_os("LOGCOMPACT_ALL_CUTS") {
+        Some(_) => all.to_vec(),
+        None => vec![all[at % all.len()]],
+    }
+}
+
 /// Cuts the power before each operation of the second round, in several ways, and runs it again.
 fn cut_everywhere(case: &Case) {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (source, before) = case.prepare(temp.path());
     let work = temp.path().join("work");
     copy_folder(&before, &work);
@@ -152,8 +162,7 @@ fn cut_everywhere(case: &Case) {
         if at + 4 < journal && at % 11 != 0 {
             continue;
         }
-        let seed = 2 * at as u64;
-        for loss in [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(seed)] {
+        for loss in losses(at) {
             let what = format!("{}, cut before operation {at} ({loss:?})", case.name);
             let left = temp.path().join("left");
             cut_power(&before, &work, &ops[..at], loss, &left);
@@ -208,7 +217,7 @@ fn a_power_cut_at_any_step_of_a_fresh_start_is_no_loss() {
 #[test]
 fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
     let case = case("first round", "offset");
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let source = case.log.write(&temp.path().join("source"), case.log.end());
     let (out, nothing) = (temp.path().join("out"), temp.path().join("nothing"));
     fs::create_dir(&nothing).unwrap();
@@ -216,7 +225,7 @@ fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
     assert_eq!(case.run(Disk::of(noting.clone()), &source, &out), Ok(RunOutcome::Ok));
     let (wanted, ops) = (outcome(&out), noting.ops());
     for at in 0..=ops.len() {
-        for loss in [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(at as u64)] {
+        for loss in losses(at) {
             let what = format!("cut before operation {at} ({loss:?})");
             let left = temp.path().join("left");
             cut_power(&nothing, &out, &ops[..at], loss, &left);
@@ -238,7 +247,7 @@ fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
 #[test]
 fn a_disk_that_is_full_at_any_write_of_a_round_costs_nothing() {
     let case = case("full disk", "offset");
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (source, before) = case.prepare(temp.path());
     let whole = temp.path().join("whole");
     copy_folder(&before, &whole);
@@ -266,7 +275,7 @@ fn a_disk_that_is_full_at_any_write_of_a_round_costs_nothing() {
 #[test]
 fn a_read_that_fails_in_a_round_changes_nothing() {
     let case = case("failing reads", "timestamp");
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (source, before) = case.prepare(temp.path());
     let whole = temp.path().join("whole");
     copy_folder(&before, &whole);

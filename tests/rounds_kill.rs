@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::copy_folder;
 use support::power::{Die, tree};
-use support::rounds::{Grown, LIVELY, NOW_MS, Shape, compact, round};
+use support::rounds::{Grown, LIVELY, NOW_MS, Shape, compact, round, scratch};
 
 /// The logs and their companions.
 fn outcome(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -22,7 +22,7 @@ fn outcome(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn a_killed_process_leaves_what_the_next_one_finishes() {
     const KILLS: u64 = 16;
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (sources, before) = (temp.path().join("source"), temp.path().join("before"));
     let log = Grown::random(22, Shape { batches: 900, keys: 300, roll_one_in: 40, ..LIVELY });
     let options = ["-q", "--segment-bytes", "4KiB", "--threads", "2", "--drop-tombstones"];

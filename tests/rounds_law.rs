@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use support::power::Die;
 use support::rounds::{
-    Grown, LIVELY, Shape, compact, compacted_end, records_of, round, spoil_below,
+    Grown, LIVELY, Shape, compact, compacted_end, records_of, round, scratch, spoil_below,
 };
 
 const STRATEGIES: [&str; 4] = ["offset", "timestamp", "first", "header:v"];
@@ -95,7 +95,7 @@ struct Seen {
 fn check(seed: u64, shape: Shape, seen: &mut Seen) {
     let mut die = Die(seed.wrapping_mul(977));
     let log = Grown::random(seed, shape);
-    let mut temp = tempfile::tempdir().unwrap();
+    let mut temp = scratch();
     // For a look at a case that fails.
     temp.disable_cleanup(std::env::var_os("LOGCOMPACT_KEEP").is_some());
     let (out, source) = (temp.path().join("out"), temp.path().join("source"));
@@ -163,7 +163,7 @@ fn a_round_for_each_batch_gives_what_one_compaction_gives() {
     for strategy in STRATEGIES {
         let shape = Shape { batches: 24, keys: 5, roll_one_in: 2, ..LIVELY };
         let log = Grown::random(7, shape);
-        let temp = tempfile::tempdir().unwrap();
+        let temp = scratch();
         let (out, source) = (temp.path().join("out"), temp.path().join("source"));
         let options = ["-q", "--strategy", strategy, "--include-active", "--drop-tombstones"];
         let mut end = 0;
@@ -201,7 +201,7 @@ fn what_waits_to_be_rewritten_changes_no_state_and_goes_when_it_is_asked_to() {
     for seed in seeds(8) {
         let log = Grown::random(seed, shape);
         let mut die = Die(seed ^ 0xabcd);
-        let temp = tempfile::tempdir().unwrap();
+        let temp = scratch();
         let (out, source) = (temp.path().join("out"), temp.path().join("source"));
         let common = ["-q", "--delete-retention-ms", "36500d", "--segment-bytes", "1KiB"];
         let (mut end, mut waited) = (0, 0);
@@ -230,7 +230,7 @@ fn what_waits_to_be_rewritten_changes_no_state_and_goes_when_it_is_asked_to() {
 #[test]
 fn threads_and_memory_change_no_byte_of_what_rounds_leave() {
     let log = Grown::random(11, Shape { batches: 80, keys: 30, ..LIVELY });
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let source = temp.path().join("source");
     for strategy in STRATEGIES {
         let files = [["1", "1MiB"], ["2", "64MiB"]].map(|[threads, memory]| {
@@ -254,7 +254,7 @@ fn threads_and_memory_change_no_byte_of_what_rounds_leave() {
 
 #[test]
 fn keys_live_on_that_the_source_has_lost() {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = scratch();
     let (out, source) = (temp.path().join("out"), temp.path().join("source"));
     let log = Grown::random(3, Shape { keys: 60, has_transactions: false, ..LIVELY });
     let options = ["-q", "--delete-retention-ms", "36500d"];
