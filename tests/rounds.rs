@@ -202,6 +202,8 @@ fn what_may_change_from_round_to_round_and_what_may_not() {
     let options = [&FAR[..], &["--cleanup-policy", "compact,delete"]].concat();
     stand.refused(&source, &options, &["delete"]);
     stand.refused(&source, &[&FAR[..], &["--keep-rounds", "0"]].concat(), &["--keep-rounds"]);
+    let options = ["--strategy", "first", "--full", "--min-rewrite-ratio", "0.5"];
+    stand.refused(&source, &options, &["--min-rewrite-ratio is not for --strategy first"]);
 
     let other = ["-q", "--drop-tombstones", "--segment-bytes", "1KiB", "--include-active"];
     round(&source, &stand.out(), &other);

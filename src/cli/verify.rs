@@ -29,7 +29,13 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let mut verified = verify::run(&sources, &Bar::new(common))?;
     let compared = against.map(|against| {
         let relation = Relation::Replicas;
-        let options = Options { relation, rule, erased: None, memory_bytes: common.memory_bytes() };
+        let options = Options {
+            relation,
+            rule,
+            erased: None,
+            outlived: &[],
+            memory_bytes: common.memory_bytes(),
+        };
         compare(&against, &sources, &options, &mut verified, common)
     });
     let keys = check_keys(&args, &sources, &mut verified, common);

@@ -105,6 +105,8 @@ pub struct Done {
     pub round: Option<RoundReport>,
     /// The destination's segments, by number, that the round replaces.
     pub rewritten: Vec<usize>,
+    /// Of a round: records of the source that lost to a deletion that is gone from both, rising.
+    pub outlived: Vec<Offset>,
     /// What is left to do in the destination.
     pub conclusion: Option<Conclusion>,
 }
@@ -324,6 +326,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         };
         done.round = Some(round.report(&met, &facts));
         done.rewritten.clone_from(&met.due.rewritten);
+        done.outlived.clone_from(&met.outlived);
         if let Some(place) = &task.place {
             done.conclusion = Some(round.conclude(&met, &facts, place)?);
         }

@@ -538,12 +538,15 @@ impl Run<'_> {
         let policy = &self.options.policy;
         let (log_end, plan) = (done.log_end, done.plan.as_ref());
         // Only by offset is what is clean left alone.
+        let is_waiting = done.round.as_ref().is_some_and(|round| round.superseded_waiting > 0);
         let first_dirty = plan.map_or(log_end, |plan| match policy.topic.strategy.is_offset() {
+            // Keys may have several records until they are worth writing anew.
+            _ if is_waiting => plan.end,
             true => plan.first_dirty,
             false => log_start,
         });
         let end = plan.map_or(log_end, |plan| plan.end);
-        let claim = Claim { log_end, first_dirty, end };
+        let claim = Claim { log_end, first_dirty, end, outlived: done.outlived.clone() };
         let differences = witness.differences(source, after, &claim, policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(

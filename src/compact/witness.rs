@@ -10,7 +10,7 @@ use crate::segment::{PartitionDir, Place, Suffix, Suffixes};
 use crate::units::Offset;
 
 /// What a compaction says that it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The offset behind the last record when it began.
     pub log_end: Offset,
@@ -18,6 +18,9 @@ pub struct Claim {
     pub first_dirty: Offset,
     /// The offset behind the cleaned range.
     pub end: Offset,
+    /// Records that lost to a deletion of an earlier round that is in neither directory any more,
+    /// rising.
+    pub outlived: Vec<Offset>,
 }
 
 /// Compares a partition before and after its compaction.

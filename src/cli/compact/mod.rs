@@ -72,6 +72,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     }
     let reader = Reader::of(&topic.strategy, args.empty_is_tombstone, memory_limit_bytes);
     let witness = args.verify.then_some(reader).transpose()?;
+    let rounds = rounds::options(args, &topic.strategy)?;
     let policy = Policy {
         topic,
         now: args.now.map_or_else(|| Timestamp(jiff::Timestamp::now().as_millisecond()), Timestamp),
@@ -108,7 +109,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         dry_run: args.dry_run,
         memory_limit_bytes,
         temp_dir,
-        rounds: rounds::options(args)?,
+        rounds,
         witness: witness.map(|reader| Arc::new(reader) as Arc<dyn Witness>),
     })
 }

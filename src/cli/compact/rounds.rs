@@ -3,14 +3,14 @@
 use anyhow::bail;
 
 use crate::cli::args::{CompactArgs, RoundArgs};
-use crate::compact::{Rebase, RoundOptions};
+use crate::compact::{Chosen, Rebase, RoundOptions};
 use crate::units::Offset;
 
 /// The options of rounds.
 ///
 /// # Errors
 /// What cannot be meant.
-pub fn options(args: &CompactArgs) -> anyhow::Result<RoundOptions> {
+pub fn options(args: &CompactArgs, strategy: &Chosen) -> anyhow::Result<RoundOptions> {
     let RoundArgs { to_offset, full, rebase_from, rebase_high_watermark, .. } = &args.rounds;
     let RoundArgs { reindex, min_rewrite_ratio, keep_rounds, .. } = args.rounds;
     for (name, offset) in
@@ -25,6 +25,12 @@ pub fn options(args: &CompactArgs) -> anyhow::Result<RoundOptions> {
     }
     if keep_rounds == 0 && (reindex || min_rewrite_ratio > 0.0) {
         bail!("--keep-rounds 0 keeps no state, which --reindex and --min-rewrite-ratio are about");
+    }
+    if min_rewrite_ratio > 0.0 && !strategy.can_wait() {
+        bail!(
+            "--min-rewrite-ratio is not for --strategy {strategy}: a superseded value that waits \
+             would count again when the deletion behind it goes"
+        );
     }
     if args.force && !(args.in_place || *full) {
         bail!("--force is for --in-place and for --full");

@@ -37,6 +37,8 @@ pub struct Found {
     pub dead: Vec<Offset>,
     /// Newcomers, by hash.
     pub late: Vec<Newcomer>,
+    /// Those of them that lost to a deletion of which only the index knows.
+    pub outlived: Vec<Offset>,
     /// How many runs were read for it.
     pub runs_read: u64,
     /// How many bytes these are.
@@ -50,6 +52,7 @@ impl Found {
         for found in parts {
             all.dead.extend(found.dead);
             all.late.extend(found.late);
+            all.outlived.extend(found.outlived);
             all.runs_read += found.runs_read;
             all.bytes_read += found.bytes_read;
         }
@@ -145,6 +148,7 @@ impl KeyIndex {
                 join::<S>(entries, &some, &[], |outcome| match outcome {
                     Outcome::Dead(offset, _) => found.dead.push(offset),
                     Outcome::Late(newcomer) => found.late.push(newcomer),
+                    Outcome::Outlived(offset) => found.outlived.push(offset),
                     Outcome::Stands(_) | Outcome::Removed(_) => {}
                 });
                 Ok(found)

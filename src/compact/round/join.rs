@@ -18,6 +18,9 @@ pub enum Outcome {
     Dead(Offset, KeyHash),
     /// A newcomer that lost to what the destination has.
     Late(Newcomer),
+    /// The same of a record: what it lost to is a deletion that neither the destination nor the
+    /// source has any more.
+    Outlived(Offset),
     /// An entry of the old run that is not needed any more: its tombstone left the destination.
     Removed(Entry),
 }
@@ -69,6 +72,9 @@ fn meet<S: Strategy>(
             }
             (Stands::Older(()), stands) => {
                 each(Outcome::Late(new));
+                if old.gone && !new.entry.gone {
+                    each(Outcome::Outlived(new.entry.offset));
+                }
                 (Some(stands), None)
             }
         },
@@ -151,7 +157,7 @@ mod tests {
         outcomes
     }
 
-    use Outcome::{Dead, Late, Removed, Stands as Stays};
+    use Outcome::{Dead, Late, Outlived, Removed, Stands as Stays};
 
     #[test]
     fn by_offset_each_newcomer_beats_what_is_there() {
@@ -206,6 +212,16 @@ mod tests {
         let newer = tombstone(newer);
         let outcomes = joined::<Timestamp>(&[left], &[newer], &[1]);
         assert_eq!(outcomes, [Dead(Offset(5), KeyHash(1)), Stays(newer)]);
+    }
+
+    #[test]
+    fn a_late_value_that_meets_a_deletion_that_is_gone_is_told_of() {
+        let (left, late) = (gone(entry(1, 5, at(50))), entry(1, 9, at(49)));
+        let outcomes = joined::<Timestamp>(&[left], &[late], &[]);
+        assert_eq!(outcomes, [Late(new(late)), Outlived(Offset(9)), Stays(left)]);
+        let late = gone(late);
+        let outcomes = joined::<Timestamp>(&[left], &[late], &[]);
+        assert_eq!(outcomes, [Late(new(late)), Stays(left)]);
     }
 
     #[test]
@@ -273,7 +289,7 @@ mod tests {
                     Stays(entry) => index.push(entry),
                     Dead(offset, _) => lost.push(offset.0),
                     Late(newcomer) => lost.push(newcomer.entry.offset.0),
-                    other @ Removed(_) => panic!("{other:?}"),
+                    other @ (Removed(_) | Outlived(_)) => panic!("{other:?}"),
                 }
             }
         }

@@ -75,6 +75,8 @@ pub struct Met {
     pub due: Due,
     /// The segments that are written anew.
     pub older: Option<Older>,
+    /// Newcomers that lost to a deletion of which only the key index knows, rising.
+    pub outlived: Vec<Offset>,
     /// Bytes of the key index that were read.
     pub index_bytes_read: u64,
 }
@@ -179,11 +181,12 @@ impl Round<'_> {
         (budget, archive): (&Budget, &Arc<Archive>),
     ) -> Result<Met> {
         let Some(earlier) = &self.earlier else {
-            let (due, older, index_bytes_read) = Default::default();
-            return Ok(Met { newcomers, due, older, index_bytes_read });
+            let (due, older, outlived, index_bytes_read) = Default::default();
+            return Ok(Met { newcomers, due, older, outlived, index_bytes_read });
         };
         let meeting = Meeting { index: &self.index, newcomers: &newcomers };
-        let found = policy.topic.strategy.apply(meeting)?;
+        let mut found = policy.topic.strategy.apply(meeting)?;
+        found.outlived.sort_unstable();
         for late in &found.late {
             let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
             let count = &mut election.count;
@@ -216,7 +219,8 @@ impl Round<'_> {
             older.removed.sort_unstable();
             older.removed.dedup();
         }
-        Ok(Met { newcomers, due, older, index_bytes_read: found.bytes_read })
+        let (outlived, index_bytes_read) = (found.outlived, found.bytes_read);
+        Ok(Met { newcomers, due, older, outlived, index_bytes_read })
     }
 }
 

@@ -163,6 +163,19 @@ impl Chosen {
         self.apply(Size)
     }
 
+    /// Whether some superseded records may stay for a while and others not: where the highest
+    /// wins, whichever others there are.
+    pub fn can_wait(&self) -> bool {
+        struct CanWait;
+        impl ByStrategy for CanWait {
+            type Outcome = bool;
+            fn by<S: Strategy>(self, _strategy: &S) -> bool {
+                !S::WIDENS
+            }
+        }
+        self.apply(CanWait)
+    }
+
     /// Whether it is Kafka's own.
     pub fn is_offset(&self) -> bool {
         *self == Chosen::default()

@@ -120,6 +120,9 @@ impl fmt::Debug for Erased<'_> {
 pub struct Options<'a> {
     /// Of a compaction: what it was to erase besides. It counts as if it had never been.
     pub erased: Option<Erased<'a>>,
+    /// Of a compaction: records that beat all others of their key there, but lost to a deletion that
+    /// neither directory has any more, rising. They count as if they were that deletion.
+    pub outlived: &'a [Offset],
     /// What the two are to each other.
     pub relation: Relation,
     /// Which record of a key is its state.
@@ -254,6 +257,7 @@ fn try_compare(
     };
     compare_spans(&sides, options.relation, range, found);
     counts.partitions_behind = u64::from(sides.before.end != sides.after.end);
+    sides.before.outlived = options.outlived.to_vec();
     sides.before.settle(range.end)?;
     sides.after.settle(range.end)?;
 

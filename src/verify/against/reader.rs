@@ -168,7 +168,8 @@ impl<'a> Reader<'a> {
             }
             let standing = self.side.standing_at(record.offset, of_batch);
             let row = self.seeds.row(&record, self.rule, standing, place);
-            let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
+            let mut row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
+            row.deletes |= self.side.outlived.binary_search(&record.offset).is_ok();
             if hear(row, &record).is_break() {
                 return Ok(ControlFlow::Break(()));
             }

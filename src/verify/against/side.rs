@@ -19,6 +19,8 @@ pub struct Side {
     pub start: Offset,
     /// The offset behind its last batch when it was opened; what comes later is not seen.
     pub end: Offset,
+    /// Records in place of which there was a deletion, rising.
+    pub outlived: Vec<Offset>,
     transactions: Transactions,
 }
 
@@ -30,7 +32,8 @@ impl Side {
     pub fn open(dir: PartitionDir) -> Result<Side> {
         let end = log_end(&dir)?;
         let start = log_start(&dir, end);
-        Ok(Side { dir, start, end, transactions: Transactions::default() })
+        let (outlived, transactions) = Default::default();
+        Ok(Side { dir, start, end, outlived, transactions })
     }
 
     /// The size of its logs.
