@@ -66,7 +66,7 @@ fn log_with_secrets(root: &Path) -> Secrets {
                 let key = secrets.keys[at % secrets.keys.len()].clone();
                 let (value, header) = (noise.bytes(), noise.bytes());
                 secrets.needles.extend([value.clone(), header.clone()]);
-                let value = Some(value).filter(|_| at % 5 != 0);
+                let value = Some(value).filter(|_| !at.is_multiple_of(5));
                 let headers = vec![("secret".to_owned(), Some(header))];
                 Event { key: Some(key), value, timestamp_ms: 1_700_000_000_000, headers }
             };
