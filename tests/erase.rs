@@ -1,5 +1,5 @@
-//! Keys that are erased: no byte of them or of their values is left, the report is evidence for each
-//! of their records, and nothing else is missed.
+//! Keys that are erased: no byte of them or of their values is left, the report is evidence for
+//! each of their records, and nothing else is missed.
 
 mod support;
 

@@ -114,14 +114,15 @@ fn with_retention(root: &Path) -> Case {
     Case { name: "with retention", source: lively_log(&root.join("source")), policy }
 }
 
-/// Keys go wherever they are, tombstones too; all is encoded and cut anew. The transaction of
-/// producer 9 keeps the last segments out of the range.
+/// Keys go wherever they are, tombstones too; all is encoded and cut anew. From the third segment
+/// on the log is too young to be cleaned.
 fn rewritten(root: &Path) -> Case {
     let source = root.join("source");
     let mut log = Log::create(&source, "t-0").with_txn_index();
+    let mut young_ms = 0;
     for round in 0..4 {
         if round == 2 {
-            log.transactional(9, &[put("key-3", "open")]);
+            young_ms = log.now_ms;
         }
         for n in 0..9 {
             let key = format!("key-{}", (n * 5 + round) % 13);
@@ -138,7 +139,8 @@ fn rewritten(root: &Path) -> Case {
         compression: Some(Compression { codec: Codec::Lz4, level: None }),
         segments_anew: true,
     };
-    let topic = TopicConfig { segment_bytes: 700, ..TopicConfig::default() };
+    let min_compaction_lag_ms = NOW_MS - young_ms + 1;
+    let topic = TopicConfig { segment_bytes: 700, min_compaction_lag_ms, ..TopicConfig::default() };
     let policy = Policy { rewrites, topic, include_active: true, ..policy() };
     Case { name: "rewritten", source, policy }
 }
