@@ -13,6 +13,10 @@
 //! [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which do not
 //! know each other; [`stats`]; and [`cli`], the command line.
 
+// So that unit tests can use what the integration tests have to stand in for a disk.
+#[cfg(test)]
+extern crate self as logcompact;
+
 pub mod bytes;
 pub mod cli;
 pub mod compact;

@@ -68,6 +68,11 @@ macro_rules! shown_as_number {
                 self.0.serialize(serializer)
             }
         }
+        impl<'de> serde::Deserialize<'de> for $unit {
+            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<$unit, D::Error> {
+                serde::Deserialize::deserialize(reader).map($unit)
+            }
+        }
     )*};
 }
 shown_as_number!(Offset, Position, Timestamp);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use logcompact::report::NoProgress;
 use logcompact::units::Offset;
-use logcompact::verify::against::{Options, Relation, compare};
+use logcompact::verify::against::{Options, Relation, StateRule, compare};
 use predicates::prelude::*;
 use serde_json::{Value, json};
 use support::against::{COMPACTION, compared, found, wrong};
@@ -167,7 +167,8 @@ fn a_log_end_that_moved_is_an_error_of_a_compaction_and_a_note_of_a_replica() {
         assert_eq!(compared.counts.partitions_behind, 1);
     }
     // What was appended since the compaction began is not missed.
-    let relation = Relation::Compaction { log_end: Some(Offset(1)), start_may_move: false };
+    let relation =
+        Relation::Compaction { log_end: Some(Offset(1)), start_may_move: false, cleaned: None };
     assert_eq!(found(&before, &after, relation), []);
 }
 
@@ -220,7 +221,7 @@ fn what_lies_below_the_later_log_start_is_not_compared() {
     assert_eq!(found(&before, &after, Relation::Replicas), []);
     assert_eq!(found(&after, &before, Relation::Replicas), []);
     assert_eq!(found(&before, &after, COMPACTION), [("against-start", Some(2))]);
-    let retention = Relation::Compaction { log_end: None, start_may_move: true };
+    let retention = Relation::Compaction { log_end: None, start_may_move: true, cleaned: None };
     assert_eq!(found(&before, &after, retention), []);
 }
 
@@ -366,7 +367,8 @@ fn little_memory_takes_more_passes_and_finds_the_same() {
     two.lost(&lost).both(&[put("end", "1")]);
     let (before, after) = two.dirs();
     let [much, little] = [64 << 20, 1].map(|memory_bytes| {
-        let options = Options { relation: COMPACTION, erased: None, memory_bytes };
+        let rule = StateRule::default();
+        let options = Options { relation: COMPACTION, rule, erased: None, memory_bytes };
         compare(&before, &after, &options, &NoProgress)
     });
     assert_eq!(much.findings, little.findings);

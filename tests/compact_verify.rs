@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use logcompact::compact::{
-    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, TopicConfig, Witness, run,
+    Claim, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig,
+    Witness, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -20,6 +21,23 @@ use support::power::tree;
 use support::state::content_of;
 use support::{copy_folder, logcompact, testdata};
 
+/// Compacts real directories with `--verify`, into a folder and in place.
+fn compact_and_verify(name: &str, options: &[&str]) {
+    let temp = tempfile::tempdir().unwrap();
+    let (out, copy) = (temp.path().join("out"), temp.path().join("copy"));
+    copy_folder(&testdata(name), &copy);
+    let compact = |more: &[&Path]| {
+        logcompact()
+            .args(["compact", "-q", "--verify", "--now", "1795300000000"])
+            .args(options)
+            .args(more)
+            .assert()
+            .success();
+    };
+    compact(&[&testdata(name), Path::new("--out"), &out]);
+    compact(&[&copy, Path::new("--in-place"), Path::new("--force")]);
+}
+
 #[test]
 fn what_we_make_of_real_directories_is_found_to_say_the_same() {
     for name in ["broker-3.9.1", "storage-4.1.1"] {
@@ -29,20 +47,19 @@ fn what_we_make_of_real_directories_is_found_to_say_the_same() {
             &["--null-keys", "keep", "--message-format", "keep"],
             &["--cleanup-policy", "compact,delete", "--retention-bytes", "1000"],
         ] {
-            let temp = tempfile::tempdir().unwrap();
-            let (out, copy) = (temp.path().join("out"), temp.path().join("copy"));
-            copy_folder(&testdata(name), &copy);
-            let compact = |more: &[&Path]| {
-                logcompact()
-                    .args(["compact", "-q", "--verify", "--now", "1795300000000"])
-                    .args(options)
-                    .args(more)
-                    .assert()
-                    .success();
-            };
-            compact(&[&testdata(name), Path::new("--out"), &out]);
-            compact(&[&copy, Path::new("--in-place"), Path::new("--force")]);
+            compact_and_verify(name, options);
         }
+    }
+}
+
+#[test]
+fn by_any_strategy_it_is_found_to_say_the_same_too() {
+    for options in [
+        &["--strategy", "timestamp", "--empty-is-tombstone", "--drop-tombstones"][..],
+        &["--strategy", "first", "--cleanup-policy", "compact,delete", "--retention-bytes", "900"],
+        &["--strategy", "header:version", "--include-active", "--min-compaction-lag-ms", "30d"],
+    ] {
+        compact_and_verify("storage-4.1.1", options);
     }
 }
 
@@ -55,10 +72,11 @@ impl Witness for Doubter {
         &self,
         before: &PartitionDir,
         after: PartitionDir,
-        log_end: Offset,
+        claim: &Claim,
         _: &Policy,
     ) -> Vec<String> {
-        assert_eq!(log_end, Offset(4));
+        let end = Offset(3);
+        assert_eq!(*claim, Claim { log_end: Offset(4), first_dirty: Offset(0), end });
         let records = |dir: &PartitionDir| -> usize {
             let logs = dir.segments.iter().map(|segment| segment.log().unwrap());
             let count = |log: logcompact::segment::LogFile| {
@@ -106,6 +124,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
             memory_limit_bytes: 64 << 20,
             witness: Some(Arc::new(Doubter)),
             temp_dir: None,
+            rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
         };
         let sources = find_partitions(std::slice::from_ref(&dir)).unwrap();
         let report = run(&sources, &options, &NoProgress).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use logcompact::compact::{
     CleanupPolicy, CompactOptions, ErasedKeys, NullKeys, OnDamage, Output, Policy, Rewrites,
-    TopicConfig, run,
+    RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::{Codec, Compression, MessageFormat};
@@ -162,6 +162,7 @@ fn compact(
         memory_limit_bytes: 64 << 20,
         temp_dir: None,
         witness: None,
+        rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
     };
     let sources = find_partitions(&[source.to_path_buf()]).unwrap();
     let report = run(&sources, &options, &NoProgress).map_err(|error| error.to_string())?;

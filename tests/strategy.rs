@@ -11,12 +11,15 @@ use std::path::Path;
 
 use logcompact::format::codec::Codec;
 use logcompact::report::NoProgress;
+use logcompact::report::RunReport;
 use logcompact::segment::find_partitions;
-use logcompact::units::Timestamp;
+use logcompact::units::{Offset, Timestamp};
+use logcompact::verify::against::{Cleaned, Relation, StateRule, Survivor};
 use logcompact::verify::{self, Severity};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
+use support::against::compared_by;
 use support::compacting::{NOW_MS, Way, by, files_in};
 use support::events::{Event, Kind, PLAIN, append};
 use support::log::{Log, put};
@@ -133,6 +136,22 @@ fn wrong(dir: &Path, source: &Path) -> BTreeSet<(String, String, Option<i64>)> {
     &findings(dir) - &findings(source)
 }
 
+/// What the reader of `--verify` says of a compaction.
+fn judged(way: &Way, source: &Path, dir: &Path, report: &RunReport) -> Vec<String> {
+    let partition = &report.partitions[0];
+    let (first_dirty, end) = (Offset(0), partition.end_offset);
+    let relation = Relation::Compaction {
+        log_end: None,
+        start_may_move: false,
+        cleaned: Some(Cleaned { first_dirty, end }),
+    };
+    let survivor = Survivor::parse(&way.policy.topic.strategy.to_string()).unwrap();
+    let rule = StateRule { survivor, empty_is_tombstone: way.policy.empty_is_tombstone };
+    let found = compared_by(&rule, source, dir, relation).findings.into_iter();
+    let wrong = found.filter(|finding| finding.severity > Severity::Info);
+    wrong.map(|finding| format!("{finding:?}")).collect()
+}
+
 /// The same logs in every run, unless `LOGCOMPACT_SEED` asks for others.
 fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("LOGCOMPACT_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -169,6 +188,7 @@ proptest! {
             prop_assert_eq!(counters.bad_version_headers, expected.bad_versions);
             prop_assert_eq!(content_of(&dir).log_end, content_of(&source).log_end);
             prop_assert_eq!(wrong(&dir, &source), BTreeSet::new(), "{}", strategy);
+            prop_assert_eq!(judged(&way, &source, &dir, &report), Vec::<String>::new());
 
             // Little memory, other threads, keys that collide: the same bytes and numbers.
             let mut tight = Way { threads: 3, memory_bytes: 1 << 10, ..way.clone() };
@@ -180,7 +200,10 @@ proptest! {
 
             // Deletions have had their time.
             way.policy.now = Timestamp(NOW_MS + 2 * DAY_MS);
-            let (dir, _) = way.compact(&dir, &temp.path().join(format!("{strategy} later")));
+            let first = dir;
+            let (dir, report) =
+                way.compact(&first, &temp.path().join(format!("{strategy} later")));
+            prop_assert_eq!(judged(&way, &first, &dir, &report), Vec::<String>::new());
             let left: BTreeSet<i64> = records_of(&dir).into_keys().collect();
             let lasting = &expected.offsets - &expected.deletions;
             prop_assert_eq!(&left, &lasting, "{}", strategy);

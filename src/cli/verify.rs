@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context;
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use super::terminal::{Bar, columns, plain, wrapped};
 use crate::format::Partitioner;
 use crate::report::{counted, grouped};
 use crate::segment::{Sources, find_partitions};
-use crate::verify::against::{self, Counts, Options, Relation};
+use crate::verify::against::{self, Counts, Options, Relation, StateRule, Survivor};
 use crate::verify::keys::{self, TopicKeys, WhichPartitioner};
 use crate::verify::{self, Finding, Severity, Summary, Verified};
 
@@ -21,11 +22,16 @@ const MOST_TOPICS: usize = 40;
 
 /// Runs the command.
 pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    let rule = state_rule(&args)?;
     let sources = find_partitions(&args.dirs)?;
     let against = args.against.iter().cloned().collect::<Vec<_>>();
     let against = (!against.is_empty()).then(|| find_partitions(&against)).transpose()?;
     let mut verified = verify::run(&sources, &Bar::new(common))?;
-    let compared = against.map(|against| compare(&against, &sources, &mut verified, common));
+    let compared = against.map(|against| {
+        let relation = Relation::Replicas;
+        let options = Options { relation, rule, erased: None, memory_bytes: common.memory_bytes() };
+        compare(&against, &sources, &options, &mut verified, common)
+    });
     let keys = check_keys(&args, &sources, &mut verified, common);
     let (compared, keys) = (compared.as_ref(), keys.as_deref());
     let mut out = BufWriter::new(anstream::stdout().lock());
@@ -39,16 +45,27 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     Ok(if is_bad { Outcome::Problems } else { Outcome::Clean })
 }
 
+/// Which record of a key is to be compared.
+fn state_rule(args: &VerifyArgs) -> anyhow::Result<StateRule> {
+    let survivor = match args.strategy.as_deref() {
+        None => Survivor::default(),
+        Some(text) => Survivor::parse(text).with_context(|| {
+            let known = "offset, timestamp, first, header:NAME";
+            format!("--strategy: {text:?} is no strategy; expected one of {known}")
+        })?,
+    };
+    Ok(StateRule { survivor, empty_is_tombstone: args.empty_is_tombstone })
+}
+
 /// Compares what was verified with `against`, and adds what differs to what was found.
 fn compare(
     against: &Sources,
     sources: &Sources,
+    options: &Options,
     verified: &mut Verified,
     common: &CommonArgs,
 ) -> Counts {
-    let (relation, memory_bytes) = (Relation::Replicas, common.memory_bytes());
-    let options = Options { relation, erased: None, memory_bytes };
-    let compared = against::run(against, sources, &options, &Bar::new(common));
+    let compared = against::run(against, sources, options, &Bar::new(common));
     compared.findings.iter().for_each(|finding| verified.summary.count(finding));
     verified.findings.extend(compared.findings);
     compared.counts

@@ -26,7 +26,7 @@ impl Retired {
     fn of(surveys: &[Survey]) -> Retired {
         let mut retired = Retired::default();
         for survey in surveys {
-            retired.bytes += survey.end.0;
+            retired.bytes += survey.size_bytes();
             retired.batches += survey.batches;
             retired.records += with_decoder(|decoder| {
                 let batches = survey.log.batches().filter_map(Result::ok);
@@ -65,7 +65,7 @@ pub fn counters(
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
         segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
-        bytes_before: range.iter().map(|survey| survey.reach().0).sum::<u64>() + retired.bytes,
+        bytes_before: range.iter().map(|survey| survey.size_bytes()).sum::<u64>() + retired.bytes,
         bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
         batches_after: written.iter().map(|group| group.batches).sum(),

@@ -12,8 +12,8 @@ use super::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, Segment, TimeIndex, check_record,
-    check_records,
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, check_record,
+    check_records, parse_txn_index,
 };
 use crate::units::Offset;
 
@@ -79,7 +79,7 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
     place.put(segment.base, Kind::Log, whole_batches(survey), modified)?;
     place.put(segment.base, Kind::Index, &offset_index, modified)?;
     place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
-    carry_txn_index(segment, target)
+    carry_txn_index(survey, target)
 }
 
 /// Copies the partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
@@ -104,24 +104,40 @@ pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
 }
 
 fn whole_batches(survey: &Survey) -> &[u8] {
-    survey.log.bytes().get(..survey.reach().index()).unwrap_or_default()
+    let (start, end) = (survey.log.start().index(), survey.reach().index());
+    survey.log.bytes().get(start..end).unwrap_or_default()
 }
 
-fn carry_txn_index(segment: &Segment, target: &Target) -> Result<()> {
+fn carry_txn_index(survey: &Survey, target: &Target) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
-    let from = segment.path(Kind::TxnIndex);
-    if segment.read(Kind::TxnIndex)?.is_none() {
+    let segment = &survey.segment;
+    let Some(map) = segment.read(Kind::TxnIndex)? else {
+        return Ok(());
+    };
+    if segment.part.is_none() {
+        let (from, to) = (segment.path(Kind::TxnIndex), place.path(segment.base, Kind::TxnIndex));
+        return place.disk.copy_file(&from, &to);
+    }
+    // Of a part, the transactions whose markers are in it.
+    let (mut entries, _) = parse_txn_index(&map);
+    entries.retain(|txn| (segment.base..survey.next_offset).contains(&txn.last_offset));
+    if entries.is_empty() {
         return Ok(());
     }
-    place.disk.copy_file(&from, &place.path(segment.base, Kind::TxnIndex))
+    let mut bytes = Vec::new();
+    entries.iter().for_each(|txn| txn.put(&mut bytes));
+    place.put(segment.base, Kind::TxnIndex, &bytes, None)
 }
 
 /// The bytes of both indexes without trailing zeros; `None` if one is missing, or points where
 /// this segment has nothing.
 fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
     let segment = &survey.segment;
+    if segment.part.is_some() {
+        return Ok(None);
+    }
     let (index, time) = (segment.read(Kind::Index)?, segment.read(Kind::TimeIndex)?);
     let (Some(index), Some(time)) = (index, time) else {
         return Ok(None);
@@ -169,7 +185,7 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
         writer.append(survey.log.bytes(), &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;
-    carry_txn_index(segment, &target)
+    carry_txn_index(survey, &target)
 }
 
 /// A chunk of which everything stays.

@@ -62,7 +62,10 @@ impl<S: Strategy> Contest<S> {
                     self.challenge(place, chunk, &vote, ring);
                 }
                 (Sighting::Again(_), _) => self.superseded += 1,
-                (Sighting::First, Standing::Expired) => self.expired += 1,
+                (Sighting::First, Standing::Expired) => {
+                    self.expired += 1;
+                    result.note_expired(vote.candidate.ordinal());
+                }
                 (Sighting::First, _) => result.retained.insert(vote.candidate.ordinal()),
                 (Sighting::NoRoom, _) => result.leave_undecided(vote.candidate.ordinal()),
             }
@@ -95,23 +98,36 @@ impl<S: Strategy> Contest<S> {
     }
 
     fn step_down(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
+        let Some(result) = ring.results.get(champion.chunk as usize) else { return };
+        let ordinal = champion.candidate.ordinal();
         match champion.candidate.standing() {
-            Standing::Expired => self.expired = self.expired.saturating_sub(1),
-            _ => {
-                if let Some(result) = ring.results.get(champion.chunk as usize) {
-                    result.retained.remove(champion.candidate.ordinal());
-                }
+            Standing::Expired => {
+                self.expired = self.expired.saturating_sub(1);
+                result.unnote_expired(ordinal);
             }
+            _ => result.retained.remove(ordinal),
         }
     }
 
     fn step_up(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
+        let Some(result) = ring.results.get(champion.chunk as usize) else { return };
+        let ordinal = champion.candidate.ordinal();
         match champion.candidate.standing() {
-            Standing::Expired => self.expired += 1,
-            _ => {
-                if let Some(result) = ring.results.get(champion.chunk as usize) {
-                    result.retained.insert(champion.candidate.ordinal());
-                }
+            Standing::Expired => {
+                self.expired += 1;
+                result.note_expired(ordinal);
+            }
+            _ => result.retained.insert(ordinal),
+        }
+    }
+
+    /// Tells the chunks of the champions that claim more than their records say.
+    pub fn note_widened(&self, results: &[ChunkResult]) {
+        for champion in self.keys.fronts().filter_map(S::Entry::get) {
+            if let Some(result) = results.get(champion.chunk as usize)
+                && S::is_widened(champion.claim)
+            {
+                result.note_widened(champion.candidate.ordinal());
             }
         }
     }

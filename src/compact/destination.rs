@@ -1,15 +1,17 @@
 //! Where the output goes: nowhere, into a folder of its own, or in place of the source.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::commit::Commit;
+use super::round::holds_rounds;
 use crate::disk::{Disk, Owner, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionOutcome, PartitionReport};
 use crate::segment::{
-    CLEANER_CHECKPOINT, FileName, Kind, PartitionDir, Place, Sources, Suffix, TopicPartition,
-    by_log_dir, carry_log_dir_files, change_checkpoints,
+    CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
+    Place, Sources, Suffix, TopicPartition, by_log_dir, carry_log_dir_files, change_checkpoints,
+    partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
@@ -17,7 +19,7 @@ use crate::units::Offset;
 /// Where the output is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Into this folder, which must not exist or be empty.
+    /// Into this folder, which must not exist, be empty, or hold this source's earlier rounds.
     Folder(PathBuf),
     /// In place of the source.
     InPlace {
@@ -51,7 +53,13 @@ impl Destination {
     /// to recover first. The system's.
     pub fn open(output: &Output, disk: &Disk, sources: &Sources) -> Result<Destination> {
         match output {
-            Output::Folder(out) => Ok(Destination::Folder(Staging::create(disk, out)?)),
+            Output::Folder(out) => {
+                let names = sources.partitions.iter().filter_map(|path| partition_name(path));
+                let mut places = names.map(|name| out.join(name.to_string()));
+                let is_ours = places.any(|place| holds_rounds(&place));
+                let open = if is_ours { Staging::resume } else { Staging::create };
+                Ok(Destination::Folder(open(disk, out)?))
+            }
             Output::InPlace { force } => {
                 let claim = Claim::on(sources)?;
                 if let Some(dir) = unclean_shutdown(sources).filter(|_| !force) {
@@ -110,6 +118,14 @@ impl Destination {
         }
     }
 
+    /// The folder in which a partition that is to lie at `path` comes to be.
+    pub fn staged(&self, name: &TopicPartition, path: &Path) -> PathBuf {
+        match self {
+            Destination::Folder(staging) => staging.place_of(&name.to_string()),
+            _ => path.into(),
+        }
+    }
+
     /// Gives what was written of a partition its final names.
     ///
     /// # Errors
@@ -147,19 +163,20 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(()),
             Destination::Folder(staging) => {
-                let included = reports.iter().filter(|report| report.destination.is_some());
-                let included = included.map(name_of).collect();
-                carry_log_dir_files(
-                    staging.disk(),
-                    sources,
-                    staging.out(),
-                    &included,
-                    |name, all| {
-                        if name == CLEANER_CHECKPOINT {
-                            all.offsets.extend(reports.iter().filter_map(cleaned_to));
-                        }
-                    },
-                )?;
+                let included = reports.iter().filter(|report| report.is_written());
+                let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
+                if included.is_empty() {
+                    return staging.finish();
+                }
+                let (disk, out) = (staging.disk(), staging.out());
+                carry_log_dir_files(disk, sources, out, &included, |name, before, all| {
+                    if name == CLEANER_CHECKPOINT {
+                        all.offsets.extend(reports.iter().filter_map(cleaned_to));
+                    }
+                    if name == LOG_START_CHECKPOINT {
+                        keep_log_starts(reports, before, all);
+                    }
+                })?;
                 staging.finish()
             }
             // `LogCleanerManager.updateCheckpoints`.
@@ -173,6 +190,23 @@ impl Destination {
                 })
             }
         }
+    }
+}
+
+/// What the source has deleted since, the destination has still.
+fn keep_log_starts(
+    reports: &[PartitionReport],
+    before: &OffsetCheckpoint,
+    all: &mut OffsetCheckpoint,
+) {
+    let continued = |report: &&PartitionReport| {
+        report.round.as_ref().is_some_and(|round| round.is_upon_others())
+    };
+    for name in reports.iter().filter(continued).map(name_of) {
+        match before.offsets.get(&name) {
+            Some(start) => all.offsets.insert(name, *start),
+            None => all.offsets.remove(&name),
+        };
     }
 }
 

@@ -53,6 +53,10 @@ pub struct ChunkResult {
     pub retained: RecordSet,
     /// Those that no pass has settled yet; not set if there are none.
     undecided: OnceLock<RecordSet>,
+    /// Tombstones that stand for their keys, and go; not set if there are none.
+    expired: OnceLock<RecordSet>,
+    /// Retained records with more to claim than they say themselves; not set if there are none.
+    widened: OnceLock<RecordSet>,
     /// How many records voted.
     voters: u32,
     /// Records of each compressed magic 0/1 set.
@@ -163,6 +167,9 @@ impl Electorate<'_> {
             while !pending.is_empty() {
                 let window = pending.split_off(pending.len().saturating_sub(windows.chunks()));
                 pass.window(&window, &mut windows, listener, &mut election)?;
+            }
+            if S::WIDENS {
+                pass.shards.iter().for_each(|shard| shard.note_widened(&election.chunks));
             }
             for shard in &pass.shards {
                 election.count.superseded += shard.superseded;
@@ -309,7 +316,7 @@ impl<S: Strategy> Pass<'_, S> {
         note_memory();
         if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
-                match results.get(*number).filter(|result| result.undecided.get().is_none()) {
+                match results.get(*number).filter(|result| result.is_decided()) {
                     Some(result) => listener.decided(*number, result, &scan.bodies),
                     None => Ok(()),
                 }
@@ -383,6 +390,43 @@ impl<S: Strategy> Pass<'_, S> {
 }
 
 impl ChunkResult {
+    /// A chunk that nobody votes on, because it is known which of its records stay.
+    pub fn known(retained: RecordSet, set_sizes: Vec<u32>, with_tombstone: Vec<u32>) -> Self {
+        ChunkResult { retained, set_sizes, with_tombstone, ..ChunkResult::default() }
+    }
+
+    /// Whether no other pass will change it.
+    pub fn is_decided(&self) -> bool {
+        self.undecided.get().is_none()
+    }
+
+    /// Notes that a tombstone stands for its key, though it goes.
+    pub fn note_expired(&self, ordinal: u32) {
+        self.expired.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
+    }
+
+    /// Takes that back.
+    pub fn unnote_expired(&self, ordinal: u32) {
+        if let Some(expired) = self.expired.get() {
+            expired.remove(ordinal);
+        }
+    }
+
+    /// Tombstones that stand for their keys, and go.
+    pub fn expired(&self) -> Option<&RecordSet> {
+        self.expired.get()
+    }
+
+    /// Notes that a retained record claims more than it says itself.
+    pub fn note_widened(&self, ordinal: u32) {
+        self.widened.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
+    }
+
+    /// Whether a retained record claims more than it says itself.
+    pub fn is_widened(&self, ordinal: u32) -> bool {
+        self.widened.get().is_some_and(|widened| widened.contains(ordinal))
+    }
+
     /// Has a record vote again in another pass.
     pub fn leave_undecided(&self, ordinal: u32) {
         self.undecided.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);

@@ -8,21 +8,22 @@ use super::commit::Commit;
 use super::survey::Survey;
 use super::worker::with_decoder;
 use crate::error::Result;
-use crate::segment::{Frontier, PartitionDir, ProducerState, newest_snapshot};
+use crate::segment::{Frontier, PartitionDir, ProducerEntry, ProducerState, newest_snapshot};
 use crate::units::Offset;
 
 /// A header, and the record of a marker.
 const HEADER_REACH_BYTES: usize = 64 << 10;
 
 /// The snapshot that must be written for `commit`, if the source has none that will do; computed
-/// from the source, which knows more than what is left of it. `open` are the open transactions.
+/// from the source, which knows more than what is left of it. `log_start` and the producers
+/// `before` an offset are known from elsewhere; `open` are the open transactions.
 ///
 /// # Errors
 /// The system's.
 pub fn snapshot_due(
     source: &PartitionDir,
     surveys: &[Survey],
-    log_start: Option<Offset>,
+    (log_start, before): (Option<Offset>, (Offset, Vec<ProducerEntry>)),
     open: &HashMap<i64, Offset>,
     commit: &Commit,
 ) -> Result<Option<(Offset, Vec<u8>)>> {
@@ -37,7 +38,40 @@ pub fn snapshot_due(
     if newest == Some(log_end) || !is_needed {
         return Ok(None);
     }
-    let mut state = ProducerState::load(source, log_start, log_end)?;
+    let mut state = match newest {
+        None if before.0 > log_start || !before.1.is_empty() => {
+            ProducerState::of(before.0, before.1)
+        }
+        _ => ProducerState::load(source, log_start, log_end)?,
+    };
+    replay(&mut state, surveys, log_end)?;
+    state.settle(open, log_start);
+    let is_worth_it = !(state.is_empty() && source.snapshots.is_empty());
+    Ok(is_worth_it.then(|| (log_end, state.render())))
+}
+
+/// The snapshot that must be written at `end`, a border that the source does not have, so that the
+/// next round knows the producers from there on; none if nothing is known of any.
+///
+/// # Errors
+/// The system's.
+pub fn snapshot_at(
+    end: Offset,
+    source: &PartitionDir,
+    surveys: &[Survey],
+    before: (Offset, Vec<ProducerEntry>),
+) -> Result<Option<Vec<u8>>> {
+    let Some(first) = surveys.first() else { return Ok(None) };
+    let mut state = match newest_snapshot(source, first.segment.base, end)? {
+        None if !before.1.is_empty() => ProducerState::of(before.0, before.1),
+        _ => ProducerState::load(source, first.segment.base, end)?,
+    };
+    replay(&mut state, surveys, end)?;
+    Ok((!state.is_empty()).then(|| state.render()))
+}
+
+/// Goes on with the batches below `end`.
+fn replay(state: &mut ProducerState, surveys: &[Survey], end: Offset) -> Result<()> {
     let from = state.from();
     for survey in surveys.iter().filter(|survey| survey.next_offset > from) {
         let mut frontier = Frontier::of(&survey.log);
@@ -46,13 +80,16 @@ pub fn snapshot_due(
             with_decoder(|decoder| -> Result<()> {
                 loop {
                     frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
-                    let Some(item) = batches.next() else { return Ok(()) };
-                    item.iter().for_each(|(_, batch)| state.append(batch, decoder));
+                    match batches.next() {
+                        Some(Ok((_, batch))) if batch.header.base_offset < end => {
+                            state.append(&batch, decoder);
+                        }
+                        Some(_) => {}
+                        None => return Ok(()),
+                    }
                 }
             })?;
         }
     }
-    state.settle(open, log_start);
-    let is_worth_it = !(state.is_empty() && source.snapshots.is_empty());
-    Ok(is_worth_it.then(|| (log_end, state.render())))
+    Ok(())
 }

@@ -98,6 +98,11 @@ impl ErasedKeys {
         self.find(key).is_some()
     }
 
+    /// The keys, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|key| &*key.bytes)
+    }
+
     /// How many they are.
     pub fn count(&self) -> usize {
         self.keys.len()

@@ -82,6 +82,11 @@ impl Evidence {
         Evidence { archive: Arc::clone(archive), chunks }
     }
 
+    /// This behind that of older chunks.
+    pub fn behind(self, older: Evidence) -> Evidence {
+        Evidence { chunks: older.chunks.into_iter().chain(self.chunks).collect(), ..older }
+    }
+
     /// Takes what was erased in a chunk, in the order of offsets.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::Chunk;
 use crate::error::Result;
 use crate::segment::{AbortedTxn, Place, SegmentLimits, SegmentWriter};
-use crate::units::Offset;
+use crate::units::{Offset, Timestamp};
 
 /// Where a group's segments go.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Target {
     pub modified: SystemTime,
     /// How large a segment may become by what is written; a batch that is larger stands alone.
     pub limits: Option<SegmentLimits>,
+    /// The clock of the run.
+    pub now: Timestamp,
 }
 
 impl Target {
@@ -35,10 +37,25 @@ impl Target {
 pub struct Written {
     /// The base offsets of the segments, rising.
     pub bases: Vec<Offset>,
+    /// What is in each of them.
+    pub contents: Vec<Contents>,
     /// Bytes of their logs.
     pub log_bytes: u64,
     /// Batches.
     pub batches: u64,
+}
+
+/// What is in a segment that was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Bytes of its log.
+    pub log_bytes: u64,
+    /// Its records, as far as headers count them.
+    pub records: u64,
+    /// When the first of its tombstones and markers may go. What may go already, and is there
+    /// nevertheless, does not count: batches keep their horizon when their tombstones have gone,
+    /// and markers stay for the sake of their producers.
+    pub earliest_horizon: Option<Timestamp>,
 }
 
 /// Writes the segments of one group.
@@ -48,6 +65,7 @@ pub struct GroupWriter {
     /// How many of them are in the `.txnindex` of a segment that is closed.
     indexed: usize,
     segment: SegmentWriter,
+    contents: Contents,
     /// The offset behind the last batch.
     next_offset: Offset,
     /// When what was appended last was modified.
@@ -61,8 +79,17 @@ impl GroupWriter {
     pub fn begin(base: Offset, aborted: Vec<AbortedTxn>, target: Target) -> Result<GroupWriter> {
         let segment = target.begin(base)?;
         let (modified, written) = (target.modified, Written::default());
-        let (indexed, next_offset) = (0, base);
-        Ok(GroupWriter { target, aborted, indexed, segment, next_offset, modified, written })
+        let (indexed, next_offset, contents) = (0, base, Contents::default());
+        Ok(GroupWriter {
+            target,
+            aborted,
+            indexed,
+            segment,
+            contents,
+            next_offset,
+            modified,
+            written,
+        })
     }
 
     /// What comes next was last modified at this time. Segments that are cut anew carry that of the
@@ -90,6 +117,7 @@ impl GroupWriter {
             let bytes = bytes.and_then(|bytes| bytes.get(..size_bytes)).unwrap_or_default();
             self.segment.append(run.iter().map(OutBatch::indexed), bytes)?;
             self.written.batches += run.len() as u64;
+            run.iter().for_each(|batch| self.contents.add(batch, self.target.now));
             self.modified = self.target.modified;
             self.next_offset = run.last().map_or(self.next_offset, |last| last.last_offset.next());
             batches = rest;
@@ -105,8 +133,8 @@ impl GroupWriter {
 
     /// Closes the last segment and syncs it.
     pub fn finish(self) -> Result<Written> {
-        let GroupWriter { aborted, indexed, segment, modified, mut written, .. } = self;
-        written.close(&segment);
+        let GroupWriter { aborted, indexed, segment, contents, modified, mut written, .. } = self;
+        written.close(&segment, contents);
         segment.finish(aborted.get(indexed..).unwrap_or_default(), modified)?;
         Ok(written)
     }
@@ -155,7 +183,7 @@ impl GroupWriter {
     fn roll(&mut self, base: Offset) -> Result<()> {
         let next = self.target.begin(base)?;
         let full = std::mem::replace(&mut self.segment, next);
-        self.written.close(&full);
+        self.written.close(&full, std::mem::take(&mut self.contents));
         let rest = self.aborted.get(self.indexed..).unwrap_or_default();
         let own = rest.partition_point(|txn| txn.last_offset < base);
         self.indexed += own;
@@ -163,9 +191,20 @@ impl GroupWriter {
     }
 }
 
+impl Contents {
+    fn add(&mut self, batch: &OutBatch, now: Timestamp) {
+        self.records += u64::from(batch.records);
+        let ahead = batch.delete_horizon.filter(|horizon| *horizon >= now);
+        let horizons = [self.earliest_horizon, ahead];
+        self.earliest_horizon = horizons.into_iter().flatten().min();
+    }
+}
+
 impl Written {
-    fn close(&mut self, segment: &SegmentWriter) {
+    fn close(&mut self, segment: &SegmentWriter, contents: Contents) {
+        let log_bytes = segment.position().0;
         self.bases.push(segment.base());
-        self.log_bytes += segment.position().0;
+        self.contents.push(Contents { log_bytes, ..contents });
+        self.log_bytes += log_bytes;
     }
 }

@@ -99,6 +99,13 @@ impl<F: Front> Shard<F> {
         self.keys.set_front(place.0, front);
     }
 
+    /// What stands in front of each key, in no order.
+    pub fn fronts(&self) -> impl Iterator<Item = F> {
+        let slots = self.tables.iter().flat_map(|table| &table.slots);
+        let places = slots.filter(|slot| **slot != 0).map(|slot| (*slot as u32).wrapping_sub(1));
+        places.filter_map(|place| self.front(Place(place)))
+    }
+
     /// How many keys it holds.
     pub fn held(&self) -> usize {
         self.held

@@ -24,7 +24,7 @@ use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, put_empty_segment};
 use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
-use super::end_state::snapshot_due;
+use super::end_state::{snapshot_at, snapshot_due};
 use super::evidence::{Archive, Evidence};
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
@@ -33,11 +33,12 @@ use super::producers::ActiveProducers;
 use super::rework::{Carried, Found, Reworker};
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker, Voted};
+use super::round::{Collector, Conclusion, Facts, Listeners, Round};
 use super::survey::{Survey, Walking};
 use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
-use crate::report::{Counters, Damage, Erased, Progress, grouped};
+use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
 use crate::segment::{
     AbortedTxn, Damaged, Kind, Oddity, Outcomes, PartitionDir, Place, ProducerEntry, Segment,
     TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
@@ -67,6 +68,8 @@ pub struct Task<'a> {
     pub temp_dir: Option<&'a Path>,
     /// The memory that it may use.
     pub budget: Budget,
+    /// The round that this is, if there are to be others.
+    pub round: Option<&'a Round<'a>>,
     /// Where the evidence of what is erased waits for the report.
     pub archive: &'a Arc<Archive>,
 }
@@ -96,6 +99,14 @@ pub struct Done {
     pub warnings: Vec<String>,
     /// What is left to do in place.
     pub commit: Commit,
+    /// Why there is nothing to do, if the destination is as it should be.
+    pub idle: Option<String>,
+    /// What there is to know of the round.
+    pub round: Option<RoundReport>,
+    /// The destination's segments, by number, that the round replaces.
+    pub rewritten: Vec<usize>,
+    /// What is left to do in the destination.
+    pub conclusion: Option<Conclusion>,
 }
 
 impl Done {
@@ -120,7 +131,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         }
         done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
     }
-    let snapshot = newest_snapshot(source, &mut done.warnings)?;
+    let snapshot = newest_snapshot(task, &mut done.warnings)?;
     let walking = Walking {
         replay_from: snapshot.offset,
         chunk_bytes: task.budget.chunk_bytes,
@@ -155,14 +166,26 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         log_start: task.log_start,
         first_dirty: task.first_dirty,
         first_undecided: outcomes.first_undecided(),
+        bound: task.round.and_then(|round| round.bound),
+        clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     let mut plan = Plan::make(&surveys, &known, policy)?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     warn_of_unindexed(&outcomes, &indexed, &mut done.warnings);
-    let txns = settle(range, &outcomes, &indexed);
+    if let Some(idle) = task.round.and_then(|round| round.idle(&surveys, &plan, policy)) {
+        done.round = task.round.and_then(Round::idle_report);
+        done.idle = Some(idle);
+        done.plan = Some(plan);
+        return Ok(done);
+    }
+    if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
+        place.disk.create_dir(&place.dir)?;
+    }
+    let begun = task.round.map_or(&[][..], Round::begun);
+    let txns = settle(range, begun, &outcomes, &indexed);
     let unretired = surveys.get(plan.retired..).unwrap_or_default();
-    let evidence = Arc::new(Evidence::new(task.archive, chunks_of(unretired).len()));
+    let evidence = Evidence::new(task.archive, chunks_of(unretired).len());
     let producers = ActiveProducers::after_load(
         &snapshot.producers,
         &surveys,
@@ -191,7 +214,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         budget,
         progress,
     };
-    let election = electorate.hold(&maker)?;
+    let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
+    let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
+        Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
+    });
+    // What the key index says may still be against a record.
+    let is_final = task.round.is_none_or(|round| round.earlier.is_none());
+    let listener = Listeners { maker: is_final.then_some(&maker), collector: collector.as_ref() };
+    let mut election = electorate.hold(&listener)?;
     done.passes = election.passes;
     let in_range = |(at, damaged): &(usize, Damaged)| {
         range.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
@@ -222,6 +252,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         return Ok(done);
     }
 
+    if let Some(collector) = collector {
+        collector.rest(&election.chunks)?;
+    }
+    let met = task.round.zip(newcomers);
+    let met = met.map(|(round, newcomers)| {
+        round.meet(newcomers, &mut election, policy, (budget, task.archive))
+    });
+    let met = met.transpose()?;
     let voted = Voted { maker: &maker, election: &election };
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
     let job = Job { source: &voted, groups: &groups, policy, budget, progress };
@@ -252,7 +290,14 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.commit = Commit::of(&surveys, &plan, &written, policy);
     if task.place.is_some() {
         let open = &outcomes.open;
-        done.commit.snapshot = snapshot_due(source, &surveys, task.log_start, open, &done.commit)?;
+        let before = task.round.map_or_else(Default::default, Round::producers);
+        let known = (task.log_start, before);
+        done.commit.snapshot = snapshot_due(source, &surveys, known, open, &done.commit)?;
+        let is_new_border = surveys.get(plan.cleaned).is_some_and(|s| s.segment.part.is_some());
+        if let (None, Some(round), true) = (&done.commit.snapshot, task.round, is_new_border) {
+            let at_border = snapshot_at(plan.end, source, &surveys, round.producers())?;
+            done.commit.snapshot = at_border.map(|bytes| (plan.end, bytes));
+        }
     }
     if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
         carry_over(task.source, &surveys, &plan, &done.commit, place, policy)?;
@@ -260,8 +305,35 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     done.counters = counters(&surveys, &plan, policy, &election, &found, &tally, &written);
     prove(&done.counters)?;
+    let mut evidence_of_older = None;
+    if let Some((round, met)) = task.round.zip(met) {
+        let older = met.older.as_ref();
+        let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
+        let again = older.map(|older| older.rewrite(task, context, budget, progress));
+        let (more, rewritten) = again.transpose()?.unwrap_or_default();
+        prove(&more)?;
+        done.counters.add(&more);
+        let facts = Facts {
+            surveys: &surveys,
+            plan: &plan,
+            policy,
+            written: written.get(..plan.groups.len()).unwrap_or_default(),
+            rewritten: &rewritten,
+            counters: &done.counters,
+            log_end: done.log_end,
+        };
+        done.round = Some(round.report(&met, &facts));
+        done.rewritten.clone_from(&met.due.rewritten);
+        if let Some(place) = &task.place {
+            done.conclusion = Some(round.conclude(&met, &facts, place)?);
+        }
+        evidence_of_older = met.older.map(|older| older.evidence);
+    }
     if policy.rewrites.erased.is_some() {
-        done.erased = Erased::of(evidence);
+        done.erased = Erased::of(match evidence_of_older {
+            Some(older) => Arc::new(evidence.behind(older)),
+            None => Arc::new(evidence),
+        });
     }
     done.plan = Some(plan);
     Ok(done)
@@ -307,7 +379,8 @@ struct Snapshot {
 
 /// The newest snapshot that can be read. Those beyond the log end are told apart later: Kafka
 /// deletes them, and their producers would only be replayed again from here.
-fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<Snapshot> {
+fn newest_snapshot(task: &Task<'_>, warnings: &mut Vec<String>) -> Result<Snapshot> {
+    let source = task.source;
     for offset in source.snapshots.iter().rev() {
         let name = crate::segment::FileName::new(*offset, Kind::Snapshot).to_string();
         let map = source.disk.map(&source.file(&name))?;
@@ -318,7 +391,8 @@ fn newest_snapshot(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<
             Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
         }
     }
-    Ok(Snapshot { offset: Offset(0), producers: Vec::new() })
+    let (offset, producers) = task.round.map_or_else(Default::default, Round::producers);
+    Ok(Snapshot { offset, producers })
 }
 
 fn survey(source: &PartitionDir, walking: &Walking) -> Result<Vec<Survey>> {
@@ -378,7 +452,7 @@ fn entry(survey: &Survey, damaged: &Damaged, action: &'static str) -> Damage {
 }
 
 fn segment_name(survey: &Survey) -> String {
-    crate::segment::FileName::new(survey.segment.base, Kind::Log).to_string()
+    crate::segment::FileName::new(survey.segment.named(), Kind::Log).to_string()
 }
 
 /// The entries of all `.txnindex` files, by producer and marker.
@@ -393,7 +467,7 @@ fn indexed_txns(
         };
         let (entries, whole) = parse_txn_index(&map);
         if !whole {
-            let name = crate::segment::FileName::new(segment.base, Kind::TxnIndex);
+            let name = crate::segment::FileName::new(segment.named(), Kind::TxnIndex);
             warnings.push(format!("{name}: damaged; the markers in the log are used instead"));
         }
         indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
@@ -434,6 +508,7 @@ fn carry_over(
         index_interval_bytes: policy.topic.index_interval_bytes,
         modified: SystemTime::now(),
         limits: None,
+        now: policy.now,
     };
     let keep_damage = policy.on_damage == OnDamage::Keep;
     (plan.cleaned..surveys.len())

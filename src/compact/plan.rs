@@ -48,6 +48,8 @@ pub enum NothingToClean {
     OnlyActive,
     /// A transaction without a marker begins within the first segment.
     OpenTransaction(Offset),
+    /// Nothing lies in front of the offset that it was to be compacted to.
+    Bounded(Offset),
     /// The first segment is younger than `min.compaction.lag.ms`.
     TooYoung,
     /// Not dirtier than `min.cleanable.dirty.ratio`.
@@ -80,6 +82,9 @@ impl std::fmt::Display for NothingToClean {
                 "0 cleanable segments (a transaction without a marker begins at offset {offset}, \
                  in the first segment)"
             ),
+            NothingToClean::Bounded(bound) => {
+                write!(f, "0 cleanable segments (compacted up to offset {} already)", bound.0 - 1)
+            }
             NothingToClean::TooYoung => {
                 write!(f, "0 cleanable segments (younger than min.compaction.lag.ms)")
             }
@@ -100,6 +105,10 @@ pub struct Known {
     pub first_dirty: Option<Offset>,
     /// First offset of the earliest open transaction.
     pub first_undecided: Option<Offset>,
+    /// Nothing from there on is to be cleaned; a segment border.
+    pub bound: Option<Offset>,
+    /// Bytes in front of this log that were cleaned in earlier rounds.
+    pub clean_bytes: u64,
 }
 
 impl Plan {
@@ -136,7 +145,7 @@ impl Plan {
         } else if cleaned == retired {
             Some(bound)
         } else {
-            plan.not_dirty(surveys, policy)
+            plan.not_dirty(surveys, known, policy)
         };
         if let Some(nothing) = nothing {
             plan.cleaned = retired;
@@ -170,7 +179,12 @@ impl Plan {
         self.reworked.get(next).is_some_and(|group| group.contains(&at))
     }
 
-    fn not_dirty(&self, surveys: &[Survey], policy: &Policy) -> Option<NothingToClean> {
+    fn not_dirty(
+        &self,
+        surveys: &[Survey],
+        known: &Known,
+        policy: &Policy,
+    ) -> Option<NothingToClean> {
         let least = policy.topic.min_cleanable_dirty_ratio;
         if least <= 0.0 {
             return None;
@@ -180,7 +194,8 @@ impl Plan {
         let below = |survey: &&Survey| survey.segment.base < self.first_dirty;
         // A segment that the checkpoint cuts in two counts on both sides, as in Kafka.
         let dirty = |survey: &&Survey| survey.next_offset > self.first_dirty;
-        let clean_bytes: f64 = range.iter().filter(below).map(size).sum();
+        let clean_bytes =
+            range.iter().filter(below).map(size).sum::<f64>() + known.clean_bytes as f64;
         let dirty_bytes: f64 = range.iter().filter(dirty).map(size).sum();
         let ratio = if dirty_bytes > 0.0 { dirty_bytes / (clean_bytes + dirty_bytes) } else { 0.0 };
         let due_before = policy.now.0.saturating_sub(policy.topic.max_compaction_lag_ms);
@@ -249,6 +264,12 @@ fn first_uncleanable(
             (cleaned, why) = (holds, NothingToClean::OpenTransaction(undecided));
         }
     }
+    if let Some(bound) = known.bound {
+        let reached = surveys.partition_point(|survey| survey.segment.base < bound);
+        if reached < cleaned {
+            (cleaned, why) = (reached, NothingToClean::Bounded(bound));
+        }
+    }
     let lag_ms = policy.topic.min_compaction_lag_ms;
     if lag_ms > 0 {
         let youngest = policy.now.0.saturating_sub(lag_ms);
@@ -261,8 +282,8 @@ fn first_uncleanable(
     (cleaned.max(retired), why)
 }
 
-/// Greedy grouping by the sizes before cleaning.
-fn group(
+/// Greedy grouping of neighbours by the sizes before cleaning; the range ends at `end`.
+pub fn group(
     surveys: &[Survey],
     range: Range<usize>,
     end: Offset,

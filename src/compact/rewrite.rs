@@ -38,6 +38,10 @@ pub struct OutBatch {
     pub max_timestamp: Timestamp,
     /// Its size.
     pub size_bytes: usize,
+    /// Its records, as far as its header counts them.
+    pub records: u32,
+    /// When its tombstones, or its marker, may go.
+    pub delete_horizon: Option<Timestamp>,
     /// Whether it is a compressed set of magic 0 or 1, whose first offset the header does not show.
     pub is_wrapper: bool,
     /// Where its bytes are.
@@ -279,6 +283,8 @@ impl OutBatch {
             last_offset: header.last_offset,
             max_timestamp: header.max_timestamp,
             size_bytes: header.size_bytes,
+            records: u32::try_from(header.record_count).unwrap_or(0),
+            delete_horizon: header.delete_horizon(),
             is_wrapper: header.is_wrapper(),
             from,
         }

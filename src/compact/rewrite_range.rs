@@ -170,6 +170,7 @@ impl Job<'_> {
             index_interval_bytes: topic.index_interval_bytes,
             modified,
             limits: self.policy.rewrites.segments_anew.then_some(limits),
+            now: self.policy.now,
         }
     }
 

@@ -16,10 +16,13 @@ use super::evidence::Archive;
 use super::partition::{Done, Task, compact};
 use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::rewrites::Rewrites;
-use super::witness::{Witness, after_commit};
+use super::round::{self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds};
+use super::witness::{Claim, Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{Counters, PartitionOutcome, PartitionReport, Progress, RunOutcome, RunReport};
+use crate::report::{
+    Counters, PartitionOutcome, PartitionReport, Progress, RoundReport, RunOutcome, RunReport,
+};
 use crate::segment::{
     FileName, LogDir, PartitionDir, Place, Sources, TopicPartition, partition_name,
 };
@@ -46,6 +49,8 @@ pub struct CompactOptions {
     pub witness: Option<Arc<dyn Witness>>,
     /// Where temporary files go; inside the output folder if nothing is said.
     pub temp_dir: Option<PathBuf>,
+    /// What is asked of rounds.
+    pub rounds: RoundOptions,
 }
 
 /// Compacts the partitions of `sources` into the output folder.
@@ -294,14 +299,16 @@ impl Run<'_> {
     /// Compacts a partition. In place, whatever fails costs that partition only.
     fn one(&self, opened: &Opened) -> Result<PartitionReport> {
         self.try_one(opened).or_else(|error| {
-            if !self.destination.is_in_place() {
+            let is_refused = matches!(error.kind, ErrorKind::Refused(_));
+            if !self.destination.is_in_place() && !is_refused {
                 return Err(error);
             }
             let reason = error.to_string();
             if let Ok(mut failure) = self.failure.lock() {
                 failure.get_or_insert(reason.clone());
             }
-            Ok(report(opened, Done::left_alone(reason), None))
+            let round = is_refused.then(RoundReport::refused);
+            Ok(report(opened, Done { round, ..Done::left_alone(reason) }, None))
         })
     }
 
@@ -314,7 +321,10 @@ impl Run<'_> {
             Ok(source) if source.segments.is_empty() => {
                 Done::left_alone("it holds no segments (<20 digits>.log)".to_owned())
             }
-            Ok(source) => self.compact(opened, source)?,
+            Ok(source) => match self.rounds_of(opened)?.filter(|_| can_be_indexed(source)) {
+                Some(path) => self.round(opened, source, &path)?,
+                None => self.compact(opened, source)?,
+            },
         };
         let destination = done.left_alone.is_none().then(|| match &self.options.output {
             Output::Folder(out) => out.join(opened.name.to_string()),
@@ -338,6 +348,116 @@ impl Run<'_> {
         Ok((claim, Opened { dir, ..opened.clone() }))
     }
 
+    /// The destination of a partition, if it holds rounds or is to hold the first.
+    fn rounds_of(&self, opened: &Opened) -> Result<Option<PathBuf>> {
+        let Output::Folder(out) = &self.options.output else { return Ok(None) };
+        let path = out.join(opened.name.to_string());
+        let keeps_state = self.options.rounds.keep_rounds > 0;
+        if holds_rounds(&path) {
+            return if keeps_state {
+                Ok(Some(path))
+            } else {
+                Err(Error::refused(format!(
+                    "{}: holds rounds, which --keep-rounds 0 would forget; leave it out, or name \
+                     another folder with --out",
+                    path.display()
+                )))
+            };
+        }
+        if path.exists() && !self.options.dry_run {
+            return Err(Error::refused(format!(
+                "{}: was not written in rounds, so no round can follow; name another folder with \
+                 --out, and the old one with --rebase-from",
+                path.display()
+            )));
+        }
+        let asked = &self.options.rounds;
+        let is_plain = asked.to_offset.is_none() && asked.rebase.is_none();
+        // A dry run would leave no state, and what the state is made of need not be found out.
+        let needs_none = !keeps_state || self.options.dry_run;
+        Ok(Some(path).filter(|_| !(needs_none && is_plain)))
+    }
+
+    /// Compacts in rounds, and commits unless the partition is to be left alone.
+    fn round(&self, opened: &Opened, source: &PartitionDir, path: &Path) -> Result<Done> {
+        let (options, policy) = (&self.options.rounds, &self.options.policy);
+        let (disk, dry_run) = (&self.options.disk, self.options.dry_run);
+        if !holds_rounds(path) {
+            let staged = self.destination.staged(&opened.name, path);
+            let state = StateDir::within(disk, &staged);
+            let begun = match round::start(source, path, state, 1, options, policy) {
+                Err(error) => return self.survive(error, None),
+                Ok(begun) => begun,
+            };
+            let place = self.destination.place_for(source, &opened.name)?;
+            let temp_dir = self.destination.temp_dir(&source.path);
+            return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
+                if let Some(conclusion) = &done.conclusion {
+                    let state = &begun.round.state;
+                    state.switch(conclusion.file.round)?;
+                    // There already, so that a run that finds nothing to do touches nothing.
+                    disk.write_whole_file(&state.lock_file(), &[], None, None)?;
+                }
+                self.destination.commit(&opened.name, place, &done.commit)
+            });
+        }
+        let mut standing = Standing::open(disk, path, options, dry_run)?;
+        if options.reindex {
+            standing.reindex(policy, (&self.budget_of(opened), &self.archive), options)?;
+        }
+        let begun = match standing.round(source, options, policy) {
+            Err(error) => return self.survive(error, None),
+            Ok(begun) => begun,
+        };
+        let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
+        self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
+            match done.conclusion.as_ref().and_then(|conclusion| conclusion.journal.as_ref()) {
+                Some(journal) => standing.commit(journal, options.keep_rounds),
+                None => standing.discard(),
+            }
+        })
+    }
+
+    /// Compacts what a round has `begun`; `commit` makes it final.
+    fn carry_out(
+        &self,
+        opened: &Opened,
+        begun: &Begun<'_>,
+        place: Option<Place>,
+        temp_dir: Option<&Path>,
+        commit: impl FnOnce(&Place, &Done) -> Result<()>,
+    ) -> Result<Done> {
+        let temp_dir = self.options.temp_dir.as_deref().or(temp_dir);
+        let task = Task {
+            source: &begun.source,
+            in_place: false,
+            log_start: opened.log_start,
+            first_dirty: begun.round.first_dirty(opened.first_dirty),
+            place: place.clone(),
+            temp_dir,
+            budget: self.budget_of(opened),
+            archive: &self.archive,
+            round: Some(&begun.round),
+        };
+        let done = compact(&task, &self.options.policy, self.progress);
+        let done = done.or_else(|error| self.survive(error, temp_dir));
+        let Some(place) = place else { return done };
+        let done = done.and_then(|done| self.ask_about_round(begun, &place, done));
+        let mut done = match done {
+            Ok(done) if done.left_alone.is_none() && done.idle.is_none() => {
+                commit(&place, &done)?;
+                done
+            }
+            other => {
+                // The failure is what counts; what stays behind has no final name.
+                drop(place.disk.remove_dir_if_there(&place.dir));
+                other?
+            }
+        };
+        done.warnings.extend(begun.warnings.iter().cloned());
+        Ok(done)
+    }
+
     /// Compacts, and commits unless the partition is to be left alone.
     fn compact(&self, opened: &Opened, source: &PartitionDir) -> Result<Done> {
         let place = self.destination.place_for(source, &opened.name)?;
@@ -352,6 +472,7 @@ impl Run<'_> {
             place: place.clone(),
             temp_dir,
             budget: self.budget_of(opened),
+            round: None,
             archive: &self.archive,
         };
         let mut policy = self.options.policy.clone();
@@ -362,7 +483,7 @@ impl Run<'_> {
         let done = compact(&task, &policy, self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
-        let done = done.and_then(|done| self.ask_witness(source, &place, done));
+        let done = done.and_then(|done| self.ask_about(source, &place, done));
         match &done {
             Ok(done) if done.left_alone.is_none() => {
                 self.destination.commit(&opened.name, &place, &done.commit)?;
@@ -382,13 +503,48 @@ impl Run<'_> {
     }
 
     /// Leaves a partition alone whose result is not what it should be.
-    fn ask_witness(&self, source: &PartitionDir, place: &Place, done: Done) -> Result<Done> {
-        let Some(witness) = self.options.witness.as_ref().filter(|_| done.left_alone.is_none())
-        else {
+    fn ask_about(&self, source: &PartitionDir, place: &Place, done: Done) -> Result<Done> {
+        if self.options.witness.is_none() || done.left_alone.is_some() {
             return Ok(done);
-        };
+        }
         let after = after_commit(source, place, &done.commit)?;
-        let differences = witness.differences(source, after, done.log_end, &self.options.policy);
+        let log_start = done.plan.as_ref().map_or(done.log_end, |plan| plan.log_start);
+        self.ask_witness(source, after, log_start, done)
+    }
+
+    /// The same, of a round: before it the destination goes on where the source begins.
+    fn ask_about_round(&self, begun: &Begun<'_>, place: &Place, done: Done) -> Result<Done> {
+        let is_written = done.left_alone.is_none() && done.idle.is_none();
+        if self.options.witness.is_none() || !is_written {
+            return Ok(done);
+        }
+        let (before, after) = begun.before_and_after(place, &done.rewritten)?;
+        let first = before.segments.first().map_or(done.log_end, |segment| segment.base);
+        let log_start = match (&begun.round.earlier, &done.plan) {
+            (None, Some(plan)) => plan.log_start,
+            _ => first,
+        };
+        self.ask_witness(&before, after, log_start, done)
+    }
+
+    fn ask_witness(
+        &self,
+        source: &PartitionDir,
+        after: PartitionDir,
+        log_start: Offset,
+        done: Done,
+    ) -> Result<Done> {
+        let Some(witness) = &self.options.witness else { return Ok(done) };
+        let policy = &self.options.policy;
+        let (log_end, plan) = (done.log_end, done.plan.as_ref());
+        // Only by offset is what is clean left alone.
+        let first_dirty = plan.map_or(log_end, |plan| match policy.topic.strategy.is_offset() {
+            true => plan.first_dirty,
+            false => log_start,
+        });
+        let end = plan.map_or(log_end, |plan| plan.end);
+        let claim = Claim { log_end, first_dirty, end };
+        let differences = witness.differences(source, after, &claim, policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(
             "--verify found {} in the result, which is thrown away; {}. The first: {first}",
@@ -411,7 +567,7 @@ impl Run<'_> {
                 || matches!(&self.options.output, Output::Folder(out) if path.starts_with(out))
         };
         let at_output = error.path.as_ref().is_some_and(is_ours);
-        if at_output || matches!(error.kind, ErrorKind::Bug(_)) {
+        if at_output || matches!(error.kind, ErrorKind::Bug(_) | ErrorKind::Refused(_)) {
             return Err(error);
         }
         Ok(Done { left_alone: Some(error.to_string()), ..Done::default() })
@@ -423,6 +579,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
     let nothing = plan.and_then(|plan| plan.nothing_because.as_ref());
     let outcome = match (&done.left_alone, nothing) {
         (Some(_), _) => PartitionOutcome::Failed,
+        _ if done.idle.is_some() => PartitionOutcome::Unchanged,
         (None, None) => PartitionOutcome::Compacted,
         _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
@@ -438,7 +595,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         source: opened.path.clone(),
         destination,
         outcome,
-        reason: done.left_alone.or_else(|| nothing.map(ToString::to_string)),
+        reason: done.left_alone.or(done.idle).or_else(|| nothing.map(ToString::to_string)),
         log_start_offset: plan.map_or(first_base, |plan| plan.log_start),
         first_dirty_offset: plan.map_or(first_base, |plan| plan.first_dirty),
         end_offset: plan.map_or(first_base, |plan| plan.end),
@@ -449,6 +606,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         erased: done.erased,
         records_not_erased: done.records_not_erased,
         damage: done.damage,
+        round: done.round,
         warnings,
         elapsed_ms: 0,
     }

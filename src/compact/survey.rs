@@ -118,7 +118,15 @@ impl Survey {
         let walked = with_help(&log, |frontier| -> Result<Walk> {
             let Walking { replay_from, chunk_bytes, around_damage, .. } = *walking;
             let chunk_least = segment.base;
-            let mut walk = Walk { chunk_bytes, chunk_least, ..Walk::default() };
+            let start = log.start();
+            let mut walk = Walk {
+                end: start,
+                chunk_start: start,
+                damage_start: start,
+                chunk_bytes,
+                chunk_least,
+                ..Walk::default()
+            };
             if around_damage {
                 walk.around_damage(&log, replay_from, bound)?;
             } else {
@@ -145,6 +153,11 @@ impl Survey {
     pub fn reach(&self) -> Position {
         let behind = self.damage.last().map(|damaged| damaged.end());
         behind.map_or(self.end, |behind| behind.max(self.end))
+    }
+
+    /// How many bytes of log that is.
+    pub fn size_bytes(&self) -> u64 {
+        self.reach().0.saturating_sub(self.log.start().0)
     }
 
     /// The segment's largest timestamp as Kafka's age rules see it: that of its records, or the

@@ -7,10 +7,12 @@
 //!    control batch whether it is discardable, and which entries the new `.txnindex` files get
 //!    (`CleanedTransactionMetadata` in Kafka).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::survey::Survey;
-use crate::segment::{AbortedTxn, Outcomes, TxnBatch, TxnBatchKind};
+use crate::error::Result;
+use crate::format::Batch;
+use crate::segment::{AbortedTxn, Kind, Outcomes, TxnBatch, TxnBatchKind, parse_txn_index};
 use crate::units::{Offset, Position};
 
 /// What the second walk settled for one segment.
@@ -30,12 +32,15 @@ impl SegmentTxns {
 
 /// Settles the transactional and control batches of the cleaned range. `indexed` holds the entries
 /// of the log's `.txnindex` files by producer and marker; they are carried over as they stand.
+/// `begun` are the producers that have data of a transaction in front of the range.
 pub fn settle(
     range: &[Survey],
+    begun: &[i64],
     outcomes: &Outcomes,
     indexed: &HashMap<(i64, Offset), AbortedTxn>,
 ) -> Vec<SegmentTxns> {
     let mut pass = Pass::new(outcomes);
+    pass.committing.extend(begun);
     range
         .iter()
         .map(|survey| {
@@ -56,6 +61,63 @@ pub fn settle(
             settled
         })
         .collect()
+}
+
+/// Settles the transactional and control batches of segments that were compacted before: no aborted
+/// data is left in them. A marker is discardable if it had its time set already, or if nothing of
+/// its transaction is left, as far as `range` tells: without the segments in front of it
+/// (`is_front`), a producer's first marker in it may end a transaction that began before.
+pub fn settle_again(range: &[Survey], is_front: bool) -> Result<Vec<SegmentTxns>> {
+    let mut committing: HashSet<i64> = HashSet::new();
+    let mut ended: HashSet<i64> = HashSet::new();
+    let mut settled = Vec::new();
+    for survey in range {
+        let mut txns = SegmentTxns::default();
+        let indexed = survey.segment.read(Kind::TxnIndex)?;
+        txns.index_entries = indexed.map_or_else(Vec::new, |map| parse_txn_index(&map).0);
+        for batch in &survey.txn_batches {
+            let rest = survey.log.bytes().get(batch.position.index()..).unwrap_or_default();
+            let header = Batch::parse(rest).ok().map(|batch| batch.header);
+            let is_spent = match batch.kind {
+                TxnBatchKind::Data => {
+                    committing.insert(batch.producer_id);
+                    false
+                }
+                TxnBatchKind::OtherControl => false,
+                TxnBatchKind::EmptiedControl => true,
+                _ => {
+                    let is_known = !ended.insert(batch.producer_id) || is_front;
+                    let had_data = committing.remove(&batch.producer_id);
+                    let is_due = header.is_some_and(|header| header.delete_horizon().is_some());
+                    is_due || (is_known && !had_data)
+                }
+            };
+            if is_spent {
+                txns.discardable.push(batch.position);
+                let marks = |txn: &AbortedTxn| {
+                    (txn.producer_id, txn.last_offset) == (batch.producer_id, batch.base_offset)
+                };
+                txns.index_entries.retain(|txn| !marks(txn));
+            }
+        }
+        settled.push(txns);
+    }
+    Ok(settled)
+}
+
+/// The producers that have begun a transaction below `end` and not ended it there, given those
+/// that had `begun` one in front of `surveys`.
+pub fn begun_below(end: Offset, begun: &[i64], surveys: &[Survey]) -> Vec<i64> {
+    let mut open: BTreeSet<i64> = begun.iter().copied().collect();
+    let batches = surveys.iter().flat_map(|survey| &survey.txn_batches);
+    for batch in batches.take_while(|batch| batch.base_offset < end) {
+        match batch.kind {
+            TxnBatchKind::Data => open.insert(batch.producer_id),
+            kind if kind.is_end() => open.remove(&batch.producer_id),
+            _ => false,
+        };
+    }
+    open.into_iter().collect()
 }
 
 /// The entries for the `.txnindex` of segments that keep all their transactions, by segment.
@@ -113,6 +175,7 @@ impl Pass {
                 }
             },
             TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
+                self.committing.remove(&producer_id);
                 !self.aborting.remove(&producer_id).unwrap_or(false)
             }
             TxnBatchKind::Commit | TxnBatchKind::LostCommit => {

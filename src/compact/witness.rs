@@ -9,15 +9,25 @@ use crate::error::Result;
 use crate::segment::{PartitionDir, Place, Suffix, Suffixes};
 use crate::units::Offset;
 
+/// What a compaction says that it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The offset behind the last record when it began.
+    pub log_end: Offset,
+    /// Where the range begins of which records voted.
+    pub first_dirty: Offset,
+    /// The offset behind the cleaned range.
+    pub end: Offset,
+}
+
 /// Compares a partition before and after its compaction.
 pub trait Witness: Debug + Send + Sync {
-    /// What differs that may not, in words; nothing if all is well. The log of `before` ended at
-    /// `log_end` when the compaction began.
+    /// What differs that may not, in words; nothing if all is well.
     fn differences(
         &self,
         before: &PartitionDir,
         after: PartitionDir,
-        log_end: Offset,
+        claim: &Claim,
         policy: &Policy,
     ) -> Vec<String>;
 }

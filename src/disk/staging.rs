@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Disk;
+use super::{Busy, Disk, LockedDir};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
@@ -15,18 +15,18 @@ pub struct Staging {
     disk: Disk,
     out: PathBuf,
     dir: PathBuf,
+    _lock: LockedDir,
     finished: bool,
 }
 
 impl Staging {
-    /// Creates output and staging folders.
+    /// Creates output and staging folders. What a run that did not finish has left there goes.
     ///
     /// # Errors
-    /// An output folder that exists and is not empty is refused.
+    /// Refused: an output folder that holds anything else, or that somebody is at work in.
     pub fn create(disk: &Disk, out: &Path) -> Result<Staging> {
-        let listing = fs::read_dir(out);
-        if let Ok(mut entries) = listing
-            && entries.next().is_some()
+        if let Ok(mut entries) = fs::read_dir(out)
+            && !entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == STAGING))
         {
             let what = if out.join(STAGING).exists() {
                 "holds the output of a run that did not finish; remove it, or name another folder \
@@ -36,9 +36,22 @@ impl Staging {
             };
             return Err(Error::refused(format!("{}: {what}", out.display())));
         }
+        disk.create_dir(out)?;
+        let staging = Staging::resume(disk, out)?;
+        disk.create_dir(&staging.dir)?;
+        Ok(staging)
+    }
+
+    /// Goes on in an output folder that holds what an earlier run has finished. What that run left
+    /// unfinished goes; the staging folder comes to be when the first partition needs it.
+    ///
+    /// # Errors
+    /// Refused: somebody else is at work there. The system's.
+    pub fn resume(disk: &Disk, out: &Path) -> Result<Staging> {
+        let lock = lock(out)?;
         let dir = out.join(STAGING);
-        disk.create_dir(&dir)?;
-        Ok(Staging { disk: disk.clone(), out: out.into(), dir, finished: false })
+        disk.remove_dir_if_there(&dir)?;
+        Ok(Staging { disk: disk.clone(), out: out.into(), dir, _lock: lock, finished: false })
     }
 
     /// The disk.
@@ -78,6 +91,16 @@ impl Staging {
         self.disk.remove_dir_if_there(&self.dir)?;
         self.disk.sync_dir(&self.out)
     }
+}
+
+fn lock(out: &Path) -> Result<LockedDir> {
+    LockedDir::take(out).map_err(|busy| match busy {
+        Busy::Held => Error::refused(format!(
+            "{}: another logcompact is at work here; wait for it to end",
+            out.display()
+        )),
+        Busy::Io(source) => Error::io(out, "cannot lock", source),
+    })
 }
 
 impl Drop for Staging {

@@ -65,7 +65,7 @@ pub fn run(
             .iter()
             .filter_map(|report| Some((name_of(report), end_of(report)?)))
             .collect();
-        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |_, all| {
+        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |_, _, all| {
             bound(all, &ends);
         })?;
         warnings = unread_checkpoints(sources);

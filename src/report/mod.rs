@@ -4,6 +4,7 @@ mod erased;
 mod memory;
 mod progress;
 mod repair_report;
+mod round_report;
 mod run_report;
 mod shown;
 
@@ -11,6 +12,7 @@ pub use erased::{Erased, ErasedRecord, Sha256Sum, Trail};
 pub use memory::{note_memory, peak_memory_bytes};
 pub use progress::{NoProgress, Progress};
 pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
+pub use round_report::RoundReport;
 pub use run_report::{
     Counters, Damage, PartitionOutcome, PartitionReport, Removed, RunOutcome, RunReport,
 };

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::RoundReport;
 use super::erased::Erased;
 use crate::units::{Offset, Position, Timestamp};
 
@@ -26,7 +27,8 @@ pub enum PartitionOutcome {
 }
 
 /// Records that are gone, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Removed {
     /// Another record of the same key survives; under `offset` a later one.
     pub superseded: u64,
@@ -61,7 +63,8 @@ impl Removed {
 }
 
 /// The counters of the cleaned range, and of the segments that were rewritten beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Segments of the range before.
     pub segments_before: u64,
@@ -185,10 +188,19 @@ pub struct PartitionReport {
     pub records_not_erased: u64,
     /// Damaged stretches.
     pub damage: Vec<Damage>,
+    /// The round that this was; null if there are to be no others.
+    pub round: Option<RoundReport>,
     /// What else the operator should know.
     pub warnings: Vec<String>,
     /// How long it took.
     pub elapsed_ms: u64,
+}
+
+impl PartitionReport {
+    /// Whether anything of it was written.
+    pub fn is_written(&self) -> bool {
+        self.destination.is_some() && self.round.as_ref().is_none_or(|round| !round.is_idle())
+    }
 }
 
 /// One run.
@@ -234,6 +246,15 @@ pub struct RunReport {
     pub partitions: Vec<PartitionReport>,
     /// The counters of all partitions, added up.
     pub totals: Counters,
+}
+
+impl RunReport {
+    /// Whether the output folder is as it was: there was nothing to do for any partition, or it
+    /// was refused to go on with its rounds.
+    pub fn left_output_alone(&self) -> bool {
+        let is_as_it_was = |p: &PartitionReport| !p.is_written() && p.round.is_some();
+        !self.partitions.is_empty() && self.partitions.iter().all(is_as_it_was)
+    }
 }
 
 /// How a run ended.

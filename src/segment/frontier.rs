@@ -94,7 +94,7 @@ impl<'a> Frontier<'a> {
 pub fn with_help<T: Send>(log: &LogFile, work: impl FnOnce(Frontier<'_>) -> T + Send) -> T {
     const LEAST_BYTES: usize = 64 << 20;
     let size_bytes = log.bytes().len();
-    if size_bytes < LEAST_BYTES {
+    if size_bytes < LEAST_BYTES || log.is_part() {
         return work(Frontier::of(log));
     }
     let start = size_bytes / 2;

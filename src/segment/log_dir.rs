@@ -16,10 +16,13 @@ use crate::units::Position;
 /// Up to where a broker's cleaner has cleaned.
 pub const CLEANER_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 
+/// Where each log starts, if that is not where its first segment does.
+pub const LOG_START_CHECKPOINT: &str = "log-start-offset-checkpoint";
+
 /// The offset checkpoints of a log directory.
 pub const CHECKPOINT_NAMES: [&str; 4] = [
     CLEANER_CHECKPOINT,
-    "log-start-offset-checkpoint",
+    LOG_START_CHECKPOINT,
     "recovery-point-offset-checkpoint",
     "replication-offset-checkpoint",
 ];

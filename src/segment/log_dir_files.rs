@@ -14,7 +14,8 @@ const LOG_DIR_FILES: [&str; 3] =
     ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
 
 /// Gives the folder `out` what a log directory has beside its partitions, for those `included`.
-/// `change` has a look at each checkpoint, by its name.
+/// `change` has a look at each checkpoint, by its name, and at what stood there before. Of others
+/// than those, what stood there stays.
 ///
 /// # Errors
 /// The system's.
@@ -23,7 +24,7 @@ pub fn carry_log_dir_files(
     sources: &Sources,
     out: &Path,
     included: &BTreeSet<TopicPartition>,
-    change: impl Fn(&str, &mut OffsetCheckpoint),
+    change: impl Fn(&str, &OffsetCheckpoint, &mut OffsetCheckpoint),
 ) -> Result<()> {
     if sources.log_dirs.is_empty() {
         return Ok(());
@@ -34,19 +35,36 @@ pub fn carry_log_dir_files(
             merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
         }
         merged.offsets.retain(|partition, _| included.contains(partition));
-        change(name, &mut merged);
-        disk.write_whole_file(&out.join(name), merged.render().as_bytes(), None, None)?;
+        let before = LogDir { path: out.into() }.checkpoint(name).unwrap_or_default();
+        change(name, &before, &mut merged);
+        let others = before.offsets.into_iter().filter(|(name, _)| !included.contains(name));
+        merged.offsets.extend(others);
+        put(disk, &out.join(name), merged.render().as_bytes())?;
     }
     // The identity of a log directory belongs to one directory only.
     if let [only] = sources.log_dirs.as_slice() {
         for name in LOG_DIR_FILES {
             let from = only.path.join(name);
+            let to = out.join(name);
             if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
-                disk.copy_file(&from, &out.join(name))?;
+                if to.exists() {
+                    put(disk, &to, &disk.map(&from)?)?;
+                } else {
+                    disk.copy_file(&from, &to)?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Writes a file, or puts it in the place of one that says something else.
+fn put(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    match fs::read(path) {
+        Ok(before) if before == bytes => Ok(()),
+        Ok(_) => disk.replace_file(path, bytes),
+        Err(_) => disk.write_whole_file(path, bytes, None, None),
+    }
 }
 
 /// What is known of each partition directory, with what it is called in the log directory that it

@@ -19,6 +19,9 @@ pub struct LogFile {
     base: Offset,
     map: Map,
     sums: Sums,
+    /// Where its batches are looked for: anywhere, unless it is a part.
+    start: Position,
+    end: usize,
 }
 
 /// A stretch of a log that is no batch, or one that fails its checks.
@@ -50,7 +53,26 @@ impl LogFile {
 
     /// The log at `path`, which is mapped already.
     pub fn of(path: &Path, base: Offset, map: Map) -> LogFile {
-        LogFile { path: path.into(), base, map, sums: Sums::default() }
+        let end = map.len();
+        LogFile { path: path.into(), base, map, sums: Sums::default(), start: Position(0), end }
+    }
+
+    /// Only the batches from `start` to `end`, which must be the starts of batches; without an
+    /// end, to the end of the file.
+    pub fn within(self, start: Position, end: Option<Position>) -> LogFile {
+        let size_bytes = self.map.len();
+        let end = end.map_or(size_bytes, |end| end.index().min(size_bytes));
+        LogFile { start, end, ..self }
+    }
+
+    /// Where its first batch starts.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Whether only a part of the file counts.
+    pub fn is_part(&self) -> bool {
+        self.start > Position(0) || self.end < self.map.len()
     }
 
     /// The file.
@@ -84,13 +106,13 @@ impl LogFile {
 
     /// The batches from the start, headers only: checksums are the caller's business.
     pub fn batches(&self) -> Batches<'_> {
-        self.batches_from(Position(0))
+        self.batches_from(self.start)
     }
 
     /// The batches from `position`, which must be the start of one.
     pub fn batches_from(&self, position: Position) -> Batches<'_> {
-        let end = self.map.len();
-        Batches { bytes: &self.map, sums: &self.sums, position, end, check_crc: false }
+        let (bytes, sums, end) = (&self.map, &self.sums, self.end);
+        Batches { bytes, sums, position, end, check_crc: false }
     }
 
     /// The batches from the start, each with its checksum compared.
@@ -112,7 +134,7 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     /// Ends the iteration at the first batch that starts at or behind `end`.
     pub fn until(self, end: Position) -> Batches<'a> {
-        Batches { end: end.index().min(self.bytes.len()), ..self }
+        Batches { end: end.index().min(self.end), ..self }
     }
 
     /// Compares checksums from here on.

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod checkpoint;
+mod cut;
 mod examined;
 mod frontier;
 mod log_dir;
@@ -23,10 +24,12 @@ mod writer;
 pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
+pub use cut::{Cut, Mark};
 pub use examined::{Examined, Sound, check_record, check_records};
 pub use frontier::{Frontier, with_help};
 pub use log_dir::{
-    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LogDir, Sources, find_partitions, partitions_around,
+    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, Sources, find_partitions,
+    partitions_around,
 };
 pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};
@@ -34,7 +37,7 @@ pub use lost_markers::{TxnsOfSegment, stand_in_for_lost_commits, stand_in_for_lo
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
-pub use partition::{Oddity, PartitionDir, Segment, Suffixes, partition_name};
+pub use partition::{Oddity, Part, PartitionDir, Segment, Suffixes, partition_name};
 pub use producer_state::{ProducerState, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};

@@ -9,7 +9,7 @@ use super::{FileName, Kind, LogFile, OffsetIndex, Suffix, TimeIndex, TopicPartit
 use super::{INDEX_ENTRY_BYTES, TIME_ENTRY_BYTES};
 use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
-use crate::units::Offset;
+use crate::units::{Offset, Position};
 
 /// One segment, as the directory lists it.
 #[derive(Clone, Debug)]
@@ -26,6 +26,19 @@ pub struct Segment {
     pub size_bytes: u64,
     /// Modification time of the `.log`, which Kafka's older rules go by.
     pub modified: SystemTime,
+    /// Which part of its files it is; all of them, if nothing is said.
+    pub part: Option<Part>,
+}
+
+/// A part of a segment that is treated as one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The base offset that its files are named after.
+    pub named: Offset,
+    /// Where its first batch starts in the `.log`.
+    pub start: Position,
+    /// Where the batch behind its last starts; the end of the file, if nothing is said.
+    pub end: Option<Position>,
 }
 
 /// What the names of a segment's files end in, by kind: in the middle of a swap it may be different
@@ -70,8 +83,13 @@ impl Suffixes {
 impl Segment {
     /// One of the segment's files.
     pub fn path(&self, kind: Kind) -> PathBuf {
-        let name = FileName { offset: self.base, kind, suffix: self.suffixes.of(kind) };
-        self.dir.join(name.to_string())
+        let offset = self.named();
+        self.dir.join(FileName { offset, kind, suffix: self.suffixes.of(kind) }.to_string())
+    }
+
+    /// The base offset that its files are named after.
+    pub fn named(&self) -> Offset {
+        self.part.map_or(self.base, |part| part.named)
     }
 
     /// Its log, mapped.
@@ -79,7 +97,11 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn log(&self) -> Result<LogFile> {
-        LogFile::open(&self.disk, &self.path(Kind::Log), self.base)
+        let log = LogFile::open(&self.disk, &self.path(Kind::Log), self.base)?;
+        Ok(match self.part {
+            Some(part) => log.within(part.start, part.end),
+            None => log,
+        })
     }
 
     /// The bytes of one of its files; `None` if there is no such file, or a link or pipe instead.
@@ -101,9 +123,15 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn offset_index_bytes(&self) -> Result<u64> {
-        let map = self.read(Kind::Index)?;
-        let entries = map.map_or(0, |map| OffsetIndex::parse(&map, self.base).entries.len());
-        Ok((entries * INDEX_ENTRY_BYTES) as u64)
+        let index = self.read(Kind::Index)?.map(|map| OffsetIndex::parse(&map, self.named()));
+        let entries = index.map_or_else(Vec::new, |index| index.entries);
+        let is_ours = |position: Position| {
+            self.part.is_none_or(|part| {
+                position >= part.start && part.end.is_none_or(|end| position < end)
+            })
+        };
+        let count = entries.iter().filter(|entry| is_ours(entry.position)).count();
+        Ok((count * INDEX_ENTRY_BYTES) as u64)
     }
 
     /// What the entries of its time index take up, without preallocated zeros.
@@ -111,9 +139,10 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn time_index_bytes(&self) -> Result<u64> {
-        let map = self.read(Kind::TimeIndex)?;
-        let entries = map.map_or(0, |map| TimeIndex::parse(&map, self.base).entries.len());
-        Ok((entries * TIME_ENTRY_BYTES) as u64)
+        let index = self.read(Kind::TimeIndex)?.map(|map| TimeIndex::parse(&map, self.named()));
+        let entries = index.map_or_else(Vec::new, |index| index.entries);
+        let count = entries.iter().filter(|entry| entry.offset >= self.base).count();
+        Ok((count * TIME_ENTRY_BYTES) as u64)
     }
 }
 
@@ -214,6 +243,7 @@ impl PartitionDir {
                         suffixes: Suffixes::default(),
                         size_bytes: metadata.len(),
                         modified: metadata.modified().map_err(unreadable)?,
+                        part: None,
                     });
                 }
                 Some(name) => companions.push(name),
@@ -254,6 +284,7 @@ impl PartitionDir {
             suffixes,
             size_bytes: metadata.len(),
             modified: metadata.modified().map_err(io)?,
+            part: None,
         });
         Ok(())
     }

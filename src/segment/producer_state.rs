@@ -48,8 +48,13 @@ impl ProducerState {
     pub fn load(dir: &PartitionDir, log_start: Offset, log_end: Offset) -> Result<ProducerState> {
         let newest = newest_snapshot(dir, log_start, log_end)?;
         let (from, entries) = newest.unwrap_or((log_start, Vec::new()));
+        Ok(ProducerState::of(from, entries))
+    }
+
+    /// The producers as they were at an offset.
+    pub fn of(from: Offset, entries: Vec<ProducerEntry>) -> ProducerState {
         let by_id = entries.into_iter().map(|entry| (entry.producer_id, entry)).collect();
-        Ok(ProducerState { from, by_id })
+        ProducerState { from, by_id }
     }
 
     /// Where the batches begin that are to be appended; those that end before it change nothing.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::report::{PartitionStats, Savings};
 use super::run::StatsOptions;
-use crate::compact::{self, CompactOptions, Output, Policy};
+use crate::compact::{self, CompactOptions, Output, Policy, RoundOptions};
 use crate::error::Result;
 use crate::report::{PartitionOutcome, PartitionReport, Progress};
 use crate::segment::{Sources, TopicPartition, partition_name};
@@ -34,6 +34,7 @@ pub fn ask(
             memory_limit_bytes: options.memory_limit_bytes,
             witness: None,
             temp_dir: options.temp_dir.clone(),
+            rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
         };
         let report = compact::run(&sources, &asked, progress)?;
         known.extend(report.partitions.into_iter().map(|p| (p.source.clone(), savings(p))));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use logcompact::compact::{
     Chosen, CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites,
-    TopicConfig, run,
+    RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::{Decoder, Flaw, MessageFormat};
@@ -127,6 +127,7 @@ fn compact_by(
         memory_limit_bytes,
         witness: None,
         temp_dir: None,
+        rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
     };
     let sources = find_partitions(&[source.to_path_buf()]).unwrap();
     let mut report = run(&sources, &options, &NoProgress).expect("a run ends with a report");

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use logcompact::compact::{
-    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, TopicConfig,
+    CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions, TopicConfig,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -84,6 +84,7 @@ fn compact(source: &Path, out: &Path, on_damage: OnDamage) -> PartitionOutcome {
         memory_limit_bytes: 64 << 20,
         witness: None,
         temp_dir: None,
+        rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
     };
     let sources = find_partitions(&[source.to_path_buf()]).unwrap();
     let report = logcompact::compact::run(&sources, &options, &NoProgress);

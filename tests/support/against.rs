@@ -3,16 +3,23 @@
 use std::path::Path;
 
 use logcompact::report::NoProgress;
-use logcompact::verify::against::{Compared, Options, Relation, compare};
+use logcompact::verify::against::{Compared, Options, Relation, StateRule, compare};
 use logcompact::verify::{Finding, Severity};
 
 /// One came out of a compaction of the other, all of it.
-pub const COMPACTION: Relation = Relation::Compaction { log_end: None, start_may_move: false };
+pub const COMPACTION: Relation =
+    Relation::Compaction { log_end: None, start_may_move: false, cleaned: None };
 const MEMORY_BYTES: u64 = 64 << 20;
 
 /// The comparison with memory enough.
 pub fn compared(before: &Path, after: &Path, relation: Relation) -> Compared {
-    let options = Options { relation, erased: None, memory_bytes: MEMORY_BYTES };
+    compared_by(&StateRule::default(), before, after, relation)
+}
+
+/// The same by another rule.
+pub fn compared_by(rule: &StateRule, before: &Path, after: &Path, relation: Relation) -> Compared {
+    let (rule, memory_bytes) = (rule.clone(), MEMORY_BYTES);
+    let options = Options { relation, rule, erased: None, memory_bytes };
     compare(before, after, &options, &NoProgress)
 }
 

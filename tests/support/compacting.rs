@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::{
-    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, TopicConfig, run,
+    Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions,
+    TopicConfig, run,
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
@@ -57,6 +58,7 @@ impl Way {
             memory_limit_bytes: self.memory_bytes,
             temp_dir: None,
             witness: None,
+            rounds: RoundOptions { keep_rounds: 0, ..RoundOptions::default() },
         };
         let sources = find_partitions(&[source.to_path_buf()]).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();
@@ -75,6 +77,7 @@ pub fn files_in(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
         .collect();
     files.sort();

@@ -50,11 +50,16 @@ impl Event {
 /// Appends a batch to the log (of magic 0 and 1 without a codec, as many as there are events).
 pub fn append(log: &mut Log, kind: Kind, events: &[Event]) {
     let base_offset = log.next_offset();
-    let bytes = match kind.magic {
+    let bytes = bytes_of(base_offset, kind, events);
+    log.raw(&bytes).skip_to(base_offset + events.len() as i64);
+}
+
+/// The bytes of a batch (of magic 0 and 1 without a codec, as many as there are events).
+pub fn bytes_of(base_offset: i64, kind: Kind, events: &[Event]) -> Vec<u8> {
+    match kind.magic {
         2 => batch_of(base_offset, kind, events),
         _ => messages_of(base_offset, kind, events),
-    };
-    log.raw(&bytes).skip_to(base_offset + events.len() as i64);
+    }
 }
 
 fn batch_of(base_offset: i64, kind: Kind, events: &[Event]) -> Vec<u8> {

@@ -7,6 +7,7 @@ pub mod events;
 pub mod log;
 pub mod power;
 pub mod rewritten;
+pub mod rounds;
 pub mod state;
 pub mod steps;
 

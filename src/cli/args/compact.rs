@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
 use super::duration::Milliseconds;
+use super::rounds::RoundArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,8 +55,9 @@ pub struct CompactArgs {
     /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
     #[arg(long, conflicts_with = "out")]
     pub in_place: bool,
-    /// With --in-place: also where the broker was not shut down cleanly
-    #[arg(long, requires = "in_place")]
+    /// With --in-place: also where the broker was not shut down cleanly. With --full: even if OUT
+    /// has records that DIR has no more
+    #[arg(long)]
     pub force: bool,
     /// Decide everything, write nothing, report the exact saving
     #[arg(long)]
@@ -108,9 +110,9 @@ pub struct CompactArgs {
     /// The topic's settings under Kafka's names.
     #[command(flatten)]
     pub topic: TopicArgs,
-    /// Known by name, refused by this version.
+    /// Rounds.
     #[command(flatten)]
-    pub later: LaterArgs,
+    pub rounds: RoundArgs,
 }
 
 /// `--null-keys`.
@@ -191,24 +193,4 @@ pub struct TopicArgs {
     /// With the delete policy: the oldest segments beyond this size go [default: -1, no limit]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     pub retention_bytes: Option<String>,
-}
-
-/// Options that the contract names and a later version carries out. They are refused, clearly,
-/// instead of being taken for a mistake in spelling.
-#[derive(Debug, Args)]
-pub struct LaterArgs {
-    #[arg(long, hide = true, value_name = "OFFSET")]
-    pub to_offset: Option<i64>,
-    #[arg(long, hide = true)]
-    pub full: bool,
-    #[arg(long, hide = true, value_name = "OLD")]
-    pub rebase_from: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "N")]
-    pub rebase_high_watermark: Option<i64>,
-    #[arg(long, hide = true)]
-    pub reindex: bool,
-    #[arg(long, hide = true, value_name = "R")]
-    pub min_rewrite_ratio: Option<f64>,
-    #[arg(long, hide = true, value_name = "N")]
-    pub keep_rounds: Option<u32>,
 }

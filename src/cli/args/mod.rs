@@ -7,6 +7,7 @@ mod duration;
 mod groups;
 mod packaging;
 mod repair;
+mod rounds;
 mod stats;
 mod verify;
 mod write;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use compact::{CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
+pub use compact::{CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{
     ConsoleArgs, DecodeArg, DecodeArgs, DumpArgs, DumpFormatArgs, EncodingArg, FieldArg, FormatArg,
     IsolationArg, SelectionArgs, ShowArg,
@@ -26,6 +27,7 @@ pub use duration::Milliseconds;
 pub use groups::{GroupsArgs, GroupsFormat};
 pub use packaging::{CompletionsArgs, ManArgs};
 pub use repair::RepairArgs;
+pub use rounds::RoundArgs;
 pub use stats::{KeysArg, StatsArgs, StatsFormat};
 pub use verify::{PartitionerArg, VerifyArgs, VerifyFormat};
 pub use write::{LineArgs, ProducerArgs, TopicRulesArgs, WriteArgs, WritePartitionerArg};

@@ -16,6 +16,7 @@ Examples:
   # Did this compaction keep the state? Have these two replicas the same?
   logcompact verify /restore --against /backup/kafka-logs
   logcompact verify broker1/orders-0 --against broker2/orders-0
+  logcompact verify by-event-time --against /backup/kafka-logs --strategy timestamp
 
   # Is each key where its producer should have sent it? By the function that fits, or by this one
   logcompact verify /backup/kafka-logs --partitioner auto
@@ -29,7 +30,8 @@ Examples:
 
 What --against proves, over the offsets that both logs span: the latest committed record of each key
 is the same on both sides, in offset, timestamp, value and headers; and so are any two records with
-one offset. What one side has compacted away is no difference, nor is a log that ends earlier.
+one offset. What one side has compacted away is no difference, nor is a log that ends earlier. With
+--strategy it is not the latest record of each key, but the one that the strategy keeps.
 
 What --partitioner proves: that each data record with a key lies in the partition that the function
 names for it. Topics that Kafka keeps for itself are left out, for they go by other functions, and
@@ -53,6 +55,13 @@ pub struct VerifyArgs {
     /// Compare with the same partitions elsewhere: before a compaction, or another replica
     #[arg(long, value_name = "DIR")]
     pub against: Option<PathBuf>,
+    /// With --against: which record of a key is its state, as compact --strategy says it: offset,
+    /// timestamp, first, header:NAME
+    #[arg(long, value_name = "STRATEGY", requires = "against")]
+    pub strategy: Option<String>,
+    /// With --against: a zero-length value deletes its key, as with compact --empty-is-tombstone
+    #[arg(long, requires = "against")]
+    pub empty_is_tombstone: bool,
     /// Check that keys are in the partitions that this function names
     #[arg(long, value_name = "FUNCTION")]
     pub partitioner: Option<PartitionerArg>,

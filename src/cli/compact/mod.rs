@@ -2,6 +2,7 @@
 
 mod reader;
 mod rewrites;
+mod rounds;
 mod summary;
 
 use std::sync::Arc;
@@ -10,9 +11,7 @@ use anyhow::{Context, bail};
 
 use reader::Reader;
 
-use crate::cli::args::{
-    CommonArgs, CompactArgs, LaterArgs, MessageFormatArg, NullKeysArg, OnDamageArg,
-};
+use crate::cli::args::{CommonArgs, CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg};
 use crate::cli::report_file::{self, ReportPlace};
 use crate::cli::terminal::{Bar, messages};
 use crate::cli::{Outcome, out_folder, topic_config};
@@ -26,7 +25,6 @@ use crate::units::Timestamp;
 
 /// Runs the command.
 pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
-    refuse_later(&args.later)?;
     let sources = find_partitions(&args.dirs)?;
     let options = options(&args, common)?;
     if let (true, true, Some(dir)) = (args.in_place, args.dry_run, unclean_shutdown(&sources)) {
@@ -35,7 +33,9 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     }
     let report = compact::run(&sources, &options, &Bar::new(common))?;
     let default = match &options.output {
-        Output::Folder(out) if !options.dry_run => Some(out.join(report_file::NAME)),
+        Output::Folder(out) if !options.dry_run && !report.left_output_alone() => {
+            Some(out.join(report_file::NAME))
+        }
         _ => None,
     };
     let place = report_file::write(&report, args.report.as_deref(), default)?;
@@ -70,9 +70,8 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         let parsed = Chosen::parse(text).map_err(anyhow::Error::msg);
         topic.strategy = parsed.context("--strategy")?;
     }
-    if args.verify {
-        refuse_unverifiable(&topic.strategy, args.empty_is_tombstone)?;
-    }
+    let reader = Reader::of(&topic.strategy, args.empty_is_tombstone, memory_limit_bytes);
+    let witness = args.verify.then_some(reader).transpose()?;
     let policy = Policy {
         topic,
         now: args.now.map_or_else(|| Timestamp(jiff::Timestamp::now().as_millisecond()), Timestamp),
@@ -102,7 +101,6 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
     }
-    let witness = Reader { memory_bytes: memory_limit_bytes };
     Ok(CompactOptions {
         policy,
         output,
@@ -110,7 +108,8 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         dry_run: args.dry_run,
         memory_limit_bytes,
         temp_dir,
-        witness: args.verify.then(|| Arc::new(witness) as Arc<dyn Witness>),
+        rounds: rounds::options(args)?,
+        witness: witness.map(|reader| Arc::new(reader) as Arc<dyn Witness>),
     })
 }
 
@@ -119,35 +118,6 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
         return Ok(Output::InPlace { force: args.force });
     }
     Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
-}
-
-/// The reader of `--verify` knows one state of a log: the last value written of each key.
-fn refuse_unverifiable(strategy: &Chosen, empty_is_tombstone: bool) -> anyhow::Result<()> {
-    let asked = match (strategy.is_offset(), empty_is_tombstone) {
-        (true, false) => return Ok(()),
-        (false, _) => format!("--strategy {strategy}"),
-        (true, true) => "--empty-is-tombstone".to_owned(),
-    };
-    bail!(
-        "--verify reads a log as a consumer does, for which the last value written of a key is its \
-         state; it cannot judge what {asked} keeps; nothing was done"
-    )
-}
-
-fn refuse_later(later: &LaterArgs) -> anyhow::Result<()> {
-    let asked = [
-        ("--to-offset", later.to_offset.is_some()),
-        ("--full", later.full),
-        ("--rebase-from", later.rebase_from.is_some()),
-        ("--rebase-high-watermark", later.rebase_high_watermark.is_some()),
-        ("--reindex", later.reindex),
-        ("--min-rewrite-ratio", later.min_rewrite_ratio.is_some()),
-        ("--keep-rounds", later.keep_rounds.is_some()),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((name, _)) => bail!("{name} is not in this version of logcompact; nothing was done"),
-        None => Ok(()),
-    }
 }
 
 fn say_what_to_know(report: &RunReport) {

@@ -1,17 +1,38 @@
 //! `compact --verify`: the reader of `verify --against` as the witness of a compaction.
 
-use crate::compact::{OnDamage, Policy, Witness};
+use anyhow::Context;
+
+use crate::compact::{Chosen, Claim, OnDamage, Policy, Witness};
 use crate::report::NoProgress;
 use crate::segment::PartitionDir;
-use crate::units::Offset;
-use crate::verify::against::{Erased, Options, Relation, compare_dirs};
+use crate::verify::against::{
+    Cleaned, Erased, Options, Relation, StateRule, Survivor, compare_dirs,
+};
 use crate::verify::{Finding, Severity};
 
 /// Reads both directories in log order and compares what they say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
-    /// How much its table of keys may take up.
-    pub memory_bytes: u64,
+    rule: StateRule,
+    memory_bytes: u64,
+}
+
+impl Reader {
+    /// A reader of what this strategy leaves, whose table of keys may take up so much.
+    ///
+    /// # Errors
+    /// That it does not know the strategy.
+    pub fn of(
+        strategy: &Chosen,
+        empty_is_tombstone: bool,
+        memory_bytes: u64,
+    ) -> anyhow::Result<Reader> {
+        let survivor = Survivor::parse(&strategy.to_string());
+        let survivor = survivor.with_context(|| {
+            format!("--verify cannot judge what --strategy {strategy} keeps; nothing was done")
+        })?;
+        Ok(Reader { rule: StateRule { survivor, empty_is_tombstone }, memory_bytes })
+    }
 }
 
 impl Witness for Reader {
@@ -19,20 +40,25 @@ impl Witness for Reader {
         &self,
         before: &PartitionDir,
         after: PartitionDir,
-        log_end: Offset,
+        claim: &Claim,
         policy: &Policy,
     ) -> Vec<String> {
+        let cleaned = Cleaned { first_dirty: claim.first_dirty, end: claim.end };
         let relation = Relation::Compaction {
-            log_end: Some(log_end),
+            log_end: Some(claim.log_end),
             start_may_move: policy.topic.cleanup.delete,
+            // What is left of damage may be anywhere.
+            cleaned: (policy.on_damage == OnDamage::Fail).then_some(cleaned),
         };
         let keys = policy.rewrites.erased.as_deref();
         let has_key = |key: &[u8]| keys.is_some_and(|keys| keys.contains(key));
         // What the active segment holds stays, unless it was to be cleaned too.
+        let log_end = claim.log_end;
         let active = before.segments.last().map_or(log_end, |segment| segment.base);
         let below = if policy.include_active { log_end } else { active };
         let erased = keys.map(|_| Erased { has_key: &has_key, below });
-        let options = Options { relation, erased, memory_bytes: self.memory_bytes };
+        let (rule, memory_bytes) = (self.rule.clone(), self.memory_bytes);
+        let options = Options { relation, rule, erased, memory_bytes };
         let compared = compare_dirs(before.clone(), after, &options, &NoProgress);
         // Damage that was asked to be lived with is in the report already.
         let is_known = |finding: &Finding| {

@@ -36,6 +36,16 @@ impl Strategy for First {
         Bid::sound(if deletes { Turn::Tombstone } else { Turn::Value })
     }
 
+    const WIDENS: bool = true;
+
+    fn is_widened(claim: Turn) -> bool {
+        claim == Turn::ValueBehindTombstone
+    }
+
+    fn widened(_own: Turn) -> Turn {
+        Turn::ValueBehindTombstone
+    }
+
     #[inline]
     fn combine(older: Turn, newer: Turn) -> Stands<Turn> {
         match (older, newer) {

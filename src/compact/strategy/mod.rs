@@ -61,6 +61,19 @@ pub trait Strategy: Clone + Debug + Display + PartialEq + Send + Sync {
     /// What a record brings. `deletes`: it is a tombstone, or an empty value that stands for one.
     fn claim(&self, record: &Record<'_>, deletes: bool) -> Bid<Self::Claim>;
 
+    /// Whether a champion may come to claim more than its record says.
+    const WIDENS: bool = false;
+
+    /// Whether this claim is such a one.
+    fn is_widened(_claim: Self::Claim) -> bool {
+        false
+    }
+
+    /// The claim of a champion that is such a one, from what its record says.
+    fn widened(own: Self::Claim) -> Self::Claim {
+        own
+    }
+
     /// What stands for two neighbouring stretches with candidates of one key: the champion of
     /// which, and with what claim.
     fn combine(older: Self::Claim, newer: Self::Claim) -> Stands<Self::Claim>;

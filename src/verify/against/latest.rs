@@ -8,54 +8,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
 
 use super::both::{Both, Which};
-use crate::units::Offset;
-
-/// The last that a log says of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    /// Nothing.
-    Absent,
-    /// It has the value at this offset.
-    Value(Offset),
-    /// It is deleted at this offset.
-    Tombstone(Offset),
-}
-
-impl Last {
-    /// The offset of its value.
-    pub fn value(self) -> Option<Offset> {
-        match self {
-            Last::Value(offset) => Some(offset),
-            Last::Absent | Last::Tombstone(_) => None,
-        }
-    }
-}
-
-/// [`Last`] in eight bytes; no record has the largest offset, so its complement is free.
-#[derive(Clone, Copy, Debug)]
-struct Packed(i64);
-
-impl Default for Packed {
-    fn default() -> Packed {
-        Packed::ABSENT
-    }
-}
-
-impl Packed {
-    const ABSENT: Packed = Packed(i64::MIN);
-
-    fn new(offset: Offset, is_tombstone: bool) -> Packed {
-        Packed(if is_tombstone { !offset.0 } else { offset.0 })
-    }
-
-    fn unpacked(self) -> Last {
-        match self.0 {
-            i64::MIN => Last::Absent,
-            below @ ..0 => Last::Tombstone(Offset(!below)),
-            offset => Last::Value(Offset(offset)),
-        }
-    }
-}
+use super::held::{Held, Last};
+use super::row::Row;
 
 /// A digest is a hash already.
 #[derive(Default)]
@@ -74,42 +28,45 @@ impl Hasher for Lower64 {
 }
 
 /// The keys of one pass.
-pub struct Latest {
-    table: HashMap<u128, Both<Packed>, BuildHasherDefault<Lower64>>,
+pub struct Latest<H> {
+    table: HashMap<u128, Both<H>, BuildHasherDefault<Lower64>>,
     most_keys: usize,
     /// The upper halves of the digests of this pass, both ends in.
     first: u64,
     last: u64,
 }
 
-impl Latest {
+impl<H: Held> Latest<H> {
     /// Room for some keys, at least `least_keys`, within `memory_bytes`.
-    pub fn within(memory_bytes: u64, least_keys: usize) -> Latest {
-        const SLOT_BYTES: u64 = (size_of::<(u128, Both<Packed>)>() + 1) as u64;
+    pub fn within(memory_bytes: u64, least_keys: usize) -> Latest<H> {
+        let slot_bytes = (size_of::<(u128, Both<H>)>() + 1) as u64;
         // While a table grows, the one of half the size is there too.
-        let slots = (memory_bytes / SLOT_BYTES * 2 / 3).max(1);
+        let slots = (memory_bytes / slot_bytes * 2 / 3).max(1);
         let slots = 1usize << slots.ilog2().min(usize::BITS - 2);
         // A table grows at seven eighths, and when more than half of that is left of a full one.
         let most_keys = (slots / 8 * 7 / 16 * 15).max(least_keys);
         Latest { table: HashMap::default(), most_keys, first: 0, last: u64::MAX }
     }
 
-    /// Takes note of a key's record, the latest so far on its side.
-    pub fn note(&mut self, which: Which, key: u128, offset: Offset, is_tombstone: bool) {
+    /// Takes note of a key's next record on a side; what was held there.
+    pub fn note(&mut self, which: Which, key: u128, row: &Row) -> Last {
         if !(self.first..=self.last).contains(&upper(key)) {
-            return;
+            return Last::Absent;
         }
-        *self.table.entry(key).or_default().of_mut(which) = Packed::new(offset, is_tombstone);
+        let held = self.table.entry(key).or_default().of_mut(which);
+        let before = held.last();
+        held.hear(row);
         while self.table.len() >= self.most_keys && self.last > self.first {
             self.last = self.first + (self.last - self.first) / 2;
             let last = self.last;
             self.table.retain(|key, _| upper(*key) <= last);
         }
+        before
     }
 
-    /// What both sides say of a key that is held.
-    pub fn get(&self, key: u128) -> Option<Both<Last>> {
-        self.table.get(&key).map(|packed| unpacked(*packed))
+    /// What is held of a key.
+    pub fn get(&self, key: u128) -> Option<Both<H>> {
+        self.table.get(&key).copied()
     }
 
     /// Lets go of a key.
@@ -119,12 +76,12 @@ impl Latest {
 
     /// Lets go of the keys that `keep` does not want.
     pub fn retain(&mut self, mut keep: impl FnMut(Both<Last>) -> bool) {
-        self.table.retain(|_, packed| keep(unpacked(*packed)));
+        self.table.retain(|_, held| keep(held.lasts()));
     }
 
     /// The keys that are held, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u128, Both<Last>)> {
-        self.table.iter().map(|(key, packed)| (*key, unpacked(*packed)))
+        self.table.iter().map(|(key, held)| (*key, held.lasts()))
     }
 
     /// Whether no key is held.
@@ -147,26 +104,45 @@ fn upper(key: u128) -> u64 {
     (key >> 64) as u64
 }
 
-fn unpacked(packed: Both<Packed>) -> Both<Last> {
-    Both { before: packed.before.unpacked(), after: packed.after.unpacked() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::against::row::Seeds;
+    use crate::units::{Offset, Position, Timestamp};
+    use crate::verify::against::held::{Highest, Opening, Written};
+    use crate::verify::against::row::{Place, Seeds, Standing};
+
+    fn row(key: u128, offset: i64, deletes: bool) -> Row {
+        Row {
+            offset: Offset(offset),
+            timestamp: Timestamp(offset),
+            key: Some(key),
+            value: (!deletes).then_some(1),
+            deletes,
+            order: Some(offset),
+            headers: 0,
+            standing: Standing::Settled,
+            place: Place { segment: 0, position: Position(0) },
+        }
+    }
+
+    #[test]
+    fn what_a_rule_does_not_need_takes_up_no_room() {
+        assert_eq!(size_of::<(u128, Both<Written>)>(), 32);
+        assert_eq!(size_of::<(u128, Both<Opening>)>(), 32);
+        assert_eq!(size_of::<Both<Highest>>(), 34);
+    }
 
     #[test]
     fn more_keys_than_there_is_room_for_take_more_passes_and_each_key_has_one() {
         let seeds = Seeds::draw();
         let keys: Vec<u128> = (0..10_000u32).map(|n| seeds.key(&n.to_be_bytes())).collect();
-        let mut latest = Latest::within(1 << 10, 700);
+        let mut latest = Latest::<Written>::within(1 << 10, 700);
         let mut seen = Vec::new();
         let mut passes = 0;
         loop {
             for (number, key) in keys.iter().enumerate() {
-                latest.note(Which::Before, *key, Offset(number as i64), false);
-                latest.note(Which::After, *key, Offset(number as i64), number % 3 == 0);
+                latest.note(Which::Before, *key, &row(*key, number as i64, false));
+                latest.note(Which::After, *key, &row(*key, number as i64, number % 3 == 0));
                 assert!(latest.table.len() <= 700);
             }
             assert!(latest.table.capacity() <= 1024 / 8 * 7);
@@ -179,15 +155,5 @@ mod tests {
         seen.sort();
         assert_eq!(seen, (0..10_000).map(Offset).collect::<Vec<_>>());
         assert!((15..=64).contains(&passes), "{passes} passes");
-    }
-
-    #[test]
-    fn what_is_packed_comes_out_again() {
-        for offset in [0, 1, i64::MAX - 1] {
-            let offset = Offset(offset);
-            assert_eq!(Packed::new(offset, false).unpacked(), Last::Value(offset));
-            assert_eq!(Packed::new(offset, true).unpacked(), Last::Tombstone(offset));
-        }
-        assert_eq!(Packed::default().unpacked(), Last::Absent);
     }
 }

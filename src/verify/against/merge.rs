@@ -6,10 +6,11 @@ use std::iter::Peekable;
 
 use super::super::finding::{Finding, Findings, Severity};
 use super::both::{Both, Which};
+use super::held::Held;
 use super::latest::Latest;
 use super::row::{Row, Standing};
 use super::side::Side;
-use super::{Counts, Relation};
+use super::{Cleaned, Counts, Relation};
 use crate::units::Offset;
 
 /// How many changed records are remembered for the state; all of them are found.
@@ -24,12 +25,14 @@ pub struct Told {
     pub counts: Counts,
     /// Offsets at which the two sides have different records.
     pub changed: HashSet<Offset>,
+    /// The last offset with a record that counts for a key on one side only.
+    pub last_alone: Option<Offset>,
     /// Whether a record without a key was there.
     keyless: Both<bool>,
 }
 
 /// The two logs and what is made of them.
-pub struct Merge<'a, I: Iterator<Item = Row>> {
+pub struct Merge<'a, H, I: Iterator<Item = Row>> {
     /// The rows of the one that is compared against.
     pub before: Peekable<I>,
     /// Both directories.
@@ -39,12 +42,14 @@ pub struct Merge<'a, I: Iterator<Item = Row>> {
     /// What they are to each other.
     pub relation: Relation,
     /// The state.
-    pub latest: &'a mut Latest,
+    pub latest: &'a mut Latest<H>,
+    /// Where to tell of keys that have two records where they may have one.
+    pub doubled: &'a mut Findings,
     /// Where to tell of records; none where that was done before.
     pub told: Option<&'a mut Told>,
 }
 
-impl<I: Iterator<Item = Row>> Merge<'_, I> {
+impl<H: Held, I: Iterator<Item = Row>> Merge<'_, H, I> {
     /// Hears the next row of the one that is verified.
     pub fn after(&mut self, after: Row) {
         while let Some(before) = self.before.next_if(|before| before.offset < after.offset) {
@@ -64,8 +69,15 @@ impl<I: Iterator<Item = Row>> Merge<'_, I> {
     }
 
     fn note(&mut self, which: Which, row: &Row) {
-        if let (Standing::Settled, Some(key)) = (row.standing, row.key) {
-            self.latest.note(which, key, row.offset, row.value.is_none());
+        let (Standing::Settled, Some(key)) = (row.standing, row.key) else { return };
+        let held = self.latest.note(which, key, row);
+        let other = held.offset().filter(|_| which == Which::After);
+        if let (Some(other), Some(cleaned)) = (other, self.relation.cleaned())
+            && cleaned.has_voted(row.offset)
+        {
+            let text =
+                format!("its key has another record, at {other}, in the range that was cleaned");
+            self.doubled.push(about(self.sides, which, row, text));
         }
     }
 
@@ -98,9 +110,17 @@ impl<I: Iterator<Item = Row>> Merge<'_, I> {
                 Which::After => told.counts.records_only_here += 1,
             }
         }
+        if is_keyed(row) {
+            told.last_alone = told.last_alone.max(Some(row.offset));
+        }
         let other = &self.sides.of(which.other()).dir.path;
+        let is_behind = |cleaned: Cleaned| row.offset >= cleaned.end;
         if self.relation.is_compaction() && which == Which::After {
             let text = format!("there is no record with this offset in {}", other.display());
+            told.findings.push(about(self.sides, which, row, text));
+        } else if self.relation.cleaned().is_some_and(is_behind) && row.offset < self.end {
+            let other = other.display();
+            let text = format!("a record behind the range that was cleaned is missing in {other}");
             told.findings.push(about(self.sides, which, row, text));
         } else if is_keyless(row) && *told.keyless.of(which.other()) {
             // A compaction takes all such records from the start of the log up to some point, or
@@ -119,6 +139,10 @@ impl Told {
     fn see_keyless(&mut self, which: Which, row: &Row) {
         *self.keyless.of_mut(which) |= is_keyless(row);
     }
+}
+
+fn is_keyed(row: &Row) -> bool {
+    row.standing == Standing::Settled && row.key.is_some()
 }
 
 fn is_keyless(row: &Row) -> bool {

@@ -21,12 +21,14 @@
 //! supersedes, which is no difference (`state`).
 
 mod both;
+mod held;
 mod latest;
 mod merge;
 mod pairs;
 mod pass;
 mod reader;
 mod row;
+mod rule;
 mod side;
 mod state;
 mod transactions;
@@ -37,10 +39,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use self::both::Both;
+use self::held::{Held, Highest, Opening, Written};
 use self::latest::Latest;
 use self::merge::Told;
 use self::pass::Pass;
 use self::row::Seeds;
+pub use self::rule::{StateRule, Survivor};
 use self::side::Side;
 use self::state::Differences;
 use super::finding::{Finding, Findings, Severity};
@@ -61,12 +65,38 @@ pub enum Relation {
         log_end: Option<Offset>,
         /// Whether old segments may be gone whole (the delete policy).
         start_may_move: bool,
+        /// What was cleaned of it, if that is known: in there a key has one record at most, and
+        /// nothing is missing behind.
+        cleaned: Option<Cleaned>,
     },
+}
+
+/// The range that a compaction cleaned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cleaned {
+    /// From here on records voted; a key may have several in front.
+    pub first_dirty: Offset,
+    /// The offset behind the range.
+    pub end: Offset,
+}
+
+impl Cleaned {
+    /// Whether the record at an offset was one that voted.
+    fn has_voted(self, offset: Offset) -> bool {
+        (self.first_dirty..self.end).contains(&offset)
+    }
 }
 
 impl Relation {
     fn is_compaction(self) -> bool {
         self != Relation::Replicas
+    }
+
+    fn cleaned(self) -> Option<Cleaned> {
+        match self {
+            Relation::Replicas => None,
+            Relation::Compaction { cleaned, .. } => cleaned,
+        }
     }
 }
 
@@ -86,12 +116,14 @@ impl fmt::Debug for Erased<'_> {
 }
 
 /// How to compare.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options<'a> {
     /// Of a compaction: what it was to erase besides. It counts as if it had never been.
     pub erased: Option<Erased<'a>>,
     /// What the two are to each other.
     pub relation: Relation,
+    /// Which record of a key is its state.
+    pub rule: StateRule,
     /// How much the table of keys may take up; with less, keys take several passes.
     pub memory_bytes: u64,
 }
@@ -226,28 +258,44 @@ fn try_compare(
     sides.after.settle(range.end)?;
 
     let seeds = Seeds::draw();
-    let mut latest = Latest::within(options.memory_bytes, least_keys(&sides));
+    let (relation, rule) = (options.relation, &options.rule);
+    let erased = options.erased;
+    let pass = Pass { sides: &sides, relation, erased, range, seeds: &seeds, rule };
+    let memory_bytes = options.memory_bytes;
+    match &rule.survivor {
+        Survivor::Last => compare_keys::<Written>(&pass, memory_bytes, progress, found, counts),
+        Survivor::First => compare_keys::<Opening>(&pass, memory_bytes, progress, found, counts),
+        Survivor::Newest | Survivor::Highest(_) => {
+            compare_keys::<Highest>(&pass, memory_bytes, progress, found, counts);
+        }
+    }
+    Ok(())
+}
+
+/// Compares records and keys, in as many passes as memory asks for.
+fn compare_keys<H: Held>(
+    pass: &Pass<'_>,
+    memory_bytes: u64,
+    progress: &dyn Progress,
+    found: &mut Findings,
+    counts: &mut Counts,
+) {
+    let mut latest = Latest::<H>::within(memory_bytes, least_keys(pass.sides));
     let mut told = Told::default();
     let mut differences = Differences::default();
-    let pass = Pass {
-        sides: &sides,
-        relation: options.relation,
-        erased: options.erased,
-        range,
-        seeds: &seeds,
-    };
-    found.append(pass.run(&mut latest, Some(&mut told), progress));
-    differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
+    let mut doubled = Findings::default();
+    found.append(pass.run(&mut latest, Some(&mut told), &mut doubled, progress));
+    differences.collect(&mut latest, &told, pass);
     while latest.advance() {
-        pass.run(&mut latest, None, &NoProgress);
-        differences.collect(&mut latest, &told.changed, &sides, range.start, &seeds);
+        pass.run(&mut latest, None, &mut doubled, &NoProgress);
+        differences.collect(&mut latest, &told, pass);
     }
     found.append(told.findings);
-    found.append(differences.findings(&sides, range.start, &seeds));
+    found.append(doubled);
+    found.append(differences.findings(pass));
     counts.add(&told.counts);
     counts.keys = differences.keys;
     counts.keys_different = differences.count;
-    Ok(())
 }
 
 /// Room for so many keys is always found: each pass reads everything, so there must not be many.

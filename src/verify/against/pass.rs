@@ -6,10 +6,12 @@ use std::thread;
 
 use super::super::finding::Findings;
 use super::both::Both;
+use super::held::Held;
 use super::latest::Latest;
 use super::merge::{Merge, Told};
 use super::reader::Reader;
 use super::row::{Row, Seeds};
+use super::rule::StateRule;
 use super::side::Side;
 use super::{Erased, Range, Relation};
 use crate::report::Progress;
@@ -31,31 +33,41 @@ pub struct Pass<'a> {
     pub range: Range,
     /// What digests are keyed with.
     pub seeds: &'a Seeds,
+    /// Which record is the state.
+    pub rule: &'a StateRule,
 }
 
 impl Pass<'_> {
+    /// A reader of one side.
+    pub fn reader<'b>(&'b self, side: &'b Side, progress: &'b dyn Progress) -> Reader<'b> {
+        let start = self.range.start;
+        Reader::new(side, self.seeds, self.rule, start, progress).without(self.erased)
+    }
+
     /// Takes note of the keys whose pass it is, and tells of records if there is someone to tell;
-    /// what was found in reading.
-    pub fn run(
+    /// what was found in reading. Keys with two records where they may have one are `doubled`.
+    pub fn run<H: Held>(
         &self,
-        latest: &mut Latest,
+        latest: &mut Latest<H>,
         told: Option<&mut Told>,
+        doubled: &mut Findings,
         progress: &dyn Progress,
     ) -> Findings {
-        let reader =
-            |side| Reader::new(side, self.seeds, self.range.start, progress).without(self.erased);
         let (sender, receiver) = sync_channel(CHUNKS_AHEAD);
         thread::scope(|scope| {
-            let before = scope.spawn(move || send_rows(reader(&self.sides.before), &sender));
+            let before =
+                scope.spawn(move || send_rows(self.reader(&self.sides.before, progress), &sender));
             let mut merge = Merge {
                 before: receiver.into_iter().flatten().peekable(),
                 sides: self.sides,
                 end: self.range.end,
                 relation: self.relation,
                 latest,
+                doubled,
                 told,
             };
-            let found_after = reader(&self.sides.after).refusing_erased().read(|row, _| {
+            let reader = self.reader(&self.sides.after, progress).refusing_erased();
+            let found_after = reader.read(|row, _| {
                 merge.after(row);
                 ControlFlow::Continue(())
             });

@@ -7,6 +7,7 @@ use super::super::finding::{Finding, Findings, Severity};
 use super::super::segment::unreadable;
 use super::Erased;
 use super::row::{Place, Row, Seeds, Standing};
+use super::rule::StateRule;
 use super::side::{Side, open_log};
 use crate::format::{Batch, Decoder, Flaw, Record};
 use crate::report::Progress;
@@ -20,6 +21,7 @@ const STEP_BYTES: u64 = 1 << 20;
 pub struct Reader<'a> {
     side: &'a Side,
     seeds: &'a Seeds,
+    rule: &'a StateRule,
     progress: &'a dyn Progress,
     start: Offset,
     /// Records that are passed over.
@@ -37,12 +39,23 @@ impl<'a> Reader<'a> {
     pub fn new(
         side: &'a Side,
         seeds: &'a Seeds,
+        rule: &'a StateRule,
         start: Offset,
         progress: &'a dyn Progress,
     ) -> Reader<'a> {
         let (decoder, found) = (Decoder::new(), Findings::default());
-        let (erased, refuses_erased, least) = (None, false, Offset(0));
-        Reader { side, seeds, progress, start, erased, refuses_erased, least, decoder, found }
+        Reader {
+            side,
+            seeds,
+            rule,
+            progress,
+            start,
+            erased: None,
+            refuses_erased: false,
+            least: Offset(0),
+            decoder,
+            found,
+        }
     }
 
     /// Passes over records that were to be erased.
@@ -154,7 +167,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let standing = self.side.standing_at(record.offset, of_batch);
-            let row = self.seeds.row(&record, standing, place);
+            let row = self.seeds.row(&record, self.rule, standing, place);
             let row = row.map_err(|overrun| Flaw::Record { index, overrun })?;
             if hear(row, &record).is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use xxhash_rust::xxh3::{Xxh3Builder, xxh3_128_with_seed};
 
+use super::rule::StateRule;
 use crate::bytes::Overrun;
 use crate::format::Record;
 use crate::units::{Offset, Position, Timestamp};
@@ -44,8 +45,12 @@ pub struct Row {
     pub timestamp: Timestamp,
     /// Its key's digest; an empty key is a key.
     pub key: Option<u128>,
-    /// Its value's digest; without a value it is a tombstone.
+    /// Its value's digest.
     pub value: Option<u128>,
+    /// Whether it deletes its key.
+    pub deletes: bool,
+    /// What it is compared by in front of its offset, where the rule says so.
+    pub order: Option<i64>,
     /// The digest of its headers, 0 without any.
     pub headers: u128,
     /// What it is to the state.
@@ -80,6 +85,7 @@ impl Seeds {
     pub fn row(
         &self,
         record: &Record<'_>,
+        rule: &StateRule,
         standing: Standing,
         place: Place,
     ) -> Result<Row, Overrun> {
@@ -88,6 +94,8 @@ impl Seeds {
             timestamp: record.timestamp,
             key: record.key.map(|key| self.key(key)),
             value: record.value.map(|value| xxh3_128_with_seed(value, self.content)),
+            deletes: record.deletes(rule.empty_is_tombstone),
+            order: rule.survivor.order(record),
             headers: self.headers(record)?,
             standing,
             place,

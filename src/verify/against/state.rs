@@ -5,11 +5,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::super::finding::{Finding, Findings, Severity};
+use super::Relation;
 use super::both::{Both, Which};
-use super::latest::{Last, Latest};
-use super::reader::Reader;
-use super::row::{Place, Seeds, Standing};
-use super::side::Side;
+use super::held::{Held, Last};
+use super::latest::Latest;
+use super::merge::Told;
+use super::pass::Pass;
+use super::row::{Place, Standing};
+use super::rule::Survivor;
 use crate::report::NoProgress;
 use crate::units::Offset;
 
@@ -59,21 +62,17 @@ pub struct Differences {
 
 impl Differences {
     /// Looks through the keys of a pass, of which `latest` keeps none that is alike.
-    pub fn collect(
-        &mut self,
-        latest: &mut Latest,
-        changed: &HashSet<Offset>,
-        sides: &Both<Side>,
-        start: Offset,
-        seeds: &Seeds,
-    ) {
+    pub fn collect<H: Held>(&mut self, latest: &mut Latest<H>, told: &Told, pass: &Pass<'_>) {
+        let untouched = pass.relation.cleaned().map(|cleaned| cleaned.end);
+        let untouched = untouched.max(told.last_alone.map(Offset::next));
         latest.retain(|last| {
             let is_state = last.before.value().or(last.after.value()).is_some();
             self.keys += u64::from(is_state);
-            differs(last, changed)
+            let is_excused = H::DELETES_AHEAD && is_deletion_gone(last, untouched, pass.relation);
+            differs(last, &told.changed) && !is_excused
         });
         for which in [Which::Before, Which::After] {
-            excuse(latest, which, sides, start, seeds);
+            excuse(latest, which, pass);
         }
         let shown = latest.iter().map(|(key, last)| Difference { key, last });
         let before = self.shown.len();
@@ -84,14 +83,15 @@ impl Differences {
     }
 
     /// What to say of them, in offset order.
-    pub fn findings(&self, sides: &Both<Side>, start: Offset, seeds: &Seeds) -> Findings {
+    pub fn findings(&self, pass: &Pass<'_>) -> Findings {
         let mut found = Findings::default();
+        let sides = pass.sides;
         let seen = Both {
-            before: look_up(&self.shown, Which::Before, &sides.before, start, seeds),
-            after: look_up(&self.shown, Which::After, &sides.after, start, seeds),
+            before: look_up(&self.shown, Which::Before, pass),
+            after: look_up(&self.shown, Which::After, pass),
         };
         for difference in &self.shown {
-            found.push(finding(difference, sides, &seen));
+            found.push(finding(difference, pass, &seen));
         }
         let rest = self.count - self.shown.len() as u64;
         if rest > 0 {
@@ -104,20 +104,31 @@ impl Differences {
     }
 }
 
+/// Whether what differs is that a deletion had its time and is gone: a value that it beats, though
+/// it was written behind it, is the state then, if it lies where nothing was compacted.
+fn is_deletion_gone(last: Both<Last>, untouched: Option<Offset>, relation: Relation) -> bool {
+    let (gone, value) = match (last.before, last.after) {
+        (Last::Tombstone(gone), Last::Value(value)) => (gone, value),
+        (Last::Value(value), Last::Tombstone(gone)) if !relation.is_compaction() => (gone, value),
+        _ => return false,
+    };
+    gone < value && untouched.is_some_and(|untouched| value >= untouched)
+}
+
 /// Lets go of the keys that a side has nothing of because a compaction there took it: a later
 /// record of the key lies behind the end of what is compared. (Had it kept an earlier one, that
 /// would have gone first.)
-fn excuse(latest: &mut Latest, which: Which, sides: &Both<Side>, start: Offset, seeds: &Seeds) {
-    let side = sides.of(which);
+fn excuse<H: Held>(latest: &mut Latest<H>, which: Which, pass: &Pass<'_>) {
+    let side = pass.sides.of(which);
     if latest.is_empty() || !side.has_later() {
         return;
     }
-    let reader = Reader::new(side, seeds, start, &NoProgress);
-    reader.read(|row, _| {
+    pass.reader(side, &NoProgress).read(|row, _| {
         if let (Standing::Later, Some(key)) = (row.standing, row.key)
-            && let Some(last) = latest.get(key)
-            && *last.of(which) == Last::Absent
-            && last.of(which.other()).value().is_some_and(|offset| offset < row.offset)
+            && let Some(held) = latest.get(key)
+            && held.of(which).last() == Last::Absent
+            && held.of(which.other()).last().value().is_some_and(|offset| offset < row.offset)
+            && held.of(which.other()).may_lose_to(&row)
         {
             latest.forget(key);
         }
@@ -136,19 +147,13 @@ struct Seen {
     is_void: bool,
 }
 
-fn look_up(
-    shown: &[Difference],
-    which: Which,
-    side: &Side,
-    start: Offset,
-    seeds: &Seeds,
-) -> HashMap<u128, Seen> {
+fn look_up(shown: &[Difference], which: Which, pass: &Pass<'_>) -> HashMap<u128, Seen> {
     let mut seen: HashMap<u128, Seen> = HashMap::new();
     if shown.is_empty() {
         return seen;
     }
     let wanted: HashMap<u128, &Difference> = shown.iter().map(|at| (at.key, at)).collect();
-    Reader::new(side, seeds, start, &NoProgress).read(|row, record| {
+    pass.reader(pass.sides.of(which), &NoProgress).read(|row, record| {
         if let Some(key) = row.key
             && let Some(difference) = wanted.get(&key)
         {
@@ -167,25 +172,23 @@ fn look_up(
     seen
 }
 
-fn finding(
-    difference: &Difference,
-    sides: &Both<Side>,
-    seen: &Both<HashMap<u128, Seen>>,
-) -> Finding {
+fn finding(difference: &Difference, pass: &Pass<'_>, seen: &Both<HashMap<u128, Seen>>) -> Finding {
     let (which, offset) = difference.subject().unwrap_or((Which::After, Offset(0)));
-    let (side, other) = (sides.of(which), sides.of(which.other()));
+    let (side, other) = (pass.sides.of(which), pass.sides.of(which.other()));
     let here = seen.of(which).get(&difference.key);
     let there = seen.of(which.other()).get(&difference.key);
     let place = here.and_then(|seen| seen.place);
     let key = here.or(there).map_or("?", |seen| &seen.key);
-    let what = compared(offset, *difference.last.of(which.other()), &other.dir.path);
+    let is_last = pass.rule.survivor == Survivor::Last;
+    let what = compared(offset, *difference.last.of(which.other()), is_last, &other.dir.path);
     let why = match there {
         Some(seen) if seen.is_void => {
             ", where its record at this offset is of an aborted or open transaction"
         }
         _ => "",
     };
-    let text = format!("the key {key} has its latest value here, but {what}{why}");
+    let value = if is_last { "its latest value" } else { "the value that counts" };
+    let text = format!("the key {key} has {value} here, but {what}{why}");
     let path = place.map_or_else(|| side.dir.path.clone(), |place| side.path_of(place));
     let finding = Finding::about("against-state", Severity::Error, &path, text).of(offset);
     match place {
@@ -195,10 +198,12 @@ fn finding(
 }
 
 /// What the other side says of a key whose latest value is at `offset`.
-fn compared(offset: Offset, there: Last, other: &Path) -> String {
+fn compared(offset: Offset, there: Last, is_last: bool, other: &Path) -> String {
     let other = other.display();
     match there {
         Last::Value(at) if at == offset => format!("not the same one in {other}"),
+        Last::Value(at) if !is_last => format!("another one, at {at}, in {other}"),
+        Last::Tombstone(at) if !is_last => format!("is deleted at {at} in {other}"),
         Last::Value(at) => format!("an older one, at {at}, in {other}"),
         Last::Tombstone(at) if at >= offset => format!("is deleted at {at} in {other}"),
         Last::Tombstone(at) => format!("only its deletion at {at} is in {other}"),

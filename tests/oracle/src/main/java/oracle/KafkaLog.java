@@ -56,12 +56,15 @@ final class KafkaLog implements AutoCloseable {
         log.close();
     }
 
-    // Copies the files of a directory with their modification times, which the cleaner goes by.
+    // Copies a directory with the modification times of files, which the cleaner goes by; the folder
+    // of our own that may be in it, too.
     static void copy(Path from, Path to) throws IOException {
         Files.createDirectories(to);
         try (DirectoryStream<Path> files = Files.newDirectoryStream(from)) {
             for (Path file : files) {
-                if (Files.isRegularFile(file)) {
+                if (Files.isDirectory(file)) {
+                    copy(file, to.resolve(file.getFileName()));
+                } else if (Files.isRegularFile(file)) {
                     Files.copy(file, to.resolve(file.getFileName()),
                         java.nio.file.StandardCopyOption.COPY_ATTRIBUTES);
                 }

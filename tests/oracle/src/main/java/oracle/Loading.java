@@ -79,7 +79,7 @@ final class Loading {
             for (Path file : files) {
                 String name = file.getFileName().toString();
                 // Kafka writes the leader epochs again at every start, on a thread of its own.
-                if (!name.startsWith("leader-epoch-checkpoint")) {
+                if (Files.isRegularFile(file) && !name.startsWith("leader-epoch-checkpoint")) {
                     contents.put(name, Files.readAllBytes(file));
                 }
             }

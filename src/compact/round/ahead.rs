@@ -1,0 +1,174 @@
+//! The source from a watermark on: what a round reads, and whether it is the source that it was.
+//!
+//! Nothing below the watermark is opened, but the one segment that it lies in, and of that no more
+//! than an index and the headers next to the watermark.
+
+use super::round_file::{RoundFile, Sample};
+use crate::error::{Error, Result};
+use crate::segment::{Cut, Mark, PartitionDir, Segment};
+use crate::units::Offset;
+
+/// The batches on both sides of a watermark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The last one in front of it.
+    pub before: Option<Mark>,
+    /// The first one behind it.
+    pub behind: Option<Mark>,
+}
+
+impl Marks {
+    /// Those of `segments` around `end`, as far as they lie in the segments that hold it or begin
+    /// with it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn around(segments: &[Segment], end: Offset) -> Result<Marks> {
+        let reached = segments.partition_point(|segment| segment.base < end);
+        let mut marks = Marks::default();
+        if let Some(segment) = reached.checked_sub(1).and_then(|number| segments.get(number)) {
+            let cut = Cut::at(segment, end)?;
+            (marks.before, marks.behind) = (cut.before, cut.behind);
+        }
+        if let Some(next) = segments.get(reached).filter(|_| marks.behind.is_none()) {
+            marks.behind = Cut::at(next, end)?.behind;
+        }
+        Ok(marks)
+    }
+
+    /// Those that a round has left.
+    pub fn of(file: &RoundFile) -> Marks {
+        let end = file.end_offset();
+        let marks = |is_behind: bool| {
+            let mut samples = file.source.samples.iter();
+            let sample = samples.find(|sample| (sample.base_offset >= end) == is_behind)?;
+            Some(Mark {
+                base_offset: sample.base_offset,
+                last_offset: sample.last_offset,
+                records: sample.records,
+                crc: sample.crc,
+                has_horizon: false,
+            })
+        };
+        Marks { before: marks(false), behind: marks(true) }
+    }
+
+    /// As they are left to the next round.
+    pub fn samples(&self) -> Vec<Sample> {
+        let sample = |mark: Mark| Sample {
+            base_offset: mark.base_offset,
+            last_offset: mark.last_offset,
+            records: mark.records,
+            crc: mark.crc,
+        };
+        [self.before, self.behind].into_iter().flatten().map(sample).collect()
+    }
+
+    /// The offset behind the last batch of `segments`.
+    ///
+    /// # Errors
+    /// As [`Marks::around`].
+    pub fn end_of(segments: &[Segment]) -> Result<Offset> {
+        let Some(last) = segments.last() else { return Ok(Offset(0)) };
+        let cut = Cut::at(last, Offset(i64::MAX))?;
+        Ok(cut.before.map_or(last.base, |before| before.last_offset.next()))
+    }
+
+    /// Whether two logs with these marks may be copies of one, either of which may have been
+    /// cleaned since.
+    pub fn agree(&self, other: &Marks) -> bool {
+        self.may_come_of(other) || other.may_come_of(self)
+    }
+
+    /// Whether a log with these marks may be what has become of one with the marks `earlier`: it
+    /// has grown, and a cleaner may have been at work in it.
+    fn may_come_of(&self, earlier: &Marks) -> bool {
+        let before = match (self.before, earlier.before) {
+            // What was cleaned away is not missed.
+            (Some(now), Some(then)) if now.base_offset == then.base_offset => {
+                now.may_come_of(&then)
+            }
+            (Some(now), Some(then)) => now.last_offset < then.base_offset,
+            _ => true,
+        };
+        let behind = match (self.behind, earlier.behind) {
+            (Some(now), Some(then)) if now.base_offset == then.base_offset => {
+                now.may_come_of(&then)
+            }
+            (Some(now), Some(then)) => now.base_offset > then.last_offset,
+            _ => true,
+        };
+        before && behind
+    }
+}
+
+/// The part of `source` from the watermark on, as a partition of its own. `end` is the offset
+/// behind the watermark, `earlier` the marks that were left there.
+///
+/// # Errors
+/// Refused, with what to do: another source, a gap in front of it, one that was cut off. The
+/// system's.
+pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<PartitionDir> {
+    let reached = source.segments.partition_point(|segment| segment.base <= end);
+    let Some((number, holder)) =
+        reached.checked_sub(1).and_then(|at| Some((at, source.segments.get(at)?)))
+    else {
+        let start = source.segments.first().map_or(Offset(0), |segment| segment.base);
+        return Err(gap(end, start));
+    };
+    let cut = Cut::at(holder, end)?;
+    let marks = Marks { before: cut.before, behind: cut.behind };
+    let reaches = cut.before.map_or(holder.base, |before| before.last_offset.next());
+    let is_last = number + 1 == source.segments.len();
+    if is_last && marks.behind.is_none() && reaches < end {
+        return Err(Error::refused(format!(
+            "the source ends at offset {reaches}, but was compacted up to offset {}: it was cut \
+             off or replaced; compact it to another folder with --out, or pass --full to start \
+             over from it",
+            Offset(end.0 - 1)
+        )));
+    }
+    if cut.offset < end || !marks.may_come_of(earlier) {
+        return Err(Error::refused(format!(
+            "this is another source: the batches around offset {end} are not those that the last \
+             round saw; compact it to another folder with --out, or pass --full to start over \
+             from it"
+        )));
+    }
+    let first = if holder.base == end { holder.clone() } else { cut.apply(holder).1 };
+    let rest = source.segments.get(number + 1..).unwrap_or_default();
+    let mut ahead = source.clone();
+    ahead.segments = std::iter::once(first).chain(rest.iter().cloned()).collect();
+    ahead.snapshots.retain(|offset| *offset >= end);
+    Ok(ahead)
+}
+
+/// What to say if records are missing between the watermark and the start of the source.
+pub fn gap(end: Offset, start: Offset) -> Error {
+    Error::refused(format!(
+        "the source begins at offset {start}, but was compacted up to offset {} only: the records \
+         between are gone from it; name a copy that has them, or pass --full to start over from \
+         what there is",
+        Offset(end.0 - 1)
+    ))
+}
+
+/// `source` with a border at `end`, so that what lies in front of it can be compacted without what
+/// lies behind it. Returns where the border is: no batch is cut in two.
+///
+/// # Errors
+/// The system's.
+pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
+    let reached = source.segments.partition_point(|segment| segment.base < end);
+    let Some(number) = reached.checked_sub(1) else { return Ok(end) };
+    let Some(holder) = source.segments.get(number) else { return Ok(end) };
+    let cut = Cut::at(holder, end)?;
+    if cut.behind.is_none() {
+        return Ok(end);
+    }
+    if cut.offset > holder.base {
+        let (front, back) = cut.apply(holder);
+        source.segments.splice(number..=number, [front, back]);
+    }
+    Ok(cut.offset)
+}

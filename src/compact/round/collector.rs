@@ -1,0 +1,196 @@
+//! What stands for each key after the vote over an increment: the newcomers that the key index is
+//! to hear of. Hashing them costs one more look at the records that stay, while they are at hand.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+
+use super::entry::{Entry, KeyHashSeed};
+use super::newcomers::{Newcomer, Newcomers};
+use crate::compact::election::{ChunkAt, ChunkResult};
+use crate::compact::policy::Policy;
+use crate::compact::scan::Bodies;
+use crate::compact::share::Shares;
+use crate::compact::strategy::{ByStrategy, Claim, Strategy};
+use crate::compact::survey::Survey;
+use crate::compact::transactions::SegmentTxns;
+use crate::compact::worker::with_decoder;
+use crate::error::{Error, Result};
+use crate::format::{Batch, Decoder, Flaw, Record, Records};
+use crate::units::Offset;
+
+/// Collects the newcomers of a range, chunk by chunk, each chunk once.
+pub struct Collector<'a> {
+    /// The segments of the range.
+    pub range: &'a [Survey],
+    /// Their transactions.
+    pub txns: &'a [SegmentTxns],
+    /// Their chunks.
+    pub chunks: &'a [ChunkAt],
+    /// The rules.
+    pub policy: &'a Policy,
+    /// Records below it stand for nothing.
+    pub log_start: Offset,
+    /// Hashes keys.
+    pub seed: KeyHashSeed,
+    /// Where they go.
+    pub newcomers: &'a Newcomers,
+    heard: Vec<AtomicBool>,
+}
+
+impl<'a> Collector<'a> {
+    /// Nothing was collected yet.
+    pub fn new(
+        (range, txns, chunks): (&'a [Survey], &'a [SegmentTxns], &'a [ChunkAt]),
+        policy: &'a Policy,
+        log_start: Offset,
+        seed: KeyHashSeed,
+        newcomers: &'a Newcomers,
+    ) -> Collector<'a> {
+        let heard = std::iter::repeat_with(AtomicBool::default).take(chunks.len()).collect();
+        Collector { range, txns, chunks, policy, log_start, seed, newcomers, heard }
+    }
+
+    /// Hears of a chunk whose records are all decided; what of it was decompressed is in `bodies`.
+    ///
+    /// # Errors
+    /// A batch that does not decode, though it did in the vote; those of the temporary file.
+    pub fn chunk(
+        &self,
+        number: usize,
+        result: &ChunkResult,
+        bodies: Option<&Bodies>,
+    ) -> Result<()> {
+        let is_heard = self.heard.get(number).is_some_and(|h| h.swap(true, Ordering::Relaxed));
+        if is_heard {
+            return Ok(());
+        }
+        self.policy.topic.strategy.apply(Hearing { collector: self, number, result, bodies })
+    }
+
+    /// Hears of the chunks that it has not heard of, now that the vote is over.
+    ///
+    /// # Errors
+    /// As [`Collector::chunk`].
+    pub fn rest(&self, results: &[ChunkResult]) -> Result<()> {
+        let results = results.par_iter().enumerate();
+        results.try_for_each(|(number, result)| self.chunk(number, result, None))
+    }
+}
+
+/// One chunk to be heard, by the run's strategy.
+struct Hearing<'a> {
+    collector: &'a Collector<'a>,
+    number: usize,
+    result: &'a ChunkResult,
+    bodies: Option<&'a Bodies>,
+}
+
+impl ByStrategy for Hearing<'_> {
+    type Outcome = Result<()>;
+
+    fn by<S: Strategy>(self, strategy: &S) -> Result<()> {
+        let Hearing { collector, number, result, bodies } = self;
+        let no_txns = SegmentTxns::default();
+        let at = collector.chunks.get(number);
+        let Some((at, survey)) = at.and_then(|at| Some((at, collector.range.get(at.segment)?)))
+        else {
+            return Err(Error::bug("a chunk that is not in the range"));
+        };
+        let txns = collector.txns.get(at.segment).unwrap_or(&no_txns);
+        let mut shares = Shares::of(result);
+        let mut found = Found { strategy, collector, result, chunk: number as u32, list: vec![] };
+        with_decoder(|decoder| {
+            let batches = survey.log.batches_from(at.chunk.start).until(at.chunk.end);
+            for (number, item) in batches.enumerate() {
+                let Ok((position, batch)) = item else { continue };
+                let header = &batch.header;
+                let in_transaction = header.is_control() || header.is_transactional();
+                let discardable = in_transaction && txns.is_discardable(position);
+                let share = shares.next(number as u32, header, discardable);
+                let Some((_, first)) = share.voted else { continue };
+                let body = bodies.and_then(|bodies| bodies.of_batch(number as u32));
+                found.batch(&batch, first, share.records, body, decoder).map_err(|flaw| {
+                    Error::corrupt(survey.log.path(), position, flaw.to_string())
+                })?;
+            }
+            collector.newcomers.add(found.list)
+        })
+    }
+}
+
+/// What was found in a chunk.
+struct Found<'a, S> {
+    strategy: &'a S,
+    collector: &'a Collector<'a>,
+    result: &'a ChunkResult,
+    chunk: u32,
+    list: Vec<Newcomer>,
+}
+
+impl<S: Strategy> Found<'_, S> {
+    fn batch(
+        &mut self,
+        batch: &Batch<'_>,
+        first: u32,
+        count: u32,
+        body: Option<&[u8]>,
+        decoder: &mut Decoder,
+    ) -> Result<(), Flaw> {
+        if self.next(first, first.saturating_add(count)).is_none() {
+            return Ok(());
+        }
+        let records = match body {
+            Some(body) => Ok(Records::of_body(batch.header, body)),
+            None => decoder.records(batch),
+        };
+        match records? {
+            Records::V2(records) => self.walk(records, first, count),
+            Records::Legacy(set) => self.walk(set, first, count),
+        }
+    }
+
+    /// The next record that stands for its key, and whether it stays.
+    fn next(&self, from: u32, end: u32) -> Option<(u32, bool)> {
+        let retained = self.result.retained.next_from(from, end);
+        let expired = self.result.expired().and_then(|expired| expired.next_from(from, end));
+        match (retained, expired) {
+            (Some(retained), Some(expired)) => Some((retained.min(expired), retained < expired)),
+            (retained, expired) => {
+                retained.map(|next| (next, true)).or(expired.map(|next| (next, false)))
+            }
+        }
+    }
+
+    fn walk<'r>(
+        &mut self,
+        mut records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+        first: u32,
+        count: u32,
+    ) -> Result<(), Flaw> {
+        let (mut at, end) = (first, first.saturating_add(count));
+        while let Some((next, stays)) = self.next(at, end) {
+            let Some(record) = records.nth((next - at) as usize) else { break };
+            self.record(&record?, next, stays);
+            at = next + 1;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Record<'_>, ordinal: u32, stays: bool) {
+        let Some(key) = record.key.filter(|_| record.offset >= self.collector.log_start) else {
+            return;
+        };
+        let deletes = record.deletes(self.collector.policy.empty_is_tombstone);
+        let own = self.strategy.claim(record, deletes).claim;
+        let claim = if self.result.is_widened(ordinal) { S::widened(own) } else { own };
+        let entry = Entry {
+            hash: self.collector.seed.hash(key),
+            offset: record.offset,
+            claim: claim.to_bits(),
+            deletes,
+            gone: !stays,
+        };
+        self.list.push(Newcomer { entry, chunk: self.chunk, ordinal });
+    }
+}

@@ -1,0 +1,355 @@
+//! What a round leaves, as a value: the round file that is to be current, and the journal that
+//! takes the destination there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::ahead::Marks;
+use super::index::WrittenIndex;
+use super::journal::{COMPANIONS, Change, Journal};
+use super::older::Due;
+use super::round_file::{self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef};
+use super::this_round::{Met, Round};
+use crate::compact::group_writer::Written;
+use crate::compact::plan::Plan;
+use crate::compact::policy::{NullKeys, Policy};
+use crate::compact::strategy::{ByStrategy, Strategy};
+use crate::compact::survey::Survey;
+use crate::compact::transactions::begun_below;
+use crate::error::{Error, Result};
+use crate::report::{Counters, RoundReport};
+use crate::segment::{
+    FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
+};
+use crate::swap::list;
+use crate::units::Offset;
+
+/// What the other steps know.
+pub struct Facts<'a> {
+    /// The increment.
+    pub surveys: &'a [Survey],
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// The rules.
+    pub policy: &'a Policy,
+    /// What was written of it, by group.
+    pub written: &'a [Written],
+    /// What was written anew of the destination, by group.
+    pub rewritten: &'a [Written],
+    /// What was counted.
+    pub counters: &'a Counters,
+    /// The offset behind the source's last record.
+    pub log_end: Offset,
+}
+
+/// What is left to do once everything is staged.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// What the destination holds then.
+    pub file: RoundFile,
+    /// How it gets there; none if it is new, and moved there whole.
+    pub journal: Option<Journal>,
+}
+
+const EPOCHS: &str = "leader-epoch-checkpoint";
+
+impl Round<'_> {
+    /// What there is to tell of this round.
+    pub fn report(&self, met: &Met, facts: &Facts<'_>) -> RoundReport {
+        let segments = |written: &[Written]| written.iter().map(|group| group.bases.len()).sum();
+        let before = self.earlier.as_ref().map_or(0, |earlier| earlier.file.segments.len());
+        let read = |surveys: &[Survey]| surveys.iter().map(Survey::size_bytes).sum();
+        let rewritten: usize = met.due.rewritten.len();
+        RoundReport {
+            number: self.number,
+            kind: self.kind.name(),
+            start_offset: self.earlier.as_ref().map_or(facts.plan.log_start, |e| e.end),
+            high_watermark: Offset(facts.plan.end.0 - 1),
+            source_bytes_read: read(facts.surveys),
+            destination_bytes_read: met.older.as_ref().map_or(0, |older| read(&older.surveys)),
+            index_bytes_read: met.index_bytes_read,
+            segments_untouched: before - rewritten,
+            segments_rewritten: rewritten,
+            segments_new: segments(facts.written),
+            superseded_waiting: met.due.deferred.len(),
+        }
+    }
+
+    /// Decides what the round leaves; the state files that are only named by the next round file
+    /// are written. What was staged lies at `place`.
+    ///
+    /// # Errors
+    /// The system's; state that is damaged.
+    pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Conclusion> {
+        let disk = &place.disk;
+        let state_dir = self.state.path();
+        if self.options.keep_rounds == 0 {
+            return Err(Error::bug("a round without state"));
+        }
+        disk.create_dir(state_dir)?;
+        self.merge_epochs(place)?;
+        let writing = WriteIndex { round: self, met };
+        let written = facts.policy.topic.strategy.apply(writing)?;
+        let dead = met.due.deferred.write(disk, state_dir, self.number)?;
+        let end = facts.plan.end.max(self.earlier.as_ref().map_or(Offset(0), |e| e.end));
+        let staged = PartitionDir::open_on(disk, &place.dir)?;
+        let tail = staged.segments.iter().filter(|segment| segment.base >= end);
+        let tail = tail.map(|s| TailRef { base_offset: s.base, bytes: s.size_bytes }).collect();
+        let staged_bytes: u64 = staged.segments.iter().map(|segment| segment.size_bytes).sum();
+        let report = self.report(met, facts);
+        let marks = self.marks(facts.surveys, end)?;
+        let file = RoundFile {
+            format: FORMAT,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            round: self.number,
+            parent_round: self.earlier.as_ref().map(|earlier| earlier.file.round),
+            kind: self.kind,
+            source: round_file::Source {
+                topic: self.topic(),
+                partition: self.source.name.as_ref().map_or(-1, |name| name.partition),
+                topic_id: topic_id(self.source),
+                path: self.source.path.display().to_string(),
+                log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
+                log_end_offset: facts.log_end,
+                samples: marks.samples(),
+                tail: tail_of(facts),
+            },
+            high_watermark: Offset(end.0 - 1),
+            last_offset_requested: self.options.to_offset,
+            rebase: self.rebase(),
+            rules: rules(facts.policy),
+            settings: round_file::Settings {
+                drop_tombstones: facts.policy.drop_tombstones,
+                delete_retention_ms: facts.policy.topic.delete_retention_ms,
+                include_active: facts.policy.include_active,
+                now_ms: facts.policy.now,
+            },
+            hash: HashFunction::with(self.seed),
+            index: written.runs,
+            segments: self.segments(&met.due, facts, end),
+            dead,
+            tail,
+            open_producers: begun_below(end, self.begun(), facts.surveys),
+            counters: *facts.counters,
+            io: RoundIo {
+                source_bytes_read: report.source_bytes_read,
+                destination_bytes_read: report.destination_bytes_read,
+                index_bytes_read: report.index_bytes_read,
+                bytes_written: staged_bytes + written.bytes_written,
+                segments_untouched: report.segments_untouched as u64,
+                segments_rewritten: report.segments_rewritten as u64,
+                segments_new: report.segments_new as u64,
+            },
+        };
+        self.state.write(&file)?;
+        let journal = self.journal(met, facts, place)?;
+        Ok(Conclusion { file, journal })
+    }
+
+    /// The batches around the watermark, by which the next round knows the source again. Only what
+    /// this round has read is looked at.
+    fn marks(&self, surveys: &[Survey], end: Offset) -> Result<Marks> {
+        let segments: Vec<Segment> = surveys.iter().map(|survey| survey.segment.clone()).collect();
+        let marks = Marks::around(&segments, end)?;
+        let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
+        let before = marks.before.or(known.and_then(|earlier| Marks::of(&earlier.file).before));
+        Ok(Marks { before, ..marks })
+    }
+
+    fn topic(&self) -> String {
+        self.source.name.as_ref().map_or_else(String::new, |name| name.topic.clone())
+    }
+
+    fn rebase(&self) -> Option<round_file::Rebase> {
+        let asked = self.options.rebase.as_ref().filter(|_| self.base.is_some());
+        let asked = asked.map(|rebase| round_file::Rebase {
+            path: rebase.from.display().to_string(),
+            high_watermark: rebase.high_watermark,
+        });
+        asked.or_else(|| self.earlier.as_ref()?.file.rebase.clone())
+    }
+
+    /// The segments below the watermark as they will be.
+    fn segments(&self, due: &Due, facts: &Facts<'_>, end: Offset) -> Vec<SegmentRef> {
+        let mut segments: Vec<SegmentRef> = Vec::new();
+        if let Some(earlier) = &self.earlier {
+            let kept = earlier.file.segments.iter().enumerate();
+            let kept = kept.filter(|(number, _)| !due.rewritten.contains(number));
+            segments.extend(kept.map(|(number, segment)| SegmentRef {
+                dead: due.dead.get(number).copied().unwrap_or(0),
+                ..*segment
+            }));
+        }
+        for written in facts.rewritten.iter().chain(facts.written) {
+            let list = written.bases.iter().zip(&written.contents);
+            segments.extend(list.map(|(base, contents)| SegmentRef {
+                base_offset: *base,
+                next_offset: end,
+                bytes: contents.log_bytes,
+                records: contents.records,
+                earliest_horizon_ms: contents.earliest_horizon,
+                has_tombstones: !facts.policy.drop_tombstones,
+                dead: 0,
+                from_round: self.number,
+            }));
+        }
+        segments.sort_by_key(|segment| segment.base_offset);
+        let next: Vec<Offset> = segments.iter().skip(1).map(|next| next.base_offset).collect();
+        let next = next.into_iter().chain([end]);
+        segments.iter_mut().zip(next).for_each(|(segment, next)| segment.next_offset = next);
+        segments
+    }
+
+    /// What of the destination goes, and what comes: first everything from the old watermark on,
+    /// so that whatever was superseded is there when its older values go; then the rewritten
+    /// segments, oldest first, so that a tombstone goes after what it hides.
+    fn journal(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Option<Journal>> {
+        if place.dir.as_path() == self.destination || !is_within(&place.dir, self.destination) {
+            return Ok(None);
+        }
+        let there = list(self.destination)?;
+        let staged = list(&place.dir)?;
+        let start = self.earlier.as_ref().map_or(Offset(i64::MIN), |earlier| earlier.end);
+        let is_segment = |name: &&FileName| name.suffix.is_none() && name.kind != Kind::Snapshot;
+        let change = |is_old: &dyn Fn(Offset) -> bool, is_new: &dyn Fn(Offset) -> bool| {
+            let old = there.iter().filter(is_segment).filter(|name| is_old(name.offset));
+            let new = staged.iter().filter(is_segment).filter(|name| is_new(name.offset));
+            Change {
+                remove: oldest_first(old.copied()),
+                install: new.map(ToString::to_string).collect(),
+            }
+        };
+        let mut changes = vec![change(&|base| base >= start, &|base| base >= start)];
+        if let (Some(earlier), Some(older)) = (&self.earlier, &met.older) {
+            for (group, written) in older.plan.groups.iter().zip(facts.rewritten) {
+                let numbers = met.due.rewritten.get(group.clone()).unwrap_or_default();
+                let bases: BTreeSet<Offset> = numbers
+                    .iter()
+                    .filter_map(|number| Some(earlier.file.segments.get(*number)?.base_offset))
+                    .collect();
+                let new = &written.bases;
+                changes.push(change(&|base| bases.contains(&base), &|base| new.contains(&base)));
+            }
+        }
+        let companions = self.companions(met, place, &there, &staged)?;
+        Journal::of(&self.state, self.number, changes, companions).map(Some)
+    }
+
+    /// Snapshots and the partition's other files: those that are new or differ come, snapshots
+    /// whose segment is gone go.
+    fn companions(
+        &self,
+        met: &Met,
+        place: &Place,
+        there: &BTreeSet<FileName>,
+        staged: &BTreeSet<FileName>,
+    ) -> Result<Change> {
+        let is_snapshot = |name: &&FileName| name.suffix.is_none() && name.kind == Kind::Snapshot;
+        let staged_snapshots: BTreeSet<FileName> =
+            staged.iter().filter(is_snapshot).copied().collect();
+        let kept: BTreeSet<Offset> = match &self.earlier {
+            None => BTreeSet::new(),
+            Some(earlier) => {
+                let segments = earlier.file.segments.iter().enumerate();
+                let kept = segments.filter(|(number, _)| !met.due.rewritten.contains(number));
+                kept.map(|(_, segment)| segment.base_offset).collect()
+            }
+        };
+        let goes =
+            |name: &&FileName| !staged_snapshots.contains(name) && !kept.contains(&name.offset);
+        let remove = there.iter().filter(is_snapshot).filter(goes);
+        let mut change =
+            Change { remove: remove.map(ToString::to_string).collect(), install: Vec::new() };
+        let names = staged_snapshots.iter().map(ToString::to_string);
+        let others = PartitionDir::open_on(&place.disk, &place.dir)?.others;
+        let others = others.into_iter().filter(|name| COMPANIONS.contains(&name.as_str()));
+        for name in names.chain(others) {
+            let (new, old) = (place.dir.join(&name), self.destination.join(&name));
+            let is_same = matches!((fs::read(&new), fs::read(&old)), (Ok(a), Ok(b)) if a == b);
+            if is_same {
+                place.disk.remove(&new)?;
+            } else {
+                change.install.push(name);
+            }
+        }
+        Ok(change)
+    }
+
+    /// The epochs that the source has forgotten, with what it has deleted, are still those of
+    /// records in the destination.
+    fn merge_epochs(&self, place: &Place) -> Result<()> {
+        let older = match (&self.earlier, &self.base) {
+            (Some(_), _) => self.destination.join(EPOCHS),
+            (None, Some(base)) => base.file(EPOCHS),
+            (None, None) => return Ok(()),
+        };
+        let read = |path: &Path| fs::read_to_string(path).ok().and_then(|t| parse_epochs(&t).ok());
+        let staged = place.dir.join(EPOCHS);
+        let (Some(older), Some(newer)) = (read(&older), read(&staged)) else { return Ok(()) };
+        let Some(first) = newer.first().copied() else { return Ok(()) };
+        let in_front =
+            |epoch: i32, start: Offset| epoch < first.epoch && start < first.start_offset;
+        let mut merged: Vec<_> =
+            older.into_iter().filter(|e| in_front(e.epoch, e.start_offset)).collect();
+        if merged.is_empty() {
+            return Ok(());
+        }
+        merged.extend(newer);
+        place.disk.replace_file(&staged, render_epochs(&merged).as_bytes())
+    }
+}
+
+/// The source's segments behind the watermark, as they are now.
+fn tail_of(facts: &Facts<'_>) -> Vec<TailRef> {
+    let tail = facts.surveys.get(facts.plan.cleaned..).unwrap_or_default();
+    let segment = |s: &Survey| TailRef { base_offset: s.segment.base, bytes: s.size_bytes() };
+    tail.iter().map(segment).collect()
+}
+
+fn is_within(dir: &Path, folder: &Path) -> bool {
+    dir.starts_with(folder)
+}
+
+/// Names in the order in which their files may go: a `.log` before its companions.
+fn oldest_first(names: impl Iterator<Item = FileName>) -> Vec<String> {
+    let mut names: Vec<FileName> = names.collect();
+    names.sort_by_key(|name| (name.offset, name.kind != Kind::Log, name.to_string()));
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// The topic's id, as far as `partition.metadata` tells.
+pub fn topic_id(dir: &PartitionDir) -> Option<String> {
+    let text = fs::read_to_string(dir.file("partition.metadata")).ok()?;
+    PartitionMetadata::parse(&text).ok().map(|metadata| metadata.topic_id)
+}
+
+/// The rules that must be the same in all rounds.
+pub fn rules(policy: &Policy) -> round_file::Rules {
+    round_file::Rules {
+        strategy: policy.topic.strategy.to_string(),
+        null_keys: match policy.null_keys {
+            NullKeys::Drop => "drop",
+            NullKeys::Keep => "keep",
+            NullKeys::Fail => "fail",
+        }
+        .to_owned(),
+        empty_is_tombstone: policy.empty_is_tombstone,
+    }
+}
+
+/// The key index written, by the run's strategy.
+struct WriteIndex<'a> {
+    round: &'a Round<'a>,
+    met: &'a Met,
+}
+
+impl ByStrategy for WriteIndex<'_> {
+    type Outcome = Result<WrittenIndex>;
+
+    fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
+        let WriteIndex { round, met } = self;
+        let removed = met.older.as_ref().map_or(&[][..], |older| &older.removed);
+        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, removed)
+    }
+}

@@ -1,0 +1,211 @@
+//! What the key index knows of a key: which record of the destination stands for it.
+//!
+//! A key is known by 128 bits of hash. Kafka's own cleaner does the same (`SkimpyOffsetMap`, with
+//! MD5): among 10^12 keys, two share a hash in one of 10^14 indexes.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use super::super::strategy::Strategy;
+use crate::bytes::Cursor;
+use crate::error::{Error, Result};
+use crate::units::Offset;
+
+/// The hash of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub u128);
+
+/// What the hashes of one key index begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHashSeed(pub u64);
+
+impl KeyHashSeed {
+    /// The name of the function, as the round file has it.
+    pub const FUNCTION: &'static str = "xxh3-128";
+
+    /// The seed for a source that is described so: the same for the same source, so that the same
+    /// input gives the same bytes.
+    pub fn of_source(described: &[u8]) -> KeyHashSeed {
+        KeyHashSeed(xxh3_64(described))
+    }
+
+    /// The hash of `key`.
+    #[inline]
+    pub fn hash(self, key: &[u8]) -> KeyHash {
+        KeyHash(xxh3_128_with_seed(key, self.0))
+    }
+}
+
+/// The record that stands for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key's.
+    pub hash: KeyHash,
+    /// The record's.
+    pub offset: Offset,
+    /// What is known of all that was read of the key, as bits (`Claim::to_bits`).
+    pub claim: (u64, bool),
+    /// It is a tombstone, or an empty value that stands for one.
+    pub deletes: bool,
+    /// It is a tombstone that is no longer in the destination, but still beats late values.
+    pub gone: bool,
+}
+
+/// The offset from which on records cannot be indexed: the bits above it are taken.
+pub const MOST_OFFSET: i64 = 1 << 60;
+
+const DELETES: u64 = 1 << 63;
+const GONE: u64 = 1 << 62;
+const CLAIM_BIT: u64 = 1 << 61;
+const RESERVED: u64 = 1 << 60;
+
+/// How entries lie in a file: 16 bytes of hash, 8 of offset under four bits (a tombstone; gone;
+/// the claim's odd bit; nothing), and 8 of claim if the strategy has any. All are big-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryLayout {
+    /// Whether there is a claim.
+    pub with_claim: bool,
+}
+
+impl EntryLayout {
+    /// The layout for a strategy.
+    pub fn of<S: Strategy>() -> EntryLayout {
+        EntryLayout { with_claim: size_of::<S::Claim>() > 0 }
+    }
+
+    /// The size of an entry.
+    pub fn entry_bytes(self) -> usize {
+        if self.with_claim { 32 } else { 24 }
+    }
+
+    /// Refuses an offset that has no room in an entry.
+    ///
+    /// # Errors
+    /// That, with what to do.
+    pub fn check(offset: Offset) -> Result<()> {
+        if (0..MOST_OFFSET).contains(&offset.0) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "offset {offset} is beyond {MOST_OFFSET}, up to which a key index reaches; compact in \
+             one go, with --keep-rounds 0"
+        )))
+    }
+
+    /// Appends an entry to `bytes`.
+    ///
+    /// # Errors
+    /// As [`EntryLayout::check`].
+    pub fn encode(self, entry: &Entry, bytes: &mut Vec<u8>) -> Result<()> {
+        EntryLayout::check(entry.offset)?;
+        let (claim, claim_bit) = entry.claim;
+        let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
+        let flags =
+            flag(entry.deletes, DELETES) | flag(entry.gone, GONE) | flag(claim_bit, CLAIM_BIT);
+        bytes.extend_from_slice(&entry.hash.0.to_be_bytes());
+        bytes.extend_from_slice(&(entry.offset.0 as u64 | flags).to_be_bytes());
+        if self.with_claim {
+            bytes.extend_from_slice(&claim.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    /// The entry that `bytes` are; `None` for bytes that no entry gives.
+    #[inline]
+    pub fn decode(self, bytes: &[u8]) -> Option<Entry> {
+        let mut cursor = Cursor::new(bytes);
+        let hash = KeyHash(u128::from_be_bytes(*cursor.bytes(16).ok()?.first_chunk()?));
+        let place = cursor.i64().ok()? as u64;
+        let claim = if self.with_claim { cursor.i64().ok()? as u64 } else { 0 };
+        let is_set = |flag: u64| place & flag != 0;
+        let entry = Entry {
+            hash,
+            offset: Offset((place & (RESERVED - 1)) as i64),
+            claim: (claim, is_set(CLAIM_BIT)),
+            deletes: is_set(DELETES),
+            gone: is_set(GONE),
+        };
+        let is_sound = cursor.is_empty()
+            && !is_set(RESERVED)
+            && (entry.deletes || !entry.gone)
+            && (self.with_claim || !is_set(CLAIM_BIT));
+        is_sound.then_some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::strategy;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_entry_comes_out_of_its_bytes_as_it_went_in(
+            hash: u128, offset in 0..MOST_OFFSET, claim: (u64, bool), deletes: bool, gone: bool,
+        ) {
+            let gone = gone && deletes;
+            let hash = KeyHash(hash);
+            let entry = Entry { hash, offset: Offset(offset), claim, deletes, gone };
+            for (with_claim, claim) in [(true, claim), (false, (0, false))] {
+                let (layout, entry) = (EntryLayout { with_claim }, Entry { claim, ..entry });
+                let mut bytes = Vec::new();
+                layout.encode(&entry, &mut bytes).unwrap();
+                prop_assert_eq!(bytes.len(), layout.entry_bytes());
+                prop_assert_eq!(layout.decode(&bytes), Some(entry));
+            }
+        }
+
+        #[test]
+        fn bytes_are_no_entry_or_exactly_one(bytes: [u8; 32], with_claim: bool) {
+            let layout = EntryLayout { with_claim };
+            let bytes = &bytes[..layout.entry_bytes()];
+            if let Some(entry) = layout.decode(bytes) {
+                let mut again = Vec::new();
+                layout.encode(&entry, &mut again).unwrap();
+                prop_assert_eq!(&again, bytes);
+            }
+            prop_assert_eq!(layout.decode(&bytes[1..]), None);
+        }
+    }
+
+    #[test]
+    fn entries_sort_as_their_bytes_do() {
+        let hashes = [0, 1, 255, 256, u128::from(u64::MAX) + 1, u128::MAX];
+        let bytes = hashes.map(|hash| {
+            let mut bytes = Vec::new();
+            let (hash, claim) = (KeyHash(hash), (0, false));
+            let entry = Entry { hash, offset: Offset(7), claim, deletes: false, gone: false };
+            EntryLayout { with_claim: false }.encode(&entry, &mut bytes).unwrap();
+            bytes
+        });
+        assert!(bytes.is_sorted());
+    }
+
+    #[test]
+    fn an_offset_beyond_the_index_is_refused_and_not_cut() {
+        for offset in [-1, MOST_OFFSET, i64::MAX] {
+            let refusal = EntryLayout::check(Offset(offset)).unwrap_err().to_string();
+            assert!(refusal.contains("--keep-rounds 0"), "{refusal}");
+        }
+        assert!(EntryLayout::check(Offset(MOST_OFFSET - 1)).is_ok());
+    }
+
+    #[test]
+    fn only_a_strategy_with_claims_takes_room_for_them() {
+        assert!(!EntryLayout::of::<strategy::Offset>().with_claim);
+        assert!(EntryLayout::of::<strategy::Timestamp>().with_claim);
+        assert!(EntryLayout::of::<strategy::First>().with_claim);
+        assert!(EntryLayout::of::<strategy::Header>().with_claim);
+    }
+
+    #[test]
+    fn a_seed_says_where_keys_are_and_comes_of_the_source() {
+        let seed = KeyHashSeed::of_source(b"orders-0");
+        assert_eq!(seed, KeyHashSeed::of_source(b"orders-0"));
+        assert_ne!(seed, KeyHashSeed::of_source(b"orders-1"));
+        assert_ne!(seed.hash(b"a"), seed.hash(b"b"));
+        assert_ne!(seed.hash(b"a"), KeyHashSeed(seed.0 ^ 1).hash(b"a"));
+        assert_ne!(seed.hash(b""), KeyHashSeed(1).hash(b""));
+    }
+}

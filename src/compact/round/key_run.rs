@@ -1,0 +1,452 @@
+//! A run of the key index: the entries of one range of hashes, sorted, in a file.
+//!
+//! A header (magic, version, layout, size of an entry, seed, count), the entries, and the CRC-32C
+//! of all of it. Which range it covers stands in the round file only, so that a run can reach
+//! further than before without being written again. It holds no number of a round and no time: the
+//! same entries are the same bytes.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
+use super::hex::Crc32c;
+use super::state_file::{self, Remedy, append_crc, damaged, in_front_of_crc, parse_round};
+use crate::bytes::{Cursor, Overrun};
+use crate::disk::{Disk, Map};
+use crate::error::{Error, Result};
+
+/// A run that is larger than this is cut when it is written next.
+pub const MOST_RUN_BYTES: usize = 1 << 20;
+
+const MAGIC: &[u8; 8] = b"LCKEYRUN";
+const VERSION: u16 = 1;
+const WITH_CLAIM: u16 = 1;
+const HEADER_BYTES: usize = 32;
+const CRC_BYTES: usize = 4;
+
+/// What the round file says of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRef {
+    /// The name of its file.
+    pub file: String,
+    /// The lowest hash that it covers; it reaches to that of the run behind it.
+    pub first_hash: KeyHash,
+    /// How many entries it holds.
+    pub entries: u64,
+    /// The size of its file.
+    pub bytes: u64,
+    /// The CRC-32C with which its file ends.
+    pub crc32c: Crc32c,
+}
+
+impl RunRef {
+    /// The name of the file of run `number` that `round` writes.
+    pub fn file_name(round: u64, number: usize) -> String {
+        format!("keys-{}-{number:04}.kidx", state_file::round_digits(round))
+    }
+
+    /// The round in the name of a run's file; `None` for other files.
+    pub fn round_in(name: &str) -> Option<u64> {
+        let inner = name.strip_prefix("keys-")?.strip_suffix(".kidx")?;
+        let (round, number) = inner.split_once('-')?;
+        let round = parse_round(round)?;
+        let number: usize = number.parse().ok()?;
+        (RunRef::file_name(round, number) == name).then_some(round)
+    }
+}
+
+/// The header of a run's file.
+struct Header {
+    layout: EntryLayout,
+    seed: KeyHashSeed,
+    entries: u64,
+}
+
+impl Header {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_be_bytes());
+        let flags = if self.layout.with_claim { WITH_CLAIM } else { 0 };
+        bytes.extend_from_slice(&flags.to_be_bytes());
+        bytes.extend_from_slice(&(self.layout.entry_bytes() as u32).to_be_bytes());
+        bytes.extend_from_slice(&self.seed.0.to_be_bytes());
+        bytes.extend_from_slice(&self.entries.to_be_bytes());
+    }
+
+    /// Reads a header from the front of `bytes`; what lies behind it.
+    fn parse(bytes: &[u8]) -> Result<(Header, &[u8]), String> {
+        let short = |_: Overrun| "it is too short".to_owned();
+        let mut cursor = Cursor::new(bytes);
+        if cursor.bytes(MAGIC.len()).map_err(short)? != MAGIC {
+            return Err("it is no run of a key index".into());
+        }
+        let version = cursor.u16().map_err(short)?;
+        if version != VERSION {
+            return Err(format!("its format is {version}, this version reads {VERSION}"));
+        }
+        let flags = cursor.u16().map_err(short)?;
+        let layout = EntryLayout { with_claim: flags == WITH_CLAIM };
+        let entry_bytes = cursor.u32().map_err(short)?;
+        if flags > WITH_CLAIM || entry_bytes as usize != layout.entry_bytes() {
+            return Err("its layout is unknown".into());
+        }
+        let seed = KeyHashSeed(cursor.i64().map_err(short)? as u64);
+        let entries = cursor.i64().map_err(short)? as u64;
+        Ok((Header { layout, seed, entries }, cursor.rest()))
+    }
+}
+
+/// A run that is open, and was checked.
+pub struct KeyRun {
+    path: PathBuf,
+    map: Map,
+    layout: EntryLayout,
+    seed: KeyHashSeed,
+}
+
+impl KeyRun {
+    /// Opens the run of which the round file says `known`, in the folder `dir`.
+    ///
+    /// # Errors
+    /// The system's; a file that is not to the last bit what it is to be is refused.
+    pub fn open(disk: &Disk, dir: &Path, known: &RunRef) -> Result<KeyRun> {
+        let path = dir.join(&known.file);
+        let wrong = |what: String| damaged(&path, what, Remedy::Reindex);
+        if RunRef::round_in(&known.file).is_none() {
+            return Err(wrong("no run of a key index is called so".into()));
+        }
+        let map = state_file::open(disk, &path, Remedy::Reindex)?;
+        let header = check(&map, known).map_err(wrong)?;
+        Ok(KeyRun { path, map, layout: header.layout, seed: header.seed })
+    }
+
+    /// Refuses a run of another index than that with this seed and layout, and one that reaches to
+    /// `below`.
+    ///
+    /// # Errors
+    /// That, with what to do.
+    pub fn check_range(
+        &self,
+        seed: KeyHashSeed,
+        layout: EntryLayout,
+        below: Option<KeyHash>,
+    ) -> Result<()> {
+        let what = if (seed, layout) != (self.seed, self.layout) {
+            "it belongs to another key index"
+        } else if below.is_some_and(|below| self.last_hash().is_some_and(|last| last >= below)) {
+            "it reaches beyond its range"
+        } else {
+            return Ok(());
+        };
+        Err(damaged(&self.path, what, Remedy::Reindex))
+    }
+
+    /// The size of its file.
+    pub fn bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// All of its file.
+    pub fn file(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Its entries, in the order of their hashes.
+    #[cfg(test)]
+    pub fn iter(&self) -> impl Iterator<Item = Entry> {
+        self.entries_in(KeyHash(0), None)
+    }
+
+    /// The entry with this hash.
+    pub fn find(&self, hash: KeyHash) -> Option<Entry> {
+        self.entries_in(hash, None).next().filter(|entry| entry.hash == hash)
+    }
+
+    /// Its entries from the hash `from` to below `below`.
+    pub fn entries_in(&self, from: KeyHash, below: Option<KeyHash>) -> impl Iterator<Item = Entry> {
+        let chunk = self.layout.entry_bytes();
+        let entries = self.entries();
+        let start = self.lower_bound(from);
+        let end = below.map_or(entries.len() / chunk, |below| self.lower_bound(below));
+        let within = entries.get(start * chunk..end.max(start) * chunk).unwrap_or_default();
+        let layout = self.layout;
+        // Each was decoded once already, when the run was opened.
+        within.chunks_exact(chunk).filter_map(move |bytes| layout.decode(bytes))
+    }
+
+    fn entries(&self) -> &[u8] {
+        let end = self.map.len().saturating_sub(CRC_BYTES);
+        self.map.get(HEADER_BYTES..end).unwrap_or_default()
+    }
+
+    fn hash_at(&self, index: usize) -> Option<KeyHash> {
+        let start = index * self.layout.entry_bytes();
+        let hash = self.entries().get(start..)?.first_chunk()?;
+        Some(KeyHash(u128::from_be_bytes(*hash)))
+    }
+
+    fn last_hash(&self) -> Option<KeyHash> {
+        let count = self.entries().len() / self.layout.entry_bytes();
+        self.hash_at(count.checked_sub(1)?)
+    }
+
+    /// How many entries lie below `hash`.
+    fn lower_bound(&self, hash: KeyHash) -> usize {
+        let (mut low, mut high) = (0, self.entries().len() / self.layout.entry_bytes());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.hash_at(middle).is_some_and(|found| found < hash) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+/// Checks the bytes of a file against what the round file says of it, and against themselves.
+fn check(bytes: &[u8], known: &RunRef) -> Result<Header, String> {
+    if bytes.len() as u64 != known.bytes {
+        return Err(format!("it has {} bytes, not {}", bytes.len(), known.bytes));
+    }
+    let (content, crc) = in_front_of_crc(bytes)?;
+    if Crc32c(crc) != known.crc32c {
+        return Err(format!("its CRC is {crc:08x}, the round file says {}", known.crc32c));
+    }
+    let (header, entries) = Header::parse(content)?;
+    let wanted_bytes = header.entries.checked_mul(header.layout.entry_bytes() as u64);
+    if header.entries != known.entries || wanted_bytes != Some(entries.len() as u64) {
+        return Err(format!("it does not hold {} entries", known.entries));
+    }
+    let mut before: Option<KeyHash> = None;
+    for (index, bytes) in entries.chunks_exact(header.layout.entry_bytes()).enumerate() {
+        let entry = header.layout.decode(bytes);
+        let hash = entry.ok_or_else(|| format!("entry {index} is none"))?.hash;
+        let is_behind = before.map_or(hash >= known.first_hash, |before| hash > before);
+        if !is_behind {
+            return Err(format!("entry {index} is out of order"));
+        }
+        before = Some(hash);
+    }
+    Ok(header)
+}
+
+/// The file of a run in the making. It is put together in memory, and written when it is whole.
+pub struct RunWriter {
+    layout: EntryLayout,
+    seed: KeyHashSeed,
+    first_hash: KeyHash,
+    bytes: Vec<u8>,
+    entries: u64,
+    last_hash: Option<KeyHash>,
+}
+
+impl RunWriter {
+    /// A run that covers hashes from `first_hash` on.
+    pub fn new(layout: EntryLayout, seed: KeyHashSeed, first_hash: KeyHash) -> RunWriter {
+        let mut bytes = Vec::new();
+        Header { layout, seed, entries: 0 }.put(&mut bytes);
+        RunWriter { layout, seed, first_hash, bytes, entries: 0, last_hash: None }
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// An offset that has no room in an entry. That it is out of order would be a bug.
+    pub fn push(&mut self, entry: &Entry) -> Result<()> {
+        let is_behind = match self.last_hash {
+            None => entry.hash >= self.first_hash,
+            Some(last) => entry.hash > last,
+        };
+        if !is_behind {
+            return Err(Error::bug("an entry of the key index is out of order"));
+        }
+        self.last_hash = Some(entry.hash);
+        self.entries += 1;
+        self.layout.encode(entry, &mut self.bytes)
+    }
+
+    /// The file, if there is an entry in it.
+    pub fn finish(mut self) -> Option<RunFile> {
+        if self.entries == 0 {
+            return None;
+        }
+        let mut header = Vec::new();
+        Header { layout: self.layout, seed: self.seed, entries: self.entries }.put(&mut header);
+        self.bytes.get_mut(..header.len())?.copy_from_slice(&header);
+        let crc = append_crc(&mut self.bytes);
+        let RunWriter { first_hash, entries, bytes, .. } = self;
+        Some(RunFile { first_hash, entries, crc32c: Crc32c(crc), bytes })
+    }
+}
+
+/// The file of a run, complete but for its name.
+pub struct RunFile {
+    first_hash: KeyHash,
+    entries: u64,
+    crc32c: Crc32c,
+    bytes: Vec<u8>,
+}
+
+impl RunFile {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Writes it to the folder `dir` and syncs it; one of that name that an interrupted round left
+    /// goes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write(&self, disk: &Disk, dir: &Path, name: String) -> Result<RunRef> {
+        let path = dir.join(&name);
+        disk.remove_if_there(&path)?;
+        disk.write_whole_file(&path, &self.bytes, None, None)?;
+        Ok(RunRef {
+            file: name,
+            first_hash: self.first_hash,
+            entries: self.entries,
+            bytes: self.bytes.len() as u64,
+            crc32c: self.crc32c,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::units::Offset;
+
+    const SEED: KeyHashSeed = KeyHashSeed(7);
+    const LAYOUT: EntryLayout = EntryLayout { with_claim: true };
+
+    fn entry(hash: u128) -> Entry {
+        let offset = Offset(hash as i64 % 1000);
+        Entry { hash: KeyHash(hash), offset, claim: (9, true), deletes: true, gone: false }
+    }
+
+    fn written(dir: &Path, first_hash: u128, hashes: &[u128]) -> RunRef {
+        let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(first_hash));
+        hashes.iter().for_each(|hash| writer.push(&entry(*hash)).unwrap());
+        writer.finish().unwrap().write(&Disk::default(), dir, RunRef::file_name(7, 3)).unwrap()
+    }
+
+    #[test]
+    fn a_run_gives_back_what_was_written_and_ranges_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let hashes = [5, 6, 900, 1 << 100];
+        let known = written(dir.path(), 5, &hashes);
+        assert_eq!((known.file.as_str(), known.entries), ("keys-000007-0003.kidx", 4));
+        let run = KeyRun::open(&Disk::default(), dir.path(), &known).unwrap();
+        assert!(run.iter().eq(hashes.map(entry)));
+        let within = |from, below: Option<u128>| {
+            let within = run.entries_in(KeyHash(from), below.map(KeyHash));
+            within.map(|entry| entry.hash.0).collect::<Vec<_>>()
+        };
+        assert_eq!(within(6, Some(1 << 100)), [6, 900]);
+        assert_eq!(within(7, None), [900, 1 << 100]);
+        assert_eq!(within(7, Some(8)), [0; 0]);
+        assert_eq!(within(8, Some(7)), [0; 0]);
+        assert_eq!(run.bytes(), fs::metadata(dir.path().join(&known.file)).unwrap().len());
+        run.check_range(SEED, LAYOUT, Some(KeyHash((1 << 100) + 1))).unwrap();
+        assert!(run.check_range(SEED, LAYOUT, Some(KeyHash(1 << 100))).is_err());
+        assert!(run.check_range(KeyHashSeed(8), LAYOUT, None).is_err());
+        assert!(run.check_range(SEED, EntryLayout { with_claim: false }, None).is_err());
+    }
+
+    #[test]
+    fn a_run_in_which_any_byte_is_wrong_or_missing_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = written(dir.path(), 0, &[5, 6]);
+        let path = dir.path().join(&known.file);
+        let bytes = fs::read(&path).unwrap();
+        let open = |bytes: &[u8], known: &RunRef| {
+            fs::write(&path, bytes).unwrap();
+            let refusal = KeyRun::open(&Disk::default(), dir.path(), known).map(drop);
+            let refusal = refusal.unwrap_err().to_string();
+            assert!(refusal.contains("keys-000007-0003.kidx"), "{refusal}");
+            assert!(refusal.contains("pass --reindex"), "{refusal}");
+        };
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            open(&flipped, &known);
+            open(&bytes[..at], &known);
+        }
+        open(&[&bytes[..], b"x"].concat(), &known);
+        for wrong in [
+            RunRef { entries: 3, ..known.clone() },
+            RunRef { crc32c: Crc32c(known.crc32c.0 ^ 1), ..known.clone() },
+            RunRef { first_hash: KeyHash(6), ..known.clone() },
+        ] {
+            open(&bytes, &wrong);
+        }
+        fs::remove_file(&path).unwrap();
+        let refusal = KeyRun::open(&Disk::default(), dir.path(), &known).map(drop).unwrap_err();
+        assert!(refusal.to_string().contains("it is missing"), "{refusal}");
+    }
+
+    /// Whoever makes a CRC for his bytes is still not believed.
+    #[test]
+    fn a_run_that_lies_under_a_right_crc_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = written(dir.path(), 0, &[5, 6]);
+        let path = dir.path().join(&known.file);
+        let bytes = fs::read(&path).unwrap();
+        let content = &bytes[..bytes.len() - CRC_BYTES];
+        let with = |at: usize, byte: u8| {
+            let mut content = content.to_vec();
+            content[at] = byte;
+            content
+        };
+        let lies = [
+            with(0, b'X'),
+            with(9, 2),
+            with(11, 0),
+            with(11, 3),
+            with(15, 24),
+            with(24, 0x80),
+            with(31, 3),
+            with(HEADER_BYTES + 15, 6),
+            with(HEADER_BYTES + 16, 0x10),
+            content[..HEADER_BYTES - 1].to_vec(),
+        ];
+        for mut lie in lies {
+            let crc32c = Crc32c(append_crc(&mut lie));
+            fs::write(&path, &lie).unwrap();
+            let known = RunRef { crc32c, bytes: lie.len() as u64, ..known.clone() };
+            assert!(KeyRun::open(&Disk::default(), dir.path(), &known).is_err());
+        }
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_but_to_a_run() {
+        assert_eq!(RunRef::round_in("keys-000012-12345.kidx"), Some(12));
+        let known = RunRef {
+            file: String::new(),
+            first_hash: KeyHash(0),
+            entries: 0,
+            bytes: 0,
+            crc32c: Crc32c(0),
+        };
+        for name in ["", "../keys-000001-0000.kidx", "keys-1-0.kidx", "/etc/passwd", "lock"] {
+            assert_eq!(RunRef::round_in(name), None, "{name}");
+            let known = RunRef { file: name.into(), ..known.clone() };
+            assert!(KeyRun::open(&Disk::default(), Path::new("/"), &known).is_err());
+        }
+    }
+
+    #[test]
+    fn entries_out_of_order_are_not_written() {
+        let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(5));
+        assert!(writer.push(&entry(4)).is_err());
+        writer.push(&entry(5)).unwrap();
+        assert!(writer.push(&entry(5)).is_err());
+        assert!(RunWriter::new(LAYOUT, SEED, KeyHash(5)).finish().is_none());
+    }
+}

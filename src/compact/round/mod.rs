@@ -1,0 +1,47 @@
+//! Compaction in rounds: a source that grew, and what stands of it in the destination already.
+//!
+//! `standing` opens a destination and tells which round follows; `ahead` is the part of the source
+//! that the round reads. `collector` hears who stands for each key after the vote over it, the
+//! `newcomers`, and `this_round` has them meet the key `index`: who loses in the increment, and who
+//! in the destination, whose segments are then read and written anew (`older`). A `conclusion` says
+//! what the destination is to hold, and the `journal` takes it there.
+//!
+//! The state lies in `.logcompact/` in the destination's partition directory. A `round_file` says
+//! what a round found and left; the key index, in files that are each a `key_run`, says which
+//! record stands for each key, so that a `join` finds who loses. All of it is checked before it is
+//! believed.
+
+mod ahead;
+mod collector;
+mod conclusion;
+mod dead;
+mod entry;
+mod hex;
+mod index;
+mod join;
+mod journal;
+mod journal_steps;
+mod key_run;
+mod newcomers;
+mod older;
+mod options;
+mod ranges;
+mod reindex;
+mod round_file;
+mod sealed;
+mod standing;
+mod state_dir;
+mod state_file;
+mod this_round;
+
+pub use collector::Collector;
+pub use conclusion::{Conclusion, Facts};
+pub use options::{Rebase, RoundOptions};
+pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
+pub use state_dir::StateDir;
+pub use this_round::{Listeners, Round};
+
+#[cfg(test)]
+#[path = "../../../tests/support/power.rs"]
+#[expect(dead_code, reason = "written for the integration tests, which use all of it")]
+mod power;

@@ -1,0 +1,471 @@
+//! What stands in a destination when a run begins, and what round follows from that.
+//!
+//! 1. The lock is taken; a round that was interrupted is finished or undone.
+//! 2. The current round file is read; it must fit the files that are there and the rules of this
+//!    run, or the run is refused.
+//! 3. The source is looked at from the watermark on only, unless the round starts over.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ahead::{Marks, ahead, gap, with_border};
+use super::conclusion::{rules, topic_id};
+use super::entry::{EntryLayout, KeyHashSeed, MOST_OFFSET};
+use super::index::KeyIndex;
+use super::journal::{Change, Journal};
+use super::options::RoundOptions;
+use super::reindex::reindex;
+use super::round_file::{RoundFile, RoundKind};
+use super::state_dir::StateDir;
+use super::this_round::{Earlier, Round};
+use crate::compact::budget::Budget;
+use crate::compact::evidence::Archive;
+use crate::compact::policy::Policy;
+use crate::compact::strategy::{ByStrategy, Strategy};
+use crate::disk::{Busy, Disk, LockedFile};
+use crate::error::{Error, Result};
+use crate::segment::{PartitionDir, Place, Segment, TopicPartition, partition_name};
+use crate::units::Offset;
+
+/// Whether the partition directory at `path` holds rounds.
+pub fn holds_rounds(path: &Path) -> bool {
+    path.join(StateDir::NAME).is_dir()
+}
+
+/// Whether the key index has room for the offsets of `source`: a log of which it has not is
+/// compacted without a state.
+pub fn can_be_indexed(source: &PartitionDir) -> bool {
+    let last = source.segments.last().map_or(Offset(0), |segment| segment.base);
+    last.0 < MOST_OFFSET - i64::from(i32::MAX) - 1
+}
+
+/// A destination's partition directory, ours as long as this lives.
+pub struct Standing {
+    path: PathBuf,
+    disk: Disk,
+    state: StateDir,
+    current: Option<RoundFile>,
+    dir: PartitionDir,
+    _lock: LockedFile,
+}
+
+/// A round that follows, and what it reads.
+pub struct Begun<'a> {
+    /// The source as the round sees it.
+    pub source: PartitionDir,
+    /// The round.
+    pub round: Round<'a>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Begun<'_> {
+    /// The partition as it was, with what is new of the source behind it, and as it will be once
+    /// what is staged at `place` is in its place.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn before_and_after(
+        &self,
+        place: &Place,
+        met: &[usize],
+    ) -> Result<(PartitionDir, PartitionDir)> {
+        let mut before = self.source.clone();
+        let mut after = PartitionDir::open_on(&place.disk, &place.dir)?;
+        after.name.clone_from(&self.source.name);
+        if let Some(earlier) = &self.round.earlier {
+            let compacted = &earlier.compacted.segments;
+            before.segments.splice(0..0, compacted.iter().cloned());
+            let kept = compacted.iter().enumerate();
+            let kept = kept.filter(|(number, _)| !met.contains(number));
+            after.segments.extend(kept.map(|(_, segment)| segment.clone()));
+            after.segments.sort_by_key(|segment| segment.base);
+        }
+        Ok((before, after))
+    }
+}
+
+impl Standing {
+    /// Opens the destination at `path`, which holds rounds.
+    ///
+    /// # Errors
+    /// Refused: a lock that somebody holds; state that is damaged (unless `options` start over);
+    /// in a dry run, a round that was interrupted. The system's.
+    pub fn open(
+        disk: &Disk,
+        path: &Path,
+        options: &RoundOptions,
+        dry_run: bool,
+    ) -> Result<Standing> {
+        let state = StateDir::within(disk, path);
+        let lock = LockedFile::take(&state.lock_file()).map_err(|busy| match busy {
+            Busy::Held => Error::refused(format!(
+                "{}: another logcompact is at work here; wait for it to end",
+                path.display()
+            )),
+            Busy::Io(source) => Error::io(&state.lock_file(), "cannot lock", source),
+        })?;
+        let starts_over = options.full || options.rebase.is_some();
+        let interrupted = match Journal::load(&state) {
+            // Whatever it was to do, all of it is written anew.
+            Err(_) if starts_over => None,
+            outcome => outcome?,
+        };
+        if let Some(journal) = interrupted.filter(|_| !(starts_over && dry_run)) {
+            if dry_run {
+                return Err(Error::refused(format!(
+                    "{}: round {} was interrupted; run it without --dry-run, which finishes it",
+                    path.display(),
+                    journal.round()
+                )));
+            }
+            match journal.complete(disk, path) {
+                Err(_) if starts_over => {}
+                outcome => {
+                    outcome?;
+                    state.collect_garbage(options.keep_rounds as usize)?;
+                }
+            }
+        }
+        if starts_over && !dry_run {
+            disk.remove_dir_if_there(&state.next_dir())?;
+        }
+        let current = match state.current() {
+            Err(_) if starts_over => None,
+            outcome => outcome?,
+        };
+        if current.is_some() && !dry_run && state.has_garbage()? {
+            // What a round has left that was interrupted before its commit, or right behind it.
+            state.collect_garbage(usize::MAX)?;
+        }
+        let dir = PartitionDir::open_on(disk, path)?;
+        Ok(Standing { path: path.into(), disk: disk.clone(), state, current, dir, _lock: lock })
+    }
+
+    /// The round that follows, over `source`.
+    ///
+    /// # Errors
+    /// Refused, with what to do. The system's.
+    pub fn round<'a>(
+        &'a self,
+        source: &'a PartitionDir,
+        options: &'a RoundOptions,
+        policy: &Policy,
+    ) -> Result<Begun<'a>> {
+        let number = self.state.next_round()?;
+        let state = self.state.clone();
+        if options.full || options.rebase.is_some() {
+            self.refuse_loss(source, options)?;
+            return start(source, &self.path, state, number, options, policy);
+        }
+        let Some(file) = &self.current else { return Err(self.no_round()) };
+        self.refuse_changed(file)?;
+        refuse_other_rules(file, policy)?;
+        refuse_other_topic(file, source)?;
+        let end = file.end_offset();
+        let mut view = ahead(source, end, &Marks::of(file))?;
+        let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
+        let (seed, layout) = (file.hash.seed, layout(policy));
+        let index = self.state.index(file, layout)?;
+        let round = Round {
+            options,
+            number,
+            kind: RoundKind::Incremental,
+            seed,
+            layout,
+            index,
+            earlier: Some(self.earlier(file)?),
+            bound,
+            source,
+            base: None,
+            destination: &self.path,
+            state,
+        };
+        Ok(Begun { source: view, round, warnings: Vec::new() })
+    }
+
+    /// Builds the key index anew from the segments that are there: a round that changes nothing
+    /// else.
+    ///
+    /// # Errors
+    /// Refused, with what to do. The system's.
+    pub fn reindex(
+        &mut self,
+        policy: &Policy,
+        with: (&Budget, &Arc<Archive>),
+        options: &RoundOptions,
+    ) -> Result<()> {
+        let Some(file) = &self.current else { return Err(self.no_round()) };
+        self.refuse_changed(file)?;
+        refuse_other_rules(file, policy)?;
+        let number = self.state.next_round()?;
+        let (seed, layout) = (file.hash.seed, layout(policy));
+        let empty = KeyIndex::new(&self.disk, self.state.path(), seed, layout, Vec::new())?;
+        let earlier = self.earlier(file)?;
+        let to = (self.state.path(), number);
+        let done = reindex(&earlier, &empty, (seed, layout), to, policy, with)?;
+        let mut renewed = RoundFile {
+            round: number,
+            parent_round: Some(file.round),
+            kind: RoundKind::Reindex,
+            index: done.index.runs,
+            dead: done.dead.write(&self.disk, self.state.path(), number)?,
+            ..file.clone()
+        };
+        for segment in &mut renewed.segments {
+            segment.dead = done.dead.count_in(segment.base_offset..segment.next_offset);
+        }
+        self.state.write(&renewed)?;
+        let journal = Journal::of(&self.state, number, Vec::new(), Change::default())?;
+        self.commit(&journal, options.keep_rounds)?;
+        self.current = Some(renewed);
+        Ok(())
+    }
+
+    fn no_round(&self) -> Error {
+        Error::refused(format!(
+            "{}: its state names no round; pass --full to start over from the source",
+            self.path.display()
+        ))
+    }
+
+    /// What stands, by the current round.
+    fn earlier(&self, file: &RoundFile) -> Result<Earlier> {
+        let end = file.end_offset();
+        let mut compacted = self.dir.clone();
+        compacted.segments.retain(|segment| segment.base < end);
+        let dead = self.state.dead(file)?;
+        Ok(Earlier { file: file.clone(), compacted, dead, end })
+    }
+
+    /// Where a round is staged.
+    pub fn staged(&self) -> PathBuf {
+        self.state.next_dir()
+    }
+
+    /// A folder that is there.
+    pub fn folder(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Does what is left to do, once all is staged: from here on it is finished, whatever happens.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn commit(&self, journal: &Journal, keep_rounds: u32) -> Result<()> {
+        // Of a commit that could not be finished, and is replaced as a whole.
+        for file in self.dir.leftovers.iter() {
+            self.disk.remove_if_there(&self.path.join(file.to_string()))?;
+        }
+        journal.write(&self.state)?;
+        journal.complete(&self.disk, &self.path)?;
+        self.state.collect_garbage(keep_rounds as usize)
+    }
+
+    /// Removes what a round that failed has left.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn discard(&self) -> Result<()> {
+        self.disk.remove_dir_if_there(&self.state.next_dir())
+    }
+
+    /// Whoever starts over loses what the source has no more.
+    fn refuse_loss(&self, source: &PartitionDir, options: &RoundOptions) -> Result<()> {
+        let first = |segments: &[Segment]| segments.first().map(|segment| segment.base);
+        let (here, there) = (first(&self.dir.segments), first(&source.segments));
+        match (here, there) {
+            (Some(here), Some(there))
+                if here < there && !options.force && options.rebase.is_none() =>
+            {
+                Err(Error::refused(format!(
+                    "the source begins at offset {there}, but the destination at {here}: starting \
+                     over would lose what only the destination has; --rebase-from it into another \
+                     folder, or pass --force too"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The files must be those that the last round left.
+    fn refuse_changed(&self, file: &RoundFile) -> Result<()> {
+        let known = file.segments.iter().map(|segment| (segment.base_offset, segment.bytes));
+        let tail = file.tail.iter().map(|segment| (segment.base_offset, segment.bytes));
+        let there = self.dir.segments.iter().map(|segment| (segment.base, segment.size_bytes));
+        if known.chain(tail).eq(there) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{}: its segments are not those that round {} left; somebody else wrote here; pass \
+             --full to start over, or take it as --rebase-from for another folder",
+            self.path.display(),
+            file.round
+        )))
+    }
+}
+
+/// The round that starts over, or is the first: of `source` alone, or upon what it is rebased on.
+///
+/// # Errors
+/// Refused, with what to do. The system's.
+pub fn start<'a>(
+    source: &'a PartitionDir,
+    destination: &'a Path,
+    state: StateDir,
+    number: u64,
+    options: &'a RoundOptions,
+    policy: &Policy,
+) -> Result<Begun<'a>> {
+    let mut warnings = Vec::new();
+    let (mut view, base) = match &options.rebase {
+        None => (source.clone(), None),
+        Some(_) => {
+            let (view, base) = rebased(source, options, &mut warnings)?;
+            (view, Some(base))
+        }
+    };
+    let bound = border(&mut view, options, policy)?;
+    let first = view.segments.first();
+    let mark = first.map(|first| Marks::around(&view.segments, first.base)).transpose()?;
+    let crc = mark.and_then(|marks| marks.behind).map_or(0, |mark| mark.crc);
+    let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
+    let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes());
+    let layout = layout(policy);
+    let index = KeyIndex::new(&source.disk, state.path(), seed, layout, Vec::new())?;
+    let kind = match (&base, number, options.full) {
+        (Some(_), _, _) => RoundKind::Rebase,
+        (None, 1, false) => RoundKind::Backfill,
+        _ => RoundKind::Full,
+    };
+    let round = Round {
+        options,
+        number,
+        kind,
+        seed,
+        layout,
+        index,
+        earlier: None,
+        bound,
+        source,
+        base,
+        destination,
+        state,
+    };
+    Ok(Begun { source: view, round, warnings })
+}
+
+/// Cuts `view` at the offset that it is to be compacted to; where, as a border.
+fn border(
+    view: &mut PartitionDir,
+    options: &RoundOptions,
+    policy: &Policy,
+) -> Result<Option<Offset>> {
+    let Some(last) = options.to_offset else { return Ok(None) };
+    let end = last.next();
+    let active = view.segments.last().map_or(end, |segment| segment.base);
+    let first = view.segments.first().map_or(end, |segment| segment.base);
+    if end <= first {
+        return Ok(Some(first));
+    }
+    if end > active && !policy.include_active {
+        return Ok(None);
+    }
+    with_border(view, end).map(Some)
+}
+
+/// What was compacted before in another directory, and behind it the source.
+fn rebased(
+    source: &PartitionDir,
+    options: &RoundOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(PartitionDir, PartitionDir)> {
+    let Some(rebase) = &options.rebase else { return Err(Error::bug("no rebase")) };
+    let from = directory_of(&rebase.from, source)?;
+    let mut base = PartitionDir::open_on(&source.disk, &from)?;
+    let mut view = source.clone();
+    let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
+    let asked = rebase.high_watermark.map(Offset::next);
+    let border = asked.map_or(start, |asked| asked.max(start));
+    let (theirs, ours) =
+        (Marks::around(&base.segments, border)?, Marks::around(&view.segments, border)?);
+    let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
+    let overlaps = theirs.behind.is_some() || ours.before.is_some();
+    if overlaps && (same_ids == Some(false) || !theirs.agree(&ours)) {
+        return Err(Error::refused(format!(
+            "{}: its offsets are not those of the source: around offset {border} they hold \
+             different batches; a rebase needs two copies of one log",
+            from.display()
+        )));
+    }
+    let reached = Marks::end_of(&base.segments)?;
+    if reached < border {
+        warnings.push(format!(
+            "{} ends at offset {reached}, and the source is read from offset {border} on: what \
+             lies between is in neither",
+            from.display()
+        ));
+    }
+    with_border(&mut base, border)?;
+    with_border(&mut view, border)?;
+    view.segments.retain(|segment| segment.base >= border);
+    base.segments.retain(|segment| segment.base < border);
+    if view.segments.is_empty() {
+        return Err(gap(border, start));
+    }
+    let segments = base.segments.iter().chain(&view.segments).cloned().collect();
+    view.segments = segments;
+    Ok((view, base))
+}
+
+/// The partition directory that is meant by a partition or log directory.
+fn directory_of(from: &Path, source: &PartitionDir) -> Result<PathBuf> {
+    let within = source.name.as_ref().map(|name| from.join(name.to_string()));
+    let within = within.filter(|path| path.is_dir());
+    let itself = (partition_name(from) == source.name).then(|| from.to_path_buf());
+    itself.or(within).ok_or_else(|| {
+        let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
+        Error::refused(format!("{}: holds no {name} to start from", from.display()))
+    })
+}
+
+fn refuse_other_rules(file: &RoundFile, policy: &Policy) -> Result<()> {
+    if policy.topic.cleanup.delete {
+        return Err(Error::refused(
+            "cleanup.policy has delete: a round keeps what the source deletes; leave it out, or \
+             pass --full to start over",
+        ));
+    }
+    file.rules.check(&rules(policy))
+}
+
+fn refuse_other_topic(file: &RoundFile, source: &PartitionDir) -> Result<()> {
+    let name = source.name.as_ref();
+    let same_name = name.is_some_and(|name| {
+        (name.topic.as_str(), name.partition) == (&file.source.topic, file.source.partition)
+    });
+    let ids = file.source.topic_id.clone().zip(topic_id(source));
+    let (then, now) = match ids {
+        Some((then, now)) if then != now => (then, now),
+        _ if !same_name => (
+            format!("{}-{}", file.source.topic, file.source.partition),
+            name.map_or_else(String::new, TopicPartition::to_string),
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::refused(format!(
+        "this is another source: the destination holds topic {then}, this is {now}; compact it to \
+         another folder with --out, or pass --full to start over from it"
+    )))
+}
+
+fn layout(policy: &Policy) -> EntryLayout {
+    struct Layout;
+    impl ByStrategy for Layout {
+        type Outcome = EntryLayout;
+        fn by<S: Strategy>(self, _strategy: &S) -> EntryLayout {
+            EntryLayout::of::<S>()
+        }
+    }
+    policy.topic.strategy.apply(Layout)
+}

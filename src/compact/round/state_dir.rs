@@ -1,0 +1,493 @@
+//! The folder of the state: which round is current, and what no round needs any more.
+//!
+//! Each file of it is written under a name that is not in use, and synced, before `CURRENT` says
+//! that it counts; so whatever is interrupted, there is one round that is whole.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::dead::DeadOffsets;
+use super::entry::EntryLayout;
+use super::index::KeyIndex;
+use super::key_run::RunRef;
+use super::round_file::{FORMAT, RoundFile};
+use super::sealed::{Unsealed, seal, unseal};
+use super::state_file::{self, Remedy, damaged};
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The folder `.logcompact` in a destination's partition directory. A broker looks at plain files
+/// of a partition directory only.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    disk: Disk,
+    path: PathBuf,
+}
+
+const CURRENT: &str = "CURRENT";
+
+impl StateDir {
+    /// What the folder is called.
+    pub const NAME: &str = ".logcompact";
+
+    /// The state in a partition directory, whether there is any yet or not.
+    pub fn within(disk: &Disk, partition_dir: &Path) -> StateDir {
+        StateDir { disk: disk.clone(), path: partition_dir.join(StateDir::NAME) }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The disk it is on.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Where a round puts segments and companions that wait for its commit.
+    pub fn next_dir(&self) -> PathBuf {
+        self.path.join("next")
+    }
+
+    /// The file that is locked during a run.
+    pub fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// The current round; `None` if there was none yet. The files of the rounds before that are
+    /// kept are checked too.
+    ///
+    /// # Errors
+    /// The system's; a file that is damaged, or was written by a later version, is refused.
+    pub fn current(&self) -> Result<Option<RoundFile>> {
+        let Some(number) = self.current_number()? else { return Ok(None) };
+        for older in self.rounds()?.into_iter().filter(|round| *round < number) {
+            self.read(older)?;
+        }
+        self.read(number).map(Some)
+    }
+
+    fn current_number(&self) -> Result<Option<u64>> {
+        let path = self.path.join(CURRENT);
+        let Some(map) = state_file::open_if_there(&self.disk, &path)? else { return Ok(None) };
+        let name = str::from_utf8(&map).ok().and_then(|text| text.strip_suffix('\n'));
+        let number = name.and_then(RoundFile::round_in);
+        let wrong = || damaged(&path, "it names no round file", Remedy::Full);
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    /// The file of one round.
+    ///
+    /// # Errors
+    /// As [`StateDir::current`].
+    pub fn read(&self, round: u64) -> Result<RoundFile> {
+        let path = self.path.join(RoundFile::file_name(round));
+        let map = state_file::open(&self.disk, &path, Remedy::Full)?;
+        let file: RoundFile =
+            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT))?;
+        match file.flaw(round) {
+            Some(flaw) => Err(damaged(&path, flaw, Remedy::Full)),
+            None => Ok(file),
+        }
+    }
+
+    /// The rounds whose files are there, rising.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn rounds(&self) -> Result<Vec<u64>> {
+        Ok(self.names()?.iter().filter_map(|name| RoundFile::round_in(name)).collect())
+    }
+
+    /// A number above those of all rounds of which there is any file, interrupted ones too, so
+    /// that a name of it is in use nowhere.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next_round(&self) -> Result<u64> {
+        let numbers = self.names()?.into_iter().filter_map(|name| {
+            let round = RoundFile::round_in(&name).or_else(|| RunRef::round_in(&name));
+            round.or_else(|| DeadOffsets::round_in(&name))
+        });
+        let next = numbers.max().unwrap_or(0).checked_add(1);
+        next.ok_or_else(|| {
+            let what = "a file is named after the last round that there can be; remove it";
+            Error::refused(format!("{}: {what}", self.path.display()))
+        })
+    }
+
+    /// Writes the file of a round, which does not count yet.
+    ///
+    /// # Errors
+    /// The system's. A file that would not be read again would be a bug.
+    pub fn write(&self, round: &RoundFile) -> Result<()> {
+        if let Some(flaw) = round.flaw(round.round) {
+            return Err(Error::bug(format!("the file of round {}: {flaw}", round.round)));
+        }
+        let path = self.path.join(RoundFile::file_name(round.round));
+        self.disk.replace_file(&path, &seal(round)?)
+    }
+
+    /// Makes a round the current one: from here on its files count, and no others.
+    ///
+    /// # Errors
+    /// The system's; a round whose file cannot be read does not become current.
+    pub fn switch(&self, round: u64) -> Result<()> {
+        self.read(round)?;
+        let line = format!("{}\n", RoundFile::file_name(round));
+        self.disk.replace_file(&self.path.join(CURRENT), line.as_bytes())
+    }
+
+    /// The key index of a round.
+    ///
+    /// # Errors
+    /// Runs that are not in order.
+    pub fn index(&self, round: &RoundFile, layout: EntryLayout) -> Result<KeyIndex> {
+        KeyIndex::new(&self.disk, &self.path, round.hash.seed, layout, round.index.clone())
+    }
+
+    /// The superseded records that a round left in its segments.
+    ///
+    /// # Errors
+    /// The system's; a file that is damaged, or does not say what the round file says.
+    pub fn dead(&self, round: &RoundFile) -> Result<DeadOffsets> {
+        let Some(known) = &round.dead else { return Ok(DeadOffsets::default()) };
+        let dead = DeadOffsets::read(&self.disk, &self.path, known)?;
+        let mut named = 0u64;
+        for segment in &round.segments {
+            let count = dead.count_in(segment.base_offset..segment.next_offset);
+            named = named.saturating_add(count);
+            if count != segment.dead {
+                named = u64::MAX;
+            }
+        }
+        if named != dead.len() {
+            let what = "it does not hold what the round file says";
+            return Err(damaged(&self.path.join(&known.file), what, Remedy::Reindex));
+        }
+        Ok(dead)
+    }
+
+    /// Removes what no round needs: round files but the last `keep_rounds`, the current one among
+    /// them; files of the key index and of superseded offsets that the current round does not
+    /// name; what was staged; what a write left halfway. With `keep_rounds` 0 all state goes, but
+    /// for the lock. Files that are not ours stay.
+    ///
+    /// # Errors
+    /// The system's. While a commit is under way nothing may be removed: that would be a bug.
+    pub fn collect_garbage(&self, keep_rounds: usize) -> Result<()> {
+        if state_file::open_if_there(&self.disk, &self.path.join(super::journal::NAME))?.is_some() {
+            return Err(Error::bug("garbage is collected only behind a commit"));
+        }
+        if keep_rounds == 0 {
+            // Without it, nothing else is looked at.
+            self.disk.remove_if_there(&self.path.join(CURRENT))?;
+            self.disk.sync_dir(&self.path)?;
+        }
+        let needed = self.needed(keep_rounds)?;
+        for name in self.names()?.iter().filter(|name| is_ours(name) && !needed.contains(*name)) {
+            self.disk.remove_if_there(&self.path.join(name))?;
+        }
+        self.disk.remove_dir_if_there(&self.next_dir())?;
+        self.disk.sync_dir(&self.path)
+    }
+
+    /// Whether a run that was interrupted has left files that no round needs.
+    ///
+    /// # Errors
+    /// The system's; a current round that cannot be read.
+    pub fn has_garbage(&self) -> Result<bool> {
+        let needed = self.needed(usize::MAX)?;
+        let is_left = |name: &String| is_ours(name) && !needed.contains(name);
+        Ok(self.next_dir().exists() || self.names()?.iter().any(is_left))
+    }
+
+    fn needed(&self, keep_rounds: usize) -> Result<BTreeSet<String>> {
+        let Some(number) = self.current_number()? else { return Ok(BTreeSet::new()) };
+        let current = self.read(number)?;
+        let mut needed: BTreeSet<String> = current.index.into_iter().map(|run| run.file).collect();
+        needed.extend(current.dead.map(|dead| dead.file));
+        let kept = self.rounds()?.into_iter().rev().filter(|round| *round <= number);
+        for round in kept.take(keep_rounds) {
+            match self.read(round) {
+                // One that is damaged is of use to nobody.
+                Err(Error { kind: ErrorKind::Refused(_), .. }) if round != number => continue,
+                read => drop(read?),
+            }
+            needed.insert(RoundFile::file_name(round));
+        }
+        needed.insert(CURRENT.into());
+        Ok(needed)
+    }
+
+    /// The names in the folder, sorted; none if there is no folder.
+    fn names(&self) -> Result<BTreeSet<String>> {
+        let failed = |source| Error::io(&self.path, "cannot list the folder", source);
+        let listing = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            listing => listing.map_err(failed)?,
+        };
+        let mut names = BTreeSet::new();
+        for entry in listing {
+            let name = entry.map_err(failed)?.file_name();
+            names.extend(OsStr::to_str(&name).map(str::to_owned));
+        }
+        Ok(names)
+    }
+}
+
+/// What is said of a file that could not be read.
+pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
+    match wrong {
+        Unsealed::Damaged(what) => damaged(path, what, Remedy::Full),
+        Unsealed::Newer(format) => Error::refused(format!(
+            "{}: written by a later version of logcompact (format {format}, this version reads \
+             {newest}); use that version, or pass --full to build the destination anew",
+            path.display()
+        )),
+    }
+}
+
+/// Whether a file is one of those that rounds write, or one on its way to that.
+fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let has_round = [RoundFile::round_in, RunRef::round_in, DeadOffsets::round_in];
+    [CURRENT, super::journal::NAME].contains(&name)
+        || has_round.iter().any(|round_in| round_in(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Entry, KeyHash};
+    use super::super::key_run::RunWriter;
+    use super::super::power::{Loss, Noting, Refusing, cut_power};
+    use super::super::round_file::sample;
+    use super::*;
+    use crate::units::Offset;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::within(&Disk::default(), dir.path());
+        state.disk().create_dir(state.path()).unwrap();
+        (dir, state)
+    }
+
+    /// A round with a run and a list of its own.
+    fn round(state: &StateDir, number: u64) -> RoundFile {
+        let mut round = sample(number);
+        let layout = EntryLayout { with_claim: true };
+        let mut writer = RunWriter::new(layout, round.hash.seed, KeyHash(0));
+        let (hash, offset) = (KeyHash(7), Offset(number as i64));
+        let claim = (0, false);
+        writer.push(&Entry { hash, offset, claim, deletes: false, gone: false }).unwrap();
+        let name = RunRef::file_name(number, 0);
+        round.index = vec![writer.finish().unwrap().write(&state.disk, &state.path, name).unwrap()];
+        let mut dead = DeadOffsets::default();
+        dead.insert(Offset(60)).unwrap();
+        round.dead = dead.write(&state.disk, &state.path, number).unwrap();
+        round.segments[1].dead = 1;
+        round
+    }
+
+    fn commit(state: &StateDir, number: u64, keep_rounds: usize) -> RoundFile {
+        let round = round(state, number);
+        state.write(&round).unwrap();
+        state.switch(number).unwrap();
+        state.collect_garbage(keep_rounds).unwrap();
+        round
+    }
+
+    #[test]
+    fn a_round_is_current_once_it_was_switched_to() {
+        let (_dir, state) = state();
+        assert_eq!(state.current().unwrap(), None);
+        assert_eq!(state.next_round().unwrap(), 1);
+        let first = commit(&state, 1, 2);
+        assert_eq!(state.current().unwrap().as_ref(), Some(&first));
+        let second = round(&state, 2);
+        state.write(&second).unwrap();
+        assert_eq!(state.current().unwrap().as_ref(), Some(&first));
+        state.switch(2).unwrap();
+        assert_eq!(state.current().unwrap().as_ref(), Some(&second));
+        assert_eq!(state.next_round().unwrap(), 3);
+        let layout = EntryLayout { with_claim: true };
+        let index = state.index(&second, layout).unwrap();
+        assert_eq!(index.open_all().unwrap()[0].iter().next().unwrap().offset, Offset(2));
+        assert_eq!(state.dead(&second).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_state_that_does_not_exist_is_none_and_a_round_without_a_file_is_not_switched_to() {
+        let state = StateDir::within(&Disk::default(), Path::new("/nowhere"));
+        assert_eq!(state.current().unwrap(), None);
+        assert_eq!(state.next_round().unwrap(), 1);
+        let (_dir, state) = self::state();
+        assert!(state.switch(1).unwrap_err().to_string().contains("it is missing"));
+        assert_eq!(state.current().unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_rounds_stay_and_what_the_current_one_does_not_name_goes() {
+        let (_dir, state) = state();
+        (1..=4).for_each(|number| drop(commit(&state, number, 3)));
+        assert!(!state.has_garbage().unwrap());
+        // What an interrupted round leaves, and what somebody else has there.
+        round(&state, 5);
+        state.write(&sample(5)).unwrap();
+        state.disk.create_dir(&state.next_dir()).unwrap();
+        for name in ["round-000006.json.tmp", "CURRENT.tmp", "notes", "lock", "next/x.log"] {
+            fs::write(state.path.join(name), "x").unwrap();
+        }
+        assert!(state.has_garbage().unwrap());
+        state.collect_garbage(3).unwrap();
+        let names: Vec<String> = state.names().unwrap().into_iter().collect();
+        let wanted = [
+            "CURRENT",
+            "dead-000004.kdead",
+            "keys-000004-0000.kidx",
+            "lock",
+            "notes",
+            "round-000002.json",
+            "round-000003.json",
+            "round-000004.json",
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(state.rounds().unwrap(), [2, 3, 4]);
+        state.collect_garbage(1).unwrap();
+        assert_eq!(state.rounds().unwrap(), [4]);
+        assert!(state.current().unwrap().is_some());
+        state.collect_garbage(0).unwrap();
+        let names: Vec<String> = state.names().unwrap().into_iter().collect();
+        assert_eq!(names, ["lock", "notes"]);
+    }
+
+    #[test]
+    fn any_byte_that_is_wrong_is_found_and_said_what_to_do_about() {
+        let (_dir, state) = state();
+        (1..=2).for_each(|number| drop(commit(&state, number, 2)));
+        for name in ["CURRENT", "round-000001.json", "round-000002.json"] {
+            let path = state.path.join(name);
+            let bytes = fs::read(&path).unwrap();
+            let refused = |bytes: &[u8]| {
+                fs::write(&path, bytes).unwrap();
+                let refusal = state.current().unwrap_err().to_string();
+                assert!(refusal.contains("pass --full"), "{refusal}");
+                refusal
+            };
+            // (That any bit is found is shown for `seal`.)
+            for at in (0..bytes.len()).step_by(if name == CURRENT { 1 } else { 97 }) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 0x10;
+                let refusal = refused(&flipped);
+                assert!(refusal.contains(StateDir::NAME), "{refusal}");
+                refused(&bytes[..at]);
+            }
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert!(state.current().is_ok());
+        fs::remove_file(state.path.join("round-000002.json")).unwrap();
+        let refusal = state.current().unwrap_err().to_string();
+        assert!(refusal.contains("round-000002.json: damaged (it is missing)"), "{refusal}");
+    }
+
+    #[test]
+    fn a_later_format_is_not_called_damaged() {
+        let (_dir, state) = state();
+        let later = RoundFile { format: FORMAT + 1, ..sample(1) };
+        state.disk.replace_file(&state.path.join(CURRENT), b"round-000001.json\n").unwrap();
+        fs::write(state.path.join("round-000001.json"), seal(&later).unwrap()).unwrap();
+        let refusal = state.current().unwrap_err().to_string();
+        assert!(refusal.contains("a later version") && refusal.contains("--full"), "{refusal}");
+    }
+
+    #[test]
+    fn an_older_round_file_that_is_damaged_does_not_outlive_the_next_commit() {
+        let (_dir, state) = state();
+        commit(&state, 1, 2);
+        fs::write(state.path.join("round-000001.json"), "x").unwrap();
+        assert!(state.current().is_err());
+        // As --full does, which asks no round before it.
+        assert_eq!(state.next_round().unwrap(), 2);
+        commit(&state, 2, 2);
+        assert_eq!(state.rounds().unwrap(), [2]);
+        assert!(state.current().unwrap().is_some());
+    }
+
+    #[test]
+    fn cut_anywhere_between_two_rounds_one_of_them_is_whole() {
+        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let (before, work) = (temp.path().join("before"), temp.path().join("work"));
+        for dir in [&before, &work] {
+            let state = StateDir::within(&Disk::default(), dir);
+            state.disk().create_dir(state.path()).unwrap();
+            commit(&state, 1, 2);
+        }
+        let notes = Noting::default();
+        let state = StateDir::within(&Disk::of(notes.clone()), &work);
+        commit(&state, 2, 1);
+        let ops = notes.ops();
+        let mut found = BTreeSet::new();
+        for at in 0..=ops.len() {
+            let random = Loss::Random(at as u64);
+            for loss in [Loss::All, Loss::Contents, Loss::Nothing, random] {
+                let cut = temp.path().join("cut");
+                cut_power(&before, &work, &ops[..at], loss, &cut);
+                let state = StateDir::within(&Disk::default(), &cut);
+                let round = state.current().unwrap().unwrap();
+                let layout = EntryLayout { with_claim: true };
+                state.index(&round, layout).unwrap().open_all().unwrap();
+                state.dead(&round).unwrap();
+                found.insert(round.round);
+                // What is left of the round that did not come to be is in nobody's way.
+                let next = state.next_round().unwrap();
+                commit(&StateDir::within(&Disk::of(Noting::default()), &cut), next, 2);
+                assert_eq!(state.current().unwrap().unwrap().round, next);
+                fs::remove_dir_all(&cut).unwrap();
+            }
+        }
+        assert!(found.into_iter().eq([1, 2]));
+    }
+
+    #[test]
+    fn what_is_left_of_the_round_before_is_garbage_too() {
+        let (_dir, state) = state();
+        commit(&state, 1, 2);
+        let second = round(&state, 2);
+        state.write(&second).unwrap();
+        state.switch(2).unwrap();
+        assert!(state.has_garbage().unwrap());
+        state.collect_garbage(usize::MAX).unwrap();
+        assert!(!state.has_garbage().unwrap());
+        assert_eq!(state.rounds().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_round_file_that_the_disk_fails_to_read_is_not_garbage() {
+        let (dir, state) = state();
+        (1..=2).for_each(|number| drop(commit(&state, number, 2)));
+        let reads = (0..10).map(|n| {
+            let failing = Refusing::read(n, 5);
+            let state = StateDir::within(&Disk::of(failing.clone()), dir.path());
+            let outcome = state.collect_garbage(2);
+            assert_eq!(outcome.is_err(), failing.has_refused(), "{n}");
+            failing.has_refused()
+        });
+        assert!(reads.filter(|has_refused| *has_refused).count() > 2);
+        assert_eq!(state.rounds().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn superseded_records_that_the_round_file_does_not_count_are_refused() {
+        let (_dir, state) = state();
+        let mut round = commit(&state, 1, 2);
+        round.segments[1].dead = 2;
+        let refusal = state.dead(&round).unwrap_err().to_string();
+        assert!(refusal.contains("dead-000001.kdead: damaged"), "{refusal}");
+        round.segments.pop();
+        assert!(state.dead(&round).is_err());
+    }
+}

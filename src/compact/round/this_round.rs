@@ -1,0 +1,235 @@
+//! One partition's round: what it builds upon, and what the increment's newcomers do to that.
+
+use super::collector::Collector;
+use super::dead::DeadOffsets;
+use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
+use super::index::KeyIndex;
+use super::newcomers::Newcomers;
+use super::older::{Due, Older};
+use super::options::RoundOptions;
+use super::round_file::{RoundFile, RoundKind};
+use super::state_dir::StateDir;
+use crate::compact::budget::Budget;
+use crate::compact::election::ChunkResult;
+use crate::compact::election::{Election, Listener};
+use crate::compact::evidence::Archive;
+use crate::compact::plan::Plan;
+use crate::compact::policy::Policy;
+use crate::compact::rewrite_range::Maker;
+use crate::compact::scan::Bodies;
+use crate::compact::strategy::{ByStrategy, Strategy};
+use crate::compact::survey::Survey;
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::report::RoundReport;
+use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
+use crate::units::Offset;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What stands in the destination, and is built upon.
+pub struct Earlier {
+    /// What the last round left.
+    pub file: RoundFile,
+    /// The destination: its segments below the watermark.
+    pub compacted: PartitionDir,
+    /// Superseded offsets in segments that were not written anew.
+    pub dead: DeadOffsets,
+    /// The offset behind the watermark.
+    pub end: Offset,
+}
+
+/// A round that is to be.
+pub struct Round<'a> {
+    /// What was asked.
+    pub options: &'a RoundOptions,
+    /// Its number.
+    pub number: u64,
+    /// What it is.
+    pub kind: RoundKind,
+    /// Hashes keys.
+    pub seed: KeyHashSeed,
+    /// What the key index knows of each.
+    pub layout: EntryLayout,
+    /// The key index as it is; empty if nothing stands.
+    pub index: KeyIndex,
+    /// What it builds upon; nothing, if it starts over.
+    pub earlier: Option<Earlier>,
+    /// Where it may end at most; a segment border.
+    pub bound: Option<Offset>,
+    /// The partition that it compacts, whole.
+    pub source: &'a PartitionDir,
+    /// A directory that was taken over, below the source's own start.
+    pub base: Option<PartitionDir>,
+    /// The destination's partition directory.
+    pub destination: &'a Path,
+    /// Where the state of the destination is to be.
+    pub state: StateDir,
+}
+
+/// What the newcomers did.
+pub struct Met {
+    /// The newcomers.
+    pub newcomers: Newcomers,
+    /// Which segments are written anew, and what waits.
+    pub due: Due,
+    /// The segments that are written anew.
+    pub older: Option<Older>,
+    /// Bytes of the key index that were read.
+    pub index_bytes_read: u64,
+}
+
+/// Who hears of decided chunks.
+pub struct Listeners<'a> {
+    /// Makes the output of it.
+    pub maker: Option<&'a Maker<'a>>,
+    /// Collects the newcomers.
+    pub collector: Option<&'a Collector<'a>>,
+}
+
+impl Listener for Listeners<'_> {
+    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()> {
+        if let Some(collector) = self.collector {
+            collector.chunk(number, result, Some(bodies))?;
+        }
+        self.maker.map_or(Ok(()), |maker| maker.decided(number, result, bodies))
+    }
+}
+
+impl Round<'_> {
+    /// The producers that had begun a transaction below the watermark that ends behind it.
+    pub fn begun(&self) -> &[i64] {
+        self.earlier.as_ref().map_or(&[], |earlier| &earlier.file.open_producers)
+    }
+
+    /// Bytes of log that were compacted before.
+    pub fn clean_bytes(&self) -> u64 {
+        let compacted = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.file.segments);
+        compacted.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Where the increment begins, and the producers as they were there, if the destination has
+    /// kept them.
+    pub fn producers(&self) -> (Offset, Vec<ProducerEntry>) {
+        let Some(earlier) = &self.earlier else { return Default::default() };
+        let name = FileName::new(earlier.end, FileKind::Snapshot).to_string();
+        let path = self.destination.join(name);
+        let map = if path.is_file() { Disk::default().map(&path).ok() } else { None };
+        let known = map.and_then(|map| parse_snapshot(&map).ok());
+        (earlier.end, known.unwrap_or_default())
+    }
+
+    /// Room for the newcomers.
+    pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
+        Newcomers::new(self.seed, self.layout, budget.waiting_bytes, temp_dir)
+    }
+
+    /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination
+    /// has had its time.
+    pub fn idle(&self, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Option<String> {
+        let earlier = self.earlier.as_ref()?;
+        let known = earlier.file.source.tail.iter().filter(|segment| segment.bytes > 0);
+        let known = known.map(|segment| (segment.base_offset, segment.bytes));
+        let there = surveys.iter().filter(|survey| survey.size_bytes() > 0);
+        let is_same = there.map(|s| (s.segment.base, s.size_bytes())).eq(known);
+        let ratio = self.options.min_rewrite_ratio;
+        let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
+        let is_idle = is_same
+            && policy.rewrites.erased.is_none()
+            && plan.nothing_because.is_some()
+            && due.rewritten.is_empty();
+        is_idle.then(|| {
+            format!(
+                "nothing to do: round {} holds all that there is to compact, up to offset {}",
+                earlier.file.round,
+                earlier.end.0 - 1
+            )
+        })
+    }
+
+    /// What there is to tell if there is nothing to do.
+    pub fn idle_report(&self) -> Option<RoundReport> {
+        let file = &self.earlier.as_ref()?.file;
+        Some(RoundReport::nothing(file.round, file.high_watermark, file.segments.len()))
+    }
+
+    /// Where the last cleaning ended, if the source's own checkpoint says `known`.
+    pub fn first_dirty(&self, known: Option<Offset>) -> Option<Offset> {
+        self.earlier.as_ref().map_or(known, |earlier| Some(earlier.end))
+    }
+
+    /// What the key index knows of the keys that are to be erased.
+    fn entries_of_erased(&self, policy: &Policy) -> Result<Vec<Entry>> {
+        let Some(keys) = &policy.rewrites.erased else { return Ok(Vec::new()) };
+        let mut hashes: Vec<KeyHash> = keys.iter().map(|key| self.seed.hash(key)).collect();
+        hashes.sort_unstable();
+        self.index.find(&hashes)
+    }
+
+    /// Has the newcomers meet what stands: who loses in the increment is taken out of the
+    /// `election`, who loses in the destination is due to go.
+    ///
+    /// # Errors
+    /// Refused: state or destination that are damaged. The system's.
+    pub fn meet(
+        &self,
+        newcomers: Newcomers,
+        election: &mut Election,
+        policy: &Policy,
+        (budget, archive): (&Budget, &Arc<Archive>),
+    ) -> Result<Met> {
+        let Some(earlier) = &self.earlier else {
+            let (due, older, index_bytes_read) = Default::default();
+            return Ok(Met { newcomers, due, older, index_bytes_read });
+        };
+        let meeting = Meeting { index: &self.index, newcomers: &newcomers };
+        let found = policy.topic.strategy.apply(meeting)?;
+        for late in &found.late {
+            let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
+            let count = &mut election.count;
+            if late.entry.gone {
+                count.expired_tombstones = count.expired_tombstones.saturating_sub(1);
+            } else {
+                result.retained.remove(late.ordinal);
+            }
+            count.superseded += 1;
+            count.late += 1;
+        }
+        let drops_tombstones = election.count.expired_tombstones > 0;
+        let erased = self.entries_of_erased(policy)?;
+        let mut offsets: Vec<Offset> =
+            erased.iter().filter(|entry| !entry.gone).map(|entry| entry.offset).collect();
+        offsets.sort_unstable();
+        let mut dead = earlier.dead.clone();
+        found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
+        let ratio = self.options.min_rewrite_ratio;
+        let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
+        let mut older = if due.rewritten.is_empty() {
+            None
+        } else {
+            let (compacted, seed) = (&earlier.compacted, self.seed);
+            let reading = (budget.chunk_bytes, archive);
+            Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, reading)?)
+        };
+        if let Some(older) = &mut older {
+            older.removed.extend(erased.iter().map(|entry| entry.hash));
+            older.removed.sort_unstable();
+            older.removed.dedup();
+        }
+        Ok(Met { newcomers, due, older, index_bytes_read: found.bytes_read })
+    }
+}
+
+/// The newcomers at the key index, by the run's strategy.
+struct Meeting<'a> {
+    index: &'a KeyIndex,
+    newcomers: &'a Newcomers,
+}
+
+impl ByStrategy for Meeting<'_> {
+    type Outcome = Result<super::index::Found>;
+
+    fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
+        self.index.find_dead::<S>(self.newcomers)
+    }
+}

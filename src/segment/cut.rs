@@ -1,0 +1,150 @@
+//! A segment cut in two at an offset, without a byte being moved: each part counts as a segment.
+//!
+//! Where to begin looking is told by the offset index, which is a hint: its entry counts only if
+//! the batch at its position ends at the entry's offset. From there headers are read up to the cut,
+//! so what lies in front of that stretch is not opened up.
+
+use super::{Frontier, Kind, LogFile, OffsetIndex, Part, Segment};
+use crate::error::Result;
+use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
+use crate::units::{Offset, Position};
+
+/// What tells a batch from any other that could have been written at its offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its first offset.
+    pub base_offset: Offset,
+    /// Its last offset.
+    pub last_offset: Offset,
+    /// Its records, or -1 where the header does not count them.
+    pub records: i32,
+    /// Its checksum as it is stored.
+    pub crc: u32,
+    /// Whether a cleaner has given its tombstones, or its marker, their time.
+    pub has_horizon: bool,
+}
+
+impl Mark {
+    fn of(header: &BatchHeader) -> Mark {
+        Mark {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset,
+            records: header.record_count,
+            crc: header.crc,
+            has_horizon: header.delete_horizon().is_some(),
+        }
+    }
+
+    /// Whether this batch may be what has become of `earlier`, of which a cleaner can only have
+    /// taken records out: the same offsets, and as long as nothing was taken out the same bytes.
+    pub fn may_come_of(&self, earlier: &Mark) -> bool {
+        let same_offsets =
+            (self.base_offset, self.last_offset) == (earlier.base_offset, earlier.last_offset);
+        let same_bytes = self.crc == earlier.crc || self.has_horizon && !earlier.has_horizon;
+        same_offsets && (self.records < earlier.records || same_bytes)
+    }
+}
+
+/// Where a segment is cut: between two batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where the first batch behind the cut starts; the end of the log if there is none.
+    pub position: Position,
+    /// The offset from which on all is behind the cut: the one asked for, or the first of the batch
+    /// that holds it.
+    pub offset: Offset,
+    /// The batch in front of the cut, if the search came by it.
+    pub before: Option<Mark>,
+    /// The batch behind it.
+    pub behind: Option<Mark>,
+}
+
+impl Cut {
+    /// Looks for the cut of `segment` that leaves all below `offset` in front of it, as far as no
+    /// batch is cut in two.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn at(segment: &Segment, offset: Offset) -> Result<Cut> {
+        let log = segment.log()?;
+        let mut frontier = Frontier::of(&log);
+        let start = start_of(segment, &log, &mut frontier, offset)?;
+        let mut batches = log.batches_from(start);
+        let mut cut = Cut { position: start, offset, before: None, behind: None };
+        loop {
+            frontier.reach(batches.position(), HEADER_BYTES)?;
+            cut.position = batches.position();
+            match batches.next() {
+                None => return Ok(cut),
+                Some(Ok((_, batch))) if batch.header.last_offset >= offset => {
+                    frontier.reach(cut.position, batch.header.size_bytes)?;
+                    cut.offset = offset.min(first_of(&batch));
+                    cut.behind = Some(Mark::of(&batch.header));
+                    return Ok(cut);
+                }
+                Some(Ok((_, batch))) => cut.before = Some(Mark::of(&batch.header)),
+                // An unfinished write is behind everything.
+                Some(Err(damaged)) if log.is_unfinished_tail(&damaged) => return Ok(cut),
+                // Whoever reads the part in front of the cut, or behind it, finds it again.
+                Some(Err(_)) => {}
+            }
+        }
+    }
+
+    /// The two parts of `segment`, which this is a cut of; neither need hold a batch.
+    pub fn apply(&self, segment: &Segment) -> (Segment, Segment) {
+        let whole =
+            segment.part.unwrap_or(Part { named: segment.base, start: Position(0), end: None });
+        let end = whole.end.map_or(segment.size_bytes, |end| end.0);
+        let front = Segment {
+            size_bytes: self.position.0.saturating_sub(whole.start.0),
+            part: Some(Part { end: Some(self.position), ..whole }),
+            ..segment.clone()
+        };
+        let back = Segment {
+            base: self.offset,
+            size_bytes: end.saturating_sub(self.position.0),
+            part: Some(Part { start: self.position, ..whole }),
+            ..segment.clone()
+        };
+        (front, back)
+    }
+}
+
+/// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header.
+fn first_of(batch: &Batch<'_>) -> Offset {
+    let base = batch.header.base_offset;
+    if !batch.header.is_wrapper() {
+        return base;
+    }
+    let mut decoder = Decoder::new();
+    let first = decoder.records(batch).ok().and_then(|mut records| records.next()?.ok());
+    first.map_or(base, |record| record.offset.min(base))
+}
+
+fn start_of(
+    segment: &Segment,
+    log: &LogFile,
+    frontier: &mut Frontier<'_>,
+    offset: Offset,
+) -> Result<Position> {
+    let Some(index) = segment.read(Kind::Index)? else { return Ok(log.start()) };
+    let entries = OffsetIndex::parse(&index, segment.named()).entries;
+    // One entry more towards the front, so that there is a batch in front of the cut to look at.
+    let below = entries.iter().rev().filter(|entry| entry.offset < offset).nth(1);
+    let Some(entry) = below.filter(|entry| entry.position > log.start()) else {
+        return Ok(log.start());
+    };
+    if entry.position.index() + HEADER_BYTES > log.bytes().len() {
+        return Ok(log.start());
+    }
+    frontier.reach(entry.position, HEADER_BYTES)?;
+    let batch = log.bytes().get(entry.position.index()..).map(Batch::parse);
+    let fits = |batch: &Batch<'_>| {
+        batch.header.last_offset == entry.offset && batch.check_header().is_ok()
+    };
+    match batch {
+        Some(Ok(batch)) if fits(&batch) => Ok(entry.position),
+        _ => Ok(log.start()),
+    }
+}

@@ -1,0 +1,293 @@
+//! A round that is cut off, by a power cut at any step or by a disk that refuses. The next
+//! run finishes it or undoes it, and what is there then is what an undisturbed round leaves.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use logcompact::compact::{CompactOptions, Output, Policy, RoundOptions, run};
+use logcompact::disk::Disk;
+use logcompact::report::{NoProgress, RunOutcome};
+use logcompact::segment::find_partitions;
+use logcompact::units::Timestamp;
+use support::compacting::by;
+use support::copy_folder;
+use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
+use support::rounds::{Grown, LIVELY, NOW_MS, Shape, current, records_of};
+
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
+
+/// A destination with one round, and what the next one has to do.
+struct Case {
+    name: &'static str,
+    policy: Policy,
+    rounds: RoundOptions,
+    /// The same, later than the first round by so much.
+    later_ms: i64,
+    first_cut: usize,
+    log: Grown,
+}
+
+fn policy(strategy: &str) -> Policy {
+    let mut policy = by(strategy).policy;
+    policy.topic.segment_bytes = 900;
+    policy.topic.delete_retention_ms = 1000;
+    policy.now = Timestamp(NOW_MS);
+    policy
+}
+
+fn case(name: &'static str, strategy: &str) -> Case {
+    Case {
+        name,
+        policy: policy(strategy),
+        rounds: RoundOptions::default(),
+        later_ms: 0,
+        first_cut: 26,
+        log: Grown::random(21, Shape { batches: 50, ..LIVELY }),
+    }
+}
+
+impl Case {
+    fn run(&self, disk: Disk, source: &Path, out: &Path) -> Result<RunOutcome, String> {
+        let mut policy = self.policy.clone();
+        policy.now = Timestamp(policy.now.0 + self.later_ms);
+        compact_with(disk, source, out, policy, self.rounds.clone())
+    }
+
+    /// The first round, its output as `before`; the source has grown since.
+    fn prepare(&self, root: &Path) -> (PathBuf, PathBuf) {
+        let (source, before) = (root.join("source"), root.join("before"));
+        let cut = self.log.ends()[self.first_cut];
+        let dir = self.log.write(&source, cut);
+        let first = RoundOptions::default();
+        let done = compact_with(Disk::default(), &dir, &before, self.policy.clone(), first);
+        assert_eq!(done, Ok(RunOutcome::Ok));
+        (self.log.write(&source, self.log.end()), before)
+    }
+}
+
+fn compact_with(
+    disk: Disk,
+    source: &Path,
+    out: &Path,
+    policy: Policy,
+    rounds: RoundOptions,
+) -> Result<RunOutcome, String> {
+    let options = CompactOptions {
+        policy,
+        output: Output::Folder(out.to_path_buf()),
+        disk,
+        dry_run: false,
+        memory_limit_bytes: 64 << 20,
+        temp_dir: None,
+        witness: None,
+        rounds,
+    };
+    let sources = find_partitions(&[source.to_path_buf()]).unwrap();
+    // One thread, so that the order of operations is the same in each run.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let report = pool.install(|| run(&sources, &options, &NoProgress));
+    let report = report.map_err(|error| error.to_string())?;
+    report.failure.map_or(Ok(report.outcome), Err)
+}
+
+/// Everything that counts in an output: all files but the lock and the times in round files. How
+/// many rounds it took does not count.
+fn outcome(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let is_record = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name == "lock" || name == "CURRENT" || name.starts_with("round-")
+    };
+    let files = tree(&out.join("t-0")).into_iter().filter(|(path, _, _)| !is_record(path));
+    files.map(|(path, bytes, _)| (without_round(&path), bytes)).collect()
+}
+
+/// A file of the key index without the number of its round, and without the CRC that covers it.
+fn without_round(path: &Path) -> PathBuf {
+    let text = path.to_str().unwrap();
+    match text.rsplit_once("/keys-") {
+        Some((folder, name)) => format!("{folder}/keys-{}", &name[7..]).into(),
+        None => path.into(),
+    }
+}
+
+fn assert_same(out: &Path, wanted: &BTreeMap<PathBuf, Vec<u8>>, what: &str) {
+    let found = outcome(out);
+    let files = tree(&out.join("t-0/.logcompact")).len();
+    let rounds = current(&out.join("t-0"))["round"].as_u64().unwrap();
+    let index_files = found.keys().filter(|path| path.starts_with(".logcompact")).count();
+    let round_files = files - index_files - 2; // the lock, CURRENT
+    assert!(round_files as u64 <= rounds.min(2), "{what}: files of other rounds");
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found), names(wanted), "{what}");
+    for (path, bytes) in &found {
+        assert!(*bytes == wanted[path], "{what}: {}", path.display());
+    }
+}
+
+/// Cuts the power before each operation of the second round, in several ways, and runs it again.
+fn cut_everywhere(case: &Case) {
+    let temp = tempfile::tempdir().unwrap();
+    let (source, before) = case.prepare(temp.path());
+    let work = temp.path().join("work");
+    copy_folder(&before, &work);
+    let noting = Noting::default();
+    let done = case.run(Disk::of(noting.clone()), &source, &work);
+    assert_eq!(done, Ok(RunOutcome::Ok), "{}", case.name);
+    let wanted = outcome(&work);
+    assert_ne!(wanted, outcome(&before), "{}: nothing was done", case.name);
+    let records = records_of(&work.join("t-0"));
+    let ops = noting.ops();
+    let is_journal = |op: &Op| {
+        matches!(op, Op::Rename(_, to) if to.ends_with("journal.json"))
+            || matches!(op, Op::Create(path) if path.ends_with("journal.json"))
+    };
+    let journal = ops.iter().position(is_journal).expect("a journal is written");
+    let (mut cuts, mut undone) = (0, 0);
+    for at in 0..=ops.len() {
+        // Until the journal nothing has a final name, and one cut is much like the other.
+        if at + 4 < journal && at % 11 != 0 {
+            continue;
+        }
+        let seed = 2 * at as u64;
+        for loss in [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(seed)] {
+            let what = format!("{}, cut before operation {at} ({loss:?})", case.name);
+            let left = temp.path().join("left");
+            cut_power(&before, &work, &ops[..at], loss, &left);
+            let was_undone = at <= journal && outcome_is_old(&left, &before);
+            undone += u32::from(was_undone);
+            let again = case.run(Disk::default(), &source, &left);
+            assert_eq!(again, Ok(RunOutcome::Ok), "{what}");
+            assert_eq!(records_of(&left.join("t-0")), records, "{what}");
+            assert_same(&left, &wanted, &what);
+            fs::remove_dir_all(&left).unwrap();
+            cuts += 1;
+        }
+    }
+    println!("{}: {cuts} power cuts, {undone} before the commit", case.name);
+    assert!(cuts > 50 && undone > 0 && undone < cuts, "{cuts} {undone}");
+}
+
+/// Whether the logs of an output are those from before.
+fn outcome_is_old(left: &Path, before: &Path) -> bool {
+    let logs = |out: &Path| -> Vec<_> {
+        let is_log = |path: &Path| path.extension().is_some_and(|extension| extension == "log");
+        let files = outcome(out).into_iter();
+        files.filter(|(path, _)| is_log(path) && path.components().count() == 1).collect()
+    };
+    logs(left) == logs(before)
+}
+
+#[test]
+fn killed_at_any_step_the_next_run_finishes_or_undoes_it() {
+    cut_everywhere(&case("offset", "offset"));
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_round_in_which_tombstones_go_is_no_loss() {
+    cut_everywhere(&Case { later_ms: 100_000, ..case("tombstones go", "offset") });
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_round_with_late_values_is_no_loss() {
+    let drops = Policy { drop_tombstones: true, include_active: true, ..policy("timestamp") };
+    cut_everywhere(&Case { policy: drops, ..case("timestamp", "timestamp") });
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_fresh_start_is_no_loss() {
+    let full = RoundOptions { full: true, ..RoundOptions::default() };
+    let timestamp = policy("first");
+    let case = Case { rounds: full, policy: timestamp, ..case("full", "first") };
+    cut_everywhere(&case);
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
+    let case = case("first round", "offset");
+    let temp = tempfile::tempdir().unwrap();
+    let source = case.log.write(&temp.path().join("source"), case.log.end());
+    let (out, nothing) = (temp.path().join("out"), temp.path().join("nothing"));
+    fs::create_dir(&nothing).unwrap();
+    let noting = Noting::default();
+    assert_eq!(case.run(Disk::of(noting.clone()), &source, &out), Ok(RunOutcome::Ok));
+    let (wanted, ops) = (outcome(&out), noting.ops());
+    for at in 0..=ops.len() {
+        for loss in [Loss::All, Loss::Contents, Loss::Nothing, Loss::Random(at as u64)] {
+            let what = format!("cut before operation {at} ({loss:?})");
+            let left = temp.path().join("left");
+            cut_power(&nothing, &out, &ops[..at], loss, &left);
+            if left.join("t-0").exists() {
+                assert_same(&left, &wanted, &what);
+            }
+            let again = case.run(Disk::default(), &source, &left);
+            if again.is_ok() {
+                assert_same(&left, &wanted, &what);
+            } else {
+                // What a run into a new folder leaves behind is not taken for rounds.
+                assert!(!left.join("t-0").exists(), "{what}: {again:?}");
+            }
+            fs::remove_dir_all(&left).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_write_of_a_round_costs_nothing() {
+    let case = case("full disk", "offset");
+    let temp = tempfile::tempdir().unwrap();
+    let (source, before) = case.prepare(temp.path());
+    let whole = temp.path().join("whole");
+    copy_folder(&before, &whole);
+    case.run(Disk::default(), &source, &whole).unwrap();
+    let wanted = outcome(&whole);
+    for n in 0.. {
+        let what = format!("write {n} refused");
+        let work = temp.path().join("work");
+        copy_folder(&before, &work);
+        let refusing = Refusing::write(n, ENOSPC);
+        let done = case.run(Disk::of(refusing.clone()), &source, &work);
+        if !refusing.has_refused() {
+            assert_eq!(done, Ok(RunOutcome::Ok));
+            assert!(n > 40, "{n} writes");
+            return;
+        }
+        let error = done.expect_err(&what);
+        assert!(error.contains("No space left"), "{what}: {error}");
+        assert_eq!(case.run(Disk::default(), &source, &work), Ok(RunOutcome::Ok), "{what}");
+        assert_same(&work, &wanted, &what);
+        fs::remove_dir_all(&work).unwrap();
+    }
+}
+
+#[test]
+fn a_read_that_fails_in_a_round_changes_nothing() {
+    let case = case("failing reads", "timestamp");
+    let temp = tempfile::tempdir().unwrap();
+    let (source, before) = case.prepare(temp.path());
+    let whole = temp.path().join("whole");
+    copy_folder(&before, &whole);
+    case.run(Disk::default(), &source, &whole).unwrap();
+    let wanted = outcome(&whole);
+    for n in 0.. {
+        let what = format!("read {n} refused");
+        let work = temp.path().join("work");
+        copy_folder(&before, &work);
+        let refusing = Refusing::read(n, EIO);
+        let done = case.run(Disk::of(refusing.clone()), &source, &work);
+        if !refusing.has_refused() {
+            assert!(n > 10, "{n} reads");
+            return;
+        }
+        if done == Ok(RunOutcome::Ok) {
+            // It was of something that the round can do without.
+            assert_same(&work, &wanted, &what);
+        }
+        assert_eq!(case.run(Disk::default(), &source, &work), Ok(RunOutcome::Ok), "{what}");
+        assert_same(&work, &wanted, &what);
+        fs::remove_dir_all(&work).unwrap();
+    }
+}
