@@ -445,6 +445,24 @@ fn keys_that_no_record_has_are_told_by_their_line_and_not_shown() {
 }
 
 #[test]
+fn a_file_that_is_none_of_kafkas_is_named_because_nobody_looks_into_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = plain_log(temp.path());
+    let list = temp.path().join("keys");
+    fs::write(&list, "gone").unwrap();
+    fs::write(source.join("leader-epoch-checkpoint"), "0\n0\n").unwrap();
+    let run = |out: &str| {
+        let out = temp.path().join(out);
+        let mut command = logcompact();
+        command.args(["compact", "--now", NOW, "--include-active", "--erase-keys"]);
+        command.args([&list, Path::new("--out"), &out, &source]).assert().success()
+    };
+    run("a").stderr("");
+    fs::write(source.join("export.csv"), "gone,1\n").unwrap();
+    run("b").stderr(predicate::str::contains("export.csv: kept as it is, and not searched"));
+}
+
+#[test]
 fn a_dry_run_names_the_records_that_would_be_erased() {
     let temp = tempfile::tempdir().unwrap();
     let source = plain_log(temp.path());
