@@ -1,5 +1,5 @@
-//! Keys that are erased: no byte of them or of their values is left, the report is evidence for each
-//! of their records, and nothing else is missed.
+//! Keys that are erased: no byte of them or of their values is left, the report is evidence for
+//! each of their records, and nothing else is missed.
 
 mod support;
 
@@ -66,7 +66,7 @@ fn log_with_secrets(root: &Path) -> Secrets {
                 let key = secrets.keys[at % secrets.keys.len()].clone();
                 let (value, header) = (noise.bytes(), noise.bytes());
                 secrets.needles.extend([value.clone(), header.clone()]);
-                let value = Some(value).filter(|_| at % 5 != 0);
+                let value = Some(value).filter(|_| !at.is_multiple_of(5));
                 let headers = vec![("secret".to_owned(), Some(header))];
                 Event { key: Some(key), value, timestamp_ms: 1_700_000_000_000, headers }
             };
@@ -442,6 +442,24 @@ fn keys_that_no_record_has_are_told_by_their_line_and_not_shown() {
     let report = fs::read_to_string(out.join("logcompact-report.json")).unwrap();
     assert!(!report.contains("mistyped") && !report.contains("gone"), "{report}");
     assert!(report.contains("\"keys_not_found\": 1"), "{report}");
+}
+
+#[test]
+fn a_file_that_is_none_of_kafkas_is_named_because_nobody_looks_into_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = plain_log(temp.path());
+    let list = temp.path().join("keys");
+    fs::write(&list, "gone").unwrap();
+    fs::write(source.join("leader-epoch-checkpoint"), "0\n0\n").unwrap();
+    let run = |out: &str| {
+        let out = temp.path().join(out);
+        let mut command = logcompact();
+        command.args(["compact", "--now", NOW, "--include-active", "--erase-keys"]);
+        command.args([&list, Path::new("--out"), &out, &source]).assert().success()
+    };
+    run("a").stderr("");
+    fs::write(source.join("export.csv"), "gone,1\n").unwrap();
+    run("b").stderr(predicate::str::contains("export.csv: kept as it is, and not searched"));
 }
 
 #[test]

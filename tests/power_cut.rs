@@ -5,13 +5,14 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use logcompact::compact::{
-    CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites, RoundOptions,
-    TopicConfig, run,
+    CleanupPolicy, CompactOptions, ErasedKeys, NullKeys, OnDamage, Output, Policy, Rewrites,
+    RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
-use logcompact::format::MessageFormat;
+use logcompact::format::{Codec, Compression, MessageFormat};
 use logcompact::report::{NoProgress, RunOutcome};
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
@@ -113,8 +114,39 @@ fn with_retention(root: &Path) -> Case {
     Case { name: "with retention", source: lively_log(&root.join("source")), policy }
 }
 
-const CASES: [fn(&Path) -> Case; 4] =
-    [tombstones_at_once, active_too, behind_their_horizon, with_retention];
+/// Keys go wherever they are, tombstones too; all is encoded and cut anew. From the third segment
+/// on the log is too young to be cleaned.
+fn rewritten(root: &Path) -> Case {
+    let source = root.join("source");
+    let mut log = Log::create(&source, "t-0").with_txn_index();
+    let mut young_ms = 0;
+    for round in 0..4 {
+        if round == 2 {
+            young_ms = log.now_ms;
+        }
+        for n in 0..9 {
+            let key = format!("key-{}", (n * 5 + round) % 13);
+            log.batch(&[put(&key, &format!("{round}.{n}")), tombstone("key-1")]);
+            log.transactional(7, &[put("key-2", "aborted"), put(&format!("{n}"), "x")]);
+        }
+        log.marker(7, round % 2 == 0).batch(&[put(&format!("only in {round}"), "1")]).roll();
+    }
+    log.batch(&[put("key-1", "active"), put("b", "x")]).flush();
+    fs::write(source.join(".kafka_cleanshutdown"), "{}").unwrap();
+    let erased = ErasedKeys::parse(b"key-1\nkey-2\nkey-3").unwrap();
+    let rewrites = Rewrites {
+        erased: Some(Arc::new(erased)),
+        compression: Some(Compression { codec: Codec::Lz4, level: None }),
+        segments_anew: true,
+    };
+    let min_compaction_lag_ms = NOW_MS - young_ms + 1;
+    let topic = TopicConfig { segment_bytes: 700, min_compaction_lag_ms, ..TopicConfig::default() };
+    let policy = Policy { rewrites, topic, include_active: true, ..policy() };
+    Case { name: "rewritten", source, policy }
+}
+
+const CASES: [fn(&Path) -> Case; 5] =
+    [tombstones_at_once, active_too, behind_their_horizon, with_retention, rewritten];
 
 fn compact(
     source: &Path,
@@ -236,6 +268,11 @@ fn a_power_cut_at_any_step_leaves_a_log_whose_active_segment_was_cleaned_whole()
 #[test]
 fn a_power_cut_at_any_step_brings_no_aborted_record_back() {
     cut_everywhere(behind_their_horizon);
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_rewrite_brings_no_erased_value_back_in_place_of_a_newer_one() {
+    cut_everywhere(rewritten);
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn every_test_that_a_page_names_exists() {
         "docs/tutorial.md",
         "docs/stats.md",
         "docs/strategies.md",
+        "docs/rewrites.md",
     ];
     let mut named = 0;
     for page in pages {

@@ -15,6 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const BASE64_PREFIX: &[u8] = b"base64:";
 /// What some editors put in front of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Files beside the segments of a partition that hold no keys.
+const KAFKAS_OTHERS: [&str; 3] = ["leader-epoch-checkpoint", "partition.metadata", "quorum-state"];
 /// Standard alphabet, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -120,6 +122,17 @@ impl ErasedKeys {
     pub fn allocated_bytes(&self) -> usize {
         self.size_bytes + self.keys.capacity() * (size_of::<ErasedKey>() + 1)
     }
+}
+
+/// What is to be said of files in a partition directory that are none of Kafka's: they are kept,
+/// and nobody has looked into them.
+pub fn unsearched(others: &[String]) -> Option<String> {
+    let is_kafkas = |name: &&String| KAFKAS_OTHERS.contains(&name.as_str());
+    let names: Vec<&str> =
+        others.iter().filter(|name| !is_kafkas(name)).map(String::as_str).collect();
+    let (first, rest) = names.split_first()?;
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    Some(format!("{first}{more}: kept as it is, and not searched for what is to be erased"))
 }
 
 impl fmt::Debug for ErasedKeys {

@@ -25,6 +25,7 @@ use super::carry::{carry_companions, carry_segment, put_empty_segment};
 use super::commit::Commit;
 use super::election::{Electorate, chunks_of};
 use super::end_state::{snapshot_at, snapshot_due};
+use super::erased_keys::unsearched;
 use super::evidence::{Archive, Evidence};
 use super::group_writer::Target;
 use super::plan::{Known, Plan};
@@ -333,6 +334,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         evidence_of_older = met.older.map(|older| older.evidence);
     }
     if policy.rewrites.erased.is_some() {
+        done.warnings.extend(unsearched(&source.others));
         done.erased = Erased::of(match evidence_of_older {
             Some(older) => Arc::new(evidence.behind(older)),
             None => Arc::new(evidence),

@@ -7,7 +7,8 @@
 //!    what is left of the old ones is always the newer end, so no older value and no aborted data
 //!    comes back, and no `.log` is left without its `.txnindex`. From here on a broker finishes.
 //! 3. `.swap` goes from the names, `.log`s first: beside a `.log.swap`, a broker takes companions
-//!    under final names for old ones.
+//!    under final names for old ones. The lowest `.log` goes first, and each is synced: between
+//!    the first and the last `.log.swap` a broker takes a `.log` for an old one.
 //! 4. The `.deleted` files go.
 
 use std::collections::BTreeSet;
@@ -54,12 +55,13 @@ impl Replacement {
 
 /// The steps that take these `.swap` files to their final names.
 pub fn finish(swaps: impl Iterator<Item = FileName>) -> Vec<Step> {
-    let (logs, companions): (Vec<FileName>, Vec<FileName>) =
+    let (mut logs, companions): (Vec<FileName>, Vec<FileName>) =
         swaps.partition(|name| name.kind == Kind::Log);
-    let mut steps = Vec::new();
-    for names in [logs, companions].into_iter().filter(|names| !names.is_empty()) {
-        let place = |name| Step::Rename(name, FileName { suffix: None, ..name });
-        steps.extend(names.into_iter().map(place));
+    logs.sort_by_key(|log| log.offset);
+    let place = |name| Step::Rename(name, FileName { suffix: None, ..name });
+    let mut steps: Vec<Step> = logs.into_iter().flat_map(|log| [place(log), Step::Sync]).collect();
+    if !companions.is_empty() {
+        steps.extend(companions.into_iter().map(place));
         steps.push(Step::Sync);
     }
     steps
@@ -162,5 +164,32 @@ mod tests {
             "-7snapshot",
         ];
         assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn of_several_new_segments_a_log_takes_its_name_when_those_below_surely_have_theirs() {
+        let files = names(&[
+            "00000000000000000000.log",
+            "00000000000000000000.log.cleaned",
+            "00000000000000000000.index.cleaned",
+            "00000000000000000005.log.cleaned",
+            "00000000000000000009.log.cleaned",
+        ]);
+        let new = [0, 5, 9].map(Offset).to_vec();
+        let replacement = Replacement { old: vec![Offset(0)], new, snapshots: vec![] };
+        let steps = replacement.steps(&files);
+        let is_last = |step: &Step| {
+            matches!(step, Step::Rename(from, to)
+                if from.suffix == Some(Suffix::Swap) && to.suffix.is_none())
+        };
+        let from = steps.iter().position(is_last).unwrap();
+        let told: Vec<i64> = steps[from..]
+            .iter()
+            .map(|step| match step {
+                Step::Rename(name, _) => name.offset.0,
+                _ => -1,
+            })
+            .collect();
+        assert_eq!(told, [0, -1, 5, -1, 9, -1, 0, -1, -1]);
     }
 }

@@ -1,7 +1,7 @@
 // For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
 // let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
-// segment too, with snapshots and without; what dump selects of it; and what other strategies leave
-// of it. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
+// segment too, with snapshots and without; what dump selects of it; what other strategies leave of
+// it; and what is left where keys are erased, and batches and segments made anew. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
 package oracle;
 
 import java.io.IOException;
@@ -77,6 +77,10 @@ public final class Campaign {
             Strategies.complaint(binary, source, dir.resolve("strategies"), now);
         report(name + " strategies", strategies, dir);
         good &= strategies.isEmpty();
+        Optional<String> rewriting = Rewriting.complaint(
+            binary, source, dir.resolve("rewriting"), now, new Random(seed + 1));
+        report(name + " rewriting", rewriting, dir);
+        good &= rewriting.isEmpty();
         good &= repair(name, source, dir.resolve("repair"), now, new Random(seed));
         if (good && failed == before) {
             remove(dir);

@@ -85,7 +85,7 @@ final class Comparison {
         return same ? Optional.empty() : Optional.of("the batch holds another number of records");
     }
 
-    private static String describe(FileChannelRecordBatch batch) {
+    static String describe(FileChannelRecordBatch batch) {
         return "base " + batch.baseOffset() + " last " + batch.lastOffset()
             + " magic " + batch.magic() + " " + batch.compressionType().name
             + " " + batch.timestampType() + " max " + batch.maxTimestamp()
@@ -97,7 +97,7 @@ final class Comparison {
             + " horizon " + (batch.magic() < 2 ? "-" : batch.deleteHorizonMs());
     }
 
-    private static String describe(Record record) {
+    static String describe(Record record) {
         StringBuilder headers = new StringBuilder();
         for (Header header : record.headers()) {
             headers.append(' ').append(header.key()).append('=')
