@@ -33,6 +33,7 @@ mod rewrite_range;
 mod rewrites;
 mod round;
 mod run;
+mod run_rounds;
 mod scan;
 mod share;
 mod strategy;

@@ -228,8 +228,8 @@ fn event(die: &mut Die, shape: Shape, number: u64) -> Event {
     }
 }
 
-/// A temporary folder, in memory where that can be: nothing here depends on what a disk does when it
-/// is asked to sync, and a round asks often.
+/// A temporary folder, in memory where that can be: nothing here depends on what a disk does when
+/// it is asked to sync, and a round asks often.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
