@@ -95,7 +95,7 @@ fn files(dest: &Path, base: i64) -> Vec<(PathBuf, u64, i64, i64)> {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-        .filter(|entry| !entry.path().extension().is_some_and(|e| e == "snapshot"))
+        .filter(|entry| entry.path().extension().is_none_or(|e| e != "snapshot"))
         .map(|entry| (entry.path(), entry.metadata().unwrap()))
         .map(|(path, meta)| (path, meta.ino(), meta.mtime(), meta.mtime_nsec()))
         .collect();
