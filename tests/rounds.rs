@@ -400,6 +400,26 @@ fn the_last_round_files_are_kept_as_many_as_are_asked_for() {
 }
 
 #[test]
+fn without_state_the_result_is_the_same_and_no_round_can_follow() {
+    let stand = Stand::of(Grown::random(19, PLAIN));
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let to_offset = ["--to-offset", &(stand.log.ends()[20] - 1).to_string()];
+    let old = round(&source, &stand.temp.path().join("old"), &[&FAR[..], &to_offset].concat());
+    let rebase = ["--rebase-from", old.to_str().unwrap()];
+    for (n, own) in [&to_offset[..], &rebase, &[]].iter().enumerate() {
+        let out = |name: &str| stand.temp.path().join(format!("{name} {n}"));
+        let options = [&FAR[..], own].concat();
+        let with = round(&source, &out("with"), &options);
+        let without_state = [&options[..], &["--keep-rounds", "0"]].concat();
+        let without = round(&source, &out("without"), &without_state);
+        assert!(with.join(".logcompact").exists());
+        assert!(!without.join(".logcompact").exists(), "{own:?}");
+        assert_eq!(records_of(&with), records_of(&without), "{own:?}");
+        assert_eq!(compact(&source, &out("without"), &FAR).status.code(), Some(2));
+    }
+}
+
+#[test]
 fn starting_over_takes_nothing_from_the_rounds_before_but_refuses_to_lose_keys() {
     let stand = Stand::of(Grown::random(15, PLAIN));
     let ends = stand.log.ends();
