@@ -272,6 +272,50 @@ fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
 }
 
 #[test]
+fn a_damaged_journal_is_refused_and_starting_over_does_without_it() {
+    let case = case("journal", "offset");
+    let temp = scratch();
+    let (source, before) = case.prepare(temp.path());
+    let (work, left) = (temp.path().join("work"), temp.path().join("left"));
+    copy_folder(&before, &work);
+    let noting = Noting::default();
+    assert_eq!(case.run(Disk::of(noting.clone()), &source, &work), Ok(RunOutcome::Ok));
+    let (wanted, ops) = (outcome(&work), noting.ops());
+    let records = records_of(&work.join("t-0"));
+    let is_removed = |op: &Op| matches!(op, Op::Remove(path) if path.ends_with("journal.json"));
+    let removed = ops.iter().position(is_removed).unwrap();
+    let is_placed = |op: &Op| matches!(op, Op::Rename(_, to) if to.ends_with("journal.json"));
+    let placed = ops.iter().position(is_placed).unwrap();
+    let mut refused = 0;
+    for (number, at) in (placed + 2..=removed).step_by(9).enumerate() {
+        cut_power(&before, &work, &ops[..at], Loss::Nothing, &left);
+        let journal = left.join("t-0/.logcompact/journal.json");
+        let mut bytes = fs::read(&journal).unwrap();
+        let byte = number * 97 % bytes.len();
+        bytes[byte] ^= 2;
+        fs::write(&journal, bytes).unwrap();
+        let what = format!("cut before {at}, byte {byte} of the journal");
+        match case.run(Disk::default(), &source, &left) {
+            Ok(done) => {
+                assert_eq!(done, RunOutcome::Ok, "{what}");
+                assert_same(&left, &wanted, &what);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.contains("--full"), "{what}: {error}");
+                let rounds = RoundOptions { full: true, ..RoundOptions::default() };
+                let policy = case.policy.clone();
+                let done = compact_with(Disk::default(), &source, &left, policy, rounds);
+                assert_eq!(done, Ok(RunOutcome::Ok), "{what}");
+                assert_eq!(records_of(&left.join("t-0")), records, "{what}");
+            }
+        }
+        fs::remove_dir_all(&left).unwrap();
+    }
+    assert!(refused > 4, "{refused}");
+}
+
+#[test]
 fn a_disk_that_is_full_at_any_write_of_a_round_costs_nothing() {
     let case = case("full disk", "offset");
     let temp = scratch();
