@@ -61,9 +61,13 @@ impl Run<'_> {
             return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
                 if let Some(conclusion) = &done.conclusion {
                     let state = &begun.round.state;
-                    state.switch(conclusion.file.round)?;
-                    // There already, so that a run that finds nothing to do touches nothing.
-                    disk.write_whole_file(&state.lock_file(), &[], None, None)?;
+                    if options.keep_rounds > 0 {
+                        state.switch(conclusion.file.round)?;
+                        // There already, so that a run that finds nothing to do touches nothing.
+                        disk.write_whole_file(&state.lock_file(), &[], None, None)?;
+                    } else {
+                        disk.remove_dir_if_there(state.path())?;
+                    }
                 }
                 self.destination.commit(&opened.name, place, &done.commit)
             });

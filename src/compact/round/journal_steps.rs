@@ -157,8 +157,10 @@ fn of_change(
     }
     let to_place = change.install.iter().filter(|name| next.has(name) || is_swap(name));
     let (logs, companions): (Vec<&String>, Vec<&String>) = to_place.partition(|name| is_log(name));
-    for names in [logs, companions].into_iter().filter(|names| !names.is_empty()) {
-        steps.extend(names.into_iter().cloned().map(Step::Place));
+    // Whatever lies between two `.log.swap`, a broker takes for old segments.
+    steps.extend(logs.into_iter().flat_map(|log| [Step::Place(log.clone()), Step::Sync]));
+    if !companions.is_empty() {
+        steps.extend(companions.into_iter().cloned().map(Step::Place));
         steps.push(Step::Sync);
     }
     Ok(steps)

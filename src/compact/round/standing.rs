@@ -134,8 +134,9 @@ impl Standing {
             Err(_) if starts_over => None,
             outcome => outcome?,
         };
-        if current.is_some() && !dry_run && state.has_garbage()? {
+        if current.is_some() && !starts_over && !dry_run && state.has_garbage()? {
             // What a round has left that was interrupted before its commit, or right behind it.
+            // (Who starts over may do so because of a journal that cannot be carried out.)
             state.collect_garbage(usize::MAX)?;
         }
         let dir = PartitionDir::open_on(disk, path)?;
