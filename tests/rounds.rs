@@ -322,6 +322,61 @@ fn a_directory_that_somebody_compacted_is_a_base_to_go_on_from() {
 }
 
 #[test]
+fn without_a_watermark_the_source_is_read_from_its_start_and_the_base_in_front() {
+    let stand = Stand::of(Grown::random(20, PLAIN));
+    let ends = stand.log.ends();
+    let old = stand.temp.path().join("old");
+    let half = stand.log.write(&stand.source(), ends[30]);
+    let old = round(&half, &old, &[&FAR[..], &["--include-active"]].concat());
+    let rebase = [&FAR[..], &["--rebase-from", old.to_str().unwrap()]].concat();
+    let bases = stand.log.bases(stand.log.end());
+    let overlapping = *bases.iter().rfind(|base| **base + 5 < ends[30]).unwrap();
+    let source = stand.log.write_from(&stand.source(), overlapping, stand.log.end());
+    let out = stand.temp.path().join("rebased");
+    let dest = round(&source, &out, &[&rebase[..], &["--verify"]].concat());
+    assert_eq!(records_of(&dest), stand.fresh(&FAR));
+
+    // What lies between the base and the source is nowhere, which is said.
+    let behind = *bases.iter().find(|base| **base > ends[30]).unwrap();
+    let source = stand.log.write_from(&stand.source(), behind, stand.log.end());
+    let apart = stand.temp.path().join("apart");
+    let output = compact(&source, &apart, &rebase[1..]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("what lies between is in neither"), "{said}");
+    let offsets = |dir: &Path| records_of(dir).into_keys().collect::<Vec<_>>();
+    assert!(offsets(&apart.join("t-0")).iter().any(|offset| *offset < ends[30]));
+    assert!(offsets(&apart.join("t-0")).iter().any(|offset| *offset >= behind));
+
+    // But the base may not be that of another topic.
+    let nowhere = stand.temp.path().join("nowhere");
+    write_topic_id(&old, "BBBBBBBBBBBBBBBBBBBBBg");
+    let source = stand.log.write_from(&stand.source(), overlapping, stand.log.end());
+    let output = compact(&source, &nowhere, &rebase);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!nowhere.join("t-0").exists());
+}
+
+#[test]
+fn rounds_begin_with_whatever_there_is() {
+    let stand = Stand::of(Grown::random(24, LIVELY));
+    let ends = stand.log.ends();
+    let (mut rounds, mut idle) = (Vec::new(), 0);
+    // An empty log, one that has an active segment only, and so on, batch by batch.
+    for cut in [0].into_iter().chain(ends[..14].iter().copied()).chain([stand.log.end()]) {
+        let dest = stand.round(cut, &FAR);
+        let before = lying(&stand.out());
+        stand.round(cut, &FAR);
+        assert_untouched(&before, &stand.out(), &format!("again at {cut}"));
+        rounds.push(number(&dest));
+        idle += usize::from(compacted_end(&dest) == 0);
+    }
+    assert!(rounds.is_sorted(), "{rounds:?}");
+    assert!(idle > 1, "{idle}");
+    assert_eq!(records_of(&stand.dest()), stand.fresh(&FAR));
+}
+
+#[test]
 fn what_kafkas_cleaner_left_is_a_base_to_go_on_from() {
     let case = "tx-compacted-0";
     let old = testdata("broker-3.9.1").join(case);
