@@ -171,6 +171,7 @@ fn cut_everywhere(case: &Case) {
             let was_undone = at <= journal && outcome_is_old(&left, &before);
             undone += u32::from(was_undone);
             if case.policy.topic.strategy.is_offset() {
+                keep_for_kafka([&left, &before, &work], case.name, cuts);
                 broker_knows(&left, &states, temp.path(), &what);
             }
             let again = case.run(Disk::default(), &source, &left);
@@ -185,13 +186,27 @@ fn cut_everywhere(case: &Case) {
     assert!(cuts > 50 && undone > 0 && undone < cuts, "{cuts} {undone}");
 }
 
+/// With `LOGCOMPACT_KEEP_CUTS` naming a folder, what power cuts leave is kept there for a broker
+/// to start on (`tests/oracle/crash --cuts`).
+fn keep_for_kafka(dirs: [&Path; 3], name: &str, number: u32) {
+    let Some(folder) = std::env::var_os("LOGCOMPACT_KEEP_CUTS") else { return };
+    let folder = PathBuf::from(folder).join(format!("round, {name} {number:05}"));
+    for (dir, name) in dirs.into_iter().zip(["left", "before", "after"]) {
+        copy_folder(&dir.join("t-0"), &folder.join(name).join("t-0"));
+    }
+}
+
 /// A broker that is started on what a cut has left ends or undoes the swap of segments, as it does
 /// after its own cleaner, and then knows what was known before the round or what is known after it.
 fn broker_knows(left: &Path, states: &[State; 2], temp: &Path, what: &str) {
     let copy = temp.join("broker");
     copy_folder(&left.join("t-0"), &copy.join("t-0"));
     logcompact::swap::recover(&Disk::default(), &copy.join("t-0"), false).expect(what);
-    let known = content_of(&copy.join("t-0")).state;
+    let known = content_of(&copy.join("t-0"));
+    // Where the log rolled, it would forget all producers and open transactions without a snapshot.
+    let has = |kind: &str| copy.join(format!("t-0/{:020}.{kind}", known.log_end)).exists();
+    assert!(has("snapshot") || !has("log"), "{what}: rolled without a snapshot");
+    let known = known.state;
     let keys = states.iter().flat_map(|state| state.keys());
     for key in keys.chain(known.keys()) {
         let is_either = states.iter().any(|state| state.get(key) == known.get(key));
