@@ -108,6 +108,16 @@ impl Done {
     pub fn left_alone(reason: String) -> Done {
         Done { left_alone: Some(reason), ..Done::default() }
     }
+
+    /// The same of a run that has built the key index anew before: if nothing else was to do, that
+    /// was.
+    pub fn though_reindexed(mut self) -> Done {
+        if let (Some(idle), Some(round)) = (&mut self.idle, &mut self.round) {
+            *idle = format!("the key index was built anew in round {}", round.number);
+            round.kind = "reindex";
+        }
+        self
+    }
 }
 
 /// Compacts one partition into its staging directory.

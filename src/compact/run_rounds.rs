@@ -81,12 +81,13 @@ impl Run<'_> {
             Ok(begun) => begun,
         };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
-        self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
+        let done = self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
             match done.conclusion.as_ref().and_then(|conclusion| conclusion.journal.as_ref()) {
                 Some(journal) => standing.commit(journal, options.keep_rounds),
                 None => standing.discard(),
             }
-        })
+        })?;
+        Ok(if options.reindex { done.though_reindexed() } else { done })
     }
 
     /// Compacts what a round has `begun`; `commit` makes it final.

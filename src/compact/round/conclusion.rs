@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::ahead::Marks;
 use super::index::WrittenIndex;
+use super::join::Leaving;
 use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
 use super::round_file::{self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef};
@@ -346,7 +347,8 @@ impl ByStrategy for WriteIndex<'_> {
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
         let WriteIndex { round, met } = self;
-        let removed = met.older.as_ref().map_or(&[][..], |older| &older.removed);
-        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, removed)
+        let expired = met.older.as_ref().map_or(&[][..], |older| &older.removed);
+        let leaving = Leaving { expired, erased: &met.erased };
+        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, leaving)
     }
 }
