@@ -17,6 +17,7 @@ use super::newcomers::{Newcomer, Newcomers};
 use super::ranges::{Part, Range, ranges_of, some_of, within};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::report::note_memory;
 use crate::units::Offset;
 
 /// The key index as a round file names it.
@@ -267,7 +268,8 @@ impl KeyIndex {
         newcomers: &[Newcomer],
         leaving: &[KeyHash],
     ) -> Result<Option<RunFile>> {
-        let mut writer = RunWriter::new(self.layout, self.seed, from);
+        let writer = RunWriter::new(self.layout, self.seed, from);
+        let mut writer = writer.with_room(newcomers.len());
         let mut outcome = Ok(());
         let entries = run.into_iter().flat_map(|run| run.entries_in(from, below));
         join::<S>(entries, newcomers, within(leaving, from, below), |joined| {
@@ -275,6 +277,7 @@ impl KeyIndex {
                 outcome = writer.push(&entry);
             }
         });
+        note_memory();
         outcome.map(|()| writer.finish())
     }
 
@@ -327,7 +330,9 @@ mod tests {
             let claim = if layout.with_claim { newcomer.entry.claim } else { (0, false) };
             Newcomer { entry: Entry { claim, ..newcomer.entry }, ..*newcomer }
         };
-        newcomers.add(list.iter().map(claimed).collect()).unwrap();
+        let mut all = newcomers.list();
+        list.iter().map(claimed).for_each(|newcomer| all.push(&newcomer).unwrap());
+        newcomers.add(&all).unwrap();
         newcomers
     }
 
