@@ -53,10 +53,10 @@ impl Budget {
         let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
         let newcomers_bytes = share(16);
+        let round_bytes = round_bytes(newcomers_bytes);
         // What an allocator needs beyond what it is asked for.
         let slack_bytes = share(8);
-        let others_bytes =
-            window_bytes + writing_bytes + waiting_bytes + newcomers_bytes + slack_bytes;
+        let others_bytes = window_bytes + writing_bytes + waiting_bytes + round_bytes + slack_bytes;
         Budget {
             index_bytes: share(1).saturating_sub(others_bytes),
             window_bytes,
@@ -65,6 +65,12 @@ impl Budget {
             newcomers_bytes,
             chunk_bytes: (limit_bytes / tasks).clamp(LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES),
         }
+    }
+
+    /// The shares if there are no rounds: the key index has more.
+    pub fn without_round(self) -> Budget {
+        let index_bytes = self.index_bytes.saturating_add(round_bytes(self.newcomers_bytes));
+        Budget { index_bytes, newcomers_bytes: 0, ..self }
     }
 
     /// The shares beside what is known of these segments all the time: the key index has less. It
@@ -83,4 +89,9 @@ impl Budget {
         let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
         Budget { index_bytes, ..self }
     }
+}
+
+/// What newcomers take, and the lists in which they come and are sorted.
+fn round_bytes(newcomers_bytes: usize) -> usize {
+    newcomers_bytes.saturating_add(newcomers_bytes / 2)
 }

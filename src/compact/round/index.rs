@@ -13,6 +13,7 @@ use super::super::strategy::Strategy;
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::join::{Outcome, join};
 use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
+use super::newcomer_block::Gathered;
 use super::newcomers::{Newcomer, Newcomers};
 use super::ranges::{Part, Range, ranges_of, some_of, within};
 use crate::disk::Disk;
@@ -143,10 +144,11 @@ impl KeyIndex {
             let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
             let run = range.run.map(|known| self.open_run(known, range.below)).transpose()?;
             let found = parts.par_iter().map(|part| {
-                let some = only.as_ref().map_or_else(|| part.of(newcomers), |it| Ok(it.clone()))?;
+                let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+                let some = only.iter().chain(&own).flat_map(Gathered::iter);
                 let mut found = Found::default();
                 let entries = run.iter().flat_map(|run| run.entries_in(part.from, part.below));
-                join::<S>(entries, &some, &[], |outcome| match outcome {
+                join::<S>(entries, some, &[], |outcome| match outcome {
                     Outcome::Dead(offset, _) => found.dead.push(offset),
                     Outcome::Late(newcomer) => found.late.push(newcomer),
                     Outcome::Outlived(offset) => found.outlived.push(offset),
@@ -233,8 +235,11 @@ impl KeyIndex {
         bytes_read.fetch_add(run.as_ref().map_or(0, KeyRun::bytes), Ordering::Relaxed);
         let is_whole = parts.len() == 1;
         let written = parts.par_iter().enumerate().map(|(index, part)| {
-            let some = only.as_ref().map_or_else(|| part.of(newcomers), |it| Ok(it.clone()))?;
-            let file = self.merge::<S>(run.as_ref(), *part, &some, leaving)?;
+            let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+            let file = match only.as_ref().or(own.as_ref()) {
+                Some(some) => self.merge::<S>(run.as_ref(), *part, some, leaving)?,
+                None => None,
+            };
             let Some(file) = file else { return Ok(Fate::Empty) };
             if is_whole && run.as_ref().is_some_and(|run| run.file() == file.bytes()) {
                 return Ok(Fate::AsBefore);
@@ -265,14 +270,14 @@ impl KeyIndex {
         &self,
         run: Option<&KeyRun>,
         Part { from, below }: Part,
-        newcomers: &[Newcomer],
+        newcomers: &Gathered,
         leaving: &[KeyHash],
     ) -> Result<Option<RunFile>> {
         let writer = RunWriter::new(self.layout, self.seed, from);
         let mut writer = writer.with_room(newcomers.len());
         let mut outcome = Ok(());
         let entries = run.into_iter().flat_map(|run| run.entries_in(from, below));
-        join::<S>(entries, newcomers, within(leaving, from, below), |joined| {
+        join::<S>(entries, newcomers.iter(), within(leaving, from, below), |joined| {
             if let (Outcome::Stands(entry), Ok(())) = (joined, &outcome) {
                 outcome = writer.push(&entry);
             }

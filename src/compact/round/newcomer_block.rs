@@ -1,5 +1,6 @@
 //! A block of newcomers in memory, and what of several blocks lies in a range, sorted.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::entry::KeyHash;
@@ -71,12 +72,12 @@ impl Block {
     }
 
     /// Those with hashes from `from` to `last`, and some around them.
-    pub fn around(&self, from: KeyHash, last: KeyHash) -> &[u8] {
+    pub fn around(&self, from: KeyHash, last: KeyHash) -> Slice {
         let Slots { bytes, ends, bits } = &*self.0;
         let slot = |hash: KeyHash| slot_of((hash.0 >> 112) as u16, *bits);
         let end = |slot: usize| ends.get(slot).map_or(bytes.len(), |end| *end as usize);
         let start = slot(from).checked_sub(1).map_or(0, end);
-        bytes.get(start..end(slot(last))).unwrap_or_default()
+        Slice::Of(self.clone(), start..end(slot(last)))
     }
 }
 
@@ -91,9 +92,26 @@ fn slot_of(top: u16, bits: u32) -> usize {
     usize::from(top) >> (u16::BITS - bits)
 }
 
-/// Newcomers of several blocks, sorted without being moved.
-pub struct Gathered<'a> {
-    slices: Vec<&'a [u8]>,
+/// Newcomers side by side.
+pub enum Slice {
+    /// In a block.
+    Of(Block, Range<usize>),
+    /// Read from the temporary file.
+    Read(Vec<u8>),
+}
+
+impl Slice {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Slice::Of(block, range) => block.0.bytes.get(range.clone()).unwrap_or_default(),
+            Slice::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// Newcomers of several slices, sorted without being moved.
+pub struct Gathered {
+    slices: Vec<Slice>,
     layout: NewcomerLayout,
     order: Vec<Seat>,
 }
@@ -106,61 +124,67 @@ struct Seat {
     start: u32,
 }
 
-impl<'a> Gathered<'a> {
+impl Gathered {
+    /// None.
+    pub fn none(layout: NewcomerLayout) -> Gathered {
+        Gathered { slices: Vec::new(), layout, order: Vec::new() }
+    }
+
     /// Those in `slices` that have hashes from `from` to `last`.
     ///
     /// # Errors
-    /// Bytes that are no newcomers would be a bug.
+    /// A temporary file that gives other bytes than it got.
     pub fn within(
-        slices: Vec<&'a [u8]>,
+        slices: Vec<Slice>,
         from: KeyHash,
         last: KeyHash,
         layout: NewcomerLayout,
-    ) -> Result<Gathered<'a>> {
+    ) -> Result<Gathered> {
         let size = layout.newcomer_bytes();
-        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let bytes: usize = slices.iter().map(|slice| slice.bytes().len()).sum();
         let mut order = Vec::with_capacity(bytes / size);
-        for (slice, bytes) in (0..).zip(&slices) {
-            for (index, newcomer) in (0..).zip(bytes.chunks_exact(size)) {
+        for (slice, of) in (0..).zip(&slices) {
+            let was_away = matches!(of, Slice::Read(_));
+            for (index, newcomer) in (0..).zip(of.bytes().chunks_exact(size)) {
                 let hash = hash_of(newcomer).filter(|hash| (from..=last).contains(hash));
                 let Some(hash) = hash else { continue };
+                if was_away && layout.decode(newcomer).is_none() {
+                    return Err(Error::bug("the temporary file gives other bytes than it got"));
+                }
                 let hash_top = (hash.0 >> u64::BITS) as u64;
                 order.push(Seat { hash_top, slice, start: index * size as u32 });
             }
         }
         order.sort_unstable_by_key(|seat| seat.hash_top);
         let mut gathered = Gathered { slices, layout, order };
-        gathered.settle_ties()?;
+        gathered.settle_ties();
         Ok(gathered)
     }
 
     /// Sorts those of which half a hash does not tell.
-    fn settle_ties(&mut self) -> Result<()> {
+    fn settle_ties(&mut self) {
         let mut order = std::mem::take(&mut self.order);
         for tied in order.chunk_by_mut(|a, b| a.hash_top == b.hash_top) {
             if tied.len() > 1 {
-                let mut ranked: Vec<_> = tied
-                    .iter()
-                    .map(|seat| Ok((self.newcomer(*seat)?.rank(), *seat)))
-                    .collect::<Result<_>>()?;
-                ranked.sort_unstable_by_key(|(rank, _)| *rank);
-                tied.iter_mut().zip(ranked).for_each(|(seat, (_, ranked))| *seat = ranked);
+                tied.sort_by_cached_key(|seat| self.newcomer(*seat).map(|it| it.rank()));
             }
         }
         self.order = order;
-        Ok(())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// They, sorted.
-    ///
-    /// # Errors
-    /// Bytes that are no newcomers would be a bug.
-    pub fn newcomers(&self) -> Result<Vec<Newcomer>> {
-        let mut newcomers = Vec::with_capacity(self.order.len());
-        for seat in &self.order {
-            newcomers.push(self.newcomer(*seat)?);
-        }
-        Ok(newcomers)
+    pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
+        self.order.iter().filter_map(|seat| self.newcomer(*seat))
     }
 
     /// Appends them as they lie in a file, sorted.
@@ -168,13 +192,14 @@ impl<'a> Gathered<'a> {
         self.order.iter().for_each(|seat| bytes.extend_from_slice(self.bytes(*seat)));
     }
 
-    fn newcomer(&self, seat: Seat) -> Result<Newcomer> {
-        let newcomer = self.layout.decode(self.bytes(seat));
-        newcomer.ok_or_else(|| Error::bug("newcomers are other bytes than they were"))
+    fn newcomer(&self, seat: Seat) -> Option<Newcomer> {
+        self.layout.decode(self.bytes(seat))
     }
 
-    fn bytes(&self, Seat { slice, start, .. }: Seat) -> &'a [u8] {
-        let slice = self.slices.get(slice as usize).and_then(|it| it.get(start as usize..));
-        slice.and_then(|it| it.get(..self.layout.newcomer_bytes())).unwrap_or_default()
+    fn bytes(&self, Seat { slice, start, .. }: Seat) -> &[u8] {
+        let slice = self.slices.get(slice as usize).map_or(&[][..], Slice::bytes);
+        let newcomer =
+            slice.get(start as usize..).and_then(|it| it.get(..self.layout.newcomer_bytes()));
+        newcomer.unwrap_or_default()
     }
 }

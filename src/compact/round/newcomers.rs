@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
-use super::newcomer_block::{Block, Distribution, Gathered};
+use super::newcomer_block::{Block, Distribution, Gathered, Slice};
 use crate::bytes::Cursor;
 use crate::disk::Scratch;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ const MOST_BLOCK_BYTES: usize = 1 << 20;
 /// Smaller ones would cost more than they hold.
 const LEAST_BLOCK_BYTES: usize = 16 << 10;
 /// How many are read from a piece at a time.
-const STEP: u64 = 1024;
+const STEP: u64 = 128;
 
 /// All newcomers of a round.
 pub struct Newcomers {
@@ -105,6 +105,7 @@ struct Held {
     /// Those that are no block yet.
     pending: Vec<u8>,
     blocks: Vec<Block>,
+    /// Of these, and of those that are on their way to the file.
     blocks_bytes: usize,
     /// In the temporary file.
     pieces: Vec<Piece>,
@@ -142,8 +143,8 @@ impl Newcomers {
             held: Mutex::new(held),
             spilling: Mutex::default(),
             block_bytes: (budget_bytes / 16).clamp(LEAST_BLOCK_BYTES, MOST_BLOCK_BYTES),
-            // While one half goes to the file, the other fills.
-            most_bytes: budget_bytes / 2,
+            // The rest is for those that are no block yet.
+            most_bytes: budget_bytes / 4 * 3,
             scratch: temp_dir.map(Scratch::within),
         }
     }
@@ -191,22 +192,20 @@ impl Newcomers {
     ///
     /// # Errors
     /// The system's at the temporary file.
-    pub fn range(&self, from: KeyHash, below: Option<KeyHash>) -> Result<Vec<Newcomer>> {
+    pub fn range(&self, from: KeyHash, below: Option<KeyHash>) -> Result<Gathered> {
         let Some(last) = last_hash(below).filter(|last| *last >= from) else {
-            return Ok(Vec::new());
+            return Ok(Gathered::none(self.layout));
         };
         let (blocks, pieces) = {
             let held = self.sealed()?;
             let is_met = |piece: &&Piece| piece.first <= last && piece.last >= from;
             (held.blocks.clone(), held.pieces.iter().filter(is_met).copied().collect::<Vec<_>>())
         };
-        let mut read = Vec::new();
+        let mut slices: Vec<_> = blocks.iter().map(|block| block.around(from, last)).collect();
         for piece in pieces {
-            self.read(piece, from, last, &mut read)?;
+            self.read(piece, from, last, &mut slices)?;
         }
-        let slices = blocks.iter().map(|block| block.around(from, last));
-        let slices = slices.chain(read.iter().map(Vec::as_slice)).collect();
-        Gathered::within(slices, from, last, self.layout)?.newcomers()
+        Gathered::within(slices, from, last, self.layout)
     }
 
     /// About how many there are from `from` to below `below`: hashes are taken to lie evenly in
@@ -256,11 +255,17 @@ impl Newcomers {
             if held.blocks_bytes < self.most_bytes {
                 return Ok(());
             }
-            held.blocks_bytes = 0;
-            std::mem::take(&mut held.blocks)
+            // Most of them at a time, so that pieces are few; the others are what stays in memory.
+            let kept = held.blocks.len() / 3;
+            let gone = held.blocks.len() - kept;
+            held.blocks.drain(..gone).collect::<Vec<_>>()
         };
         let pieces = self.spill(scratch, &blocks)?;
-        self.held()?.pieces.extend(pieces);
+        let gone_bytes: usize = blocks.iter().map(Block::bytes).sum();
+        drop(blocks);
+        let mut held = self.held()?;
+        held.blocks_bytes = held.blocks_bytes.saturating_sub(gone_bytes);
+        held.pieces.extend(pieces);
         Ok(())
     }
 
@@ -294,7 +299,7 @@ impl Newcomers {
         piece: Piece,
         from: KeyHash,
         last: KeyHash,
-        found: &mut Vec<Vec<u8>>,
+        found: &mut Vec<Slice>,
     ) -> Result<()> {
         let size = self.layout.newcomer_bytes();
         let (mut low, mut high) = (0, piece.count);
@@ -310,7 +315,7 @@ impl Newcomers {
             let count = STEP.min(piece.count - low);
             let bytes = self.of_piece(piece, low, count)?;
             let is_end = bytes.chunks_exact(size).last().and_then(hash_of).is_none_or(|h| h > last);
-            found.push(bytes);
+            found.push(Slice::Read(bytes));
             if is_end {
                 break;
             }
@@ -384,6 +389,10 @@ mod tests {
         list
     }
 
+    fn ranged(newcomers: &Newcomers, from: KeyHash, below: Option<KeyHash>) -> Vec<Newcomer> {
+        newcomers.range(from, below).unwrap().iter().collect()
+    }
+
     fn within(all: &[Newcomer], from: KeyHash, below: Option<KeyHash>) -> Vec<Newcomer> {
         let mut within: Vec<_> = all
             .iter()
@@ -421,7 +430,7 @@ mod tests {
                 assert_eq!(about, [about[0]; 3]);
                 assert!(about[0].abs_diff(wanted.len() as u64) < 300, "{about:?}");
                 for newcomers in &several {
-                    assert!(newcomers.range(from, below).unwrap() == wanted);
+                    assert!(ranged(newcomers, from, below) == wanted);
                 }
             }
         }
@@ -445,7 +454,7 @@ mod tests {
             let newcomers = Newcomers::new(SEED, LAYOUT, 0, Some(dir.path()));
             newcomers.add(&list(&newcomers, &all)).unwrap();
             let (from, below) = (place(from), below.map(place));
-            prop_assert_eq!(newcomers.range(from, below).unwrap(), within(&all, from, below));
+            prop_assert_eq!(ranged(&newcomers, from, below), within(&all, from, below));
         }
     }
 
