@@ -1,9 +1,9 @@
 //! What `--memory` allows each step of a partition.
 //!
-//! A compaction holds five things that grow with the data: a few bits for each record and bytes for
+//! A compaction holds six things that grow with the data: a few bits for each record and bytes for
 //! each chunk; the window of chunks that is being voted on; the window that is being written;
-//! rebuilt batches that wait for their place in the output; and the key index, which gets what the
-//! others leave. Each sizes its steps by its share. Mapped files are not counted: the system takes
+//! rebuilt batches that wait for their place in the output; the newcomers of a round; and the key
+//! index, which gets what the others leave. Each sizes its steps by its share. Mapped files are not counted: the system takes
 //! those pages back when it wants them.
 
 use super::survey::Survey;
@@ -38,6 +38,8 @@ pub struct Budget {
     pub writing_bytes: usize,
     /// For rebuilt batches that wait in memory; the others wait in a temporary file.
     pub waiting_bytes: usize,
+    /// For what a round's key index is to hear of; the rest waits in a temporary file.
+    pub newcomers_bytes: usize,
     /// How much log is read as one task.
     pub chunk_bytes: u64,
 }
@@ -50,16 +52,25 @@ impl Budget {
         let window_bytes = share(8).min(MOST_WINDOW_BYTES);
         let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
+        let newcomers_bytes = share(16);
+        let round_bytes = round_bytes(newcomers_bytes);
         // What an allocator needs beyond what it is asked for.
         let slack_bytes = share(8);
-        let others_bytes = window_bytes + writing_bytes + waiting_bytes + slack_bytes;
+        let others_bytes = window_bytes + writing_bytes + waiting_bytes + round_bytes + slack_bytes;
         Budget {
             index_bytes: share(1).saturating_sub(others_bytes),
             window_bytes,
             writing_bytes,
             waiting_bytes,
+            newcomers_bytes,
             chunk_bytes: (limit_bytes / tasks).clamp(LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES),
         }
+    }
+
+    /// The shares if there are no rounds: the key index has more.
+    pub fn without_round(self) -> Budget {
+        let index_bytes = self.index_bytes.saturating_add(round_bytes(self.newcomers_bytes));
+        Budget { index_bytes, newcomers_bytes: 0, ..self }
     }
 
     /// The shares beside what is known of these segments all the time: the key index has less. It
@@ -78,4 +89,9 @@ impl Budget {
         let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
         Budget { index_bytes, ..self }
     }
+}
+
+/// What newcomers take, and the lists in which they come and are sorted.
+fn round_bytes(newcomers_bytes: usize) -> usize {
+    newcomers_bytes.saturating_add(newcomers_bytes / 2)
 }

@@ -169,7 +169,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         context: RewriteContext { policy, producers: &producers, end: plan.end },
         waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
     };
-    let budget = &task.budget.beside(range, policy.topic.strategy.entry_bytes());
+    let budget = task.round.map_or_else(|| task.budget.without_round(), |_| task.budget);
+    let budget = &budget.beside(range, policy.topic.strategy.entry_bytes());
     let electorate = Electorate {
         surveys: range,
         txns: &txns,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use super::entry::{Entry, KeyHashSeed};
-use super::newcomers::{Newcomer, Newcomers};
+use super::newcomers::{Newcomer, NewcomerList, Newcomers};
 use crate::compact::election::{ChunkAt, ChunkResult};
 use crate::compact::policy::Policy;
 use crate::compact::scan::Bodies;
@@ -99,7 +99,9 @@ impl ByStrategy for Hearing<'_> {
         };
         let txns = collector.txns.get(at.segment).unwrap_or(&no_txns);
         let mut shares = Shares::of(result);
-        let mut found = Found { strategy, collector, result, chunk: number as u32, list: vec![] };
+        let list = collector.newcomers.list();
+        let chunk = number as u32;
+        let mut found = Found { strategy, collector, result, chunk, list, outcome: Ok(()) };
         with_decoder(|decoder| {
             let batches = survey.log.batches_from(at.chunk.start).until(at.chunk.end);
             for (number, item) in batches.enumerate() {
@@ -114,7 +116,8 @@ impl ByStrategy for Hearing<'_> {
                     Error::corrupt(survey.log.path(), position, flaw.to_string())
                 })?;
             }
-            collector.newcomers.add(found.list)
+            found.outcome?;
+            collector.newcomers.add(&found.list)
         })
     }
 }
@@ -125,7 +128,9 @@ struct Found<'a, S> {
     collector: &'a Collector<'a>,
     result: &'a ChunkResult,
     chunk: u32,
-    list: Vec<Newcomer>,
+    list: NewcomerList,
+    /// Of putting them into the list.
+    outcome: Result<()>,
 }
 
 impl<S: Strategy> Found<'_, S> {
@@ -191,6 +196,9 @@ impl<S: Strategy> Found<'_, S> {
             deletes,
             gone: !stays,
         };
-        self.list.push(Newcomer { entry, chunk: self.chunk, ordinal });
+        let newcomer = Newcomer { entry, chunk: self.chunk, ordinal };
+        if let Err(error) = self.list.push(&newcomer) {
+            self.outcome = Err(error);
+        }
     }
 }

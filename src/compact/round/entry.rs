@@ -95,16 +95,20 @@ impl EntryLayout {
     ///
     /// # Errors
     /// As [`EntryLayout::check`].
+    #[inline]
     pub fn encode(self, entry: &Entry, bytes: &mut Vec<u8>) -> Result<()> {
         EntryLayout::check(entry.offset)?;
         let (claim, claim_bit) = entry.claim;
         let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
         let flags =
             flag(entry.deletes, DELETES) | flag(entry.gone, GONE) | flag(claim_bit, CLAIM_BIT);
+        let place = entry.offset.0 as u64 | flags;
         bytes.extend_from_slice(&entry.hash.0.to_be_bytes());
-        bytes.extend_from_slice(&(entry.offset.0 as u64 | flags).to_be_bytes());
         if self.with_claim {
-            bytes.extend_from_slice(&claim.to_be_bytes());
+            let both = u128::from(place) << u64::BITS | u128::from(claim);
+            bytes.extend_from_slice(&both.to_be_bytes());
+        } else {
+            bytes.extend_from_slice(&place.to_be_bytes());
         }
         Ok(())
     }

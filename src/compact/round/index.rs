@@ -13,10 +13,12 @@ use super::super::strategy::Strategy;
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::join::{Leaving, Outcome, join};
 use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
+use super::newcomer_block::Gathered;
 use super::newcomers::{Newcomer, Newcomers};
 use super::ranges::{Part, Range, ranges_of, some_of, within};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::report::note_memory;
 use crate::units::Offset;
 
 /// The key index as a round file names it.
@@ -142,10 +144,11 @@ impl KeyIndex {
             let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
             let run = range.run.map(|known| self.open_run(known, range.below)).transpose()?;
             let found = parts.par_iter().map(|part| {
-                let some = only.as_ref().map_or_else(|| part.of(newcomers), |it| Ok(it.clone()))?;
+                let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+                let some = only.iter().chain(&own).flat_map(Gathered::iter);
                 let mut found = Found::default();
                 let entries = run.iter().flat_map(|run| run.entries_in(part.from, part.below));
-                join::<S>(entries, &some, Leaving::default(), |outcome| match outcome {
+                join::<S>(entries, some, Leaving::default(), |outcome| match outcome {
                     Outcome::Dead(offset, _) => found.dead.push(offset),
                     Outcome::Late(newcomer) => found.late.push(newcomer),
                     Outcome::Outlived(offset) => found.outlived.push(offset),
@@ -231,8 +234,11 @@ impl KeyIndex {
         bytes_read.fetch_add(run.as_ref().map_or(0, KeyRun::bytes), Ordering::Relaxed);
         let is_whole = parts.len() == 1;
         let written = parts.par_iter().enumerate().map(|(index, part)| {
-            let some = only.as_ref().map_or_else(|| part.of(newcomers), |it| Ok(it.clone()))?;
-            let file = self.merge::<S>(run.as_ref(), *part, &some, leaving)?;
+            let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+            let file = match only.as_ref().or(own.as_ref()) {
+                Some(some) => self.merge::<S>(run.as_ref(), *part, some, leaving)?,
+                None => None,
+            };
             let Some(file) = file else { return Ok(Fate::Empty) };
             if is_whole && run.as_ref().is_some_and(|run| run.file() == file.bytes()) {
                 return Ok(Fate::AsBefore);
@@ -263,17 +269,19 @@ impl KeyIndex {
         &self,
         run: Option<&KeyRun>,
         Part { from, below }: Part,
-        newcomers: &[Newcomer],
+        newcomers: &Gathered,
         leaving: Leaving<'_>,
     ) -> Result<Option<RunFile>> {
-        let mut writer = RunWriter::new(self.layout, self.seed, from);
+        let writer = RunWriter::new(self.layout, self.seed, from);
+        let mut writer = writer.with_room(newcomers.len());
         let mut outcome = Ok(());
         let entries = run.into_iter().flat_map(|run| run.entries_in(from, below));
-        join::<S>(entries, newcomers, leaving.within(from, below), |joined| {
+        join::<S>(entries, newcomers.iter(), leaving.within(from, below), |joined| {
             if let (Outcome::Stands(entry), Ok(())) = (joined, &outcome) {
                 outcome = writer.push(&entry);
             }
         });
+        note_memory();
         outcome.map(|()| writer.finish())
     }
 
@@ -326,7 +334,9 @@ mod tests {
             let claim = if layout.with_claim { newcomer.entry.claim } else { (0, false) };
             Newcomer { entry: Entry { claim, ..newcomer.entry }, ..*newcomer }
         };
-        newcomers.add(list.iter().map(claimed).collect()).unwrap();
+        let mut all = newcomers.list();
+        list.iter().map(claimed).for_each(|newcomer| all.push(&newcomer).unwrap());
+        newcomers.add(&all).unwrap();
         newcomers
     }
 
@@ -498,7 +508,8 @@ mod tests {
         let refusal = index.opened().find_dead::<ByOffset>(&news).unwrap_err().to_string();
         assert!(refusal.contains("keys-000001-0000.kidx: damaged"), "{refusal}");
         assert!(refusal.contains("pass --reindex"), "{refusal}");
-        let refusal = index.opened().write::<ByOffset>(index.dir.path(), 2, &news, &[]);
+        let refusal =
+            index.opened().write::<ByOffset>(index.dir.path(), 2, &news, Leaving::default());
         assert!(refusal.unwrap_err().to_string().contains("pass --reindex"));
     }
 

@@ -4,6 +4,8 @@
 //! It is a pure function, so it can be done once to find the losers and once more to write what
 //! stands. What a destination has is always older than what an increment brings.
 
+use std::iter::Peekable;
+
 use super::super::strategy::{Claim, Entry as Held, Stands, Strategy};
 use super::entry::{Entry, KeyHash};
 use super::newcomers::Newcomer;
@@ -56,21 +58,21 @@ impl Leaving<'_> {
 /// can come.
 pub fn join<S: Strategy>(
     run: impl Iterator<Item = Entry>,
-    newcomers: &[Newcomer],
+    newcomers: impl Iterator<Item = Newcomer>,
     leaving: Leaving<'_>,
     mut each: impl FnMut(Outcome),
 ) {
     let mut run = run.peekable();
-    let mut groups = newcomers.chunk_by(|a, b| a.entry.hash == b.entry.hash).peekable();
+    let mut newcomers = newcomers.peekable();
     let mut expired = leaving.expired.iter().copied().peekable();
     let mut erased = leaving.erased.iter().copied().peekable();
     loop {
         let old_hash = run.peek().map(|entry| entry.hash);
-        let new_hash = groups.peek().and_then(|group| group.first()).map(|it| it.entry.hash);
+        let new_hash = newcomers.peek().map(|it| it.entry.hash);
         let Some(hash) = old_hash.into_iter().chain(new_hash).min() else { return };
         let old = run.next_if(|entry| entry.hash == hash);
-        let new = if new_hash == Some(hash) { groups.next() } else { None };
-        let new = new.and_then(|group| fold::<S>(group, &mut each));
+        let first = newcomers.next_if(|it| it.entry.hash == hash);
+        let new = first.map(|first| fold::<S>(first, &mut newcomers, &mut each));
         while expired.next_if(|key| *key < hash).is_some() {}
         while erased.next_if(|key| *key < hash).is_some() {}
         let old = old.filter(|old| {
@@ -128,8 +130,13 @@ fn meet<S: Strategy>(
 
 /// Newcomers of one key. An increment gives one; a destination in which somebody has put records
 /// back gives more when it is indexed anew: all but one of them are dead.
-fn fold<S: Strategy>(group: &[Newcomer], each: &mut impl FnMut(Outcome)) -> Option<Newcomer> {
-    group.iter().copied().reduce(|older, newer| {
+fn fold<S: Strategy>(
+    first: Newcomer,
+    newcomers: &mut Peekable<impl Iterator<Item = Newcomer>>,
+    each: &mut impl FnMut(Outcome),
+) -> Newcomer {
+    let mut older = first;
+    while let Some(newer) = newcomers.next_if(|it| it.entry.hash == first.entry.hash) {
         let (winner, loser, entry) = match combine::<S>(&older.entry, &newer.entry) {
             (Stands::Older(()), stands) => (older, newer, stands),
             (Stands::Newer(()), stands) => (newer, older, stands),
@@ -137,8 +144,9 @@ fn fold<S: Strategy>(group: &[Newcomer], each: &mut impl FnMut(Outcome)) -> Opti
         if !loser.entry.gone {
             each(Outcome::Dead(loser.entry.offset, loser.entry.hash));
         }
-        Newcomer { entry, ..winner }
-    })
+        older = Newcomer { entry, ..winner };
+    }
+    older
 }
 
 /// Which of two entries of a key stands, and as what.
@@ -186,7 +194,8 @@ mod tests {
         let removed: Vec<KeyHash> = removed.iter().copied().map(KeyHash).collect();
         let mut outcomes = Vec::new();
         let leaving = Leaving { expired: &removed, erased: &[] };
-        join::<S>(old.iter().copied(), &new, leaving, |outcome| outcomes.push(outcome));
+        let old = old.iter().copied();
+        join::<S>(old, new.into_iter(), leaving, |outcome| outcomes.push(outcome));
         outcomes
     }
 

@@ -251,6 +251,12 @@ impl RunWriter {
         RunWriter { layout, seed, first_hash, bytes, entries: 0, last_hash: None }
     }
 
+    /// The same, with memory for `entries` entries.
+    pub fn with_room(mut self, entries: usize) -> RunWriter {
+        self.bytes.reserve_exact(entries * self.layout.entry_bytes() + CRC_BYTES);
+        self
+    }
+
     /// Appends an entry.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod join;
 mod journal;
 mod journal_steps;
 mod key_run;
+mod newcomer_block;
 mod newcomers;
 mod older;
 mod options;

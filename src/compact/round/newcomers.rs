@@ -1,14 +1,17 @@
 //! The champions of an increment, which are to be joined with the key index.
 //!
-//! They come from many threads in any order, and are asked for by ranges of hashes, sorted. They
-//! are kept in buckets by the top bits of their hashes; a bucket that has its share of the budget
-//! goes to a temporary file as a sorted piece, and a range is read from pieces by bisection, so
-//! that neither way is all of it in memory.
+//! They come from many threads in any order, and are asked for by ranges of hashes, sorted. In
+//! memory they lie as they do in a file, in blocks; a block is only distributed by the top bits of
+//! its hashes, so that a range finds what it needs, and a range is sorted when it is read. Blocks
+//! that have their share of the budget go to a temporary file together, as sorted pieces of which
+//! each holds some range: those are read by bisection.
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
+use super::newcomer_block::{Block, Distribution, Gathered, Slice};
 use crate::bytes::Cursor;
 use crate::disk::Scratch;
 use crate::error::{Error, Result};
@@ -26,39 +29,88 @@ pub struct Newcomer {
 
 impl Newcomer {
     /// What newcomers are sorted by: there is one order, whatever they came in.
-    fn rank(&self) -> (KeyHash, i64, u32, u32) {
+    pub fn rank(&self) -> (KeyHash, i64, u32, u32) {
         (self.entry.hash, self.entry.offset.0, self.chunk, self.ordinal)
+    }
+}
+
+/// Chunk and ordinal.
+const PLACE_BYTES: usize = 8;
+
+/// How newcomers lie in memory and in the temporary file: the entry as it will lie in a run, then
+/// chunk and ordinal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewcomerLayout(pub EntryLayout);
+
+impl NewcomerLayout {
+    /// The size of one.
+    pub fn newcomer_bytes(self) -> usize {
+        self.0.entry_bytes() + PLACE_BYTES
+    }
+
+    /// The one that `bytes` are.
+    #[inline]
+    pub fn decode(self, bytes: &[u8]) -> Option<Newcomer> {
+        let (entry, place) = bytes.split_at_checked(self.0.entry_bytes())?;
+        let entry = self.0.decode(entry)?;
+        let mut place = Cursor::new(place);
+        Some(Newcomer { entry, chunk: place.u32().ok()?, ordinal: place.u32().ok()? })
+    }
+}
+
+/// Newcomers that are to be added together.
+pub struct NewcomerList {
+    layout: NewcomerLayout,
+    bytes: Vec<u8>,
+}
+
+impl NewcomerList {
+    /// Appends one.
+    ///
+    /// # Errors
+    /// An offset that has no room in an entry.
+    #[inline]
+    pub fn push(&mut self, newcomer: &Newcomer) -> Result<()> {
+        self.layout.0.encode(&newcomer.entry, &mut self.bytes)?;
+        let place = u64::from(newcomer.chunk) << u32::BITS | u64::from(newcomer.ordinal);
+        self.bytes.extend_from_slice(&place.to_be_bytes());
+        Ok(())
     }
 }
 
 const BUCKET_BITS: u32 = 8;
 const BUCKETS: usize = 1 << BUCKET_BITS;
-/// Pieces of fewer would cost more than they hold.
-const LEAST_PIECE: usize = 64;
+/// A block that is distributed within a processor's own cache is distributed fast.
+const MOST_BLOCK_BYTES: usize = 1 << 20;
+/// Smaller ones would cost more than they hold.
+const LEAST_BLOCK_BYTES: usize = 16 << 10;
 /// How many are read from a piece at a time.
-const STEP: u64 = 1024;
-/// Chunk and ordinal.
-const PLACE_BYTES: usize = 8;
+const STEP: u64 = 128;
 
 /// All newcomers of a round.
 pub struct Newcomers {
     seed: KeyHashSeed,
-    layout: EntryLayout,
-    buckets: Vec<Mutex<Bucket>>,
-    /// How many a bucket holds in memory.
-    most_in_bucket: usize,
+    layout: NewcomerLayout,
+    held: Mutex<Held>,
+    /// Held by who writes to the temporary file.
+    spilling: Mutex<()>,
+    block_bytes: usize,
+    /// With so many in memory, they go to the file.
+    most_bytes: usize,
     scratch: Option<Scratch>,
 }
 
-#[derive(Default)]
-struct Bucket {
-    /// In memory.
-    list: Vec<Newcomer>,
-    is_sorted: bool,
+/// Where newcomers are.
+struct Held {
+    /// Those that are no block yet.
+    pending: Vec<u8>,
+    blocks: Vec<Block>,
+    /// Of these, and of those that are on their way to the file.
+    blocks_bytes: usize,
     /// In the temporary file.
     pieces: Vec<Piece>,
-    /// In both.
-    count: u64,
+    /// In blocks and in the file, by the top bits of their hashes.
+    counts: [u64; BUCKETS],
 }
 
 /// A sorted stretch of the temporary file.
@@ -66,6 +118,8 @@ struct Bucket {
 struct Piece {
     start: u64,
     count: u64,
+    first: KeyHash,
+    last: KeyHash,
 }
 
 impl Newcomers {
@@ -76,138 +130,182 @@ impl Newcomers {
         budget_bytes: usize,
         temp_dir: Option<&Path>,
     ) -> Newcomers {
-        let most_in_bucket = budget_bytes / BUCKETS / size_of::<Newcomer>();
+        let held = Held {
+            pending: Vec::new(),
+            blocks: Vec::new(),
+            blocks_bytes: 0,
+            pieces: Vec::new(),
+            counts: [0; BUCKETS],
+        };
         Newcomers {
             seed,
-            layout,
-            buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
-            most_in_bucket: most_in_bucket.max(LEAST_PIECE),
+            layout: NewcomerLayout(layout),
+            held: Mutex::new(held),
+            spilling: Mutex::default(),
+            block_bytes: (budget_bytes / 16).clamp(LEAST_BLOCK_BYTES, MOST_BLOCK_BYTES),
+            // The rest is for those that are no block yet.
+            most_bytes: budget_bytes / 4 * 3,
             scratch: temp_dir.map(Scratch::within),
         }
     }
 
     /// The key index that they are for: its seed, and its layout.
     pub fn made_for(&self) -> (KeyHashSeed, EntryLayout) {
-        (self.seed, self.layout)
+        (self.seed, self.layout.0)
+    }
+
+    /// A list of newcomers that are to be added.
+    pub fn list(&self) -> NewcomerList {
+        NewcomerList { layout: self.layout, bytes: Vec::new() }
     }
 
     /// Adds some.
     ///
     /// # Errors
-    /// An offset that has no room in an entry; the system's at the temporary file.
-    pub fn add(&self, mut newcomers: Vec<Newcomer>) -> Result<()> {
-        newcomers.iter().try_for_each(|newcomer| EntryLayout::check(newcomer.entry.offset))?;
-        newcomers.sort_unstable_by_key(Newcomer::rank);
-        for some in newcomers.chunk_by(|a, b| bucket_of(a.entry.hash) == bucket_of(b.entry.hash)) {
-            let Some(first) = some.first() else { continue };
-            let mut bucket = self.bucket(bucket_of(first.entry.hash))?;
-            bucket.count += some.len() as u64;
-            let mut rest = some;
-            while !rest.is_empty() {
-                let room = match &self.scratch {
-                    None => rest.len(),
-                    Some(_) => self.most_in_bucket.saturating_sub(bucket.list.len()),
-                };
-                let (now, later) = rest.split_at(room.min(rest.len()));
-                bucket.list.extend_from_slice(now);
-                bucket.is_sorted = false;
-                rest = later;
-                if bucket.list.len() >= self.most_in_bucket {
-                    self.spill(&mut bucket)?;
-                }
+    /// The system's at the temporary file.
+    pub fn add(&self, list: &NewcomerList) -> Result<()> {
+        if list.layout != self.layout {
+            return Err(Error::bug("newcomers for another key index"));
+        }
+        let size = self.layout.newcomer_bytes();
+        let most = self.block_bytes / size * size;
+        let mut rest = list.bytes.as_slice();
+        while !rest.is_empty() {
+            let mut held = self.held()?;
+            let room = most.saturating_sub(held.pending.len());
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            held.pending.extend_from_slice(now);
+            rest = later;
+            if held.pending.len() >= most {
+                let full = std::mem::replace(&mut held.pending, Vec::with_capacity(most));
+                drop(held);
+                let block = Distribution::of(&full, size);
+                self.held()?.take(block);
+                self.make_room()?;
             }
         }
         Ok(())
     }
 
     /// Those with hashes from `from` to below `below`, sorted by hash, and by offset where hashes
-    /// are equal.
+    /// are equal. All must have come.
     ///
     /// # Errors
     /// The system's at the temporary file.
-    pub fn range(&self, from: KeyHash, below: Option<KeyHash>) -> Result<Vec<Newcomer>> {
-        let mut found = Vec::new();
-        let last = last_hash(below);
-        if last.is_none_or(|last| last < from) {
-            return Ok(found);
+    pub fn range(&self, from: KeyHash, below: Option<KeyHash>) -> Result<Gathered> {
+        let Some(last) = last_hash(below).filter(|last| *last >= from) else {
+            return Ok(Gathered::none(self.layout));
+        };
+        let (blocks, pieces) = {
+            let held = self.sealed()?;
+            let is_met = |piece: &&Piece| piece.first <= last && piece.last >= from;
+            (held.blocks.clone(), held.pieces.iter().filter(is_met).copied().collect::<Vec<_>>())
+        };
+        let mut slices: Vec<_> = blocks.iter().map(|block| block.around(from, last)).collect();
+        for piece in pieces {
+            self.read(piece, from, last, &mut slices)?;
         }
-        let last = last.unwrap_or(KeyHash(u128::MAX));
-        for index in bucket_of(from)..=bucket_of(last) {
-            let mut guard = self.bucket(index)?;
-            let bucket = &mut *guard;
-            if !bucket.is_sorted {
-                bucket.list.sort_unstable_by_key(Newcomer::rank);
-                bucket.is_sorted = true;
-            }
-            let start = found.len();
-            let list = &bucket.list;
-            let low = list.partition_point(|newcomer| newcomer.entry.hash < from);
-            let high = list.partition_point(|newcomer| newcomer.entry.hash <= last);
-            found.extend_from_slice(list.get(low..high).unwrap_or_default());
-            for piece in &bucket.pieces {
-                self.read(*piece, from, last, &mut found)?;
-            }
-            // Buckets lie in order, what is in one does not.
-            found.get_mut(start..).unwrap_or_default().sort_unstable_by_key(Newcomer::rank);
-        }
-        Ok(found)
+        Gathered::within(slices, from, last, self.layout)
     }
 
     /// About how many there are from `from` to below `below`: hashes are taken to lie evenly in
-    /// their buckets. It does not depend on the order in which they came.
+    /// their buckets. It does not depend on the order in which they came, but all must have come.
     pub fn about(&self, from: KeyHash, below: Option<KeyHash>) -> Result<u64> {
         const SCALE_BITS: u32 = 32;
         let width_bits = u128::BITS - BUCKET_BITS;
         let Some(last) = last_hash(below).filter(|last| *last >= from) else { return Ok(0) };
+        let counts = self.sealed()?.counts;
         let mut sum = 0;
         for index in bucket_of(from)..=bucket_of(last) {
             let low = (index as u128) << width_bits;
             let high = low + ((1 << width_bits) - 1);
             let overlap = last.0.min(high) - from.0.max(low) + 1;
             let part = overlap >> (width_bits - SCALE_BITS);
-            let count = u128::from(self.bucket(index)?.count);
+            let count = u128::from(counts.get(index).copied().unwrap_or(0));
             sum += ((count * part) >> SCALE_BITS) as u64;
         }
         Ok(sum)
     }
 
-    fn bucket(&self, index: usize) -> Result<std::sync::MutexGuard<'_, Bucket>> {
-        let bucket = self.buckets.get(index).and_then(|bucket| bucket.lock().ok());
-        bucket.ok_or_else(|| Error::bug("a thread failed at the newcomers"))
+    fn held(&self) -> Result<MutexGuard<'_, Held>> {
+        self.held.lock().map_err(|_| Error::bug("a thread failed at the newcomers"))
     }
 
-    fn spill(&self, bucket: &mut Bucket) -> Result<()> {
-        let Some(scratch) = &self.scratch else { return Ok(()) };
-        bucket.list.sort_unstable_by_key(Newcomer::rank);
-        let mut bytes = Vec::with_capacity(bucket.list.len() * self.newcomer_bytes());
-        for newcomer in &bucket.list {
-            self.layout.encode(&newcomer.entry, &mut bytes)?;
-            bytes.extend_from_slice(&newcomer.chunk.to_be_bytes());
-            bytes.extend_from_slice(&newcomer.ordinal.to_be_bytes());
+    /// The same, with all of them in blocks.
+    fn sealed(&self) -> Result<MutexGuard<'_, Held>> {
+        let mut held = self.held()?;
+        if !held.pending.is_empty() {
+            let pending = std::mem::take(&mut held.pending);
+            held.take(Distribution::of(&pending, self.layout.newcomer_bytes()));
         }
-        let place = scratch.put(&bytes)?;
-        bucket.pieces.push(Piece { start: place.start, count: bucket.list.len() as u64 });
-        bucket.list.clear();
+        Ok(held)
+    }
+
+    /// Has blocks go to the temporary file if they have their share.
+    fn make_room(&self) -> Result<()> {
+        let Some(scratch) = &self.scratch else { return Ok(()) };
+        if self.held()?.blocks_bytes < self.most_bytes {
+            return Ok(());
+        }
+        // Who comes while another writes waits here, and so adds no more.
+        let writing = self.spilling.lock();
+        let _writing = writing.map_err(|_| Error::bug("a thread failed at the newcomers"))?;
+        let blocks = {
+            let mut held = self.held()?;
+            if held.blocks_bytes < self.most_bytes {
+                return Ok(());
+            }
+            // Most of them at a time, so that pieces are few; the others are what stays in memory.
+            let kept = held.blocks.len() / 3;
+            let gone = held.blocks.len() - kept;
+            held.blocks.drain(..gone).collect::<Vec<_>>()
+        };
+        let pieces = self.spill(scratch, &blocks)?;
+        let gone_bytes: usize = blocks.iter().map(Block::bytes).sum();
+        drop(blocks);
+        let mut held = self.held()?;
+        held.blocks_bytes = held.blocks_bytes.saturating_sub(gone_bytes);
+        held.pieces.extend(pieces);
         Ok(())
     }
 
-    fn newcomer_bytes(&self) -> usize {
-        self.layout.entry_bytes() + PLACE_BYTES
+    /// Writes blocks to the temporary file, sorted.
+    fn spill(&self, scratch: &Scratch, blocks: &[Block]) -> Result<Vec<Piece>> {
+        let size = self.layout.newcomer_bytes();
+        let mut pieces = Vec::new();
+        let mut bytes = Vec::with_capacity(self.block_bytes);
+        let mut first = KeyHash(0);
+        for bucket in 0..BUCKETS {
+            let Range { start, end: last } = hashes_of(bucket);
+            let slices = blocks.iter().map(|block| block.around(start, last)).collect();
+            Gathered::within(slices, start, last, self.layout)?.append_to(&mut bytes);
+            let is_last = bucket + 1 == BUCKETS;
+            if bytes.len() >= self.block_bytes || (is_last && !bytes.is_empty()) {
+                let place = scratch.put(&bytes)?;
+                let count = (bytes.len() / size) as u64;
+                pieces.push(Piece { start: place.start, count, first, last });
+                bytes.clear();
+            }
+            if bytes.is_empty() {
+                first = hashes_of(bucket + 1).start;
+            }
+        }
+        Ok(pieces)
     }
 
-    /// Reads from a piece those with hashes from `from` to `last`.
+    /// Reads from a piece those with hashes from `from` to `last`, and some around them.
     fn read(
         &self,
         piece: Piece,
         from: KeyHash,
         last: KeyHash,
-        found: &mut Vec<Newcomer>,
+        found: &mut Vec<Slice>,
     ) -> Result<()> {
+        let size = self.layout.newcomer_bytes();
         let (mut low, mut high) = (0, piece.count);
         while high - low > STEP {
             let middle = low + (high - low) / 2;
-            let hash = self.of_piece(piece, middle, 1)?.first().map(|it| it.entry.hash);
-            if hash.is_some_and(|hash| hash < from) {
+            if hash_of(&self.of_piece(piece, middle, 1)?).is_some_and(|hash| hash < from) {
                 low = middle;
             } else {
                 high = middle;
@@ -215,37 +313,50 @@ impl Newcomers {
         }
         while low < piece.count {
             let count = STEP.min(piece.count - low);
-            for newcomer in self.of_piece(piece, low, count)? {
-                if newcomer.entry.hash > last {
-                    return Ok(());
-                }
-                if newcomer.entry.hash >= from {
-                    found.push(newcomer);
-                }
+            let bytes = self.of_piece(piece, low, count)?;
+            let is_end = bytes.chunks_exact(size).last().and_then(hash_of).is_none_or(|h| h > last);
+            found.push(Slice::Read(bytes));
+            if is_end {
+                break;
             }
             low += count;
         }
         Ok(())
     }
 
-    fn of_piece(&self, piece: Piece, first: u64, count: u64) -> Result<Vec<Newcomer>> {
-        let size = self.newcomer_bytes() as u64;
+    fn of_piece(&self, piece: Piece, first: u64, count: u64) -> Result<Vec<u8>> {
+        let size = self.layout.newcomer_bytes() as u64;
         let start = piece.start + first * size;
         let scratch = self.scratch.as_ref();
-        let bytes = scratch.map_or(Ok(Vec::new()), |it| it.get(start..start + count * size))?;
-        let newcomers = bytes.chunks_exact(size as usize).map(|bytes| {
-            let (entry, place) = bytes.split_at_checked(self.layout.entry_bytes())?;
-            let entry = self.layout.decode(entry)?;
-            let mut place = Cursor::new(place);
-            Some(Newcomer { entry, chunk: place.u32().ok()?, ordinal: place.u32().ok()? })
-        });
-        let newcomers: Option<Vec<Newcomer>> = newcomers.collect();
-        newcomers.ok_or_else(|| Error::bug("the temporary file gives other bytes than it got"))
+        scratch.map_or(Ok(Vec::new()), |it| it.get(start..start + count * size))
     }
+}
+
+impl Held {
+    fn take(&mut self, Distribution { block, counts }: Distribution) {
+        self.blocks_bytes += block.bytes();
+        self.blocks.push(block);
+        for (sum, count) in self.counts.iter_mut().zip(counts) {
+            *sum += u64::from(count);
+        }
+    }
+}
+
+/// The hash that a newcomer begins with.
+#[inline]
+pub fn hash_of(bytes: &[u8]) -> Option<KeyHash> {
+    bytes.first_chunk().map(|hash| KeyHash(u128::from_be_bytes(*hash)))
 }
 
 fn bucket_of(hash: KeyHash) -> usize {
     (hash.0 >> (u128::BITS - BUCKET_BITS)) as usize
+}
+
+/// The first hash of a bucket, and the last.
+fn hashes_of(bucket: usize) -> Range<KeyHash> {
+    let width_bits = u128::BITS - BUCKET_BITS;
+    let first = (bucket as u128) << width_bits;
+    KeyHash(first)..KeyHash(first | ((1 << width_bits) - 1))
 }
 
 /// The last hash below `below`.
@@ -272,6 +383,16 @@ mod tests {
         Newcomer { entry, chunk: number as u32 / 7, ordinal: number as u32 % 7 }
     }
 
+    fn list(newcomers: &Newcomers, some: &[Newcomer]) -> NewcomerList {
+        let mut list = newcomers.list();
+        some.iter().for_each(|newcomer| list.push(newcomer).unwrap());
+        list
+    }
+
+    fn ranged(newcomers: &Newcomers, from: KeyHash, below: Option<KeyHash>) -> Vec<Newcomer> {
+        newcomers.range(from, below).unwrap().iter().collect()
+    }
+
     fn within(all: &[Newcomer], from: KeyHash, below: Option<KeyHash>) -> Vec<Newcomer> {
         let mut within: Vec<_> = all
             .iter()
@@ -290,14 +411,15 @@ mod tests {
         let several = budgets.map(|(budget, temp)| {
             let newcomers = Newcomers::new(SEED, LAYOUT, budget, temp);
             let parts: Vec<_> = all.chunks(1000).collect();
-            parts.into_par_iter().try_for_each(|part| newcomers.add(part.to_vec())).unwrap();
+            parts
+                .into_par_iter()
+                .try_for_each(|part| newcomers.add(&list(&newcomers, part)))
+                .unwrap();
             assert_eq!(newcomers.about(KeyHash(0), None).unwrap(), 60_000);
             newcomers
         });
-        let spilled = |it: &Newcomers| {
-            it.buckets.iter().map(|bucket| bucket.lock().unwrap().pieces.len()).sum::<usize>()
-        };
-        assert!(spilled(&several[0]) > BUCKETS && spilled(&several[2]) >= BUCKETS);
+        let spilled = |it: &Newcomers| it.held.lock().unwrap().pieces.len();
+        assert!(spilled(&several[0]) > 100 && spilled(&several[2]) >= 8);
         assert_eq!(spilled(&several[1]), 0);
         let ranges = [(0, 0), (1 << 120, 1 << 120), (7 << 118, 3 << 121), (5 << 90, 5 << 121)];
         for (from, width) in ranges {
@@ -308,7 +430,7 @@ mod tests {
                 assert_eq!(about, [about[0]; 3]);
                 assert!(about[0].abs_diff(wanted.len() as u64) < 300, "{about:?}");
                 for newcomers in &several {
-                    assert!(newcomers.range(from, below).unwrap() == wanted);
+                    assert!(ranged(newcomers, from, below) == wanted);
                 }
             }
         }
@@ -330,23 +452,31 @@ mod tests {
             }).collect();
             let dir = tempfile::tempdir().unwrap();
             let newcomers = Newcomers::new(SEED, LAYOUT, 0, Some(dir.path()));
-            newcomers.add(all.clone()).unwrap();
+            newcomers.add(&list(&newcomers, &all)).unwrap();
             let (from, below) = (place(from), below.map(place));
-            prop_assert_eq!(newcomers.range(from, below).unwrap(), within(&all, from, below));
+            prop_assert_eq!(ranged(&newcomers, from, below), within(&all, from, below));
         }
     }
 
     #[test]
-    fn a_bucket_holds_no_more_than_its_share() {
+    fn memory_holds_no_more_than_its_share() {
+        const BUDGET_BYTES: usize = 1 << 20;
         let dir = tempfile::tempdir().unwrap();
-        let newcomers = Newcomers::new(SEED, LAYOUT, 1 << 20, Some(dir.path()));
-        newcomers.add((0..200_000).map(newcomer).collect()).unwrap();
-        let most = (1 << 20) / BUCKETS / size_of::<Newcomer>();
-        for bucket in &newcomers.buckets {
-            let bucket = bucket.lock().unwrap();
-            assert!(bucket.list.len() < most && bucket.list.capacity() <= 2 * most);
-            assert!(bucket.pieces.iter().all(|piece| piece.count == most as u64));
+        let newcomers = Newcomers::new(SEED, LAYOUT, BUDGET_BYTES, Some(dir.path()));
+        let all: Vec<_> = (0..200_000).map(newcomer).collect();
+        for part in all.chunks(10_000) {
+            newcomers.add(&list(&newcomers, part)).unwrap();
+            let held = newcomers.held.lock().unwrap();
+            let bytes: usize = held.blocks.iter().map(Block::bytes).sum();
+            assert_eq!(bytes, held.blocks_bytes);
+            assert!(bytes + held.pending.capacity() < BUDGET_BYTES);
         }
+        let pieces = newcomers.held.lock().unwrap().pieces.clone();
+        assert!(pieces.iter().all(|piece| piece.count <= 4000));
+        // Pieces of one time lie side by side: a range meets few of them.
+        let hash = KeyHash(7 << 121);
+        let met = pieces.iter().filter(|piece| piece.first <= hash && piece.last >= hash).count();
+        assert!(met * 6 < pieces.len(), "{met} of {}", pieces.len());
     }
 
     #[test]
@@ -354,7 +484,9 @@ mod tests {
         let newcomers = Newcomers::new(SEED, LAYOUT, 0, None);
         let mut beyond = newcomer(1);
         beyond.entry.offset = Offset(1 << 60);
-        assert!(newcomers.add(vec![beyond]).is_err());
+        let mut list = newcomers.list();
+        assert!(list.push(&beyond).is_err());
+        newcomers.add(&list).unwrap();
         assert!(newcomers.range(KeyHash(0), None).unwrap().is_empty());
     }
 }

@@ -3,7 +3,8 @@
 
 use super::entry::{EntryLayout, KeyHash};
 use super::key_run::RunRef;
-use super::newcomers::{Newcomer, Newcomers};
+use super::newcomer_block::Gathered;
+use super::newcomers::Newcomers;
 use crate::error::Result;
 
 /// What a round file says of a run's size may be a lie, and is believed no further than this.
@@ -77,7 +78,7 @@ impl Part {
     ///
     /// # Errors
     /// Those of the newcomers.
-    pub fn of(self, newcomers: &Newcomers) -> Result<Vec<Newcomer>> {
+    pub fn of(self, newcomers: &Newcomers) -> Result<Gathered> {
         newcomers.range(self.from, self.below)
     }
 }
@@ -87,7 +88,7 @@ impl Part {
 ///
 /// # Errors
 /// Those of the newcomers.
-pub fn some_of(parts: &[Part], newcomers: &Newcomers) -> Result<Option<Option<Vec<Newcomer>>>> {
+pub fn some_of(parts: &[Part], newcomers: &Newcomers) -> Result<Option<Option<Gathered>>> {
     for part in parts {
         let some = part.of(newcomers)?;
         if !some.is_empty() {

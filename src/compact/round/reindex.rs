@@ -52,7 +52,7 @@ pub fn reindex(
     let dead = &earlier.dead;
     let reading = (budget.chunk_bytes, archive);
     let older = Older::read(&earlier.compacted, &numbers, dead, &patient, seed, reading)?;
-    let newcomers = Newcomers::new(seed, layout, budget.waiting_bytes, Some(to_dir));
+    let newcomers = Newcomers::new(seed, layout, budget.newcomers_bytes, Some(to_dir));
     let range = (older.surveys.as_slice(), older.txns.as_slice(), older.chunks.as_slice());
     let collector = Collector::new(range, policy, Offset(0), seed, &newcomers);
     collector.rest(&older.election.chunks)?;

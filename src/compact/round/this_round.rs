@@ -125,7 +125,7 @@ impl Round<'_> {
 
     /// Room for the newcomers.
     pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
-        Newcomers::new(self.seed, self.layout, budget.waiting_bytes, temp_dir)
+        Newcomers::new(self.seed, self.layout, budget.newcomers_bytes, temp_dir)
     }
 
     /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination

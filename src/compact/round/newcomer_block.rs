@@ -1,0 +1,205 @@
+//! A block of newcomers in memory, and what of several blocks lies in a range, sorted.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::entry::KeyHash;
+use super::newcomers::{Newcomer, NewcomerLayout, hash_of};
+use crate::error::{Error, Result};
+
+/// There is a slot for about so many.
+const NEWCOMERS_A_SLOT: usize = 8;
+const MOST_SLOT_BITS: u32 = 12;
+
+/// Newcomers as they lie in a file, distributed to slots by the top bits of their hashes. Within a
+/// slot they have no order.
+#[derive(Clone)]
+pub struct Block(Arc<Slots>);
+
+struct Slots {
+    bytes: Vec<u8>,
+    /// Where each slot ends.
+    ends: Vec<u32>,
+    bits: u32,
+}
+
+/// A block, and how many are in it by the first byte of their hashes.
+pub struct Distribution {
+    /// The block.
+    pub block: Block,
+    /// By first byte.
+    pub counts: [u32; 256],
+}
+
+impl Distribution {
+    /// A block of the newcomers in `bytes`, which take `size` each: a counting sort.
+    pub fn of(bytes: &[u8], size: usize) -> Distribution {
+        let slots = (bytes.len() / size.max(1) / NEWCOMERS_A_SLOT).max(1);
+        let bits = slots.ilog2().min(MOST_SLOT_BITS);
+        let mut counts = [0; 256];
+        let mut ends = vec![0u32; 1 << bits];
+        for newcomer in bytes.chunks_exact(size) {
+            let top = top_of(newcomer);
+            if let Some(count) = counts.get_mut((top >> 8) as usize) {
+                *count += 1;
+            }
+            if let Some(bytes) = ends.get_mut(slot_of(top, bits)) {
+                *bytes += size as u32;
+            }
+        }
+        // From how many bytes lie in each slot to where it starts; filling moves that to its end.
+        let mut end = 0;
+        for slot in &mut ends {
+            (end, *slot) = (end + *slot, end);
+        }
+        let mut distributed = vec![0; bytes.len()];
+        for newcomer in bytes.chunks_exact(size) {
+            let Some(at) = ends.get_mut(slot_of(top_of(newcomer), bits)) else { continue };
+            let place = distributed.get_mut(*at as usize..).and_then(|it| it.get_mut(..size));
+            if let Some(place) = place {
+                place.copy_from_slice(newcomer);
+            }
+            *at += size as u32;
+        }
+        Distribution { block: Block(Arc::new(Slots { bytes: distributed, ends, bits })), counts }
+    }
+}
+
+impl Block {
+    /// The memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes.len() + self.0.ends.len() * size_of::<u32>()
+    }
+
+    /// Those with hashes from `from` to `last`, and some around them.
+    pub fn around(&self, from: KeyHash, last: KeyHash) -> Slice {
+        let Slots { bytes, ends, bits } = &*self.0;
+        let slot = |hash: KeyHash| slot_of((hash.0 >> 112) as u16, *bits);
+        let end = |slot: usize| ends.get(slot).map_or(bytes.len(), |end| *end as usize);
+        let start = slot(from).checked_sub(1).map_or(0, end);
+        Slice::Of(self.clone(), start..end(slot(last)))
+    }
+}
+
+/// The top bits of a newcomer's hash.
+#[inline]
+fn top_of(newcomer: &[u8]) -> u16 {
+    newcomer.first_chunk().map_or(0, |top| u16::from_be_bytes(*top))
+}
+
+#[inline]
+fn slot_of(top: u16, bits: u32) -> usize {
+    usize::from(top) >> (u16::BITS - bits)
+}
+
+/// Newcomers side by side.
+pub enum Slice {
+    /// In a block.
+    Of(Block, Range<usize>),
+    /// Read from the temporary file.
+    Read(Vec<u8>),
+}
+
+impl Slice {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Slice::Of(block, range) => block.0.bytes.get(range.clone()).unwrap_or_default(),
+            Slice::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// Newcomers of several slices, sorted without being moved.
+pub struct Gathered {
+    slices: Vec<Slice>,
+    layout: NewcomerLayout,
+    order: Vec<Seat>,
+}
+
+/// Where a newcomer lies. The upper half of its hash nearly always decides on the order.
+#[derive(Clone, Copy)]
+struct Seat {
+    hash_top: u64,
+    slice: u32,
+    start: u32,
+}
+
+impl Gathered {
+    /// None.
+    pub fn none(layout: NewcomerLayout) -> Gathered {
+        Gathered { slices: Vec::new(), layout, order: Vec::new() }
+    }
+
+    /// Those in `slices` that have hashes from `from` to `last`.
+    ///
+    /// # Errors
+    /// A temporary file that gives other bytes than it got.
+    pub fn within(
+        slices: Vec<Slice>,
+        from: KeyHash,
+        last: KeyHash,
+        layout: NewcomerLayout,
+    ) -> Result<Gathered> {
+        let size = layout.newcomer_bytes();
+        let bytes: usize = slices.iter().map(|slice| slice.bytes().len()).sum();
+        let mut order = Vec::with_capacity(bytes / size);
+        for (slice, of) in (0..).zip(&slices) {
+            let was_away = matches!(of, Slice::Read(_));
+            for (index, newcomer) in (0..).zip(of.bytes().chunks_exact(size)) {
+                let hash = hash_of(newcomer).filter(|hash| (from..=last).contains(hash));
+                let Some(hash) = hash else { continue };
+                if was_away && layout.decode(newcomer).is_none() {
+                    return Err(Error::bug("the temporary file gives other bytes than it got"));
+                }
+                let hash_top = (hash.0 >> u64::BITS) as u64;
+                order.push(Seat { hash_top, slice, start: index * size as u32 });
+            }
+        }
+        order.sort_unstable_by_key(|seat| seat.hash_top);
+        let mut gathered = Gathered { slices, layout, order };
+        gathered.settle_ties();
+        Ok(gathered)
+    }
+
+    /// Sorts those of which half a hash does not tell.
+    fn settle_ties(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        for tied in order.chunk_by_mut(|a, b| a.hash_top == b.hash_top) {
+            if tied.len() > 1 {
+                tied.sort_by_cached_key(|seat| self.newcomer(*seat).map(|it| it.rank()));
+            }
+        }
+        self.order = order;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// They, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
+        self.order.iter().filter_map(|seat| self.newcomer(*seat))
+    }
+
+    /// Appends them as they lie in a file, sorted.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
+        self.order.iter().for_each(|seat| bytes.extend_from_slice(self.bytes(*seat)));
+    }
+
+    fn newcomer(&self, seat: Seat) -> Option<Newcomer> {
+        self.layout.decode(self.bytes(seat))
+    }
+
+    fn bytes(&self, Seat { slice, start, .. }: Seat) -> &[u8] {
+        let slice = self.slices.get(slice as usize).map_or(&[][..], Slice::bytes);
+        let newcomer =
+            slice.get(start as usize..).and_then(|it| it.get(..self.layout.newcomer_bytes()));
+        newcomer.unwrap_or_default()
+    }
+}
