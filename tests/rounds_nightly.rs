@@ -78,6 +78,25 @@ fn a_rebase_that_is_asked_for_again_does_not_lose_what_only_the_destination_has(
 }
 
 #[test]
+fn what_the_base_does_not_reach_is_read_of_the_source() {
+    let temp = scratch();
+    let (source, old) = (temp.path().join("source"), temp.path().join("old"));
+    let out = temp.path().join("out");
+    let log = segments(6);
+    round(&log.write(&source, 7), &old, &FAR);
+    let shorter = log.write_from(&source, 3, log.end());
+    for watermark in ["9", "15", "1000"] {
+        let rebase = ["--rebase-from", old.to_str().unwrap(), "--rebase-high-watermark", watermark];
+        let out = out.join(watermark);
+        let options = ["--delete-retention-ms", "36500d"];
+        let (code, said) = stderr(&shorter, &out, &[&options[..], &rebase].concat());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("ends at offset 8 already"), "{said}");
+        assert_eq!(records_of(&out.join("t-0")).len(), 9, "{watermark}");
+    }
+}
+
+#[test]
 fn a_refusal_is_said_once() {
     let temp = scratch();
     let (source, out) = (temp.path().join("source"), temp.path().join("out"));

@@ -37,6 +37,10 @@ fn a_key_that_was_erased_is_forgotten_by_the_rounds_behind_it() {
         log.plain(&[Event::put("active", "1", THEN)]);
         round(&log.write(&source, log.end()), &out, &options);
         let erased = [&options[..], &erasing].concat();
+        let source_dir = log.write(&source, log.end());
+        let output = compact(&source_dir, &out, &[&erased[1..], &["--dry-run"]].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("rewritten, not compacted"), "{strategy}: {said}");
         let dest = round(&log.write(&source, log.end()), &out, &erased);
         assert!(!has_key(&records_of(&dest), "secret"), "{strategy}");
 

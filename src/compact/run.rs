@@ -461,6 +461,8 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         _ if done.idle.is_some() => PartitionOutcome::Unchanged,
         (None, None) => PartitionOutcome::Compacted,
         _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
+        // The source has nothing to clean, but the destination has lost something.
+        _ if !done.rewritten.is_empty() => PartitionOutcome::Rewritten,
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
         (None, Some(_)) => PartitionOutcome::Unchanged,
     };

@@ -32,6 +32,12 @@ Examples:
   logcompact compact /backup/kafka-logs --compression zstd:9 --segment-bytes 256MiB \
       --include-active --out smaller
 
+  # Every night the same: what is new since, and what that changes
+  logcompact compact /backup/kafka-logs --out /restore
+
+  # Goes on from what a broker has compacted; from the second night on without --rebase-from
+  logcompact compact /backup/kafka-logs/orders-0 --rebase-from /old/orders-0 --out /restore
+
   # The directory of a broker that is stopped, rewritten where it lies
   logcompact compact /var/lib/kafka --in-place --report compaction.json
 
@@ -55,8 +61,8 @@ pub struct CompactArgs {
     /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
     #[arg(long, conflicts_with = "out")]
     pub in_place: bool,
-    /// With --in-place: also where the broker was not shut down cleanly. With --full
-    /// and --rebase-from: even if OUT has records that DIR has no more
+    /// With --in-place: also where the broker was not shut down cleanly. Starting over with
+    /// --full or --rebase-from: even if OUT has records that are lost then
     #[arg(long)]
     pub force: bool,
     /// Decide everything, write nothing, report the exact saving

@@ -508,8 +508,8 @@ mod tests {
         let refusal = index.opened().find_dead::<ByOffset>(&news).unwrap_err().to_string();
         assert!(refusal.contains("keys-000001-0000.kidx: damaged"), "{refusal}");
         assert!(refusal.contains("pass --reindex"), "{refusal}");
-        let refusal =
-            index.opened().write::<ByOffset>(index.dir.path(), 2, &news, Leaving::default());
+        let none = Leaving::default();
+        let refusal = index.opened().write::<ByOffset>(index.dir.path(), 2, &news, none);
         assert!(refusal.unwrap_err().to_string().contains("pass --reindex"));
     }
 

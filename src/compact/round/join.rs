@@ -239,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn an_erased_key_leaves_whatever_stood_for_it_and_beats_nothing_any_more() {
+        let old = [entry(1, 5, at(50)), gone(entry(2, 6, at(50))), entry(3, 7, at(50))];
+        let late = new(entry(2, 11, at(49)));
+        let erased = [KeyHash(1), KeyHash(2)];
+        let leaving = Leaving { expired: &[], erased: &erased };
+        let mut outcomes = Vec::new();
+        join::<Timestamp>(old.into_iter(), &[late], leaving, |outcome| outcomes.push(outcome));
+        let wanted = [Removed(old[0]), Removed(old[1]), Stays(late.entry), Stays(old[2])];
+        assert_eq!(outcomes, wanted);
+    }
+
+    #[test]
     fn a_tombstone_that_leaves_is_remembered_where_late_values_can_come() {
         let left = tombstone(entry(1, 5, at(50)));
         assert_eq!(joined::<Timestamp>(&[left], &[], &[1]), [Stays(gone(left))]);

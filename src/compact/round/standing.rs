@@ -339,11 +339,13 @@ pub fn start<'a>(
     options: &'a RoundOptions,
     policy: &Policy,
 ) -> Result<Begun<'a>> {
-    let mut warnings = Vec::new();
+    let (mut warnings, mut has_gap) = (Vec::new(), false);
     let (mut view, base) = match &options.rebase {
         None => (source.clone(), None),
         Some(_) => {
-            let (view, base) = rebased(source, options, &mut warnings)?;
+            let (view, base, lies) = rebased(source, options)?;
+            has_gap = matches!(lies, Some(BaseEnds::InFrontOfSource(..)));
+            warnings.extend(lies.map(|lies| lies.to_string()));
             (view, Some(base))
         }
     };
@@ -374,7 +376,6 @@ pub fn start<'a>(
         destination,
         state,
     };
-    let has_gap = !warnings.is_empty();
     Ok(Begun { source: view, round, warnings, has_gap })
 }
 
@@ -401,15 +402,16 @@ fn border(
 fn rebased(
     source: &PartitionDir,
     options: &RoundOptions,
-    warnings: &mut Vec<String>,
-) -> Result<(PartitionDir, PartitionDir)> {
+) -> Result<(PartitionDir, PartitionDir, Option<BaseEnds>)> {
     let Some(rebase) = &options.rebase else { return Err(Error::bug("no rebase")) };
     let from = directory_of(&rebase.from, source)?;
     let mut base = PartitionDir::open_on(&source.disk, &from)?;
     let mut view = source.clone();
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
+    let reached = Marks::end_of(&base.segments)?;
     let asked = rebase.high_watermark.map(Offset::next);
-    let border = asked.map_or(start, |asked| asked.max(start));
+    // What the base does not reach, the source may have.
+    let border = asked.map_or(start, |asked| asked.min(reached).max(start));
     let (theirs, ours) =
         (Marks::around(&base.segments, border)?, Marks::around(&view.segments, border)?);
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
@@ -421,14 +423,11 @@ fn rebased(
             from.display()
         )));
     }
-    let reached = Marks::end_of(&base.segments)?;
-    if reached < border {
-        warnings.push(format!(
-            "{} ends at offset {reached}, and the source is read from offset {border} on: what \
-             lies between is in neither",
-            from.display()
-        ));
-    }
+    let ends = match asked {
+        _ if reached < border => Some(BaseEnds::InFrontOfSource(from, reached, border)),
+        Some(asked) if reached < asked => Some(BaseEnds::InFrontOfWatermark(from, reached)),
+        _ => None,
+    };
     with_border(&mut base, border)?;
     with_border(&mut view, border)?;
     view.segments.retain(|segment| segment.base >= border);
@@ -438,7 +437,33 @@ fn rebased(
     }
     let segments = base.segments.iter().chain(&view.segments).cloned().collect();
     view.segments = segments;
-    Ok((view, base))
+    Ok((view, base, ends))
+}
+
+/// A directory to rebase on that ends earlier than one would expect.
+enum BaseEnds {
+    /// Between its end and where the source begins there is nothing.
+    InFrontOfSource(PathBuf, Offset, Offset),
+    /// It was to be taken further.
+    InFrontOfWatermark(PathBuf, Offset),
+}
+
+impl std::fmt::Display for BaseEnds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BaseEnds::InFrontOfSource(from, reached, border) => write!(
+                f,
+                "{} ends at offset {reached}, and the source is read from offset {border} on: \
+                 what lies between is in neither",
+                from.display()
+            ),
+            BaseEnds::InFrontOfWatermark(from, reached) => write!(
+                f,
+                "{} ends at offset {reached} already; the source is read from there on",
+                from.display()
+            ),
+        }
+    }
 }
 
 /// The partition directory that is meant by a partition or log directory.
