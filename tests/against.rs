@@ -368,8 +368,8 @@ fn little_memory_takes_more_passes_and_finds_the_same() {
     let (before, after) = two.dirs();
     let [much, little] = [64 << 20, 1].map(|memory_bytes| {
         let rule = StateRule::default();
-        let options =
-            Options { relation: COMPACTION, rule, erased: None, outlived: &[], memory_bytes };
+        let (relation, outlived) = (COMPACTION, &[][..]);
+        let options = Options { relation, rule, erased: None, outlived, memory_bytes };
         compare(&before, &after, &options, &NoProgress)
     });
     assert_eq!(much.findings, little.findings);

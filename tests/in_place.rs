@@ -41,6 +41,7 @@ fn in_place_comes_out_what_a_folder_of_its_own_gets() {
             .arg(&dir)
             .arg("--out")
             .arg(&out)
+            .args(["--keep-rounds", "0"])
             .args(NOW)
             .args(options)
             .assert()

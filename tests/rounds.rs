@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use support::events::Event;
 use support::rounds::{
-    Grown, LIVELY, Shape, assert_same, assert_untouched, compact, compacted_end, current, lying,
-    records_of, round, scratch, spoil_below, write_topic_id,
+    Grown, LIVELY, Shape, Stand, assert_untouched, compact, compacted_end, current, lying, number,
+    records_of, round, scratch, spoil_below, state_files, write_topic_id,
 };
 use support::{copy_folder, logcompact, testdata};
 
@@ -33,61 +32,6 @@ fn segments_apart() -> Grown {
     log
 }
 
-/// A destination after one round over `cut`, with its source.
-struct Stand {
-    temp: tempfile::TempDir,
-    log: Grown,
-}
-
-impl Stand {
-    fn of(log: Grown) -> Stand {
-        Stand { temp: scratch(), log }
-    }
-
-    fn source(&self) -> PathBuf {
-        self.temp.path().join("source")
-    }
-
-    fn out(&self) -> PathBuf {
-        self.temp.path().join("out")
-    }
-
-    fn dest(&self) -> PathBuf {
-        self.out().join("t-0")
-    }
-
-    /// The source as it was at `cut`, and a round over it.
-    fn round(&self, cut: i64, options: &[&str]) -> PathBuf {
-        round(&self.log.write(&self.source(), cut), &self.out(), options)
-    }
-
-    /// What one compaction of all of it gives.
-    fn fresh(&self, options: &[&str]) -> BTreeMap<i64, Value> {
-        let out = self.temp.path().join("fresh");
-        let _ = fs::remove_dir_all(&out);
-        let source = self.log.write(&self.source(), self.log.end());
-        records_of(&round(&source, &out, options))
-    }
-
-    /// A run that must be refused, with `said` on standard error and nothing changed.
-    fn refused(&self, source: &Path, options: &[&str], said: &[&str]) {
-        let before = lying(&self.out());
-        let output = compact(source, &self.out(), options);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
-        for said in said {
-            assert!(stderr.contains(said), "{options:?}: no {said:?} in: {stderr}");
-        }
-        // What was staged before it was noticed is gone again; only the folder's time tells of it.
-        let state = self.dest().join(".logcompact");
-        let mut after = lying(&self.out());
-        if let (Some(was), Some(is)) = (before.get(&state), after.get_mut(&state)) {
-            (is.modified, is.changed) = (was.modified, was.changed);
-        }
-        assert_same(&before, &after, &format!("{options:?}"));
-    }
-}
-
 /// Inode and times of each segment's files.
 fn files(dest: &Path, base: i64) -> Vec<(PathBuf, u64, i64, i64)> {
     let prefix = format!("{base:020}.");
@@ -95,7 +39,7 @@ fn files(dest: &Path, base: i64) -> Vec<(PathBuf, u64, i64, i64)> {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-        .filter(|entry| !entry.path().extension().is_some_and(|e| e == "snapshot"))
+        .filter(|entry| entry.path().extension().is_none_or(|e| e != "snapshot"))
         .map(|entry| (entry.path(), entry.metadata().unwrap()))
         .map(|(path, meta)| (path, meta.ino(), meta.mtime(), meta.mtime_nsec()))
         .collect();
@@ -288,96 +232,6 @@ fn a_destination_that_no_round_has_left_is_refused() {
     assert_eq!(records_of(&stand.dest()), stand.fresh(&FAR));
 }
 
-/// The files of the state, without the lock.
-fn state_files(dest: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(dest.join(".logcompact"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && path.file_name().unwrap() != "lock")
-        .collect();
-    files.sort();
-    files
-}
-
-#[test]
-fn a_flipped_byte_of_the_state_is_refused_or_changes_nothing() {
-    let stand = Stand::of(Grown::random(12, Shape { batches: 30, ..PLAIN }));
-    let options = [&FAR[..], &["--min-rewrite-ratio", "1", "--segment-bytes", "1KiB"]].concat();
-    stand.round(stand.log.ends()[12], &options);
-    stand.round(stand.log.ends()[22], &options);
-    let source = stand.log.write(&stand.source(), stand.log.end());
-    let wanted = stand.fresh(&FAR);
-    let keep = stand.temp.path().join("keep");
-    copy_folder(&stand.out(), &keep);
-    let (mut refused, mut unneeded) = (0, 0);
-    for file in state_files(&stand.dest()) {
-        let bytes = fs::read(&file).unwrap();
-        // All positions of what is small; the ends and a sample of the rest.
-        let step = (bytes.len() / 24).max(1);
-        for at in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1 << (at % 8);
-            fs::write(&file, flipped).unwrap();
-            let case = format!("{} byte {at}", file.file_name().unwrap().display());
-            let output = compact(&source, &stand.out(), &FAR);
-            let said = String::from_utf8_lossy(&output.stderr);
-            match output.status.code() {
-                Some(0) => {
-                    unneeded += 1;
-                    assert_eq!(records_of(&stand.dest()), wanted, "{case}");
-                }
-                Some(2) => {
-                    refused += 1;
-                    let advice = ["--reindex", "--full"].iter().any(|what| said.contains(what));
-                    assert!(advice, "{case}: {said}");
-                    fs::write(&file, &bytes).unwrap();
-                    assert_eq!(records_of(&stand.dest()), records_of(&keep.join("t-0")), "{case}");
-                    continue;
-                }
-                other => panic!("{case}: {other:?}: {said}"),
-            }
-            fs::remove_dir_all(stand.out()).unwrap();
-            copy_folder(&keep, &stand.out());
-        }
-    }
-    println!("{refused} flipped bytes were refused, {unneeded} were not needed");
-    assert!(refused > 60, "{refused}");
-}
-
-#[test]
-fn a_damaged_index_is_built_anew_and_a_damaged_round_file_is_started_over() {
-    for strategy in ["offset", "timestamp", "first", "header:v"] {
-        let stand = Stand::of(Grown::random(13, PLAIN));
-        let options = [&FAR[..], &["--strategy", strategy]].concat();
-        let dest = stand.round(stand.log.ends()[30], &options);
-        let source = stand.log.write(&stand.source(), stand.log.end());
-        let wanted = stand.fresh(&options);
-        for file in state_files(&dest) {
-            let extension = file.extension().map(|e| e.to_str().unwrap().to_owned());
-            if extension.as_deref() == Some("kidx") {
-                fs::write(&file, b"not an index").unwrap();
-            }
-        }
-        stand.refused(&source, &options, &["--reindex", ".kidx"]);
-        round(&source, &stand.out(), &[&options[..], &["--reindex"]].concat());
-        assert_eq!(records_of(&dest), wanted, "{strategy}");
-
-        let round_file = state_files(&dest).into_iter().find(|file| {
-            file.file_name().unwrap().to_str() == Some(&format!("round-{:06}.json", number(&dest)))
-        });
-        fs::write(round_file.unwrap(), b"{}").unwrap();
-        stand.refused(&source, &options, &["--full"]);
-        round(&source, &stand.out(), &[&options[..], &["--full"]].concat());
-        assert_eq!(records_of(&dest), wanted, "{strategy}");
-    }
-}
-
-/// The number of the current round.
-fn number(dest: &Path) -> u64 {
-    let name = fs::read_to_string(dest.join(".logcompact/CURRENT")).unwrap();
-    name.trim_end().trim_start_matches("round-").trim_end_matches(".json").parse().unwrap()
-}
-
 #[test]
 fn the_last_round_files_are_kept_as_many_as_are_asked_for() {
     let stand = Stand::of(Grown::random(14, PLAIN));
@@ -396,6 +250,26 @@ fn the_last_round_files_are_kept_as_many_as_are_asked_for() {
         assert_eq!(rounds(&dest).last().unwrap(), &format!("round-{:06}.json", number(&dest)));
         let held = current(&dest);
         assert_eq!(held["high_watermark"].as_i64().unwrap() + 1, ends[cut]);
+    }
+}
+
+#[test]
+fn without_state_the_result_is_the_same_and_no_round_can_follow() {
+    let stand = Stand::of(Grown::random(19, PLAIN));
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let to_offset = ["--to-offset", &(stand.log.ends()[20] - 1).to_string()];
+    let old = round(&source, &stand.temp.path().join("old"), &[&FAR[..], &to_offset].concat());
+    let rebase = ["--rebase-from", old.to_str().unwrap()];
+    for (n, own) in [&to_offset[..], &rebase, &[]].iter().enumerate() {
+        let out = |name: &str| stand.temp.path().join(format!("{name} {n}"));
+        let options = [&FAR[..], own].concat();
+        let with = round(&source, &out("with"), &options);
+        let without_state = [&options[..], &["--keep-rounds", "0"]].concat();
+        let without = round(&source, &out("without"), &without_state);
+        assert!(with.join(".logcompact").exists());
+        assert!(!without.join(".logcompact").exists(), "{own:?}");
+        assert_eq!(records_of(&with), records_of(&without), "{own:?}");
+        assert_eq!(compact(&source, &out("without"), &FAR).status.code(), Some(2));
     }
 }
 
@@ -445,6 +319,61 @@ fn a_directory_that_somebody_compacted_is_a_base_to_go_on_from() {
         round(&source, &out, &options);
         assert_eq!(records_of(&dest), stand.fresh(&options), "{options:?}");
     }
+}
+
+#[test]
+fn without_a_watermark_the_source_is_read_from_its_start_and_the_base_in_front() {
+    let stand = Stand::of(Grown::random(20, PLAIN));
+    let ends = stand.log.ends();
+    let old = stand.temp.path().join("old");
+    let half = stand.log.write(&stand.source(), ends[30]);
+    let old = round(&half, &old, &[&FAR[..], &["--include-active"]].concat());
+    let rebase = [&FAR[..], &["--rebase-from", old.to_str().unwrap()]].concat();
+    let bases = stand.log.bases(stand.log.end());
+    let overlapping = *bases.iter().rfind(|base| **base + 5 < ends[30]).unwrap();
+    let source = stand.log.write_from(&stand.source(), overlapping, stand.log.end());
+    let out = stand.temp.path().join("rebased");
+    let dest = round(&source, &out, &[&rebase[..], &["--verify"]].concat());
+    assert_eq!(records_of(&dest), stand.fresh(&FAR));
+
+    // What lies between the base and the source is nowhere, which is said.
+    let behind = *bases.iter().find(|base| **base > ends[30]).unwrap();
+    let source = stand.log.write_from(&stand.source(), behind, stand.log.end());
+    let apart = stand.temp.path().join("apart");
+    let output = compact(&source, &apart, &rebase[1..]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("what lies between is in neither"), "{said}");
+    let offsets = |dir: &Path| records_of(dir).into_keys().collect::<Vec<_>>();
+    assert!(offsets(&apart.join("t-0")).iter().any(|offset| *offset < ends[30]));
+    assert!(offsets(&apart.join("t-0")).iter().any(|offset| *offset >= behind));
+
+    // But the base may not be that of another topic.
+    let nowhere = stand.temp.path().join("nowhere");
+    write_topic_id(&old, "BBBBBBBBBBBBBBBBBBBBBg");
+    let source = stand.log.write_from(&stand.source(), overlapping, stand.log.end());
+    let output = compact(&source, &nowhere, &rebase);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!nowhere.join("t-0").exists());
+}
+
+#[test]
+fn rounds_begin_with_whatever_there_is() {
+    let stand = Stand::of(Grown::random(24, LIVELY));
+    let ends = stand.log.ends();
+    let (mut rounds, mut idle) = (Vec::new(), 0);
+    // An empty log, one that has an active segment only, and so on, batch by batch.
+    for cut in [0].into_iter().chain(ends[..14].iter().copied()).chain([stand.log.end()]) {
+        let dest = stand.round(cut, &FAR);
+        let before = lying(&stand.out());
+        stand.round(cut, &FAR);
+        assert_untouched(&before, &stand.out(), &format!("again at {cut}"));
+        rounds.push(number(&dest));
+        idle += usize::from(compacted_end(&dest) == 0);
+    }
+    assert!(rounds.is_sorted(), "{rounds:?}");
+    assert!(idle > 1, "{idle}");
+    assert_eq!(records_of(&stand.dest()), stand.fresh(&FAR));
 }
 
 #[test]

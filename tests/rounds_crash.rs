@@ -16,6 +16,7 @@ use support::compacting::by;
 use support::copy_folder;
 use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
 use support::rounds::{Grown, LIVELY, NOW_MS, Shape, current, records_of, scratch};
+use support::state::{State, content_of};
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -150,6 +151,7 @@ fn cut_everywhere(case: &Case) {
     let wanted = outcome(&work);
     assert_ne!(wanted, outcome(&before), "{}: nothing was done", case.name);
     let records = records_of(&work.join("t-0"));
+    let states = [&before, &work].map(|out| content_of(&out.join("t-0")).state);
     let ops = noting.ops();
     let is_journal = |op: &Op| {
         matches!(op, Op::Rename(_, to) if to.ends_with("journal.json"))
@@ -168,6 +170,10 @@ fn cut_everywhere(case: &Case) {
             cut_power(&before, &work, &ops[..at], loss, &left);
             let was_undone = at <= journal && outcome_is_old(&left, &before);
             undone += u32::from(was_undone);
+            if case.policy.topic.strategy.is_offset() {
+                keep_for_kafka([&left, &before, &work], case.name, cuts);
+                broker_knows(&left, &states, temp.path(), &what);
+            }
             let again = case.run(Disk::default(), &source, &left);
             assert_eq!(again, Ok(RunOutcome::Ok), "{what}");
             assert_eq!(records_of(&left.join("t-0")), records, "{what}");
@@ -178,6 +184,36 @@ fn cut_everywhere(case: &Case) {
     }
     println!("{}: {cuts} power cuts, {undone} before the commit", case.name);
     assert!(cuts > 50 && undone > 0 && undone < cuts, "{cuts} {undone}");
+}
+
+/// With `LOGCOMPACT_KEEP_CUTS` naming a folder, what power cuts leave is kept there for a broker
+/// to start on (`tests/oracle/crash --cuts`).
+fn keep_for_kafka(dirs: [&Path; 3], name: &str, number: u32) {
+    let Some(folder) = std::env::var_os("LOGCOMPACT_KEEP_CUTS") else { return };
+    let folder = PathBuf::from(folder).join(format!("round, {name} {number:05}"));
+    for (dir, name) in dirs.into_iter().zip(["left", "before", "after"]) {
+        copy_folder(&dir.join("t-0"), &folder.join(name).join("t-0"));
+    }
+}
+
+/// A broker that is started on what a cut has left ends or undoes the swap of segments, as it does
+/// after its own cleaner, and then knows what was known before the round or what is known after it.
+fn broker_knows(left: &Path, states: &[State; 2], temp: &Path, what: &str) {
+    let copy = temp.join("broker");
+    copy_folder(&left.join("t-0"), &copy.join("t-0"));
+    logcompact::swap::recover(&Disk::default(), &copy.join("t-0"), false).expect(what);
+    let known = content_of(&copy.join("t-0"));
+    // Where the log rolled, it would forget all producers and open transactions without a snapshot.
+    let has = |kind: &str| copy.join(format!("t-0/{:020}.{kind}", known.log_end)).exists();
+    assert!(has("snapshot") || !has("log"), "{what}: rolled without a snapshot");
+    let known = known.state;
+    let keys = states.iter().flat_map(|state| state.keys());
+    for key in keys.chain(known.keys()) {
+        let is_either = states.iter().any(|state| state.get(key) == known.get(key));
+        let key_text = String::from_utf8_lossy(key);
+        assert!(is_either, "{what}: a broker would know of {key_text}: {:?}", known.get(key));
+    }
+    fs::remove_dir_all(&copy).unwrap();
 }
 
 /// Whether the logs of an output are those from before.
@@ -198,6 +234,12 @@ fn killed_at_any_step_the_next_run_finishes_or_undoes_it() {
 #[test]
 fn a_power_cut_at_any_step_of_a_round_in_which_tombstones_go_is_no_loss() {
     cut_everywhere(&Case { later_ms: 100_000, ..case("tombstones go", "offset") });
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_round_that_keeps_state_only_is_no_loss() {
+    let drops = Policy { drop_tombstones: true, include_active: true, ..policy("offset") };
+    cut_everywhere(&Case { policy: drops, ..case("state only", "offset") });
 }
 
 #[test]
@@ -242,6 +284,50 @@ fn a_power_cut_at_any_step_of_the_first_round_leaves_a_round_or_nothing() {
             fs::remove_dir_all(&left).unwrap();
         }
     }
+}
+
+#[test]
+fn a_damaged_journal_is_refused_and_starting_over_does_without_it() {
+    let case = case("journal", "offset");
+    let temp = scratch();
+    let (source, before) = case.prepare(temp.path());
+    let (work, left) = (temp.path().join("work"), temp.path().join("left"));
+    copy_folder(&before, &work);
+    let noting = Noting::default();
+    assert_eq!(case.run(Disk::of(noting.clone()), &source, &work), Ok(RunOutcome::Ok));
+    let (wanted, ops) = (outcome(&work), noting.ops());
+    let records = records_of(&work.join("t-0"));
+    let is_removed = |op: &Op| matches!(op, Op::Remove(path) if path.ends_with("journal.json"));
+    let removed = ops.iter().position(is_removed).unwrap();
+    let is_placed = |op: &Op| matches!(op, Op::Rename(_, to) if to.ends_with("journal.json"));
+    let placed = ops.iter().position(is_placed).unwrap();
+    let mut refused = 0;
+    for (number, at) in (placed + 2..=removed).step_by(9).enumerate() {
+        cut_power(&before, &work, &ops[..at], Loss::Nothing, &left);
+        let journal = left.join("t-0/.logcompact/journal.json");
+        let mut bytes = fs::read(&journal).unwrap();
+        let byte = number * 97 % bytes.len();
+        bytes[byte] ^= 2;
+        fs::write(&journal, bytes).unwrap();
+        let what = format!("cut before {at}, byte {byte} of the journal");
+        match case.run(Disk::default(), &source, &left) {
+            Ok(done) => {
+                assert_eq!(done, RunOutcome::Ok, "{what}");
+                assert_same(&left, &wanted, &what);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.contains("--full"), "{what}: {error}");
+                let rounds = RoundOptions { full: true, ..RoundOptions::default() };
+                let policy = case.policy.clone();
+                let done = compact_with(Disk::default(), &source, &left, policy, rounds);
+                assert_eq!(done, Ok(RunOutcome::Ok), "{what}");
+                assert_eq!(records_of(&left.join("t-0")), records, "{what}");
+            }
+        }
+        fs::remove_dir_all(&left).unwrap();
+    }
+    assert!(refused > 4, "{refused}");
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn every_test_that_a_page_names_exists() {
         "docs/internal-topics.md",
         "docs/tutorial.md",
         "docs/stats.md",
+        "docs/rounds.md",
         "docs/strategies.md",
         "docs/rewrites.md",
     ];

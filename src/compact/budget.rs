@@ -3,8 +3,8 @@
 //! A compaction holds six things that grow with the data: a few bits for each record and bytes for
 //! each chunk; the window of chunks that is being voted on; the window that is being written;
 //! rebuilt batches that wait for their place in the output; the newcomers of a round; and the key
-//! index, which gets what the others leave. Each sizes its steps by its share. Mapped files are not counted: the system takes
-//! those pages back when it wants them.
+//! index, which gets what the others leave. Each sizes its steps by its share. Mapped files are not
+//! counted: the system takes those pages back when it wants them.
 
 use super::survey::Survey;
 use crate::segment::TxnBatch;

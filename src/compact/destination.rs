@@ -9,9 +9,9 @@ use crate::disk::{Disk, Owner, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionOutcome, PartitionReport};
 use crate::segment::{
-    CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
-    Place, Sources, Suffix, TopicPartition, by_log_dir, carry_log_dir_files, change_checkpoints,
-    partition_name,
+    CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint,
+    PartitionDir, Place, Sources, Suffix, TopicPartition, by_log_dir, carry_log_dir_files,
+    change_checkpoints, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
@@ -165,10 +165,19 @@ impl Destination {
             Destination::Folder(staging) => {
                 let included = reports.iter().filter(|report| report.is_written());
                 let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
+                let (disk, out) = (staging.disk(), staging.out());
+                // A run that was killed behind its last commit did not come to this.
+                let idle = reports.iter().filter(|report| !report.is_written());
+                let idle: Vec<_> = idle.filter_map(cleaned_to).collect();
+                if !(idle.is_empty() || sources.log_dirs.is_empty()) {
+                    let by_dir = [(LogDir { path: out.into() }, idle)].into();
+                    change_checkpoints(disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
+                        all.offsets.extend(cleaned);
+                    })?;
+                }
                 if included.is_empty() {
                     return staging.finish();
                 }
-                let (disk, out) = (staging.disk(), staging.out());
                 carry_log_dir_files(disk, sources, out, &included, |name, before, all| {
                     if name == CLEANER_CHECKPOINT {
                         all.offsets.extend(reports.iter().filter_map(cleaned_to));
@@ -215,6 +224,11 @@ fn name_of(report: &PartitionReport) -> TopicPartition {
 }
 
 fn cleaned_to(report: &PartitionReport) -> Option<(TopicPartition, Offset)> {
+    // What the rounds before have cleaned stays clean.
+    let continued = report.round.as_ref().filter(|round| round.is_upon_others());
+    if let Some(round) = continued.filter(|round| round.high_watermark.0 >= 0) {
+        return Some((name_of(report), round.high_watermark.next()));
+    }
     let is_cleaned = report.outcome == PartitionOutcome::Compacted;
     is_cleaned.then(|| (name_of(report), report.end_offset))
 }

@@ -83,7 +83,7 @@ impl std::fmt::Display for NothingToClean {
                  in the first segment)"
             ),
             NothingToClean::Bounded(bound) => {
-                write!(f, "0 cleanable segments (compacted up to offset {} already)", bound.0 - 1)
+                write!(f, "0 cleanable segments (none of --to-offset in front of offset {bound})")
             }
             NothingToClean::TooYoung => {
                 write!(f, "0 cleanable segments (younger than min.compaction.lag.ms)")

@@ -16,7 +16,7 @@ use super::evidence::Archive;
 use super::partition::{Done, Task, compact};
 use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::rewrites::Rewrites;
-use super::round::{self, Begun, RoundOptions, Standing, StateDir, can_be_indexed, holds_rounds};
+use super::round::{RoundOptions, can_be_indexed};
 use super::witness::{Claim, Witness, after_commit};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -131,14 +131,14 @@ pub fn run(
 
 /// A partition that is to be compacted.
 #[derive(Clone)]
-struct Opened {
+pub(super) struct Opened {
     path: PathBuf,
     /// Its listing, or why there is none.
     dir: Result<PartitionDir, String>,
-    name: TopicPartition,
+    pub(super) name: TopicPartition,
     size_bytes: u64,
-    log_start: Option<Offset>,
-    first_dirty: Option<Offset>,
+    pub(super) log_start: Option<Offset>,
+    pub(super) first_dirty: Option<Offset>,
     /// What was wrong with the log directory's checkpoints.
     warnings: Vec<String>,
 }
@@ -213,17 +213,18 @@ impl Opened {
     }
 }
 
-struct Run<'a> {
-    options: &'a CompactOptions,
+/// A run, once it has begun.
+pub(super) struct Run<'a> {
+    pub(super) options: &'a CompactOptions,
     sources: &'a Sources,
-    destination: &'a Destination,
-    progress: &'a dyn Progress,
+    pub(super) destination: &'a Destination,
+    pub(super) progress: &'a dyn Progress,
     threads: usize,
     total_bytes: u64,
     /// The first failure of a run in place.
     failure: Mutex<Option<String>>,
     /// The evidence of what is erased.
-    archive: Arc<Archive>,
+    pub(super) archive: Arc<Archive>,
 }
 
 impl Run<'_> {
@@ -285,7 +286,7 @@ impl Run<'_> {
     }
 
     /// Large partitions come alone and have all the memory, small ones share it.
-    fn budget_of(&self, opened: &Opened) -> Budget {
+    pub(super) fn budget_of(&self, opened: &Opened) -> Budget {
         let erased = self.options.policy.rewrites.erased.as_ref();
         let keys_bytes = erased.map_or(0, |erased| erased.allocated_bytes() as u64);
         let limit_bytes = self.options.memory_limit_bytes.saturating_sub(keys_bytes);
@@ -348,116 +349,6 @@ impl Run<'_> {
         Ok((claim, Opened { dir, ..opened.clone() }))
     }
 
-    /// The destination of a partition, if it holds rounds or is to hold the first.
-    fn rounds_of(&self, opened: &Opened) -> Result<Option<PathBuf>> {
-        let Output::Folder(out) = &self.options.output else { return Ok(None) };
-        let path = out.join(opened.name.to_string());
-        let keeps_state = self.options.rounds.keep_rounds > 0;
-        if holds_rounds(&path) {
-            return if keeps_state {
-                Ok(Some(path))
-            } else {
-                Err(Error::refused(format!(
-                    "{}: holds rounds, which --keep-rounds 0 would forget; leave it out, or name \
-                     another folder with --out",
-                    path.display()
-                )))
-            };
-        }
-        if path.exists() && !self.options.dry_run {
-            return Err(Error::refused(format!(
-                "{}: was not written in rounds, so no round can follow; name another folder with \
-                 --out, and the old one with --rebase-from",
-                path.display()
-            )));
-        }
-        let asked = &self.options.rounds;
-        let is_plain = asked.to_offset.is_none() && asked.rebase.is_none();
-        // A dry run would leave no state, and what the state is made of need not be found out.
-        let needs_none = !keeps_state || self.options.dry_run;
-        Ok(Some(path).filter(|_| !(needs_none && is_plain)))
-    }
-
-    /// Compacts in rounds, and commits unless the partition is to be left alone.
-    fn round(&self, opened: &Opened, source: &PartitionDir, path: &Path) -> Result<Done> {
-        let (options, policy) = (&self.options.rounds, &self.options.policy);
-        let (disk, dry_run) = (&self.options.disk, self.options.dry_run);
-        if !holds_rounds(path) {
-            let staged = self.destination.staged(&opened.name, path);
-            let state = StateDir::within(disk, &staged);
-            let begun = match round::start(source, path, state, 1, options, policy) {
-                Err(error) => return self.survive(error, None),
-                Ok(begun) => begun,
-            };
-            let place = self.destination.place_for(source, &opened.name)?;
-            let temp_dir = self.destination.temp_dir(&source.path);
-            return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
-                if let Some(conclusion) = &done.conclusion {
-                    let state = &begun.round.state;
-                    state.switch(conclusion.file.round)?;
-                    // There already, so that a run that finds nothing to do touches nothing.
-                    disk.write_whole_file(&state.lock_file(), &[], None, None)?;
-                }
-                self.destination.commit(&opened.name, place, &done.commit)
-            });
-        }
-        let mut standing = Standing::open(disk, path, options, dry_run)?;
-        if options.reindex {
-            standing.reindex(policy, (&self.budget_of(opened), &self.archive), options)?;
-        }
-        let begun = match standing.round(source, options, policy) {
-            Err(error) => return self.survive(error, None),
-            Ok(begun) => begun,
-        };
-        let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
-        self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
-            match done.conclusion.as_ref().and_then(|conclusion| conclusion.journal.as_ref()) {
-                Some(journal) => standing.commit(journal, options.keep_rounds),
-                None => standing.discard(),
-            }
-        })
-    }
-
-    /// Compacts what a round has `begun`; `commit` makes it final.
-    fn carry_out(
-        &self,
-        opened: &Opened,
-        begun: &Begun<'_>,
-        place: Option<Place>,
-        temp_dir: Option<&Path>,
-        commit: impl FnOnce(&Place, &Done) -> Result<()>,
-    ) -> Result<Done> {
-        let temp_dir = self.options.temp_dir.as_deref().or(temp_dir);
-        let task = Task {
-            source: &begun.source,
-            in_place: false,
-            log_start: opened.log_start,
-            first_dirty: begun.round.first_dirty(opened.first_dirty),
-            place: place.clone(),
-            temp_dir,
-            budget: self.budget_of(opened),
-            archive: &self.archive,
-            round: Some(&begun.round),
-        };
-        let done = compact(&task, &self.options.policy, self.progress);
-        let done = done.or_else(|error| self.survive(error, temp_dir));
-        let Some(place) = place else { return done };
-        let done = done.and_then(|done| self.ask_about_round(begun, &place, done));
-        let mut done = match done {
-            Ok(done) if done.left_alone.is_none() && done.idle.is_none() => {
-                commit(&place, &done)?;
-                done
-            }
-            other => {
-                // The failure is what counts; what stays behind has no final name.
-                drop(place.disk.remove_dir_if_there(&place.dir));
-                other?
-            }
-        };
-        done.warnings.extend(begun.warnings.iter().cloned());
-        Ok(done)
-    }
-
     /// Compacts, and commits unless the partition is to be left alone.
     fn compact(&self, opened: &Opened, source: &PartitionDir) -> Result<Done> {
         let place = self.destination.place_for(source, &opened.name)?;
@@ -512,22 +403,7 @@ impl Run<'_> {
         self.ask_witness(source, after, log_start, done)
     }
 
-    /// The same, of a round: before it the destination goes on where the source begins.
-    fn ask_about_round(&self, begun: &Begun<'_>, place: &Place, done: Done) -> Result<Done> {
-        let is_written = done.left_alone.is_none() && done.idle.is_none();
-        if self.options.witness.is_none() || !is_written {
-            return Ok(done);
-        }
-        let (before, after) = begun.before_and_after(place, &done.rewritten)?;
-        let first = before.segments.first().map_or(done.log_end, |segment| segment.base);
-        let log_start = match (&begun.round.earlier, &done.plan) {
-            (None, Some(plan)) => plan.log_start,
-            _ => first,
-        };
-        self.ask_witness(&before, after, log_start, done)
-    }
-
-    fn ask_witness(
+    pub(super) fn ask_witness(
         &self,
         source: &PartitionDir,
         after: PartitionDir,
@@ -562,7 +438,7 @@ impl Run<'_> {
 
     /// A source that cannot be read or decoded costs its partition; a failing output, or a bug,
     /// the run.
-    fn survive(&self, error: Error, temp_dir: Option<&Path>) -> Result<Done> {
+    pub(super) fn survive(&self, error: Error, temp_dir: Option<&Path>) -> Result<Done> {
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
             Some(path.as_path()) == temp_dir

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
 const STAGING: &str = ".logcompact-staging";
+const REPORT: &str = "logcompact-report.json";
 
 /// The folder inside the output where partitions are written before they have their names.
 /// Dropping it removes what is left in it.
@@ -25,8 +26,13 @@ impl Staging {
     /// # Errors
     /// Refused: an output folder that holds anything else, or that somebody is at work in.
     pub fn create(disk: &Disk, out: &Path) -> Result<Staging> {
+        // A run that left all alone has left its report.
+        let is_ours = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            name == STAGING || name == REPORT
+        };
         if let Ok(mut entries) = fs::read_dir(out)
-            && !entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == STAGING))
+            && !entries.all(|entry| entry.is_ok_and(is_ours))
         {
             let what = if out.join(STAGING).exists() {
                 "holds the output of a run that did not finish; remove it, or name another folder \

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use logcompact::compact::{
-    Chosen, CleanupPolicy, CompactOptions, NullKeys, OnDamage, Output, Policy, Rewrites,
-    RoundOptions, TopicConfig, run,
+    Chosen, CleanupPolicy, CompactOptions, ErasedKeys, NullKeys, OnDamage, Output, Policy,
+    Rewrites, RoundOptions, TopicConfig, run,
 };
 use logcompact::disk::Disk;
-use logcompact::format::{Decoder, Flaw, MessageFormat};
+use logcompact::format::{Compression, Decoder, Flaw, MessageFormat};
 use logcompact::report::{NoProgress, PartitionOutcome, PartitionReport};
 use logcompact::segment::{PartitionDir, find_partitions};
 use logcompact::units::Timestamp;
@@ -47,6 +48,7 @@ pub fn compact_directory(data: &[u8]) {
     no_new_errors(source, &written);
     if !deletes(options) {
         by_another_strategy(source, &unpacked.out.with_file_name("strategy"), options);
+        rewritten(source, &unpacked.out.with_file_name("rewritten"), options);
     }
 
     let again = unpacked.out.with_file_name("again");
@@ -61,7 +63,7 @@ pub fn compact_directory(data: &[u8]) {
 fn by_another_strategy(source: &Path, out: &Path, options: [u8; 2]) {
     let name = ["timestamp", "first", "header:h"][usize::from(options[0] ^ options[1]) % 3];
     let strategy = Chosen::parse(name).unwrap();
-    let report = compact_by(strategy, source, out, options, false);
+    let report = compact_by(strategy, Rewrites::default(), source, out, options, false);
     assert_ne!(report.outcome, PartitionOutcome::Failed, "{:?}", report.reason);
     let written = out.join("t-0");
     let (input, output) = (log_of(source), log_of(&written));
@@ -71,16 +73,39 @@ fn by_another_strategy(source: &Path, out: &Path, options: [u8; 2]) {
     no_new_errors(source, &written);
 }
 
+/// Encoded and cut anew, and less the records of a key: the rest was there and is counted.
+fn rewritten(source: &Path, out: &Path, options: [u8; 2]) {
+    let input = log_of(source);
+    // One that is a list of just itself.
+    let alone = |key: &[u8]| ErasedKeys::parse(key).ok().filter(|keys| keys.contains(key));
+    let erased = input.records.iter().find_map(|record| alone(record.key.as_deref()?));
+    let erased = erased.map(Arc::new);
+    let compression =
+        ["none", "gzip:1", "snappy", "lz4", "zstd:1"][usize::from(options[0] ^ options[1]) % 5];
+    let compression = Some(Compression::parse(compression).unwrap());
+    let rewrites = Rewrites { erased, compression, segments_anew: options[0] & 1 == 1 };
+    let report = compact_by(Chosen::default(), rewrites, source, out, options, false);
+    assert_ne!(report.outcome, PartitionOutcome::Failed, "{:?}", report.reason);
+    let written = out.join("t-0");
+    let output = log_of(&written);
+    output.is_sound();
+    kept(&input, &output);
+    counted(&report, &input, &output);
+    assert_eq!(report.erased.to_vec().unwrap().len() as u64, report.counters.removed.erased);
+    no_new_errors(source, &written);
+}
+
 fn deletes(options: [u8; 2]) -> bool {
     options[1] & 1 == 1
 }
 
 fn compact(source: &Path, out: &Path, options: [u8; 2], dry_run: bool) -> PartitionReport {
-    compact_by(Chosen::default(), source, out, options, dry_run)
+    compact_by(Chosen::default(), Rewrites::default(), source, out, options, dry_run)
 }
 
 fn compact_by(
     strategy: Chosen,
+    rewrites: Rewrites,
     source: &Path,
     out: &Path,
     options: [u8; 2],
@@ -115,7 +140,7 @@ fn compact_by(
         empty_is_tombstone,
         message_format: if bit(5) { MessageFormat::Keep } else { MessageFormat::Magic2 },
         on_damage: OnDamage::Fail,
-        rewrites: Rewrites::default(),
+        rewrites,
         key_hash_bits: if bit(6) { 1 } else { 64 },
     };
     let memory_limit_bytes = if bit(7) { 1 << 10 } else { 64 << 20 };

@@ -228,8 +228,8 @@ fn event(die: &mut Die, shape: Shape, number: u64) -> Event {
     }
 }
 
-/// A temporary folder, in memory where that can be: nothing here depends on what a disk does when it
-/// is asked to sync, and a round asks often.
+/// A temporary folder, in memory where that can be: nothing here depends on what a disk does when
+/// it is asked to sync, and a round asks often.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -366,4 +366,76 @@ pub fn assert_same(
     }
     let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
     assert!(new.is_empty(), "{case}: {new:?}");
+}
+
+/// A destination after one round over `cut`, with its source.
+pub struct Stand {
+    pub temp: tempfile::TempDir,
+    pub log: Grown,
+}
+
+impl Stand {
+    pub fn of(log: Grown) -> Stand {
+        Stand { temp: scratch(), log }
+    }
+
+    pub fn source(&self) -> PathBuf {
+        self.temp.path().join("source")
+    }
+
+    pub fn out(&self) -> PathBuf {
+        self.temp.path().join("out")
+    }
+
+    pub fn dest(&self) -> PathBuf {
+        self.out().join("t-0")
+    }
+
+    /// The source as it was at `cut`, and a round over it.
+    pub fn round(&self, cut: i64, options: &[&str]) -> PathBuf {
+        round(&self.log.write(&self.source(), cut), &self.out(), options)
+    }
+
+    /// What one compaction of all of it gives.
+    pub fn fresh(&self, options: &[&str]) -> BTreeMap<i64, Value> {
+        let out = self.temp.path().join("fresh");
+        let _ = fs::remove_dir_all(&out);
+        let source = self.log.write(&self.source(), self.log.end());
+        records_of(&round(&source, &out, options))
+    }
+
+    /// A run that must be refused, with `said` on standard error and nothing changed.
+    pub fn refused(&self, source: &Path, options: &[&str], said: &[&str]) {
+        let before = lying(&self.out());
+        let output = compact(source, &self.out(), options);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
+        for said in said {
+            assert!(stderr.contains(said), "{options:?}: no {said:?} in: {stderr}");
+        }
+        // What was staged before it was noticed is gone again; only the folder's time tells of it.
+        let state = self.dest().join(".logcompact");
+        let mut after = lying(&self.out());
+        if let (Some(was), Some(is)) = (before.get(&state), after.get_mut(&state)) {
+            (is.modified, is.changed) = (was.modified, was.changed);
+        }
+        assert_same(&before, &after, &format!("{options:?}"));
+    }
+}
+
+/// The files of the state, without the lock.
+pub fn state_files(dest: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(dest.join(".logcompact"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.file_name().unwrap() != "lock")
+        .collect();
+    files.sort();
+    files
+}
+
+/// The number of the current round.
+pub fn number(dest: &Path) -> u64 {
+    let name = fs::read_to_string(dest.join(".logcompact/CURRENT")).unwrap();
+    name.trim_end().trim_start_matches("round-").trim_end_matches(".json").parse().unwrap()
 }

@@ -55,8 +55,8 @@ pub struct CompactArgs {
     /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
     #[arg(long, conflicts_with = "out")]
     pub in_place: bool,
-    /// With --in-place: also where the broker was not shut down cleanly. With --full: even if OUT
-    /// has records that DIR has no more
+    /// With --in-place: also where the broker was not shut down cleanly. With --full
+    /// and --rebase-from: even if OUT has records that DIR has no more
     #[arg(long)]
     pub force: bool,
     /// Decide everything, write nothing, report the exact saving

@@ -18,7 +18,7 @@ use crate::cli::{Outcome, out_folder, topic_config};
 use crate::compact::{self, Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
 use crate::disk::Disk;
 use crate::format::MessageFormat;
-use crate::report::{PartitionOutcome, RunOutcome, RunReport, counted, grouped};
+use crate::report::{PartitionOutcome, PartitionReport, RunOutcome, RunReport, counted, grouped};
 use crate::segment::find_partitions;
 use crate::swap::unclean_shutdown;
 use crate::units::Timestamp;
@@ -54,8 +54,11 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
-    if let Some(failure) = &report.failure {
-        bail!("not all was done: {failure}");
+    if report.failure.is_some() {
+        let is_failed = |p: &&PartitionReport| p.outcome == PartitionOutcome::Failed;
+        let left_alone = report.partitions.iter().filter(is_failed).count() as u64;
+        let were = if left_alone == 1 { "was" } else { "were" };
+        bail!("not all was done: {} {were} left alone", counted(left_alone, "partition"));
     }
     Ok(match report.outcome {
         RunOutcome::Ok => Outcome::Clean,

@@ -32,8 +32,8 @@ pub fn options(args: &CompactArgs, strategy: &Chosen) -> anyhow::Result<RoundOpt
              would count again when the deletion behind it goes"
         );
     }
-    if args.force && !(args.in_place || *full) {
-        bail!("--force is for --in-place and for --full");
+    if args.force && !(args.in_place || *full || rebase_from.is_some()) {
+        bail!("--force is for --in-place, --full and --rebase-from");
     }
     if let Some(from) = rebase_from.as_ref().filter(|from| !from.is_dir()) {
         bail!("{}: --rebase-from names no folder", from.display());

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cli::terminal::{columns, messages, plain, shortened, wrapped};
 use crate::compact::{NothingToClean, Output};
 use crate::report::{
-    Counters, PartitionOutcome, PartitionReport, RunReport, counted, grouped, size,
+    Counters, PartitionOutcome, PartitionReport, RoundReport, RunReport, counted, grouped, size,
 };
 
 /// Partitions listed without `-v`; the report has them all.
@@ -51,7 +51,8 @@ fn write(
         writeln!(to, "{}", wrapped(&text, width, 2))?;
     }
     let failed = |p: &PartitionReport| p.outcome == PartitionOutcome::Failed;
-    if !report.partitions.iter().all(failed) {
+    let said_already = |p: &PartitionReport| failed(p) || is_idle(p);
+    if !report.partitions.iter().all(said_already) {
         write_totals(to, report, width)?;
     }
     let only_active = Some(NothingToClean::OnlyActive.to_string());
@@ -64,10 +65,15 @@ fn write(
         );
         writeln!(to, "{}", wrapped(&text, width, 0))?;
     }
-    let written = report.partitions.iter().any(|partition| partition.destination.is_some());
+    write_rounds(to, report, width)?;
     let outcome = match output {
+        _ if report.partitions.iter().all(is_idle) => {
+            "Nothing was to do, and nothing was touched".into()
+        }
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
-        _ if !written => "Nothing was written".to_owned(),
+        _ if !report.partitions.iter().any(PartitionReport::is_written) => {
+            "Nothing was written".to_owned()
+        }
         Output::Folder(out) => format!("Written to {}", plain(&out.to_string_lossy())),
         Output::InPlace { .. } => "Rewritten in place".to_owned(),
     };
@@ -77,6 +83,43 @@ fn write(
         }
         None => writeln!(to, "{outcome}."),
     }
+}
+
+fn is_idle(partition: &PartitionReport) -> bool {
+    partition.round.as_ref().is_some_and(RoundReport::is_idle)
+}
+
+/// What the rounds that went on from others have read, and what they left as it was.
+fn write_rounds(to: &mut Vec<u8>, report: &RunReport, width: Option<usize>) -> io::Result<()> {
+    let rounds = report.partitions.iter().filter(|p| !is_idle(p)).filter_map(|p| p.round.as_ref());
+    let rounds: Vec<&RoundReport> = rounds.filter(|round| round.is_upon_others()).collect();
+    let sum = |number: fn(&RoundReport) -> u64| rounds.iter().map(|round| number(round)).sum();
+    let (untouched, rewritten): (u64, u64) = (
+        sum(|round| round.segments_untouched as u64),
+        sum(|round| round.segments_rewritten as u64),
+    );
+    let which = match rounds.as_slice() {
+        [] => return Ok(()),
+        [round] => format!("Round {}, from offset {} on", round.number, round.start_offset),
+        rounds => format!("Rounds of {}", counted(rounds.len() as u64, "partition")),
+    };
+    let text = format!(
+        "{which}: {} of the source read, {} of the destination; {} of {} kept their files.",
+        size(sum(|round| round.source_bytes_read)),
+        size(sum(|round| round.destination_bytes_read)),
+        grouped(untouched),
+        counted(untouched + rewritten, "compacted segment"),
+    );
+    writeln!(to, "{}", wrapped(&text, width, 0))?;
+    let waiting: u64 = sum(|round| round.superseded_waiting);
+    if waiting > 0 {
+        let text = format!(
+            "Not worth a rewrite yet: {} in segments that were left as they are.",
+            counted(waiting, "superseded record")
+        );
+        writeln!(to, "{}", wrapped(&text, width, 0))?;
+    }
+    Ok(())
 }
 
 /// What takes up room in the table's rows beside names and outcomes, at the least.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::ahead::Marks;
 use super::index::WrittenIndex;
+use super::join::Leaving;
 use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
 use super::round_file::{self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef};
@@ -17,7 +18,7 @@ use crate::compact::policy::{NullKeys, Policy};
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::transactions::begun_below;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::segment::{
     FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
@@ -84,9 +85,6 @@ impl Round<'_> {
     pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Conclusion> {
         let disk = &place.disk;
         let state_dir = self.state.path();
-        if self.options.keep_rounds == 0 {
-            return Err(Error::bug("a round without state"));
-        }
         disk.create_dir(state_dir)?;
         self.merge_epochs(place)?;
         let writing = WriteIndex { round: self, met };
@@ -349,7 +347,8 @@ impl ByStrategy for WriteIndex<'_> {
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
         let WriteIndex { round, met } = self;
-        let removed = met.older.as_ref().map_or(&[][..], |older| &older.removed);
-        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, removed)
+        let expired = met.older.as_ref().map_or(&[][..], |older| &older.removed);
+        let leaving = Leaving { expired, erased: &met.erased };
+        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, leaving)
     }
 }

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
-use super::join::{Outcome, join};
+use super::join::{Leaving, Outcome, join};
 use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
 use super::newcomer_block::Gathered;
 use super::newcomers::{Newcomer, Newcomers};
@@ -148,7 +148,7 @@ impl KeyIndex {
                 let some = only.iter().chain(&own).flat_map(Gathered::iter);
                 let mut found = Found::default();
                 let entries = run.iter().flat_map(|run| run.entries_in(part.from, part.below));
-                join::<S>(entries, some, &[], |outcome| match outcome {
+                join::<S>(entries, some, Leaving::default(), |outcome| match outcome {
                     Outcome::Dead(offset, _) => found.dead.push(offset),
                     Outcome::Late(newcomer) => found.late.push(newcomer),
                     Outcome::Outlived(offset) => found.outlived.push(offset),
@@ -167,8 +167,7 @@ impl KeyIndex {
     }
 
     /// Writes the index as it is after the round: runs that change, to the folder `to_dir`, under
-    /// names of `round`. `removed` are the keys, sorted, whose tombstone stands in the index and
-    /// leaves the destination.
+    /// names of `round`, without the keys that are `leaving`.
     ///
     /// # Errors
     /// The system's; a damaged run is refused.
@@ -177,10 +176,10 @@ impl KeyIndex {
         to_dir: &Path,
         round: u64,
         newcomers: &Newcomers,
-        removed: &[KeyHash],
+        leaving: Leaving<'_>,
     ) -> Result<WrittenIndex> {
         self.check(newcomers)?;
-        if !removed.is_sorted() {
+        if !(leaving.expired.is_sorted() && leaving.erased.is_sorted()) {
             return Err(Error::bug("the keys that leave are not sorted"));
         }
         // Names are given before anything is written, so that they depend on no thread.
@@ -195,7 +194,7 @@ impl KeyIndex {
         let bytes_read = AtomicU64::new(0);
         let written = tasks.into_par_iter().map(|(range, parts, first_number)| {
             let target = Target { dir: to_dir, round, first_number };
-            self.write_range::<S>(&range, &parts, &target, newcomers, removed, &bytes_read)
+            self.write_range::<S>(&range, &parts, &target, newcomers, leaving, &bytes_read)
         });
         let mut runs: Vec<RunRef> = Vec::new();
         let mut bytes_written = 0;
@@ -220,10 +219,10 @@ impl KeyIndex {
         parts: &[Part],
         target: &Target<'_>,
         newcomers: &Newcomers,
-        removed: &[KeyHash],
+        leaving: Leaving<'_>,
         bytes_read: &AtomicU64,
     ) -> Result<(Vec<RunRef>, u64)> {
-        let leaving = within(removed, range.from, range.below);
+        let leaving = leaving.within(range.from, range.below);
         let some = some_of(parts, newcomers)?;
         if let (Some(known), None) = (range.run, &some)
             && leaving.is_empty()
@@ -271,13 +270,13 @@ impl KeyIndex {
         run: Option<&KeyRun>,
         Part { from, below }: Part,
         newcomers: &Gathered,
-        leaving: &[KeyHash],
+        leaving: Leaving<'_>,
     ) -> Result<Option<RunFile>> {
         let writer = RunWriter::new(self.layout, self.seed, from);
         let mut writer = writer.with_room(newcomers.len());
         let mut outcome = Ok(());
         let entries = run.into_iter().flat_map(|run| run.entries_in(from, below));
-        join::<S>(entries, newcomers.iter(), within(leaving, from, below), |joined| {
+        join::<S>(entries, newcomers.iter(), leaving.within(from, below), |joined| {
             if let (Outcome::Stands(entry), Ok(())) = (joined, &outcome) {
                 outcome = writer.push(&entry);
             }
@@ -371,7 +370,8 @@ mod tests {
             let newcomers = newcomers(list, self.layout);
             let index = self.opened();
             let found = index.find_dead::<S>(&newcomers).unwrap();
-            let written = index.write::<S>(self.dir.path(), self.round, &newcomers, removed);
+            let leaving = Leaving { expired: removed, erased: &[] };
+            let written = index.write::<S>(self.dir.path(), self.round, &newcomers, leaving);
             let written = written.unwrap();
             self.runs = written.runs.clone();
             self.round += 1;
@@ -508,7 +508,8 @@ mod tests {
         let refusal = index.opened().find_dead::<ByOffset>(&news).unwrap_err().to_string();
         assert!(refusal.contains("keys-000001-0000.kidx: damaged"), "{refusal}");
         assert!(refusal.contains("pass --reindex"), "{refusal}");
-        let refusal = index.opened().write::<ByOffset>(index.dir.path(), 2, &news, &[]);
+        let refusal =
+            index.opened().write::<ByOffset>(index.dir.path(), 2, &news, Leaving::default());
         assert!(refusal.unwrap_err().to_string().contains("pass --reindex"));
     }
 

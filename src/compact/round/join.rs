@@ -23,12 +23,35 @@ pub enum Outcome {
     /// The same of a record: what it lost to is a deletion that neither the destination nor the
     /// source has any more.
     Outlived(Offset),
-    /// An entry of the old run that is not needed any more: its tombstone left the destination.
+    /// An entry of the old run that is not needed any more: its tombstone left the destination, or
+    /// its key was erased.
     Removed(Entry),
 }
 
-/// Joins the entries of `run` with `newcomers`, both sorted by hash. `removed`, sorted, are keys
-/// whose tombstone stands in the run and leaves the destination in this round.
+/// Keys that leave the index in a round, each list sorted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leaving<'a> {
+    /// Their tombstone stands in the index and leaves the destination.
+    pub expired: &'a [KeyHash],
+    /// All their records are erased; nothing of them is to decide anything any more.
+    pub erased: &'a [KeyHash],
+}
+
+impl Leaving<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.expired.is_empty() && self.erased.is_empty()
+    }
+
+    /// Those from `from` to below `below`.
+    pub fn within(&self, from: KeyHash, below: Option<KeyHash>) -> Leaving<'_> {
+        let within = |hashes| super::ranges::within(hashes, from, below);
+        Leaving { expired: within(self.expired), erased: within(self.erased) }
+    }
+}
+
+/// Joins the entries of `run` with `newcomers`, both sorted by hash; `leaving` are keys that leave
+/// in this round.
 ///
 /// An entry whose tombstone is no longer in the destination stays, as `gone`, where it could still
 /// beat a record that comes late; where the newest stands whatever it says, nothing older than it
@@ -36,12 +59,13 @@ pub enum Outcome {
 pub fn join<S: Strategy>(
     run: impl Iterator<Item = Entry>,
     newcomers: impl Iterator<Item = Newcomer>,
-    removed: &[KeyHash],
+    leaving: Leaving<'_>,
     mut each: impl FnMut(Outcome),
 ) {
     let mut run = run.peekable();
     let mut newcomers = newcomers.peekable();
-    let mut removed = removed.iter().copied().peekable();
+    let mut expired = leaving.expired.iter().copied().peekable();
+    let mut erased = leaving.erased.iter().copied().peekable();
     loop {
         let old_hash = run.peek().map(|entry| entry.hash);
         let new_hash = newcomers.peek().map(|it| it.entry.hash);
@@ -49,8 +73,16 @@ pub fn join<S: Strategy>(
         let old = run.next_if(|entry| entry.hash == hash);
         let first = newcomers.next_if(|it| it.entry.hash == hash);
         let new = first.map(|first| fold::<S>(first, &mut newcomers, &mut each));
-        while removed.next_if(|key| *key < hash).is_some() {}
-        let leaves = removed.peek() == Some(&hash);
+        while expired.next_if(|key| *key < hash).is_some() {}
+        while erased.next_if(|key| *key < hash).is_some() {}
+        let old = old.filter(|old| {
+            let stays = erased.peek() != Some(&hash);
+            if !stays {
+                each(Outcome::Removed(*old));
+            }
+            stays
+        });
+        let leaves = expired.peek() == Some(&hash);
         if let Some(stands) = meet::<S>(old, new, leaves, &mut each) {
             each(Outcome::Stands(stands));
         }
@@ -161,7 +193,8 @@ mod tests {
         let new: Vec<Newcomer> = new.iter().copied().map(self::new).collect();
         let removed: Vec<KeyHash> = removed.iter().copied().map(KeyHash).collect();
         let mut outcomes = Vec::new();
-        join::<S>(old.iter().copied(), new.into_iter(), &removed, |outcome| outcomes.push(outcome));
+        let leaving = Leaving { expired: &removed, erased: &[] };
+        join::<S>(old.iter().copied(), new.into_iter(), leaving, |outcome| outcomes.push(outcome));
         outcomes
     }
 

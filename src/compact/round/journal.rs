@@ -15,8 +15,9 @@
 //!    go, the oldest first, a `.log` before its companions.
 //! 3. `.swap` goes from the names, `.log`s first.
 //!
-//! The changes come one after another. Files that belong to no segment come last, each replaced by
-//! a rename.
+//! The changes come one after another. Producer snapshots come before them, for a broker would not
+//! know the producers of a log without the one at its end; other files that belong to no segment
+//! come last, and what goes of either goes last. Each is replaced by a rename.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

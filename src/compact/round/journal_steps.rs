@@ -76,21 +76,34 @@ fn is_log(name: &str) -> bool {
     FileName::parse(name).is_some_and(|file| file.kind == Kind::Log)
 }
 
+fn is_snapshot(name: &str) -> bool {
+    FileName::parse(name).is_some_and(|file| file.kind == Kind::Snapshot)
+}
+
 /// The steps of `journal` that are left, given the files in `next/` and in the partition directory.
 /// `Err` says which file is gone.
 pub fn steps(journal: &Journal, next: &Files, placed: &Files) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
-    for change in journal.changes() {
-        steps.extend(of_change(change, journal.sizes_bytes(), next, placed)?);
-    }
     let Change { remove, install } = journal.companions();
+    let (mut early, mut late) = (Vec::new(), Vec::new());
     for name in install {
         if next.has(name) {
+            let steps = if is_snapshot(name) { &mut early } else { &mut late };
             steps.push(Step::Replace(name.clone()));
         } else if !is_placed(name, journal.sizes_bytes(), placed) {
             return Err(format!("{name} is not there"));
         }
     }
+    // A broker that finds a log without the snapshot at its end, and takes the older ones for
+    // stray, would forget all producers and open transactions.
+    if !early.is_empty() {
+        steps.extend(early);
+        steps.push(Step::Sync);
+    }
+    for change in journal.changes() {
+        steps.extend(of_change(change, journal.sizes_bytes(), next, placed)?);
+    }
+    steps.extend(late);
     steps.extend(remove.iter().filter(|name| placed.has(name)).cloned().map(Step::Remove));
     steps.push(Step::Sync);
     Ok(steps)
@@ -157,8 +170,10 @@ fn of_change(
     }
     let to_place = change.install.iter().filter(|name| next.has(name) || is_swap(name));
     let (logs, companions): (Vec<&String>, Vec<&String>) = to_place.partition(|name| is_log(name));
-    for names in [logs, companions].into_iter().filter(|names| !names.is_empty()) {
-        steps.extend(names.into_iter().cloned().map(Step::Place));
+    // Whatever lies between two `.log.swap`, a broker takes for old segments.
+    steps.extend(logs.into_iter().flat_map(|log| [Step::Place(log.clone()), Step::Sync]));
+    if !companions.is_empty() {
+        steps.extend(companions.into_iter().cloned().map(Step::Place));
         steps.push(Step::Sync);
     }
     Ok(steps)

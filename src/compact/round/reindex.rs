@@ -8,6 +8,7 @@ use super::collector::Collector;
 use super::dead::DeadOffsets;
 use super::entry::{EntryLayout, KeyHashSeed};
 use super::index::{Found, KeyIndex, WrittenIndex};
+use super::join::Leaving;
 use super::newcomers::Newcomers;
 use super::older::Older;
 use super::this_round::Earlier;
@@ -76,7 +77,8 @@ impl ByStrategy for Building<'_> {
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
         let found = self.empty.find_dead::<S>(self.newcomers)?;
-        let index = self.empty.write::<S>(self.to_dir, self.number, self.newcomers, &[])?;
+        let none = Leaving::default();
+        let index = self.empty.write::<S>(self.to_dir, self.number, self.newcomers, none)?;
         Ok((found, index))
     }
 }

@@ -57,6 +57,8 @@ pub struct Begun<'a> {
     pub round: Round<'a>,
     /// What the operator should know.
     pub warnings: Vec<String>,
+    /// Whether between what it is rebased on and the source there are offsets that neither has.
+    pub has_gap: bool,
 }
 
 impl Begun<'_> {
@@ -134,8 +136,9 @@ impl Standing {
             Err(_) if starts_over => None,
             outcome => outcome?,
         };
-        if current.is_some() && !dry_run && state.has_garbage()? {
+        if current.is_some() && !starts_over && !dry_run && state.has_garbage()? {
             // What a round has left that was interrupted before its commit, or right behind it.
+            // (Who starts over may do so because of a journal that cannot be carried out.)
             state.collect_garbage(usize::MAX)?;
         }
         let dir = PartitionDir::open_on(disk, path)?;
@@ -156,7 +159,9 @@ impl Standing {
         let state = self.state.clone();
         if options.full || options.rebase.is_some() {
             self.refuse_loss(source, options)?;
-            return start(source, &self.path, state, number, options, policy);
+            let begun = start(source, &self.path, state, number, options, policy)?;
+            self.refuse_gap(&begun, options)?;
+            return Ok(begun);
         }
         let Some(file) = &self.current else { return Err(self.no_round()) };
         self.refuse_changed(file)?;
@@ -181,7 +186,7 @@ impl Standing {
             destination: &self.path,
             state,
         };
-        Ok(Begun { source: view, round, warnings: Vec::new() })
+        Ok(Begun { source: view, round, warnings: Vec::new(), has_gap: false })
     }
 
     /// Builds the key index anew from the segments that are there: a round that changes nothing
@@ -288,6 +293,23 @@ impl Standing {
         }
     }
 
+    /// Whoever rebases again loses what neither the base nor the source has, or has any more.
+    fn refuse_gap(&self, begun: &Begun<'_>, options: &RoundOptions) -> Result<()> {
+        let first = |segments: &[Segment]| segments.first().map(|segment| segment.base);
+        let (here, there) = (first(&self.dir.segments), first(&begun.source.segments));
+        let begins_earlier = here.zip(there).is_some_and(|(here, there)| here < there);
+        let stands = self.current.is_some() && here.is_some();
+        if options.force || !(begins_earlier || (stands && begun.has_gap)) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{}: holds rounds, with records that --rebase-from and the source may have no more; \
+             leave --rebase-from out to go on with them, name another folder with --out, or pass \
+             --force too",
+            self.path.display()
+        )))
+    }
+
     /// The files must be those that the last round left.
     fn refuse_changed(&self, file: &RoundFile) -> Result<()> {
         let known = file.segments.iter().map(|segment| (segment.base_offset, segment.bytes));
@@ -352,7 +374,8 @@ pub fn start<'a>(
         destination,
         state,
     };
-    Ok(Begun { source: view, round, warnings })
+    let has_gap = !warnings.is_empty();
+    Ok(Begun { source: view, round, warnings, has_gap })
 }
 
 /// Cuts `view` at the offset that it is to be compacted to; where, as a border.

@@ -75,6 +75,8 @@ pub struct Met {
     pub due: Due,
     /// The segments that are written anew.
     pub older: Option<Older>,
+    /// The keys that are erased and that the key index knows, sorted.
+    pub erased: Vec<KeyHash>,
     /// Newcomers that lost to a deletion of which only the key index knows, rising.
     pub outlived: Vec<Offset>,
     /// Bytes of the key index that were read.
@@ -181,8 +183,8 @@ impl Round<'_> {
         (budget, archive): (&Budget, &Arc<Archive>),
     ) -> Result<Met> {
         let Some(earlier) = &self.earlier else {
-            let (due, older, outlived, index_bytes_read) = Default::default();
-            return Ok(Met { newcomers, due, older, outlived, index_bytes_read });
+            let (due, older, erased, outlived, index_bytes_read) = Default::default();
+            return Ok(Met { newcomers, due, older, erased, outlived, index_bytes_read });
         };
         let meeting = Meeting { index: &self.index, newcomers: &newcomers };
         let mut found = policy.topic.strategy.apply(meeting)?;
@@ -207,20 +209,19 @@ impl Round<'_> {
         found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
-        let mut older = if due.rewritten.is_empty() {
+        let older = if due.rewritten.is_empty() {
             None
         } else {
             let (compacted, seed) = (&earlier.compacted, self.seed);
             let reading = (budget.chunk_bytes, archive);
             Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, reading)?)
         };
-        if let Some(older) = &mut older {
-            older.removed.extend(erased.iter().map(|entry| entry.hash));
-            older.removed.sort_unstable();
-            older.removed.dedup();
-        }
+        // What is erased decides nothing any more: it would be missed where it is to lose, and
+        // would win against what is written later.
+        let mut erased: Vec<KeyHash> = erased.iter().map(|entry| entry.hash).collect();
+        erased.sort_unstable();
         let (outlived, index_bytes_read) = (found.outlived, found.bytes_read);
-        Ok(Met { newcomers, due, older, outlived, index_bytes_read })
+        Ok(Met { newcomers, due, older, erased, outlived, index_bytes_read })
     }
 }
 

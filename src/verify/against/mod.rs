@@ -120,8 +120,8 @@ impl fmt::Debug for Erased<'_> {
 pub struct Options<'a> {
     /// Of a compaction: what it was to erase besides. It counts as if it had never been.
     pub erased: Option<Erased<'a>>,
-    /// Of a compaction: records that beat all others of their key there, but lost to a deletion that
-    /// neither directory has any more, rising. They count as if they were that deletion.
+    /// Of a compaction: records that beat all others of their key there, but lost to a deletion
+    /// that neither directory has any more, rising. They count as if they were that deletion.
     pub outlived: &'a [Offset],
     /// What the two are to each other.
     pub relation: Relation,

@@ -184,10 +184,10 @@ public final class Rounds {
             }
         }
         Path epochs = to.resolve("leader-epoch-checkpoint");
-        if (!Files.exists(epochs)) {
+        List<String> lines = Files.exists(epochs) ? Files.readAllLines(epochs) : List.of();
+        if (lines.size() < 2) {
             return;
         }
-        List<String> lines = Files.readAllLines(epochs);
         List<String> known = new ArrayList<>();
         for (String line : lines.subList(2, lines.size())) {
             if (Long.parseLong(line.split(" ")[1]) < cut) {

@@ -1,0 +1,73 @@
+//! The damage of a partition as its report lists it.
+
+use super::partition::Done;
+use super::survey::Survey;
+use crate::report::Damage;
+use crate::segment::{Damaged, FileName, Kind};
+
+/// What is done about damage if nothing else is said.
+pub const LEFT_ALONE: &str = "partition left alone";
+
+/// Damaged stretches that a report lists one by one.
+const MOST_DAMAGE_LISTED: usize = 1000;
+
+impl Done {
+    /// Lists the damage of the surveys; `action` tells by number of the segment what is done about
+    /// it.
+    pub fn list_damage(&mut self, surveys: &[Survey], action: impl Fn(usize) -> &'static str) {
+        for (at, survey) in surveys.iter().enumerate() {
+            let entries = survey.damage.iter().map(|damaged| entry(survey, damaged, action(at)));
+            self.damage.extend(entries);
+        }
+        self.bound_damage();
+    }
+
+    /// Takes note of damage, by number of the segment in `surveys`, that leaves the partition
+    /// alone.
+    pub fn note_damage(&mut self, surveys: &[Survey], damage: &[(usize, Damaged)]) {
+        let in_log = |(at, damaged): &(usize, Damaged)| {
+            surveys.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
+        };
+        self.damage.extend(damage.iter().filter_map(in_log));
+    }
+
+    /// The partition left alone, because of the damage that was listed.
+    pub fn left_alone_for_damage(mut self) -> Done {
+        let stretches = self.damage.len();
+        self.bound_damage();
+        let first = self.damage.first();
+        let first = first.map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
+        self.left_alone = Some(format!(
+            "{} damaged {}, the first at {}; `logcompact verify` lists them all",
+            stretches,
+            if stretches == 1 { "stretch" } else { "stretches" },
+            first.unwrap_or_default(),
+        ));
+        self
+    }
+
+    fn bound_damage(&mut self) {
+        let stretches = self.damage.len();
+        if stretches > MOST_DAMAGE_LISTED {
+            self.damage.truncate(MOST_DAMAGE_LISTED);
+            let text = format!("of {stretches} damaged stretches {MOST_DAMAGE_LISTED} are listed");
+            self.warnings.push(text);
+        }
+    }
+}
+
+/// A stretch, for the report.
+fn entry(survey: &Survey, damaged: &Damaged, action: &'static str) -> Damage {
+    Damage {
+        segment: segment_name(survey),
+        position: damaged.position,
+        size: damaged.size_bytes,
+        reason: damaged.flaw.to_string(),
+        action,
+    }
+}
+
+/// What the log of a segment is called.
+pub fn segment_name(survey: &Survey) -> String {
+    FileName::new(survey.segment.named(), Kind::Log).to_string()
+}

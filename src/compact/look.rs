@@ -1,0 +1,167 @@
+//! The first look at a partition: what lies in its directory, what the headers of its segments say,
+//! how its transactions ended. Nothing is decided yet.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::damage::{LEFT_ALONE, segment_name};
+use super::partition::{Done, Task};
+use super::policy::{OnDamage, Policy};
+use super::round::Round;
+use super::survey::{Survey, Walking};
+use crate::error::Result;
+use crate::segment::{
+    AbortedTxn, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
+    TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
+    stand_in_for_lost_markers,
+};
+use crate::units::Offset;
+
+/// What was seen.
+pub struct Looked {
+    /// The segments.
+    pub surveys: Vec<Survey>,
+    /// How transactions ended.
+    pub outcomes: Outcomes,
+    /// The entries of all `.txnindex` files, by producer and marker.
+    pub indexed: HashMap<(i64, Offset), AbortedTxn>,
+    /// Producers as the newest snapshot has them.
+    pub producers: Vec<ProducerEntry>,
+}
+
+impl Looked {
+    /// Looks at the source of `task`; what there is to tell goes to `done`. None, if it has to be
+    /// left alone.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn at(task: &Task<'_>, policy: &Policy, done: &mut Done) -> Result<Option<Looked>> {
+        let source = task.source;
+        for odd in &source.oddities {
+            let Oddity { name, what } = odd;
+            if odd.is_in_the_way() {
+                done.left_alone = Some(format!("{name} is {what}, not a file; it is not followed"));
+                return Ok(None);
+            }
+            done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
+        }
+        let snapshot = newest_snapshot(task, &mut done.warnings)?;
+        let walking = Walking {
+            replay_from: snapshot.offset,
+            chunk_bytes: task.budget.chunk_bytes,
+            around_damage: policy.on_damage != OnDamage::Fail,
+            least_end: source.snapshots.last().copied().unwrap_or_default(),
+        };
+        let mut surveys = survey(source, &walking)?;
+        note_survey(&surveys, done);
+        let indexed = indexed_txns(source, &mut done.warnings)?;
+        let claimed = surveys.last().and_then(|survey| survey.claimed_end);
+        if let Some(claimed) = claimed.filter(|end| *end > done.log_end && !policy.include_active) {
+            done.warnings.push(format!(
+                "the log ends at {} now; damage behind it claims offsets up to {claimed}, which a \
+                 broker would give again",
+                done.log_end
+            ));
+        }
+        let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
+        if is_damaged && policy.on_damage == OnDamage::Fail {
+            done.list_damage(&surveys, |_| LEFT_ALONE);
+            *done = std::mem::take(done).left_alone_for_damage();
+            return Ok(None);
+        }
+        let mut txns: Vec<TxnsOfSegment<'_>> = surveys.iter_mut().map(Survey::txns).collect();
+        if is_damaged {
+            done.warnings.extend(stand_in_for_lost_markers(&mut txns, &indexed));
+        } else {
+            stand_in_for_lost_commits(&mut txns, &indexed);
+        }
+
+        let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
+        let producers = snapshot.producers;
+        Ok(Some(Looked { surveys, outcomes, indexed, producers }))
+    }
+
+    /// Says where the `.txnindex` files and the markers disagree; the markers are believed.
+    pub fn warn_of_unindexed(&self, warnings: &mut Vec<String>) {
+        let is_missing =
+            |txn: &&AbortedTxn| !self.indexed.contains_key(&(txn.producer_id, txn.last_offset));
+        let missing = self.outcomes.aborted.iter().filter(is_missing);
+        let count = missing.clone().count();
+        if let Some(first) = missing.clone().next() {
+            warnings.push(format!(
+                "{count} aborted transaction(s) are in no .txnindex, the first with its marker at \
+                 offset {}; the markers in the log are used instead",
+                first.last_offset
+            ));
+        }
+    }
+}
+
+/// Producer state as a broker would load it.
+struct Snapshot {
+    offset: Offset,
+    producers: Vec<ProducerEntry>,
+}
+
+/// The newest snapshot that can be read. Those beyond the log end are told apart later: Kafka
+/// deletes them, and their producers would only be replayed again from here.
+fn newest_snapshot(task: &Task<'_>, warnings: &mut Vec<String>) -> Result<Snapshot> {
+    let source = task.source;
+    for offset in source.snapshots.iter().rev() {
+        let name = FileName::new(*offset, Kind::Snapshot).to_string();
+        let map = source.disk.map(&source.file(&name))?;
+        match parse_snapshot(&map) {
+            Ok(producers) => {
+                return Ok(Snapshot { offset: *offset, producers });
+            }
+            Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
+        }
+    }
+    let (offset, producers) = task.round.map_or_else(Default::default, Round::producers);
+    Ok(Snapshot { offset, producers })
+}
+
+fn survey(source: &PartitionDir, walking: &Walking) -> Result<Vec<Survey>> {
+    let segments = &source.segments;
+    let with_bounds: Vec<(&Segment, Option<Offset>)> = segments
+        .iter()
+        .zip(segments.iter().skip(1).map(|next| Some(next.base)).chain([None]))
+        .collect();
+    with_bounds.par_iter().map(|(segment, bound)| Survey::take(segment, *bound, walking)).collect()
+}
+
+fn note_survey(surveys: &[Survey], done: &mut Done) {
+    done.log_end = surveys.last().map_or(Offset(0), |survey| survey.next_offset);
+    for survey in surveys {
+        if let Some(tail) = &survey.torn_tail {
+            done.warnings.push(format!(
+                "{}: the last {} bytes, from position {} on, are an unfinished write and were \
+                 left out, as a broker does at start",
+                segment_name(survey),
+                tail.size_bytes,
+                tail.position
+            ));
+        }
+    }
+}
+
+/// The entries of all `.txnindex` files, by producer and marker.
+fn indexed_txns(
+    source: &PartitionDir,
+    warnings: &mut Vec<String>,
+) -> Result<HashMap<(i64, Offset), AbortedTxn>> {
+    let mut indexed = HashMap::new();
+    for segment in &source.segments {
+        let Some(map) = segment.read(Kind::TxnIndex)? else {
+            continue;
+        };
+        let (entries, whole) = parse_txn_index(&map);
+        if !whole {
+            let name = FileName::new(segment.named(), Kind::TxnIndex);
+            warnings.push(format!("{name}: damaged; the markers in the log are used instead"));
+        }
+        indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
+    }
+    Ok(indexed)
+}

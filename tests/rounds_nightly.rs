@@ -1,0 +1,136 @@
+//! The same command every night, by a script: nights that fail, that were cut off, or that were
+//! asked for more than they should be, do not spoil the next.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::events::Event;
+use support::rounds::{
+    Grown, LIVELY, assert_untouched, compact, lying, records_of, round, scratch,
+};
+
+const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
+const THEN: i64 = 1_700_000_000_000;
+
+/// A log of segments with three keys each, of which the last key is its own.
+fn segments(count: i64) -> Grown {
+    let mut log = Grown::empty();
+    for segment in 0..count {
+        let own = format!("own {segment}");
+        log.plain(&[Event::put("a", "x", THEN), Event::put("b", "x", THEN)]);
+        log.plain(&[Event::put(&own, "x", THEN)]);
+        log.roll();
+    }
+    log.plain(&[Event::put("active", "x", THEN)]);
+    log
+}
+
+fn stderr(source: &Path, out: &Path, options: &[&str]) -> (Option<i32>, String) {
+    let output = compact(source, out, options);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_first_night_that_left_all_alone_does_not_keep_the_second_from_its_work() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(3);
+    let dir = log.write(&source, log.end());
+    let first = dir.join(format!("{:020}.log", 0));
+    let bytes = fs::read(&first).unwrap();
+    fs::write(&first, [&bytes[..70], b"?", &bytes[71..]].concat()).unwrap();
+    assert_eq!(compact(&dir, &out, &FAR).status.code(), Some(1));
+    fs::write(&first, &bytes).unwrap();
+    let dest = round(&dir, &out, &FAR);
+    assert_eq!(records_of(&dest).len(), 6);
+    // What is not ours is not written over.
+    let other = temp.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("notes.txt"), "mine").unwrap();
+    assert_eq!(compact(&dir, &other, &FAR).status.code(), Some(2));
+}
+
+#[test]
+fn a_rebase_that_is_asked_for_again_does_not_lose_what_only_the_destination_has() {
+    let temp = scratch();
+    let (source, old) = (temp.path().join("source"), temp.path().join("old"));
+    let out = temp.path().join("out");
+    let log = segments(6);
+    round(&log.write(&source, 7), &old, &FAR);
+    let rebase = [&FAR[..], &["--rebase-from", old.to_str().unwrap()]].concat();
+    round(&log.write(&source, 10), &out, &rebase);
+    let dest = round(&log.write(&source, 16), &out, &FAR);
+    // The source has lost what the second night has read.
+    let shorter = log.write_from(&source, 15, log.end());
+    let before = lying(&dest.join(".."));
+    let (code, said) = stderr(&shorter, &out, &rebase);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("leave --rebase-from out") && said.contains("--force"), "{said}");
+    for (path, was) in before.iter().filter(|(path, _)| path.is_file()) {
+        assert_eq!(lying(path).get(path), Some(was));
+    }
+    let kept = records_of(&round(&shorter, &out, &FAR));
+    assert_eq!(kept.len(), 9);
+    round(&shorter, &out, &[&rebase[..], &["--force"]].concat());
+    assert!(records_of(&dest).len() < kept.len());
+}
+
+#[test]
+fn a_refusal_is_said_once() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(3);
+    let dir = log.write(&source, log.end());
+    round(&dir, &out, &FAR);
+    let (code, said) = stderr(&dir, &out, &["--strategy", "first"]);
+    assert_eq!(code, Some(2));
+    assert_eq!(said.matches("pass the same as before").count(), 1, "{said}");
+    assert!(said.contains("not all was done: 1 partition was left alone"), "{said}");
+}
+
+#[test]
+fn an_index_that_is_built_anew_is_said_to_be_though_nothing_else_is_to_do() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(3);
+    let dir = log.write(&source, log.end());
+    round(&dir, &out, &FAR);
+    let output = compact(&dir, &out, &["--reindex"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("the key index was built anew"), "{said}");
+    assert!(!said.contains("nothing was touched"), "{said}");
+}
+
+fn checkpoint(out: &Path) -> PathBuf {
+    out.join("cleaner-offset-checkpoint")
+}
+
+#[test]
+fn the_cleaners_checkpoint_is_brought_up_to_date_though_nothing_else_is_to_do() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = Grown::random(5, LIVELY);
+    let dir = log.write(&source, log.ends()[40]);
+    fs::write(source.join("recovery-point-offset-checkpoint"), "0\n0\n").unwrap();
+    let run = |options: &[&str]| {
+        let output = compact(&source, &out, options);
+        assert_eq!(output.status.code(), Some(0));
+    };
+    run(&FAR);
+    let before = fs::read(checkpoint(&out)).unwrap();
+    log.write(&source, log.end());
+    run(&FAR);
+    let after = fs::read(checkpoint(&out)).unwrap();
+    assert_ne!(before, after);
+    // As a run leaves it that is killed behind its last commit.
+    fs::write(checkpoint(&out), &before).unwrap();
+    run(&FAR);
+    assert_eq!(fs::read(checkpoint(&out)).unwrap(), after);
+    let lies = lying(&out);
+    run(&FAR);
+    assert_untouched(&lies, &out, "nothing to do");
+    assert!(dir.exists());
+}

@@ -1,0 +1,61 @@
+//! Options that rewrite batches, given to a later round: what they reach, and what the rounds
+//! behind it make of that.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+use support::events::Event;
+use support::rounds::{Grown, compact, records_of, round, scratch};
+
+/// A time in milliseconds.
+const THEN: i64 = 1_700_000_000_000;
+
+fn has_key(records: &BTreeMap<i64, Value>, key: &str) -> bool {
+    let key = BASE64_STANDARD.encode(key);
+    records.values().any(|record| record["key"] == key.as_str())
+}
+
+#[test]
+fn a_key_that_was_erased_is_forgotten_by_the_rounds_behind_it() {
+    for strategy in ["offset", "timestamp", "first"] {
+        let temp = scratch();
+        let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+        let list = temp.path().join("keys");
+        fs::write(&list, "secret\ndeleted\n").unwrap();
+        let options = ["-q", "--strategy", strategy, "--delete-retention-ms", "36500d"];
+        let erasing = ["--erase-keys", list.to_str().unwrap()];
+        let mut log = Grown::empty();
+        let tombstone = Event::delete("deleted", THEN + 9);
+        log.plain(&[Event::put("secret", "1", THEN + 9), Event::put("other", "1", THEN)]);
+        log.plain(&[tombstone]);
+        log.roll();
+        log.plain(&[Event::put("active", "1", THEN)]);
+        round(&log.write(&source, log.end()), &out, &options);
+        let erased = [&options[..], &erasing].concat();
+        let dest = round(&log.write(&source, log.end()), &out, &erased);
+        assert!(!has_key(&records_of(&dest), "secret"), "{strategy}");
+
+        // Older by their times than what was erased: there is nothing left that they lose to.
+        log.roll();
+        log.plain(&[Event::put("secret", "2", THEN), Event::put("deleted", "2", THEN)]);
+        log.roll();
+        log.plain(&[Event::put("active", "2", THEN)]);
+        let dest = round(&log.write(&source, log.end()), &out, &options);
+        let records = records_of(&dest);
+        for key in ["secret", "deleted", "other"] {
+            assert!(has_key(&records, key), "{strategy}: {key}");
+        }
+        // And they can be erased once more, by the index that knows them.
+        let dest = round(&log.write(&source, log.end()), &out, &erased);
+        let records = records_of(&dest);
+        assert!(!has_key(&records, "secret") && !has_key(&records, "deleted"), "{strategy}");
+        let output = compact(&log.write(&source, log.end()), &out, &options);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{strategy}: {said}");
+    }
+}

@@ -1,0 +1,163 @@
+//! The state of rounds, damaged in every way: it is refused with what to do, or was not needed; the
+//! result is never wrong.
+
+mod support;
+
+use std::fs;
+
+use support::copy_folder;
+use support::events::Event;
+use support::rounds::{
+    Grown, LIVELY, Shape, Stand, compact, lying, number, records_of, round, state_files,
+};
+
+const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
+const PLAIN: Shape =
+    Shape { has_transactions: false, has_old_magic: false, has_null_keys: false, ..LIVELY };
+
+#[test]
+fn a_flipped_byte_of_the_state_is_refused_or_changes_nothing() {
+    let stand = Stand::of(Grown::random(12, Shape { batches: 30, ..PLAIN }));
+    let options = [&FAR[..], &["--min-rewrite-ratio", "1", "--segment-bytes", "1KiB"]].concat();
+    stand.round(stand.log.ends()[12], &options);
+    stand.round(stand.log.ends()[22], &options);
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let wanted = stand.fresh(&FAR);
+    let keep = stand.temp.path().join("keep");
+    copy_folder(&stand.out(), &keep);
+    let (mut refused, mut unneeded) = (0, 0);
+    for file in state_files(&stand.dest()) {
+        let bytes = fs::read(&file).unwrap();
+        // A sample; with `LOGCOMPACT_ALL_FLIPS`, all positions.
+        let is_all = std::env::var_os("LOGCOMPACT_ALL_FLIPS").is_some();
+        let step = if is_all { 1 } else { (bytes.len() / 24).max(1) };
+        for at in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(&file, flipped).unwrap();
+            let case = format!("{} byte {at}", file.file_name().unwrap().display());
+            let output = compact(&source, &stand.out(), &FAR);
+            let said = String::from_utf8_lossy(&output.stderr);
+            match output.status.code() {
+                Some(0) => {
+                    unneeded += 1;
+                    assert_eq!(records_of(&stand.dest()), wanted, "{case}");
+                }
+                Some(2) => {
+                    refused += 1;
+                    let advice = ["--reindex", "--full"].iter().any(|what| said.contains(what));
+                    assert!(advice, "{case}: {said}");
+                    fs::write(&file, &bytes).unwrap();
+                    assert_eq!(records_of(&stand.dest()), records_of(&keep.join("t-0")), "{case}");
+                    continue;
+                }
+                other => panic!("{case}: {other:?}: {said}"),
+            }
+            fs::remove_dir_all(stand.out()).unwrap();
+            copy_folder(&keep, &stand.out());
+        }
+    }
+    println!("{refused} flipped bytes were refused, {unneeded} were not needed");
+    assert!(refused > 60, "{refused}");
+}
+
+#[test]
+fn a_damaged_index_is_built_anew_and_a_damaged_round_file_is_started_over() {
+    for strategy in ["offset", "timestamp", "first", "header:v"] {
+        let stand = Stand::of(Grown::random(13, PLAIN));
+        let options = [&FAR[..], &["--strategy", strategy]].concat();
+        let dest = stand.round(stand.log.ends()[30], &options);
+        let source = stand.log.write(&stand.source(), stand.log.end());
+        let wanted = stand.fresh(&options);
+        for file in state_files(&dest) {
+            let extension = file.extension().map(|e| e.to_str().unwrap().to_owned());
+            if extension.as_deref() == Some("kidx") {
+                fs::write(&file, b"not an index").unwrap();
+            }
+        }
+        stand.refused(&source, &options, &["--reindex", ".kidx"]);
+        round(&source, &stand.out(), &[&options[..], &["--reindex"]].concat());
+        assert_eq!(records_of(&dest), wanted, "{strategy}");
+
+        let round_file = state_files(&dest).into_iter().find(|file| {
+            file.file_name().unwrap().to_str() == Some(&format!("round-{:06}.json", number(&dest)))
+        });
+        fs::write(round_file.unwrap(), b"{}").unwrap();
+        stand.refused(&source, &options, &["--full"]);
+        round(&source, &stand.out(), &[&options[..], &["--full"]].concat());
+        assert_eq!(records_of(&dest), wanted, "{strategy}");
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_refused_where_it_must_be_written_anew_and_left_where_not() {
+    let stand = Stand::of({
+        let mut log = Grown::empty();
+        for segment in 0..3 {
+            for n in 0..4 {
+                log.plain(&[Event::put(&format!("{segment}.{n}"), "1", 1_700_000_000_000)]);
+            }
+            log.roll();
+        }
+        log.plain(&[Event::put("1.2", "2", 1_700_000_001_000)]);
+        log.roll();
+        log.plain(&[Event::put("active", "1", 1_700_000_002_000)]);
+        log
+    });
+    let options = [&FAR[..], &["--segment-bytes", "300"]].concat();
+    let dest = stand.round(stand.log.ends()[11], &[&options[..], &["--include-active"]].concat());
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let flip = |base: i64| {
+        let path = dest.join(format!("{base:020}.log"));
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() - 2;
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    // The one that loses a record.
+    flip(4);
+    stand.refused(&source, &options, &["the destination is damaged", "--full"]);
+    flip(4);
+    // Another: that is for verify to find, and for whoever reads it.
+    flip(0);
+    round(&source, &stand.out(), &options);
+    flip(0);
+    assert_eq!(records_of(&dest), stand.fresh(&options));
+}
+
+#[test]
+fn a_missing_file_of_the_state_is_refused_or_not_needed() {
+    let stand = Stand::of(Grown::random(23, PLAIN));
+    let options = [&FAR[..], &["--min-rewrite-ratio", "1", "--segment-bytes", "1KiB"]].concat();
+    stand.round(stand.log.ends()[20], &options);
+    stand.round(stand.log.ends()[40], &options);
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let wanted = stand.fresh(&FAR);
+    let keep = stand.temp.path().join("keep");
+    copy_folder(&stand.out(), &keep);
+    let mut refused = 0;
+    for file in state_files(&stand.dest()) {
+        for emptied in [false, true] {
+            fs::remove_file(&file).unwrap();
+            if emptied {
+                fs::write(&file, b"").unwrap();
+            }
+            let before = lying(&stand.dest());
+            let output = compact(&source, &stand.out(), &FAR);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let case = format!("{} emptied {emptied}: {said}", file.display());
+            match output.status.code() {
+                Some(0) => assert_eq!(records_of(&stand.dest()), wanted, "{case}"),
+                Some(2) => {
+                    refused += 1;
+                    assert!(said.contains("--full") || said.contains("--reindex"), "{case}");
+                    assert!(before.len() == lying(&stand.dest()).len(), "{case}");
+                }
+                other => panic!("{case}: {other:?}"),
+            }
+            fs::remove_dir_all(stand.out()).unwrap();
+            copy_folder(&keep, &stand.out());
+        }
+    }
+    assert!(refused >= 4, "{refused}");
+}
