@@ -245,7 +245,9 @@ mod tests {
         let erased = [KeyHash(1), KeyHash(2)];
         let leaving = Leaving { expired: &[], erased: &erased };
         let mut outcomes = Vec::new();
-        join::<Timestamp>(old.into_iter(), &[late], leaving, |outcome| outcomes.push(outcome));
+        join::<Timestamp>(old.into_iter(), [late].into_iter(), leaving, |outcome| {
+            outcomes.push(outcome)
+        });
         let wanted = [Removed(old[0]), Removed(old[1]), Stays(late.entry), Stays(old[2])];
         assert_eq!(outcomes, wanted);
     }
