@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ struct Case {
     later_ms: i64,
     first_cut: usize,
     log: Grown,
+    /// Whether what it changes is so little that it is a layer of the key index.
+    is_layer: bool,
 }
 
 fn policy(strategy: &str) -> Policy {
@@ -48,6 +50,7 @@ fn case(name: &'static str, strategy: &str) -> Case {
         later_ms: 0,
         first_cut: 18,
         log: Grown::random(21, Shape { batches: 36, ..LIVELY }),
+        is_layer: false,
     }
 }
 
@@ -103,16 +106,25 @@ fn outcome(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         name == "lock" || name == "CURRENT" || name.starts_with("round-")
     };
     let files = tree(&out.join("t-0")).into_iter().filter(|(path, _, _)| !is_record(path));
-    files.map(|(path, bytes, _)| (without_round(&path), bytes)).collect()
+    let files: Vec<(PathBuf, Vec<u8>)> = files.map(|(path, bytes, _)| (path, bytes)).collect();
+    let rounds = files.iter().filter_map(|(path, _)| Some(run_name(path)?.1.to_owned()));
+    let rounds: BTreeSet<String> = rounds.collect();
+    let unnumbered = |path: &Path| match run_name(path) {
+        Some((folder, round, number)) => {
+            let age = rounds.iter().position(|it| it == round).unwrap();
+            format!("{folder}/keys-{age}-{number}").into()
+        }
+        None => path.to_path_buf(),
+    };
+    files.iter().map(|(path, bytes)| (unnumbered(path), bytes.clone())).collect()
 }
 
-/// A file of the key index without the number of its round, and without the CRC that covers it.
-fn without_round(path: &Path) -> PathBuf {
-    let text = path.to_str().unwrap();
-    match text.rsplit_once("/keys-") {
-        Some((folder, name)) => format!("{folder}/keys-{}", &name[7..]).into(),
-        None => path.into(),
-    }
+/// The folder, round and number of a file of the key index. Which rounds they are does not count,
+/// only in which order.
+fn run_name(path: &Path) -> Option<(&str, &str, &str)> {
+    let (folder, name) = path.to_str().unwrap().rsplit_once("/keys-")?;
+    let (round, number) = name.split_once('-')?;
+    Some((folder, round, number))
 }
 
 fn assert_same(out: &Path, wanted: &BTreeMap<PathBuf, Vec<u8>>, what: &str) {
@@ -150,6 +162,8 @@ fn cut_everywhere(case: &Case) {
     assert_eq!(done, Ok(RunOutcome::Ok), "{}", case.name);
     let wanted = outcome(&work);
     assert_ne!(wanted, outcome(&before), "{}: nothing was done", case.name);
+    let layers = current(&work.join("t-0"))["layers"].as_array().unwrap().len();
+    assert_eq!(layers > 0, case.is_layer, "{}: {layers} layers", case.name);
     let records = records_of(&work.join("t-0"));
     let states = [&before, &work].map(|out| content_of(&out.join("t-0")).state);
     let ops = noting.ops();
@@ -246,6 +260,13 @@ fn a_power_cut_at_any_step_of_a_round_that_keeps_state_only_is_no_loss() {
 fn a_power_cut_at_any_step_of_a_round_with_late_values_is_no_loss() {
     let drops = Policy { drop_tombstones: true, include_active: true, ..policy("timestamp") };
     cut_everywhere(&Case { policy: drops, ..case("timestamp", "timestamp") });
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_round_that_adds_a_layer_is_no_loss() {
+    let shape = Shape { batches: 110, keys: 1000, has_transactions: false, ..LIVELY };
+    let log = Grown::random(22, shape);
+    cut_everywhere(&Case { first_cut: 100, log, is_layer: true, ..case("layer", "offset") });
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Run<'_> {
             let state = StateDir::within(disk, &staged);
             let begun = match round::start(source, path, state, 1, options, policy) {
                 Err(error) => return self.survive(error, None),
-                Ok(begun) => begun,
+                Ok(begun) => begun.within(&self.budget_of(opened)),
             };
             let place = self.destination.place_for(source, &opened.name)?;
             let temp_dir = self.destination.temp_dir(&source.path);
@@ -78,7 +78,7 @@ impl Run<'_> {
         }
         let begun = match standing.round(source, options, policy) {
             Err(error) => return self.survive(error, None),
-            Ok(begun) => begun,
+            Ok(begun) => begun.within(&self.budget_of(opened)),
         };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
         let done = self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {

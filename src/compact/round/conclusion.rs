@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::ahead::Marks;
-use super::index::WrittenIndex;
+use super::index_write::WrittenIndex;
 use super::join::Leaving;
 use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
@@ -124,7 +124,8 @@ impl Round<'_> {
                 now_ms: facts.policy.now,
             },
             hash: HashFunction::with(self.seed),
-            index: written.runs,
+            index: written.base,
+            layers: written.layers,
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,

@@ -86,8 +86,8 @@ impl DeadOffsets {
         parse_round(name.strip_prefix("dead-")?.strip_suffix(".kdead")?)
     }
 
-    /// Writes them to the folder `dir`, synced, under a name of `round`; one of that name that an
-    /// interrupted round left goes. None are no file.
+    /// Writes them to the folder `dir`, synced but for the name, which is one of `round`; one of
+    /// that name that an interrupted round left goes. None are no file.
     ///
     /// # Errors
     /// The system's.
@@ -105,7 +105,6 @@ impl DeadOffsets {
         let path = dir.join(&file);
         disk.remove_if_there(&path)?;
         disk.write_whole_file(&path, &bytes, None, None)?;
-        disk.sync_dir(dir)?;
         Ok(Some(FileRef { file, bytes: bytes.len() as u64, crc32c }))
     }
 

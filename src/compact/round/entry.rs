@@ -50,16 +50,31 @@ pub struct Entry {
     pub gone: bool,
 }
 
+/// What a run of the key index says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// The key's.
+    pub hash: KeyHash,
+    /// What stands for it; none, in a layer, if what an older one or the base says is over.
+    pub entry: Option<Entry>,
+}
+
+impl From<Entry> for KeyState {
+    fn from(entry: Entry) -> KeyState {
+        KeyState { hash: entry.hash, entry: Some(entry) }
+    }
+}
+
 /// The offset from which on records cannot be indexed: the bits above it are taken.
 pub const MOST_OFFSET: i64 = 1 << 60;
 
 const DELETES: u64 = 1 << 63;
 const GONE: u64 = 1 << 62;
 const CLAIM_BIT: u64 = 1 << 61;
-const RESERVED: u64 = 1 << 60;
+const ABSENT: u64 = 1 << 60;
 
 /// How entries lie in a file: 16 bytes of hash, 8 of offset under four bits (a tombstone; gone;
-/// the claim's odd bit; nothing), and 8 of claim if the strategy has any. All are big-endian.
+/// the claim's odd bit; absent), and 8 of claim if the strategy has any. All are big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryLayout {
     /// Whether there is a claim.
@@ -123,16 +138,46 @@ impl EntryLayout {
         let is_set = |flag: u64| place & flag != 0;
         let entry = Entry {
             hash,
-            offset: Offset((place & (RESERVED - 1)) as i64),
+            offset: Offset((place & (ABSENT - 1)) as i64),
             claim: (claim, is_set(CLAIM_BIT)),
             deletes: is_set(DELETES),
             gone: is_set(GONE),
         };
         let is_sound = cursor.is_empty()
-            && !is_set(RESERVED)
+            && !is_set(ABSENT)
             && (entry.deletes || !entry.gone)
             && (self.with_claim || !is_set(CLAIM_BIT));
         is_sound.then_some(entry)
+    }
+
+    /// Appends what a run says of a key to `bytes`.
+    ///
+    /// # Errors
+    /// As [`EntryLayout::check`].
+    pub fn encode_state(self, state: &KeyState, bytes: &mut Vec<u8>) -> Result<()> {
+        if let Some(entry) = &state.entry {
+            return self.encode(entry, bytes);
+        }
+        bytes.extend_from_slice(&state.hash.0.to_be_bytes());
+        bytes.extend_from_slice(&ABSENT.to_be_bytes());
+        bytes.extend_from_slice(if self.with_claim { &[0; 8] } else { &[] });
+        Ok(())
+    }
+
+    /// What the bytes of a run say of a key; `None` for bytes that nothing gives.
+    #[inline]
+    pub fn decode_state(self, bytes: &[u8]) -> Option<KeyState> {
+        self.decode(bytes).map(KeyState::from).or_else(|| self.decode_absent(bytes))
+    }
+
+    #[cold]
+    fn decode_absent(self, bytes: &[u8]) -> Option<KeyState> {
+        let mut cursor = Cursor::new(bytes);
+        let hash = KeyHash(u128::from_be_bytes(*cursor.bytes(16).ok()?.first_chunk()?));
+        let is_absent = cursor.i64().ok()? as u64 == ABSENT
+            && (!self.with_claim || cursor.i64().ok()? == 0)
+            && cursor.is_empty();
+        is_absent.then_some(KeyState { hash, entry: None })
     }
 }
 
@@ -157,6 +202,12 @@ mod tests {
                 layout.encode(&entry, &mut bytes).unwrap();
                 prop_assert_eq!(bytes.len(), layout.entry_bytes());
                 prop_assert_eq!(layout.decode(&bytes), Some(entry));
+                prop_assert_eq!(layout.decode_state(&bytes), Some(entry.into()));
+                let (absent, mut bytes) = (KeyState { hash, entry: None }, Vec::new());
+                layout.encode_state(&absent, &mut bytes).unwrap();
+                prop_assert_eq!(bytes.len(), layout.entry_bytes());
+                prop_assert_eq!(layout.decode_state(&bytes), Some(absent));
+                prop_assert_eq!(layout.decode(&bytes), None);
             }
         }
 
@@ -168,6 +219,16 @@ mod tests {
                 let mut again = Vec::new();
                 layout.encode(&entry, &mut again).unwrap();
                 prop_assert_eq!(&again, bytes);
+            }
+            let mut absent = bytes.to_vec();
+            absent[16..].fill(0);
+            absent[16] = 0x10;
+            for bytes in [bytes, &absent, &[&bytes[..17], &absent[17..]].concat()] {
+                if let Some(state) = layout.decode_state(bytes) {
+                    let mut again = Vec::new();
+                    layout.encode_state(&state, &mut again).unwrap();
+                    prop_assert_eq!(&again, bytes);
+                }
             }
             prop_assert_eq!(layout.decode(&bytes[1..]), None);
         }

@@ -1,120 +1,85 @@
-//! The key index of a destination: its runs, joined with the newcomers of a round.
-//!
-//! Runs that no newcomer touches are not opened. A run that is changed is written anew, under a
-//! name of the round; if it would outgrow its size, in several parts of its range of hashes. What
-//! comes of it depends on the entries alone, not on threads or memory.
+//! The key index of a destination: its runs, and the layers upon them, joined with the newcomers
+//! of a round. Runs that no newcomer touches are not opened.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
 use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
+use super::found::Found;
 use super::join::{Leaving, Outcome, join};
-use super::key_run::{KeyRun, MOST_RUN_BYTES, RunFile, RunRef, RunWriter};
+use super::key_run::{KeyRun, Level, MOST_RUN_BYTES, RunRef};
+use super::layers::{Layers, RunFolder, are_in_order, merged};
 use super::newcomer_block::Gathered;
-use super::newcomers::{Newcomer, Newcomers};
-use super::ranges::{Part, Range, ranges_of, some_of, within};
+use super::newcomers::Newcomers;
+use super::ranges::{Range, ranges_of, some_of, within};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::report::note_memory;
-use crate::units::Offset;
+
+/// Once one in so many of the base's entries has changed, layers are merged into a new base.
+const LAYER_SHARE: u64 = 4;
 
 /// The key index as a round file names it.
 #[derive(Clone, Debug)]
 pub struct KeyIndex {
-    disk: Disk,
-    dir: PathBuf,
-    seed: KeyHashSeed,
-    layout: EntryLayout,
-    runs: Vec<RunRef>,
-    most_run_bytes: usize,
-}
-
-/// Who loses in a round.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Records of the destination, rising.
-    pub dead: Vec<Offset>,
-    /// Newcomers, by hash.
-    pub late: Vec<Newcomer>,
-    /// Those of them that lost to a deletion of which only the index knows.
-    pub outlived: Vec<Offset>,
-    /// How many runs were read for it.
-    pub runs_read: u64,
-    /// How many bytes these are.
-    pub bytes_read: u64,
-}
-
-impl Found {
-    /// What was found in several parts, which lie in order.
-    fn merged(parts: Vec<Found>) -> Found {
-        let mut all = Found::default();
-        for found in parts {
-            all.dead.extend(found.dead);
-            all.late.extend(found.late);
-            all.outlived.extend(found.outlived);
-            all.runs_read += found.runs_read;
-            all.bytes_read += found.bytes_read;
-        }
-        all
-    }
-}
-
-/// What was written of an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrittenIndex {
-    /// All its runs, those that stay as they are among them.
-    pub runs: Vec<RunRef>,
-    /// The bytes of new ones.
-    pub bytes_written: u64,
-    /// The bytes of old ones that were read.
-    pub bytes_read: u64,
-}
-
-/// What became of a part of a range.
-enum Fate {
-    Written(RunRef),
-    /// It is to the byte what the run was.
-    AsBefore,
-    Empty,
+    pub(super) folder: RunFolder,
+    pub(super) base: Vec<RunRef>,
+    pub(super) layers: Vec<Vec<RunRef>>,
+    pub(super) most_run_bytes: usize,
+    pub(super) layer_share: u64,
+    /// How many runs at the least are read or made one after the other.
+    pub(super) least_in_turn: usize,
 }
 
 impl KeyIndex {
-    /// The index with these `runs` in the folder `dir`; none yet, if there are none.
+    /// The index with these runs, and `layers` upon them, in the folder `dir`; none yet, if there
+    /// are none.
     ///
     /// # Errors
     /// Runs whose ranges are not in order, or do not begin with the first hash.
     pub fn new(
         disk: &Disk,
         dir: &Path,
-        seed: KeyHashSeed,
-        layout: EntryLayout,
-        runs: Vec<RunRef>,
+        (seed, layout): (KeyHashSeed, EntryLayout),
+        base: Vec<RunRef>,
+        layers: Vec<Vec<RunRef>>,
     ) -> Result<KeyIndex> {
-        let begins = runs.first().is_none_or(|run| run.first_hash == KeyHash(0));
-        if !begins || !runs.is_sorted_by(|a, b| a.first_hash < b.first_hash) {
+        if !are_in_order(&base, &layers) {
             return Err(Error::refused(format!(
                 "{}: the runs of the key index are not in order; pass --reindex to build it anew",
                 dir.display()
             )));
         }
-        let (disk, dir) = (disk.clone(), dir.into());
-        Ok(KeyIndex { disk, dir, seed, layout, runs, most_run_bytes: MOST_RUN_BYTES })
+        let folder = RunFolder { disk: disk.clone(), dir: dir.into(), seed, layout };
+        let (most_run_bytes, layer_share) = (MOST_RUN_BYTES, LAYER_SHARE);
+        Ok(KeyIndex { folder, base, layers, most_run_bytes, layer_share, least_in_turn: 1 })
     }
 
-    /// The same with runs of another size.
-    #[cfg(test)]
-    fn with_run_bytes(self, most_run_bytes: usize) -> KeyIndex {
-        KeyIndex { most_run_bytes, ..self }
+    /// The same with its runs read and made one after the other, whatever threads there are.
+    pub fn in_turn(self) -> KeyIndex {
+        KeyIndex { least_in_turn: usize::MAX, ..self }
     }
 
-    /// Opens all its runs.
+    /// The same with runs of another size, and layers up to another share of the base.
     #[cfg(test)]
-    pub fn open_all(&self) -> Result<Vec<KeyRun>> {
-        let runs = ranges_of(&self.runs).into_iter();
-        runs.filter_map(|it| Some(self.open_run(it.run?, it.below))).collect()
+    fn with(self, most_run_bytes: usize, layer_share: u64) -> KeyIndex {
+        KeyIndex { most_run_bytes, layer_share, ..self }
+    }
+
+    /// All its entries.
+    #[cfg(test)]
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let layers = Layers::of(&self.folder, &self.layers);
+        let mut entries = Vec::new();
+        for range in ranges_of(&self.base) {
+            let base = self.open_base(&range)?;
+            let upon = layers.runs_in(0, range.from, range.below)?;
+            let states = merged(base.as_ref(), &upon, range.from, range.below);
+            entries.extend(states.filter_map(|state| state.entry));
+        }
+        Ok(entries)
     }
 
     /// What the index knows of these keys, which are sorted.
@@ -122,13 +87,16 @@ impl KeyIndex {
     /// # Errors
     /// The system's; a damaged run is refused.
     pub fn find(&self, keys: &[KeyHash]) -> Result<Vec<Entry>> {
+        let layers = Layers::of(&self.folder, &self.layers);
         let mut found = Vec::new();
-        for range in ranges_of(&self.runs) {
+        for range in ranges_of(&self.base) {
             let ours = within(keys, range.from, range.below);
-            if let Some(known) = range.run.filter(|_| !ours.is_empty()) {
-                let run = self.open_run(known, range.below)?;
-                found.extend(ours.iter().filter_map(|key| run.find(*key)));
+            if ours.is_empty() {
+                continue;
             }
+            let base = self.open_base(&range)?;
+            let upon = layers.runs_in(0, range.from, range.below)?;
+            found.extend(ours.iter().filter_map(|key| stands_in(base.as_ref(), &upon, *key)));
         }
         Ok(found)
     }
@@ -139,183 +107,76 @@ impl KeyIndex {
     /// The system's; a damaged run is refused.
     pub fn find_dead<S: Strategy>(&self, newcomers: &Newcomers) -> Result<Found> {
         self.check(newcomers)?;
-        let found = ranges_of(&self.runs).into_par_iter().map(|range| {
-            let parts = range.parts(newcomers, self.layout, self.most_run_bytes)?;
-            let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
-            let run = range.run.map(|known| self.open_run(known, range.below)).transpose()?;
-            let found = parts.par_iter().map(|part| {
-                let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
-                let some = only.iter().chain(&own).flat_map(Gathered::iter);
-                let mut found = Found::default();
-                let entries = run.iter().flat_map(|run| run.entries_in(part.from, part.below));
-                join::<S>(entries, some, Leaving::default(), |outcome| match outcome {
-                    Outcome::Dead(offset, _) => found.dead.push(offset),
-                    Outcome::Late(newcomer) => found.late.push(newcomer),
-                    Outcome::Outlived(offset) => found.outlived.push(offset),
-                    Outcome::Stands(_) | Outcome::Removed(_) => {}
+        let layers = Layers::of(&self.folder, &self.layers);
+        let found =
+            ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn).map(|range| {
+                let parts = range.parts(0, newcomers, self.folder.layout, self.most_run_bytes)?;
+                let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
+                let run = self.open_base(&range)?;
+                let upon = layers.runs_in(0, range.from, range.below)?;
+                let found = parts.par_iter().with_min_len(self.least_in_turn).map(|part| {
+                    let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+                    let some = only.iter().chain(&own).flat_map(Gathered::iter);
+                    let mut found = Found::default();
+                    let states = merged(run.as_ref(), &upon, part.from, part.below);
+                    let entries = states.filter_map(|state| state.entry);
+                    join::<S>(entries, some, Leaving::default(), |outcome| match outcome {
+                        Outcome::Dead(offset, _) => found.dead.push(offset),
+                        Outcome::Late(newcomer) => found.late.push(newcomer),
+                        Outcome::Outlived(offset) => found.outlived.push(offset),
+                        Outcome::Stands(_) | Outcome::Removed(_) => {}
+                    });
+                    Ok(found)
                 });
+                let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
+                found.runs_read = u64::from(run.is_some());
+                found.bytes_read = run.map_or(0, |run| run.bytes());
                 Ok(found)
             });
-            let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
-            found.runs_read = u64::from(run.is_some());
-            found.bytes_read = run.map_or(0, |run| run.bytes());
-            Ok(found)
-        });
         let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
+        let (runs_read, bytes_read) = layers.read();
+        found.runs_read += runs_read;
+        found.bytes_read += bytes_read;
         found.dead.par_sort_unstable();
         Ok(found)
     }
 
-    /// Writes the index as it is after the round: runs that change, to the folder `to_dir`, under
-    /// names of `round`, without the keys that are `leaving`.
-    ///
-    /// # Errors
-    /// The system's; a damaged run is refused.
-    pub fn write<S: Strategy>(
-        &self,
-        to_dir: &Path,
-        round: u64,
-        newcomers: &Newcomers,
-        leaving: Leaving<'_>,
-    ) -> Result<WrittenIndex> {
-        self.check(newcomers)?;
-        if !(leaving.expired.is_sorted() && leaving.erased.is_sorted()) {
-            return Err(Error::bug("the keys that leave are not sorted"));
-        }
-        // Names are given before anything is written, so that they depend on no thread.
-        let mut count = 0;
-        let mut tasks = Vec::new();
-        for range in ranges_of(&self.runs) {
-            let parts = range.parts(newcomers, self.layout, self.most_run_bytes)?;
-            let first_number = count;
-            count += parts.len();
-            tasks.push((range, parts, first_number));
-        }
-        let bytes_read = AtomicU64::new(0);
-        let written = tasks.into_par_iter().map(|(range, parts, first_number)| {
-            let target = Target { dir: to_dir, round, first_number };
-            self.write_range::<S>(&range, &parts, &target, newcomers, leaving, &bytes_read)
-        });
-        let mut runs: Vec<RunRef> = Vec::new();
-        let mut bytes_written = 0;
-        for (some, bytes) in written.collect::<Result<Vec<_>>>()? {
-            runs.extend(some);
-            bytes_written += bytes;
-        }
-        if bytes_written > 0 {
-            self.disk.sync_dir(to_dir)?;
-        }
-        // Where a range has no entry left, the run in front of it covers it; at the very front,
-        // the one behind it.
-        if let Some(first) = runs.first_mut() {
-            first.first_hash = KeyHash(0);
-        }
-        Ok(WrittenIndex { runs, bytes_written, bytes_read: bytes_read.into_inner() })
-    }
-
-    fn write_range<S: Strategy>(
-        &self,
-        range: &Range<'_>,
-        parts: &[Part],
-        target: &Target<'_>,
-        newcomers: &Newcomers,
-        leaving: Leaving<'_>,
-        bytes_read: &AtomicU64,
-    ) -> Result<(Vec<RunRef>, u64)> {
-        let leaving = leaving.within(range.from, range.below);
-        let some = some_of(parts, newcomers)?;
-        if let (Some(known), None) = (range.run, &some)
-            && leaving.is_empty()
-        {
-            return Ok((vec![known.clone()], 0));
-        }
-        let only = some.flatten();
-        let run = range.run.map(|known| self.open_run(known, range.below)).transpose()?;
-        bytes_read.fetch_add(run.as_ref().map_or(0, KeyRun::bytes), Ordering::Relaxed);
-        let is_whole = parts.len() == 1;
-        let written = parts.par_iter().enumerate().map(|(index, part)| {
-            let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
-            let file = match only.as_ref().or(own.as_ref()) {
-                Some(some) => self.merge::<S>(run.as_ref(), *part, some, leaving)?,
-                None => None,
-            };
-            let Some(file) = file else { return Ok(Fate::Empty) };
-            if is_whole && run.as_ref().is_some_and(|run| run.file() == file.bytes()) {
-                return Ok(Fate::AsBefore);
-            }
-            let name = RunRef::file_name(target.round, target.first_number + index);
-            if self.runs.iter().any(|run| run.file == name) {
-                return Err(Error::bug(format!("{name} is in use")));
-            }
-            file.write(&self.disk, target.dir, name).map(Fate::Written)
-        });
-        let mut runs = Vec::new();
-        let mut bytes_written = 0;
-        for part in written.collect::<Result<Vec<Fate>>>()? {
-            match part {
-                Fate::Written(run) => {
-                    bytes_written += run.bytes;
-                    runs.push(run);
-                }
-                Fate::AsBefore => runs.extend(range.run.cloned()),
-                Fate::Empty => {}
-            }
-        }
-        Ok((runs, bytes_written))
-    }
-
-    /// The file of what stands in a part of a run's range.
-    fn merge<S: Strategy>(
-        &self,
-        run: Option<&KeyRun>,
-        Part { from, below }: Part,
-        newcomers: &Gathered,
-        leaving: Leaving<'_>,
-    ) -> Result<Option<RunFile>> {
-        let writer = RunWriter::new(self.layout, self.seed, from);
-        let mut writer = writer.with_room(newcomers.len());
-        let mut outcome = Ok(());
-        let entries = run.into_iter().flat_map(|run| run.entries_in(from, below));
-        join::<S>(entries, newcomers.iter(), leaving.within(from, below), |joined| {
-            if let (Outcome::Stands(entry), Ok(())) = (joined, &outcome) {
-                outcome = writer.push(&entry);
-            }
-        });
-        note_memory();
-        outcome.map(|()| writer.finish())
-    }
-
-    fn check(&self, newcomers: &Newcomers) -> Result<()> {
-        if newcomers.made_for() == (self.seed, self.layout) {
+    pub(super) fn check(&self, newcomers: &Newcomers) -> Result<()> {
+        if newcomers.made_for() == (self.folder.seed, self.folder.layout) {
             return Ok(());
         }
         Err(Error::bug("the newcomers are hashed otherwise than the key index"))
     }
 
-    fn open_run(&self, known: &RunRef, below: Option<KeyHash>) -> Result<KeyRun> {
-        let run = KeyRun::open(&self.disk, &self.dir, known)?;
-        run.check_range(self.seed, self.layout, below)?;
-        Ok(run)
+    pub(super) fn open_base(&self, range: &Range<'_>) -> Result<Option<KeyRun>> {
+        let open = |known| self.folder.open(known, range.below, Level::Base);
+        range.run.map(open).transpose()
     }
 }
 
-/// Where the runs of a range are written.
-struct Target<'a> {
-    dir: &'a Path,
-    round: u64,
-    first_number: usize,
+/// What stands for a key by a run of the base and those upon it, the oldest first.
+pub(super) fn stands_in(
+    base: Option<&KeyRun>,
+    upon: &[Arc<KeyRun>],
+    key: KeyHash,
+) -> Option<Entry> {
+    let upon = upon.iter().rev().map(|run| &**run);
+    upon.chain(base).find_map(|run| run.find(key))?.entry
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
 
     use proptest::prelude::*;
 
     use super::super::super::strategy::{Claim, Strategy, Timestamp, Version};
-    use super::super::entry::Entry;
+    use super::super::index_write::WrittenIndex;
+    use super::super::layers::entries_of;
+    use super::super::newcomers::Newcomer;
     use super::*;
+    use crate::units::Offset;
 
     const SEED: KeyHashSeed = KeyHashSeed(3);
 
@@ -344,22 +205,32 @@ mod tests {
     struct Index {
         dir: tempfile::TempDir,
         runs: Vec<RunRef>,
+        layers: Vec<Vec<RunRef>>,
         layout: EntryLayout,
         run_bytes: usize,
+        layer_share: u64,
         round: u64,
     }
 
     impl Index {
+        /// One that never gets a layer.
         fn empty<S: Strategy>(run_bytes: usize) -> Index {
-            let dir = tempfile::tempdir().unwrap();
-            Index { dir, runs: Vec::new(), layout: EntryLayout::of::<S>(), run_bytes, round: 1 }
+            let (dir, layout) = (tempfile::tempdir().unwrap(), EntryLayout::of::<S>());
+            let (runs, layers, layer_share, round) = (Vec::new(), Vec::new(), u64::MAX, 1);
+            Index { dir, runs, layers, layout, run_bytes, layer_share, round }
+        }
+
+        /// One whose layers never become a base.
+        fn layered<S: Strategy>(run_bytes: usize) -> Index {
+            Index { layer_share: 0, ..Index::empty::<S>(run_bytes) }
         }
 
         fn opened(&self) -> KeyIndex {
             let disk = Disk::default();
-            let (dir, runs) = (self.dir.path(), self.runs.clone());
-            let index = KeyIndex::new(&disk, dir, SEED, self.layout, runs).unwrap();
-            index.with_run_bytes(self.run_bytes)
+            let (dir, made_for) = (self.dir.path(), (SEED, self.layout));
+            let (runs, layers) = (self.runs.clone(), self.layers.clone());
+            let index = KeyIndex::new(&disk, dir, made_for, runs, layers).unwrap();
+            index.with(self.run_bytes, self.layer_share)
         }
 
         fn round<S: Strategy>(
@@ -373,19 +244,20 @@ mod tests {
             let leaving = Leaving { expired: removed, erased: &[] };
             let written = index.write::<S>(self.dir.path(), self.round, &newcomers, leaving);
             let written = written.unwrap();
-            self.runs = written.runs.clone();
+            self.runs = written.base.clone();
+            self.layers = written.layers.clone();
             self.round += 1;
             (found, written)
         }
 
         fn entries(&self) -> Vec<Entry> {
-            let runs = self.opened().open_all().unwrap();
-            runs.iter().flat_map(|run| run.iter().collect::<Vec<_>>()).collect()
+            self.opened().entries().unwrap()
         }
 
         fn files(&self) -> BTreeMap<String, Vec<u8>> {
             let read = |run: &RunRef| fs::read(self.dir.path().join(&run.file)).unwrap();
-            self.runs.iter().map(|run| (run.file.clone(), read(run))).collect()
+            let runs = self.runs.iter().chain(self.layers.iter().flatten());
+            runs.map(|run| (run.file.clone(), read(run))).collect()
         }
     }
 
@@ -398,9 +270,9 @@ mod tests {
         let mut index = Index::empty::<ByOffset>(4096);
         let (found, written) = index.round::<ByOffset>(&many(0..5000, 0), &[]);
         assert_eq!(found, Found::default());
-        assert!(written.runs.len() > 30, "{}", written.runs.len());
-        assert!(written.runs.iter().all(|run| run.bytes <= 4096 && run.bytes > 1024));
-        assert_eq!(written.bytes_written, written.runs.iter().map(|run| run.bytes).sum::<u64>());
+        assert!(written.base.len() > 30, "{}", written.base.len());
+        assert!(written.base.iter().all(|run| run.bytes <= 4096 && run.bytes > 1024));
+        assert_eq!(written.bytes_written, written.base.iter().map(|run| run.bytes).sum::<u64>());
 
         // All but those that two keys lie in could as well not be there.
         let news = [newcomer(7, 9000, 5, false), newcomer(70_000, 9001, 5, false)];
@@ -417,11 +289,134 @@ mod tests {
         let before = index.runs.clone();
         let (found, written) = index.round::<ByOffset>(&news, &[]);
         assert_eq!((found.dead, found.late, found.runs_read), (vec![Offset(7)], vec![], 2));
-        let new: Vec<_> = written.runs.iter().filter(|run| !before.contains(run)).collect();
+        let new: Vec<_> = written.base.iter().filter(|run| !before.contains(run)).collect();
         assert_eq!(new.len(), 2);
         assert!(new.iter().all(|run| run.file.starts_with("keys-000002-")));
         assert_eq!(written.bytes_written, new.iter().map(|run| run.bytes).sum::<u64>());
-        assert_eq!((written.bytes_read, written.runs.len()), (found.bytes_read, before.len()));
+        assert_eq!((written.bytes_read, written.base.len()), (found.bytes_read, before.len()));
+    }
+
+    #[test]
+    fn a_round_that_changes_little_writes_a_layer_of_that_alone() {
+        let mut index = Index::layered::<ByOffset>(4096);
+        let tombstone = newcomer(5000, 5000, 5, true);
+        index.round::<ByOffset>(&[many(0..5000, 0), vec![tombstone]].concat(), &[]);
+        assert_eq!((index.layers.len(), index.runs.len() > 30), (0, true));
+        let base = index.runs.clone();
+        let touched = |hash: KeyHash| base.partition_point(|run| run.first_hash <= hash) - 1;
+        let news = [newcomer(7, 9000, 5, false), newcomer(70_000, 9001, 5, false)];
+        let removed = [tombstone.entry.hash];
+        let hashes = news.iter().map(|it| it.entry.hash).chain(removed);
+        let touched: BTreeSet<usize> = hashes.map(touched).collect();
+        for (at, run) in base.iter().enumerate().filter(|(at, _)| !touched.contains(at)) {
+            let path = index.dir.path().join(&run.file);
+            fs::rename(&path, path.with_extension(at.to_string())).unwrap();
+        }
+        let (found, written) = index.round::<ByOffset>(&news, &removed);
+        assert_eq!((found.dead, found.late), (vec![Offset(7)], vec![]));
+        assert_eq!((&written.base, written.layers.len()), (&base, 1));
+        let [run] = written.layers[0].as_slice() else { panic!("{written:?}") };
+        assert_eq!((run.entries, run.first_hash), (3, KeyHash(0)));
+        assert_eq!((written.bytes_written, run.bytes), (run.bytes, 32 + 3 * 24 + 4));
+        let read: u64 = touched.iter().map(|at| base[*at].bytes).sum();
+        assert_eq!(written.bytes_read, read);
+        for (at, run) in base.iter().enumerate().filter(|(at, _)| !touched.contains(at)) {
+            let path = index.dir.path().join(&run.file);
+            fs::rename(path.with_extension(at.to_string()), &path).unwrap();
+        }
+
+        // What it says is right, and the base is not.
+        let entries = index.entries();
+        assert_eq!(entries.len(), 5001);
+        let stands = |it: &Newcomer| Entry { claim: (0, false), ..it.entry };
+        assert!(news.iter().all(|it| entries.contains(&stands(it))));
+        let keys = [removed[0]];
+        assert_eq!(index.opened().find(&keys).unwrap(), []);
+        assert_eq!(index.opened().find(&[news[0].entry.hash]).unwrap(), [stands(&news[0])]);
+        let again = [newcomer(7, 9100, 5, false), newcomer(5000, 9101, 5, false)];
+        let (found, _) = index.round::<ByOffset>(&again, &[]);
+        assert_eq!((found.dead, found.late), (vec![Offset(9000)], vec![]));
+        assert_eq!(index.entries().len(), 5002);
+    }
+
+    #[test]
+    fn a_layer_takes_in_those_that_are_not_much_larger_so_that_there_are_few() {
+        let mut index = Index::layered::<ByOffset>(1024);
+        index.round::<ByOffset>(&many(0..2000, 0), &[]);
+        let (base, mut written_bytes) = (index.runs.clone(), 0);
+        for round in 0..200 {
+            let key = 3000 + round % 150;
+            let news = newcomer(key, 10_000 + round as i64, 5, false);
+            let (_, written) = index.round::<ByOffset>(&[news], &[]);
+            written_bytes += written.bytes_written;
+            let sizes: Vec<u64> = index.layers.iter().map(|runs| entries_of(runs)).collect();
+            assert!(sizes.windows(2).all(|two| two[0] > 2 * two[1]), "{sizes:?}");
+            assert!(index.layers.iter().flatten().all(|run| run.bytes <= 1024));
+        }
+        assert_eq!((&index.runs, index.entries().len()), (&base, 2150));
+        assert!(written_bytes < 200 * 60 * 24, "{written_bytes}");
+    }
+
+    #[test]
+    fn of_a_key_that_is_erased_no_hash_is_left() {
+        let mut index = Index::layered::<Timestamp>(1024);
+        index.round::<Timestamp>(&many(0..500, 0), &[]);
+        index.round::<Timestamp>(&many(7..9, 900), &[]);
+        let erased = [newcomer(7, 0, 0, false).entry.hash];
+        let leaving = Leaving { expired: &[], erased: &erased };
+        let (none, dir) = (newcomers(&[], index.layout), index.dir.path());
+        let written = index.opened().write::<Timestamp>(dir, index.round, &none, leaving).unwrap();
+        (index.runs, index.layers) = (written.base, written.layers);
+        assert_eq!((index.layers.len(), index.entries().len()), (0, 499));
+        let hash = erased[0].0.to_be_bytes();
+        let holds = |file: &Vec<u8>| file.windows(16).any(|some| some == hash);
+        assert!(!index.files().values().any(holds));
+    }
+
+    #[test]
+    fn layers_become_a_base_once_they_are_a_share_of_it() {
+        let mut index = Index::empty::<ByOffset>(1024);
+        index.layer_share = LAYER_SHARE;
+        index.round::<ByOffset>(&many(0..1000, 0), &[]);
+        for (round, has_layers) in [true, true, false, true].into_iter().enumerate() {
+            let (from, before) = (round as u64 * 100, index.runs.clone());
+            let (found, _) = index.round::<ByOffset>(&many(from..from + 100, 5000), &[]);
+            assert_eq!(found.dead.len(), 100);
+            assert_eq!((!index.layers.is_empty(), index.runs == before), (has_layers, has_layers));
+            assert_eq!(index.entries().len(), 1000);
+        }
+        // Nothing new writes nothing.
+        let before = (index.runs.clone(), index.layers.clone());
+        let (_, written) = index.round::<ByOffset>(&[], &[]);
+        assert_eq!(((written.base, written.layers), written.bytes_written), (before, 0));
+    }
+
+    #[test]
+    fn a_layer_in_which_any_byte_is_wrong_stops_the_round_with_what_to_do() {
+        let mut index = Index::layered::<Timestamp>(1 << 20);
+        index.round::<Timestamp>(&many(0..100, 0), &[]);
+        index.round::<Timestamp>(&many(0..2, 100), &[]);
+        let path = index.dir.path().join(&index.layers[0][0].file);
+        let sound = fs::read(&path).unwrap();
+        let news = newcomers(&many(5..6, 200), index.layout);
+        for at in 0..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(&path, bytes).unwrap();
+            let opened = index.opened();
+            let refusals = [
+                opened.find_dead::<Timestamp>(&news).map(drop).unwrap_err(),
+                opened
+                    .write::<Timestamp>(index.dir.path(), 3, &news, Leaving::default())
+                    .map(drop)
+                    .unwrap_err(),
+                opened.find(&[KeyHash(9)]).map(drop).unwrap_err(),
+            ];
+            for refusal in refusals.map(|refusal| refusal.to_string()) {
+                assert!(refusal.contains("keys-000002-0000.kidx: damaged"), "{refusal}");
+                assert!(refusal.contains("pass --reindex"), "{refusal}");
+            }
+        }
     }
 
     #[test]
@@ -432,28 +427,32 @@ mod tests {
         let late: Vec<_> = (0..20).map(|key| newcomer(key, 500 + key as i64, 4, false)).collect();
         let (found, written) = index.round::<Timestamp>(&late, &[]);
         assert_eq!((found.dead.len(), found.late.len()), (0, 20));
-        assert_eq!((written.runs, written.bytes_written), (before, 0));
+        assert_eq!((written.base, written.bytes_written), (before, 0));
     }
 
     #[test]
     fn an_index_comes_out_the_same_for_any_threads_and_any_order() {
-        let made = |threads: usize, is_turned: bool| {
+        let made = |threads: usize, is_turned: bool, layer_share: u64| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let mut index = Index::empty::<Timestamp>(4096);
-                for list in [many(0..900, 0), many(500..3000, 5000)] {
+                let empty = Index::empty::<Timestamp>(4096);
+                let mut index = Index { layer_share, ..empty };
+                for list in [many(0..900, 0), many(500..3000, 5000), many(7..700, 9000)] {
                     let mut list = list;
                     if is_turned {
                         list.reverse();
                     }
                     index.round::<Timestamp>(&list, &[]);
                 }
-                (index.runs.clone(), index.files())
+                (index.runs.clone(), index.layers.clone(), index.files())
             })
         };
-        let one = made(1, false);
-        assert_eq!(one.1.len(), one.0.len());
-        assert!(one == made(3, true));
+        for layer_share in [0, LAYER_SHARE, u64::MAX] {
+            let one = made(1, false, layer_share);
+            assert_eq!(one.1.is_empty(), layer_share == u64::MAX);
+            assert_eq!(one.2.len(), one.0.len() + one.1.iter().flatten().count());
+            assert!(one == made(3, true, layer_share));
+        }
     }
 
     #[test]
@@ -517,12 +516,22 @@ mod tests {
     fn runs_out_of_order_are_refused() {
         let mut index = Index::empty::<ByOffset>(1024);
         index.round::<ByOffset>(&many(0..500, 0), &[]);
-        let open = |runs: Vec<RunRef>| {
-            KeyIndex::new(&Disk::default(), index.dir.path(), SEED, index.layout, runs).map(drop)
+        let open = |runs: &[RunRef], layers: &[&[RunRef]]| {
+            let (dir, made_for) = (index.dir.path(), (SEED, index.layout));
+            let layers = layers.iter().map(|layer| layer.to_vec()).collect();
+            KeyIndex::new(&Disk::default(), dir, made_for, runs.to_vec(), layers).map(drop)
         };
-        open(index.runs.clone()).unwrap();
-        open(index.runs.iter().rev().cloned().collect()).unwrap_err();
-        open(index.runs.iter().skip(1).cloned().collect()).unwrap_err();
+        let sound = index.runs.as_slice();
+        let reversed: Vec<RunRef> = sound.iter().rev().cloned().collect();
+        open(sound, &[]).unwrap();
+        open(sound, &[sound, sound]).unwrap();
+        for wrong in [&reversed, &sound[1..]] {
+            open(wrong, &[]).unwrap_err();
+            open(sound, &[sound, wrong]).unwrap_err();
+        }
+        open(sound, &[&[]]).unwrap_err();
+        open(&[], &[sound]).unwrap_err();
+        open(sound, &[sound; 65]).unwrap_err();
     }
 
     proptest! {
@@ -530,10 +539,11 @@ mod tests {
         #[test]
         fn rounds_of_any_size_give_what_a_map_gives(
             rounds in prop::collection::vec(
-                prop::collection::btree_map(0..300u64, (0..4i64, any::<bool>()), 0..200), 1..5),
+                prop::collection::btree_map(0..300u64, (0..4i64, any::<bool>()), 0..200), 1..8),
             run_bytes in 100..3000usize,
+            layer_share in prop::sample::select(vec![0, 1, 2, 4, u64::MAX]),
         ) {
-            let mut index = Index::empty::<Timestamp>(run_bytes);
+            let mut index = Index { layer_share, ..Index::empty::<Timestamp>(run_bytes) };
             let mut map: BTreeMap<KeyHash, Entry> = BTreeMap::new();
             let mut offset = 0;
             for round in rounds {
@@ -564,6 +574,9 @@ mod tests {
                 late.sort_by_key(|it| it.entry.hash);
                 let (found, _) = index.round::<Timestamp>(&list, &removed);
                 prop_assert_eq!((found.dead, found.late), (dead, late));
+                let keys: Vec<KeyHash> = map.keys().copied().collect();
+                let stands: Vec<Entry> = map.values().copied().collect();
+                prop_assert_eq!(index.opened().find(&keys).unwrap(), stands);
                 prop_assert_eq!(index.entries(), map.values().copied().collect::<Vec<_>>());
             }
         }

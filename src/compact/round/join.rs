@@ -43,6 +43,11 @@ impl Leaving<'_> {
         self.expired.is_empty() && self.erased.is_empty()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        (self.expired.len() as u64).saturating_add(self.erased.len() as u64)
+    }
+
     /// Those from `from` to below `below`.
     pub fn within(&self, from: KeyHash, below: Option<KeyHash>) -> Leaving<'_> {
         let within = |hashes| super::ranges::within(hashes, from, below);

@@ -107,7 +107,8 @@ impl Journal {
         &self.sizes_bytes
     }
 
-    /// Writes it: from here on the round happens. The file of the round must be written.
+    /// Writes it: from here on the round happens. The file of the round must be written, after all
+    /// others of the state: with its name, theirs have become durable.
     ///
     /// # Errors
     /// The system's; a round file that cannot be read.
@@ -117,7 +118,6 @@ impl Journal {
         if next.is_dir() {
             state.disk().sync_dir(&next)?;
         }
-        state.disk().sync_dir(state.path())?;
         state.disk().replace_file(&state.path().join(NAME), &seal(self)?)
     }
 
@@ -155,7 +155,8 @@ impl Journal {
         carry_out(&steps, disk, partition_dir, &state.next_dir())
     }
 
-    /// Carries it out to the end: applies it, makes its round the current one, and removes it.
+    /// Carries it out to the end: applies it, makes its round the current one, and removes it. That
+    /// it is gone is durable once garbage is collected; if it comes back, there is nothing to do.
     ///
     /// # Errors
     /// As [`Journal::apply`].
@@ -163,8 +164,7 @@ impl Journal {
         self.apply(disk, partition_dir)?;
         let state = StateDir::within(disk, partition_dir);
         state.switch(self.round)?;
-        disk.remove_if_there(&state.path().join(NAME))?;
-        disk.sync_dir(state.path())
+        disk.remove_if_there(&state.path().join(NAME))
     }
 
     /// A segment that lies between those of a change and is not one of them: a broker that finishes

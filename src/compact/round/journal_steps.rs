@@ -105,7 +105,10 @@ pub fn steps(journal: &Journal, next: &Files, placed: &Files) -> Result<Vec<Step
     }
     steps.extend(late);
     steps.extend(remove.iter().filter(|name| placed.has(name)).cloned().map(Step::Remove));
-    steps.push(Step::Sync);
+    // A replacement is durable at once, and all in front of it.
+    if !matches!(steps.last(), Some(Step::Sync | Step::Replace(_))) {
+        steps.push(Step::Sync);
+    }
     Ok(steps)
 }
 

@@ -1,4 +1,5 @@
-//! A run of the key index: the entries of one range of hashes, sorted, in a file.
+//! A run of the key index: the entries of one range of hashes, sorted, in a file. Runs of a layer
+//! hold only what has changed, and may say of a key that it is over.
 //!
 //! A header (magic, version, layout, size of an entry, seed, count), the entries, and the CRC-32C
 //! of all of it. Which range it covers stands in the round file only, so that a run can reach
@@ -6,10 +7,11 @@
 //! same entries are the same bytes.
 
 use std::path::{Path, PathBuf};
+use std::slice::ChunksExact;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
+use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
 use super::state_file::{self, Remedy, append_crc, damaged, in_front_of_crc, parse_round};
 use crate::bytes::{Cursor, Overrun};
@@ -54,6 +56,15 @@ impl RunRef {
         let number: usize = number.parse().ok()?;
         (RunRef::file_name(round, number) == name).then_some(round)
     }
+}
+
+/// What a run is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The base: all that stood when it was written.
+    Base,
+    /// A layer upon it: what has changed since. Only here a key may be said to be over.
+    Layer,
 }
 
 /// The header of a run's file.
@@ -110,14 +121,14 @@ impl KeyRun {
     ///
     /// # Errors
     /// The system's; a file that is not to the last bit what it is to be is refused.
-    pub fn open(disk: &Disk, dir: &Path, known: &RunRef) -> Result<KeyRun> {
+    pub fn open(disk: &Disk, dir: &Path, known: &RunRef, level: Level) -> Result<KeyRun> {
         let path = dir.join(&known.file);
         let wrong = |what: String| damaged(&path, what, Remedy::Reindex);
         if RunRef::round_in(&known.file).is_none() {
             return Err(wrong("no run of a key index is called so".into()));
         }
         let map = state_file::open(disk, &path, Remedy::Reindex)?;
-        let header = check(&map, known).map_err(wrong)?;
+        let header = check(&map, known, level).map_err(wrong)?;
         Ok(KeyRun { path, map, layout: header.layout, seed: header.seed })
     }
 
@@ -152,27 +163,30 @@ impl KeyRun {
         &self.map
     }
 
-    /// Its entries, in the order of their hashes.
-    #[cfg(test)]
-    pub fn iter(&self) -> impl Iterator<Item = Entry> {
-        self.entries_in(KeyHash(0), None)
+    /// What it says of this key.
+    pub fn find(&self, hash: KeyHash) -> Option<KeyState> {
+        self.states_in(hash, None).next().filter(|state| state.hash == hash)
     }
 
-    /// The entry with this hash.
-    pub fn find(&self, hash: KeyHash) -> Option<Entry> {
-        self.entries_in(hash, None).next().filter(|entry| entry.hash == hash)
-    }
-
-    /// Its entries from the hash `from` to below `below`.
-    pub fn entries_in(&self, from: KeyHash, below: Option<KeyHash>) -> impl Iterator<Item = Entry> {
+    /// What it says of keys from the hash `from` to below `below`, in the order of hashes.
+    pub fn states_in(&self, from: KeyHash, below: Option<KeyHash>) -> States<'_> {
         let chunk = self.layout.entry_bytes();
-        let entries = self.entries();
+        let (start, end) = self.bounds(from, below);
+        let within = self.entries().get(start * chunk..end * chunk).unwrap_or_default();
+        States { chunks: within.chunks_exact(chunk), layout: self.layout }
+    }
+
+    /// Of how many keys it says something there.
+    pub fn count_in(&self, from: KeyHash, below: Option<KeyHash>) -> u64 {
+        let (start, end) = self.bounds(from, below);
+        (end - start) as u64
+    }
+
+    fn bounds(&self, from: KeyHash, below: Option<KeyHash>) -> (usize, usize) {
         let start = self.lower_bound(from);
-        let end = below.map_or(entries.len() / chunk, |below| self.lower_bound(below));
-        let within = entries.get(start * chunk..end.max(start) * chunk).unwrap_or_default();
-        let layout = self.layout;
-        // Each was decoded once already, when the run was opened.
-        within.chunks_exact(chunk).filter_map(move |bytes| layout.decode(bytes))
+        let count = self.entries().len() / self.layout.entry_bytes();
+        let end = below.map_or(count, |below| self.lower_bound(below));
+        (start, end.max(start))
     }
 
     fn entries(&self) -> &[u8] {
@@ -206,8 +220,24 @@ impl KeyRun {
     }
 }
 
+/// What a run says, key by key.
+pub struct States<'a> {
+    chunks: ChunksExact<'a, u8>,
+    layout: EntryLayout,
+}
+
+impl Iterator for States<'_> {
+    type Item = KeyState;
+
+    #[inline]
+    fn next(&mut self) -> Option<KeyState> {
+        // Each was decoded once already, when the run was opened.
+        self.layout.decode_state(self.chunks.next()?)
+    }
+}
+
 /// Checks the bytes of a file against what the round file says of it, and against themselves.
-fn check(bytes: &[u8], known: &RunRef) -> Result<Header, String> {
+fn check(bytes: &[u8], known: &RunRef, level: Level) -> Result<Header, String> {
     if bytes.len() as u64 != known.bytes {
         return Err(format!("it has {} bytes, not {}", bytes.len(), known.bytes));
     }
@@ -222,8 +252,9 @@ fn check(bytes: &[u8], known: &RunRef) -> Result<Header, String> {
     }
     let mut before: Option<KeyHash> = None;
     for (index, bytes) in entries.chunks_exact(header.layout.entry_bytes()).enumerate() {
-        let entry = header.layout.decode(bytes);
-        let hash = entry.ok_or_else(|| format!("entry {index} is none"))?.hash;
+        let state = header.layout.decode_state(bytes);
+        let state = state.filter(|state| level == Level::Layer || state.entry.is_some());
+        let hash = state.ok_or_else(|| format!("entry {index} is none"))?.hash;
         let is_behind = before.map_or(hash >= known.first_hash, |before| hash > before);
         if !is_behind {
             return Err(format!("entry {index} is out of order"));
@@ -257,21 +288,22 @@ impl RunWriter {
         self
     }
 
-    /// Appends an entry.
+    /// Appends what it says of a key.
     ///
     /// # Errors
     /// An offset that has no room in an entry. That it is out of order would be a bug.
-    pub fn push(&mut self, entry: &Entry) -> Result<()> {
+    pub fn push(&mut self, state: impl Into<KeyState>) -> Result<()> {
+        let state = state.into();
         let is_behind = match self.last_hash {
-            None => entry.hash >= self.first_hash,
-            Some(last) => entry.hash > last,
+            None => state.hash >= self.first_hash,
+            Some(last) => state.hash > last,
         };
         if !is_behind {
             return Err(Error::bug("an entry of the key index is out of order"));
         }
-        self.last_hash = Some(entry.hash);
+        self.last_hash = Some(state.hash);
         self.entries += 1;
-        self.layout.encode(entry, &mut self.bytes)
+        self.layout.encode_state(&state, &mut self.bytes)
     }
 
     /// The file, if there is an entry in it.
@@ -325,6 +357,7 @@ impl RunFile {
 mod tests {
     use std::fs;
 
+    use super::super::entry::Entry;
     use super::*;
     use crate::units::Offset;
 
@@ -338,7 +371,7 @@ mod tests {
 
     fn written(dir: &Path, first_hash: u128, hashes: &[u128]) -> RunRef {
         let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(first_hash));
-        hashes.iter().for_each(|hash| writer.push(&entry(*hash)).unwrap());
+        hashes.iter().for_each(|hash| writer.push(entry(*hash)).unwrap());
         writer.finish().unwrap().write(&Disk::default(), dir, RunRef::file_name(7, 3)).unwrap()
     }
 
@@ -348,11 +381,11 @@ mod tests {
         let hashes = [5, 6, 900, 1 << 100];
         let known = written(dir.path(), 5, &hashes);
         assert_eq!((known.file.as_str(), known.entries), ("keys-000007-0003.kidx", 4));
-        let run = KeyRun::open(&Disk::default(), dir.path(), &known).unwrap();
-        assert!(run.iter().eq(hashes.map(entry)));
+        let run = KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base).unwrap();
+        assert!(run.states_in(KeyHash(0), None).eq(hashes.map(|hash| entry(hash).into())));
         let within = |from, below: Option<u128>| {
-            let within = run.entries_in(KeyHash(from), below.map(KeyHash));
-            within.map(|entry| entry.hash.0).collect::<Vec<_>>()
+            let within = run.states_in(KeyHash(from), below.map(KeyHash));
+            within.map(|state| state.hash.0).collect::<Vec<_>>()
         };
         assert_eq!(within(6, Some(1 << 100)), [6, 900]);
         assert_eq!(within(7, None), [900, 1 << 100]);
@@ -373,7 +406,7 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         let open = |bytes: &[u8], known: &RunRef| {
             fs::write(&path, bytes).unwrap();
-            let refusal = KeyRun::open(&Disk::default(), dir.path(), known).map(drop);
+            let refusal = KeyRun::open(&Disk::default(), dir.path(), known, Level::Base).map(drop);
             let refusal = refusal.unwrap_err().to_string();
             assert!(refusal.contains("keys-000007-0003.kidx"), "{refusal}");
             assert!(refusal.contains("pass --reindex"), "{refusal}");
@@ -393,7 +426,8 @@ mod tests {
             open(&bytes, &wrong);
         }
         fs::remove_file(&path).unwrap();
-        let refusal = KeyRun::open(&Disk::default(), dir.path(), &known).map(drop).unwrap_err();
+        let refusal =
+            KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base).map(drop).unwrap_err();
         assert!(refusal.to_string().contains("it is missing"), "{refusal}");
     }
 
@@ -426,8 +460,25 @@ mod tests {
             let crc32c = Crc32c(append_crc(&mut lie));
             fs::write(&path, &lie).unwrap();
             let known = RunRef { crc32c, bytes: lie.len() as u64, ..known.clone() };
-            assert!(KeyRun::open(&Disk::default(), dir.path(), &known).is_err());
+            assert!(KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base).is_err());
         }
+    }
+
+    #[test]
+    fn that_a_key_is_over_only_a_layer_may_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(0));
+        let states = [entry(5).into(), KeyState { hash: KeyHash(6), entry: None }];
+        states.iter().for_each(|state| writer.push(*state).unwrap());
+        let file = writer.finish().unwrap();
+        let known = file.write(&Disk::default(), dir.path(), RunRef::file_name(7, 3)).unwrap();
+        let open = |level| KeyRun::open(&Disk::default(), dir.path(), &known, level);
+        let run = open(Level::Layer).unwrap();
+        assert!(run.states_in(KeyHash(0), None).eq(states));
+        assert_eq!(run.find(KeyHash(6)), Some(states[1]));
+        assert_eq!((run.find(KeyHash(7)), run.count_in(KeyHash(6), None)), (None, 1));
+        let refusal = open(Level::Base).map(drop).unwrap_err().to_string();
+        assert!(refusal.contains("entry 1 is none"), "{refusal}");
     }
 
     #[test]
@@ -443,16 +494,16 @@ mod tests {
         for name in ["", "../keys-000001-0000.kidx", "keys-1-0.kidx", "/etc/passwd", "lock"] {
             assert_eq!(RunRef::round_in(name), None, "{name}");
             let known = RunRef { file: name.into(), ..known.clone() };
-            assert!(KeyRun::open(&Disk::default(), Path::new("/"), &known).is_err());
+            assert!(KeyRun::open(&Disk::default(), Path::new("/"), &known, Level::Base).is_err());
         }
     }
 
     #[test]
     fn entries_out_of_order_are_not_written() {
         let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(5));
-        assert!(writer.push(&entry(4)).is_err());
-        writer.push(&entry(5)).unwrap();
-        assert!(writer.push(&entry(5)).is_err());
+        assert!(writer.push(entry(4)).is_err());
+        writer.push(entry(5)).unwrap();
+        assert!(writer.push(entry(5)).is_err());
         assert!(RunWriter::new(LAYOUT, SEED, KeyHash(5)).finish().is_none());
     }
 }

@@ -8,20 +8,23 @@
 //!
 //! The state lies in `.logcompact/` in the destination's partition directory. A `round_file` says
 //! what a round found and left; the key index, in files that are each a `key_run`, says which
-//! record stands for each key, so that a `join` finds who loses. All of it is checked before it is
-//! believed.
+//! record stands for each key, so that a `join` finds who loses. What a round changes of it comes
+//! upon it as one of its `layers`. All of it is checked before it is believed.
 
 mod ahead;
 mod collector;
 mod conclusion;
 mod dead;
 mod entry;
+mod found;
 mod hex;
 mod index;
+mod index_write;
 mod join;
 mod journal;
 mod journal_steps;
 mod key_run;
+mod layers;
 mod newcomer_block;
 mod newcomers;
 mod older;

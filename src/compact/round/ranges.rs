@@ -42,17 +42,19 @@ pub fn ranges_of(runs: &[RunRef]) -> Vec<Range<'_>> {
 
 impl Range<'_> {
     /// The parts in which it is to be written: one, unless it may outgrow a run. Then a part is
-    /// about half a run, so that it has room to grow.
+    /// about half a run, so that it has room to grow. Layers say something of `layered` keys here.
     ///
     /// # Errors
     /// Those of the newcomers.
     pub fn parts(
         &self,
+        layered: u64,
         newcomers: &Newcomers,
         layout: EntryLayout,
         most_run_bytes: usize,
     ) -> Result<Vec<Part>> {
         let old = self.run.map_or(0, |run| run.entries);
+        let old = old.saturating_add(layered);
         let entries = old.saturating_add(newcomers.about(self.from, self.below)?);
         let bytes = entries.saturating_mul(layout.entry_bytes() as u64);
         let most = most_run_bytes.max(1) as u64;
@@ -128,7 +130,7 @@ mod tests {
         {
             let (run, below) = (run(from, 1000), below.map(KeyHash));
             let range = Range { from: KeyHash(from), below, run: Some(&run) };
-            let parts = range.parts(&none(), LAYOUT, 6000).unwrap();
+            let parts = range.parts(0, &none(), LAYOUT, 6000).unwrap();
             assert_eq!(parts.first().unwrap().from, range.from);
             assert_eq!(parts.last().unwrap().below, below);
             assert!(parts.windows(2).all(|two| two[0].below == Some(two[1].from)));
@@ -141,7 +143,7 @@ mod tests {
         for entries in [1 << 40, u64::MAX] {
             let run = run(0, entries);
             let range = Range { from: KeyHash(0), below: None, run: Some(&run) };
-            assert!(range.parts(&none(), LAYOUT, 1).unwrap().len() <= 1 << 16);
+            assert!(range.parts(0, &none(), LAYOUT, 1).unwrap().len() <= 1 << 16);
         }
     }
 

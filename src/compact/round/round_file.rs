@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::dead::{DeadOffsets, FileRef};
-use super::entry::{EntryLayout, KeyHash, KeyHashSeed};
+use super::entry::{EntryLayout, KeyHashSeed};
 use super::key_run::RunRef;
+use super::layers::are_in_order;
 use super::state_file::{parse_round, round_digits};
 use crate::error::{Error, Result};
 use crate::report::Counters;
@@ -45,6 +46,9 @@ pub struct RoundFile {
     pub hash: HashFunction,
     /// The runs of the key index, in the order of hashes.
     pub index: Vec<RunRef>,
+    /// The layers upon them, the oldest first, each runs in the order of hashes.
+    #[serde(default)]
+    pub layers: Vec<Vec<RunRef>>,
     /// The destination's compacted segments, rising.
     pub segments: Vec<SegmentRef>,
     /// The superseded records in them.
@@ -279,12 +283,15 @@ impl RoundFile {
     }
 
     fn has_sound_index(&self) -> bool {
-        let begins = self.index.first().is_none_or(|run| run.first_hash == KeyHash(0));
-        begins
-            && self.index.is_sorted_by(|a, b| a.first_hash < b.first_hash)
-            && self.index.iter().all(|run| {
+        are_in_order(&self.index, &self.layers)
+            && self.runs().all(|run| {
                 RunRef::round_in(&run.file).is_some_and(|written_in| written_in <= self.round)
             })
+    }
+
+    /// All runs of the key index.
+    pub fn runs(&self) -> impl Iterator<Item = &RunRef> {
+        self.index.iter().chain(self.layers.iter().flatten())
     }
 
     fn has_sound_segments(&self) -> bool {
@@ -360,6 +367,7 @@ pub fn sample(round: u64) -> RoundFile {
         },
         hash: HashFunction::with(KeyHashSeed(u64::MAX)),
         index: Vec::new(),
+        layers: Vec::new(),
         segments: vec![segment(0, 50), segment(50, 100)],
         dead: None,
         tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
@@ -371,6 +379,7 @@ pub fn sample(round: u64) -> RoundFile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::KeyHash;
     use super::super::hex::Crc32c;
     use super::super::sealed::{seal, unseal};
     use super::*;
@@ -384,12 +393,21 @@ mod tests {
     fn a_round_comes_out_of_its_file_as_it_went_in() {
         let round = RoundFile {
             index: vec![run("keys-000003-0000.kidx", 0), run("keys-000001-0007.kidx", 1 << 99)],
+            layers: vec![vec![run("keys-000002-0000.kidx", 0)]],
             ..sample(3)
         };
         assert_eq!(round.flaw(3), None);
         let bytes = seal(&round).unwrap();
         assert_eq!(unseal::<RoundFile>(&bytes, FORMAT).unwrap(), round);
         assert_eq!(seal(&unseal::<RoundFile>(&bytes, FORMAT).unwrap()).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_round_of_which_the_index_had_no_layers_yet_is_read() {
+        let text = String::from_utf8(seal(&sample(1)).unwrap()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json.as_object_mut().unwrap().remove("layers").unwrap();
+        assert_eq!(serde_json::from_value::<RoundFile>(json).unwrap(), sample(1));
     }
 
     #[test]
@@ -413,9 +431,23 @@ mod tests {
             RoundFile { index: vec![run("keys-000003-0000.kidx", 1)], ..sound.clone() },
             RoundFile { index: vec![run("keys-000004-0000.kidx", 0)], ..sound.clone() },
             RoundFile { index: vec![run("../../etc/passwd", 0)], ..sound.clone() },
+            RoundFile { layers: vec![vec![run("keys-000001-0000.kidx", 0)]], ..sound.clone() },
             RoundFile { tail: sound.tail.repeat(2), ..sound.clone() },
             RoundFile { segments: sound.segments.repeat(2), ..sound.clone() },
         ];
+        let layered = |layers| {
+            let index = vec![run("keys-000001-0000.kidx", 0)];
+            RoundFile { index, layers, ..sample(3) }
+        };
+        let layer = |file| vec![run(file, 0)];
+        assert_eq!(layered(vec![layer("keys-000003-0000.kidx"); 64]).flaw(3), None);
+        wrong.extend([
+            layered(vec![layer("keys-000003-0000.kidx"); 65]),
+            layered(vec![layer("keys-000004-0000.kidx")]),
+            layered(vec![layer("../../etc/passwd")]),
+            layered(vec![Vec::new()]),
+            layered(vec![vec![run("keys-000001-0001.kidx", 1)]]),
+        ]);
         let dead = |file: &str| Some(FileRef { file: file.into(), bytes: 1, crc32c: Crc32c(1) });
         wrong.push(RoundFile { dead: dead("dead-000003.kdead"), ..sound.clone() });
         let mut with_dead = sound.clone();

@@ -62,6 +62,11 @@ pub struct Begun<'a> {
 }
 
 impl Begun<'_> {
+    /// The same within a budget.
+    pub fn within(self, budget: &Budget) -> Self {
+        Begun { round: self.round.within(budget), ..self }
+    }
+
     /// The partition as it was, with what is new of the source behind it, and as it will be once
     /// what is staged at `place` is in its place.
     ///
@@ -205,15 +210,17 @@ impl Standing {
         refuse_other_rules(file, policy)?;
         let number = self.state.next_round()?;
         let (seed, layout) = (file.hash.seed, layout(policy));
-        let empty = KeyIndex::new(&self.disk, self.state.path(), seed, layout, Vec::new())?;
+        let (to_dir, made_for) = (self.state.path(), (seed, layout));
+        let empty = KeyIndex::new(&self.disk, to_dir, made_for, Vec::new(), Vec::new())?;
         let earlier = self.earlier(file)?;
-        let to = (self.state.path(), number);
+        let to = (to_dir, number);
         let done = reindex(&earlier, &empty, (seed, layout), to, policy, with)?;
         let mut renewed = RoundFile {
             round: number,
             parent_round: Some(file.round),
             kind: RoundKind::Reindex,
-            index: done.index.runs,
+            index: done.index.base,
+            layers: done.index.layers,
             dead: done.dead.write(&self.disk, self.state.path(), number)?,
             ..file.clone()
         };
@@ -356,7 +363,7 @@ pub fn start<'a>(
     let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
     let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes());
     let layout = layout(policy);
-    let index = KeyIndex::new(&source.disk, state.path(), seed, layout, Vec::new())?;
+    let index = KeyIndex::new(&source.disk, state.path(), (seed, layout), Vec::new(), Vec::new())?;
     let kind = match (&base, number, options.full) {
         (Some(_), _, _) => RoundKind::Rebase,
         (None, 1, false) => RoundKind::Backfill,

@@ -120,7 +120,8 @@ impl StateDir {
         })
     }
 
-    /// Writes the file of a round, which does not count yet.
+    /// Writes the file of a round, which does not count yet. The names of all files of the state
+    /// that were written before become durable with its own.
     ///
     /// # Errors
     /// The system's. A file that would not be read again would be a bug.
@@ -147,7 +148,8 @@ impl StateDir {
     /// # Errors
     /// Runs that are not in order.
     pub fn index(&self, round: &RoundFile, layout: EntryLayout) -> Result<KeyIndex> {
-        KeyIndex::new(&self.disk, &self.path, round.hash.seed, layout, round.index.clone())
+        let (runs, layers) = (round.index.clone(), round.layers.clone());
+        KeyIndex::new(&self.disk, &self.path, (round.hash.seed, layout), runs, layers)
     }
 
     /// The superseded records that a round left in its segments.
@@ -209,7 +211,7 @@ impl StateDir {
     fn needed(&self, keep_rounds: usize) -> Result<BTreeSet<String>> {
         let Some(number) = self.current_number()? else { return Ok(BTreeSet::new()) };
         let current = self.read(number)?;
-        let mut needed: BTreeSet<String> = current.index.into_iter().map(|run| run.file).collect();
+        let mut needed: BTreeSet<String> = current.runs().map(|run| run.file.clone()).collect();
         needed.extend(current.dead.map(|dead| dead.file));
         let kept = self.rounds()?.into_iter().rev().filter(|round| *round <= number);
         for round in kept.take(keep_rounds) {
@@ -283,7 +285,7 @@ mod tests {
         let mut writer = RunWriter::new(layout, round.hash.seed, KeyHash(0));
         let (hash, offset) = (KeyHash(7), Offset(number as i64));
         let claim = (0, false);
-        writer.push(&Entry { hash, offset, claim, deletes: false, gone: false }).unwrap();
+        writer.push(Entry { hash, offset, claim, deletes: false, gone: false }).unwrap();
         let name = RunRef::file_name(number, 0);
         round.index = vec![writer.finish().unwrap().write(&state.disk, &state.path, name).unwrap()];
         let mut dead = DeadOffsets::default();
@@ -316,7 +318,7 @@ mod tests {
         assert_eq!(state.next_round().unwrap(), 3);
         let layout = EntryLayout { with_claim: true };
         let index = state.index(&second, layout).unwrap();
-        assert_eq!(index.open_all().unwrap()[0].iter().next().unwrap().offset, Offset(2));
+        assert_eq!(index.entries().unwrap()[0].offset, Offset(2));
         assert_eq!(state.dead(&second).unwrap().len(), 1);
     }
 
@@ -439,7 +441,7 @@ mod tests {
                 let state = StateDir::within(&Disk::default(), &cut);
                 let round = state.current().unwrap().unwrap();
                 let layout = EntryLayout { with_claim: true };
-                state.index(&round, layout).unwrap().open_all().unwrap();
+                state.index(&round, layout).unwrap().entries().unwrap();
                 state.dead(&round).unwrap();
                 found.insert(round.round);
                 // What is left of the round that did not come to be is in nobody's way.

@@ -123,6 +123,16 @@ impl Round<'_> {
         (earlier.end, known.unwrap_or_default())
     }
 
+    /// The same within a budget: where there is little memory, the runs of the key index are read
+    /// and made one after the other.
+    pub fn within(self, budget: &Budget) -> Self {
+        const LEAST_BYTES: usize = 4 << 20;
+        if budget.newcomers_bytes >= LEAST_BYTES {
+            return self;
+        }
+        Round { index: self.index.in_turn(), ..self }
+    }
+
     /// Room for the newcomers.
     pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
         Newcomers::new(self.seed, self.layout, budget.newcomers_bytes, temp_dir)
@@ -232,7 +242,7 @@ struct Meeting<'a> {
 }
 
 impl ByStrategy for Meeting<'_> {
-    type Outcome = Result<super::index::Found>;
+    type Outcome = Result<super::found::Found>;
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
         self.index.find_dead::<S>(self.newcomers)
