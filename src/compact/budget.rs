@@ -52,7 +52,7 @@ impl Budget {
         let window_bytes = share(8).min(MOST_WINDOW_BYTES);
         let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
-        let newcomers_bytes = share(16);
+        let newcomers_bytes = share(24);
         let round_bytes = round_bytes(newcomers_bytes);
         // What an allocator needs beyond what it is asked for.
         let slack_bytes = share(8);
@@ -91,7 +91,8 @@ impl Budget {
     }
 }
 
-/// What newcomers take, and the lists in which they come and are sorted.
+/// What newcomers take, the lists in which they come and are sorted, and the runs of the key index
+/// that are made of them.
 fn round_bytes(newcomers_bytes: usize) -> usize {
-    newcomers_bytes.saturating_add(newcomers_bytes / 2)
+    newcomers_bytes.saturating_mul(3)
 }

@@ -19,7 +19,7 @@ use crate::disk::{Disk, Map};
 use crate::error::{Error, Result};
 
 /// A run that is larger than this is cut when it is written next.
-pub const MOST_RUN_BYTES: usize = 1 << 20;
+pub const MOST_RUN_BYTES: usize = 512 << 10;
 
 const MAGIC: &[u8; 8] = b"LCKEYRUN";
 const VERSION: u16 = 1;
