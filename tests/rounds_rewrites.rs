@@ -8,9 +8,10 @@ use std::fs;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use logcompact::format::codec::Codec;
 use serde_json::Value;
 use support::events::Event;
-use support::rounds::{Grown, compact, records_of, round, scratch};
+use support::rounds::{Grown, Stand, compact, lying, records_of, round, scratch};
 
 /// A time in milliseconds.
 const THEN: i64 = 1_700_000_000_000;
@@ -62,4 +63,40 @@ fn a_key_that_was_erased_is_forgotten_by_the_rounds_behind_it() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{strategy}: {said}");
     }
+}
+
+#[test]
+fn damage_that_is_found_while_batches_are_encoded_anew_leaves_nothing_of_the_round() {
+    let mut log = Grown::empty();
+    let both = |value| [Event::put("a", value, THEN), Event::put("b", value, THEN)];
+    log.plain(&both("old"));
+    log.roll();
+    let first_end = log.end();
+    log.plain(&both("new"));
+    log.roll();
+    // Behind an open transaction nothing is compacted, so this is where only the encoder reads.
+    log.transactional(7, Codec::None, &both("open"));
+    log.roll();
+    let damaged = log.end();
+    log.plain(&both("damaged"));
+    log.roll();
+    log.plain(&both("active"));
+    let stand = Stand::of(log);
+    stand.round(first_end, &["-q", "--include-active"]);
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let path = source.join(format!("{damaged:020}.log"));
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let there = || -> Vec<_> {
+        let lying = lying(&stand.dest()).into_iter();
+        lying.map(|(path, it)| (path, it.inode, it.bytes)).collect()
+    };
+    let before = there();
+    let output = compact(&source, &stand.out(), &["-q", "--compression", "zstd:1"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{damaged:020}.log position 0")), "{said}");
+    assert!(there() == before, "{said}");
+    stand.round(stand.log.end(), &["-q", "--compression", "zstd:1"]);
 }

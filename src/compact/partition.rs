@@ -35,7 +35,7 @@ use super::producers::ActiveProducers;
 use super::rework::{Carried, Reworker};
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker, Voted};
-use super::round::{Collector, Conclusion, Facts, Listeners, Round};
+use super::round::{Collector, Conclusion, Facts, Listeners, Round, WrittenIndex};
 use super::survey::Survey;
 use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
@@ -225,7 +225,15 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let voted = Voted { maker: &maker, election: &election };
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
     let job = Job { source: &voted, groups: &groups, policy, budget, progress };
-    let (mut tally, mut written) = job.rewrite(task.place.as_ref())?;
+    let (rewritten, index) = at_once(
+        task.round.is_some_and(Round::has_memory),
+        || job.rewrite(task.place.as_ref()),
+        || match (task.round, &met, &task.place) {
+            (Some(round), Some(met), Some(place)) => round.write_index(met, policy, &place.disk),
+            _ => Ok(WrittenIndex::default()),
+        },
+    );
+    let ((mut tally, mut written), index) = (rewritten?, index?);
     let entries = match plan.reworked.as_slice() {
         [] => Vec::new(),
         _ => entries_kept(unretired, outcomes, indexed),
@@ -270,6 +278,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         policy,
         written: written.get(..plan.groups.len()).unwrap_or_default(),
         rewritten: &rewritten,
+        index: &index,
         counters: &done.counters,
         log_end: done.log_end,
     };
@@ -295,6 +304,15 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     done.plan = Some(plan);
     Ok(done)
+}
+
+/// Does both, at the same time if there `is_room` for what they hold.
+fn at_once<A: Send, B: Send>(
+    is_room: bool,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if is_room { rayon::join(one, other) } else { (one(), other()) }
 }
 
 /// The producer snapshot that has to be written: at the log end, or at a border that the source

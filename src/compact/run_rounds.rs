@@ -123,6 +123,7 @@ impl Run<'_> {
             other => {
                 // The failure is what counts; what stays behind has no final name.
                 drop(place.disk.remove_dir_if_there(&place.dir));
+                drop(begun.round.state.forget(begun.round.number));
                 other?
             }
         };

@@ -18,6 +18,7 @@ use crate::compact::policy::{NullKeys, Policy};
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::transactions::begun_below;
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::segment::{
@@ -38,6 +39,8 @@ pub struct Facts<'a> {
     pub written: &'a [Written],
     /// What was written anew of the destination, by group.
     pub rewritten: &'a [Written],
+    /// What was written of the key index.
+    pub index: &'a WrittenIndex,
     /// What was counted.
     pub counters: &'a Counters,
     /// The offset behind the source's last record.
@@ -69,7 +72,7 @@ impl Round<'_> {
             high_watermark: Offset(facts.plan.end.0 - 1),
             source_bytes_read: read(facts.surveys),
             destination_bytes_read: met.older.as_ref().map_or(0, |older| read(&older.surveys)),
-            index_bytes_read: met.index_bytes_read,
+            index_bytes_read: self.index.read_so_far().1,
             segments_untouched: before - rewritten,
             segments_rewritten: rewritten,
             segments_new: segments(facts.written),
@@ -77,18 +80,24 @@ impl Round<'_> {
         }
     }
 
-    /// Decides what the round leaves; the state files that are only named by the next round file
-    /// are written. What was staged lies at `place`.
+    /// Writes what changes of the key index; only the next round file names it. Nothing of it rests
+    /// on what is written of the log, so both may be done at the same time.
+    ///
+    /// # Errors
+    /// The system's; a key index that is damaged.
+    pub fn write_index(&self, met: &Met, policy: &Policy, disk: &Disk) -> Result<WrittenIndex> {
+        disk.create_dir(self.state.path())?;
+        policy.topic.strategy.apply(WriteIndex { round: self, met })
+    }
+
+    /// Decides what the round leaves; the list of superseded records that is only named by the next
+    /// round file is written. What was staged lies at `place`.
     ///
     /// # Errors
     /// The system's; state that is damaged.
     pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Conclusion> {
-        let disk = &place.disk;
-        let state_dir = self.state.path();
-        disk.create_dir(state_dir)?;
+        let (disk, state_dir, written) = (&place.disk, self.state.path(), facts.index);
         self.merge_epochs(place)?;
-        let writing = WriteIndex { round: self, met };
-        let written = facts.policy.topic.strategy.apply(writing)?;
         let dead = met.due.deferred.write(disk, state_dir, self.number)?;
         let end = facts.plan.end.max(self.earlier.as_ref().map_or(Offset(0), |e| e.end));
         let staged = PartitionDir::open_on(disk, &place.dir)?;
@@ -124,8 +133,8 @@ impl Round<'_> {
                 now_ms: facts.policy.now,
             },
             hash: HashFunction::with(self.seed),
-            index: written.base,
-            layers: written.layers,
+            index: written.base.clone(),
+            layers: written.layers.clone(),
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,

@@ -36,13 +36,14 @@ pub struct DeadOffsets {
 }
 
 impl DeadOffsets {
-    /// Adds one.
+    /// Adds some, which rise.
     ///
     /// # Errors
     /// An offset that has no room in an entry of the key index.
-    pub fn insert(&mut self, offset: Offset) -> Result<()> {
-        EntryLayout::check(offset)?;
-        self.set.insert(offset.0 as u64);
+    pub fn insert(&mut self, offsets: &[Offset]) -> Result<()> {
+        offsets.iter().try_for_each(|offset| EntryLayout::check(*offset))?;
+        let set = RoaringTreemap::from_sorted_iter(offsets.iter().map(|offset| offset.0 as u64));
+        self.set |= set.map_err(|_| Error::bug("superseded offsets do not rise"))?;
         Ok(())
     }
 
@@ -143,6 +144,7 @@ impl DeadOffsets {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
 
     use proptest::prelude::*;
@@ -151,7 +153,8 @@ mod tests {
 
     fn of(offsets: impl IntoIterator<Item = i64>) -> DeadOffsets {
         let mut dead = DeadOffsets::default();
-        offsets.into_iter().for_each(|offset| dead.insert(Offset(offset)).unwrap());
+        let offsets: BTreeSet<Offset> = offsets.into_iter().map(Offset).collect();
+        dead.insert(&Vec::from_iter(offsets)).unwrap();
         dead
     }
 
@@ -218,8 +221,8 @@ mod tests {
 
     #[test]
     fn an_offset_that_has_no_room_is_refused() {
-        assert!(DeadOffsets::default().insert(Offset(-1)).is_err());
-        assert!(DeadOffsets::default().insert(Offset(1 << 60)).is_err());
+        assert!(DeadOffsets::default().insert(&[Offset(-1)]).is_err());
+        assert!(DeadOffsets::default().insert(&[Offset(1 << 60)]).is_err());
         assert!(!of([0]).contains(Offset(-1)));
     }
 }

@@ -131,20 +131,23 @@ impl EntryLayout {
     /// The entry that `bytes` are; `None` for bytes that no entry gives.
     #[inline]
     pub fn decode(self, bytes: &[u8]) -> Option<Entry> {
-        let mut cursor = Cursor::new(bytes);
-        let hash = KeyHash(u128::from_be_bytes(*cursor.bytes(16).ok()?.first_chunk()?));
-        let place = cursor.i64().ok()? as u64;
-        let claim = if self.with_claim { cursor.i64().ok()? as u64 } else { 0 };
+        let (hash, rest) = bytes.split_first_chunk()?;
+        let (place, claim) = rest.split_first_chunk()?;
+        let place = u64::from_be_bytes(*place);
+        let claim = match self.with_claim {
+            true => u64::from_be_bytes(*claim.as_array()?),
+            false if claim.is_empty() => 0,
+            false => return None,
+        };
         let is_set = |flag: u64| place & flag != 0;
         let entry = Entry {
-            hash,
+            hash: KeyHash(u128::from_be_bytes(*hash)),
             offset: Offset((place & (ABSENT - 1)) as i64),
             claim: (claim, is_set(CLAIM_BIT)),
             deletes: is_set(DELETES),
             gone: is_set(GONE),
         };
-        let is_sound = cursor.is_empty()
-            && !is_set(ABSENT)
+        let is_sound = !is_set(ABSENT)
             && (entry.deletes || !entry.gone)
             && (self.with_claim || !is_set(CLAIM_BIT));
         is_sound.then_some(entry)

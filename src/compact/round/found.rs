@@ -12,10 +12,6 @@ pub struct Found {
     pub late: Vec<Newcomer>,
     /// Those of them that lost to a deletion of which only the index knows.
     pub outlived: Vec<Offset>,
-    /// How many runs were read for it.
-    pub runs_read: u64,
-    /// How many bytes these are.
-    pub bytes_read: u64,
 }
 
 impl Found {
@@ -26,8 +22,6 @@ impl Found {
             all.dead.extend(found.dead);
             all.late.extend(found.late);
             all.outlived.extend(found.outlived);
-            all.runs_read += found.runs_read;
-            all.bytes_read += found.bytes_read;
         }
         all
     }

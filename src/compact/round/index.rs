@@ -11,9 +11,9 @@ use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::found::Found;
 use super::join::{Leaving, Outcome, join};
 use super::key_run::{KeyRun, Level, MOST_RUN_BYTES, RunRef};
-use super::layers::{Layers, RunFolder, are_in_order, merged};
-use super::newcomer_block::Gathered;
+use super::layers::{Layers, are_in_order, stands_for};
 use super::newcomers::Newcomers;
+use super::open_runs::OpenRuns;
 use super::ranges::{Range, ranges_of, some_of, within};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 const LAYER_SHARE: u64 = 4;
 
 /// The key index as a round file names it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeyIndex {
-    pub(super) folder: RunFolder,
+    pub(super) runs: Arc<OpenRuns>,
     pub(super) base: Vec<RunRef>,
     pub(super) layers: Vec<Vec<RunRef>>,
     pub(super) most_run_bytes: usize,
@@ -52,9 +52,19 @@ impl KeyIndex {
                 dir.display()
             )));
         }
-        let folder = RunFolder { disk: disk.clone(), dir: dir.into(), seed, layout };
+        let runs = Arc::new(OpenRuns::within(disk, dir, seed, layout));
         let (most_run_bytes, layer_share) = (MOST_RUN_BYTES, LAYER_SHARE);
-        Ok(KeyIndex { folder, base, layers, most_run_bytes, layer_share, least_in_turn: 1 })
+        Ok(KeyIndex { runs, base, layers, most_run_bytes, layer_share, least_in_turn: 1 })
+    }
+
+    /// How many of its runs were read so far, and how many bytes these are.
+    pub fn read_so_far(&self) -> (u64, u64) {
+        (self.runs.count(), self.runs.bytes())
+    }
+
+    /// Whether its runs are read and made so.
+    pub fn is_in_turn(&self) -> bool {
+        self.least_in_turn > 1
     }
 
     /// The same with its runs read and made one after the other, whatever threads there are.
@@ -71,12 +81,13 @@ impl KeyIndex {
     /// All its entries.
     #[cfg(test)]
     pub fn entries(&self) -> Result<Vec<Entry>> {
-        let layers = Layers::of(&self.folder, &self.layers);
+        use super::layers::merged;
+        let layers = Layers::of(&self.runs, &self.layers);
         let mut entries = Vec::new();
         for range in ranges_of(&self.base) {
             let base = self.open_base(&range)?;
             let upon = layers.runs_in(0, range.from, range.below)?;
-            let states = merged(base.as_ref(), &upon, range.from, range.below);
+            let states = merged(base.as_deref(), &upon, range.from, range.below);
             entries.extend(states.filter_map(|state| state.entry));
         }
         Ok(entries)
@@ -87,7 +98,7 @@ impl KeyIndex {
     /// # Errors
     /// The system's; a damaged run is refused.
     pub fn find(&self, keys: &[KeyHash]) -> Result<Vec<Entry>> {
-        let layers = Layers::of(&self.folder, &self.layers);
+        let layers = Layers::of(&self.runs, &self.layers);
         let mut found = Vec::new();
         for range in ranges_of(&self.base) {
             let ours = within(keys, range.from, range.below);
@@ -96,7 +107,7 @@ impl KeyIndex {
             }
             let base = self.open_base(&range)?;
             let upon = layers.runs_in(0, range.from, range.below)?;
-            found.extend(ours.iter().filter_map(|key| stands_in(base.as_ref(), &upon, *key)));
+            found.extend(stands_for(base.as_deref(), &upon, ours));
         }
         Ok(found)
     }
@@ -107,20 +118,20 @@ impl KeyIndex {
     /// The system's; a damaged run is refused.
     pub fn find_dead<S: Strategy>(&self, newcomers: &Newcomers) -> Result<Found> {
         self.check(newcomers)?;
-        let layers = Layers::of(&self.folder, &self.layers);
+        let layers = Layers::of(&self.runs, &self.layers);
         let found =
             ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn).map(|range| {
-                let parts = range.parts(0, newcomers, self.folder.layout, self.most_run_bytes)?;
+                let parts = range.parts(0, newcomers, self.runs.layout, self.most_run_bytes)?;
                 let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
                 let run = self.open_base(&range)?;
                 let upon = layers.runs_in(0, range.from, range.below)?;
                 let found = parts.par_iter().with_min_len(self.least_in_turn).map(|part| {
                     let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
-                    let some = only.iter().chain(&own).flat_map(Gathered::iter);
                     let mut found = Found::default();
-                    let states = merged(run.as_ref(), &upon, part.from, part.below);
-                    let entries = states.filter_map(|state| state.entry);
-                    join::<S>(entries, some, Leaving::default(), |outcome| match outcome {
+                    let Some(some) = only.as_ref().or(own.as_ref()) else { return Ok(found) };
+                    let keys = some.keys();
+                    let old = stands_for(run.as_deref(), &upon, &keys);
+                    join::<S>(old, some.iter(), Leaving::default(), |outcome| match outcome {
                         Outcome::Dead(offset, _) => found.dead.push(offset),
                         Outcome::Late(newcomer) => found.late.push(newcomer),
                         Outcome::Outlived(offset) => found.outlived.push(offset),
@@ -128,40 +139,26 @@ impl KeyIndex {
                     });
                     Ok(found)
                 });
-                let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
-                found.runs_read = u64::from(run.is_some());
-                found.bytes_read = run.map_or(0, |run| run.bytes());
-                Ok(found)
+                Ok(Found::merged(found.collect::<Result<Vec<Found>>>()?))
             });
         let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
-        let (runs_read, bytes_read) = layers.read();
-        found.runs_read += runs_read;
-        found.bytes_read += bytes_read;
         found.dead.par_sort_unstable();
+        // A run that lies may name an offset twice.
+        found.dead.dedup();
         Ok(found)
     }
 
     pub(super) fn check(&self, newcomers: &Newcomers) -> Result<()> {
-        if newcomers.made_for() == (self.folder.seed, self.folder.layout) {
+        if newcomers.made_for() == (self.runs.seed, self.runs.layout) {
             return Ok(());
         }
         Err(Error::bug("the newcomers are hashed otherwise than the key index"))
     }
 
-    pub(super) fn open_base(&self, range: &Range<'_>) -> Result<Option<KeyRun>> {
-        let open = |known| self.folder.open(known, range.below, Level::Base);
+    pub(super) fn open_base(&self, range: &Range<'_>) -> Result<Option<Arc<KeyRun>>> {
+        let open = |known| self.runs.get(known, range.below, Level::Base);
         range.run.map(open).transpose()
     }
-}
-
-/// What stands for a key by a run of the base and those upon it, the oldest first.
-pub(super) fn stands_in(
-    base: Option<&KeyRun>,
-    upon: &[Arc<KeyRun>],
-    key: KeyHash,
-) -> Option<Entry> {
-    let upon = upon.iter().rev().map(|run| &**run);
-    upon.chain(base).find_map(|run| run.find(key))?.entry
 }
 
 #[cfg(test)]
@@ -210,6 +207,8 @@ mod tests {
         run_bytes: usize,
         layer_share: u64,
         round: u64,
+        /// How many runs the last round has read, and how many bytes these are.
+        read: (u64, u64),
     }
 
     impl Index {
@@ -217,7 +216,8 @@ mod tests {
         fn empty<S: Strategy>(run_bytes: usize) -> Index {
             let (dir, layout) = (tempfile::tempdir().unwrap(), EntryLayout::of::<S>());
             let (runs, layers, layer_share, round) = (Vec::new(), Vec::new(), u64::MAX, 1);
-            Index { dir, runs, layers, layout, run_bytes, layer_share, round }
+            let read = (0, 0);
+            Index { dir, runs, layers, layout, run_bytes, layer_share, round, read }
         }
 
         /// One whose layers never become a base.
@@ -247,6 +247,7 @@ mod tests {
             self.runs = written.base.clone();
             self.layers = written.layers.clone();
             self.round += 1;
+            self.read = index.read_so_far();
             (found, written)
         }
 
@@ -288,12 +289,12 @@ mod tests {
         }
         let before = index.runs.clone();
         let (found, written) = index.round::<ByOffset>(&news, &[]);
-        assert_eq!((found.dead, found.late, found.runs_read), (vec![Offset(7)], vec![], 2));
+        assert_eq!((found.dead, found.late, index.read.0), (vec![Offset(7)], vec![], 2));
         let new: Vec<_> = written.base.iter().filter(|run| !before.contains(run)).collect();
         assert_eq!(new.len(), 2);
         assert!(new.iter().all(|run| run.file.starts_with("keys-000002-")));
         assert_eq!(written.bytes_written, new.iter().map(|run| run.bytes).sum::<u64>());
-        assert_eq!((written.bytes_read, written.base.len()), (found.bytes_read, before.len()));
+        assert_eq!(written.base.len(), before.len());
     }
 
     #[test]
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!((run.entries, run.first_hash), (3, KeyHash(0)));
         assert_eq!((written.bytes_written, run.bytes), (run.bytes, 32 + 3 * 24 + 4));
         let read: u64 = touched.iter().map(|at| base[*at].bytes).sum();
-        assert_eq!(written.bytes_read, read);
+        assert_eq!(index.read, (touched.len() as u64, read));
         for (at, run) in base.iter().enumerate().filter(|(at, _)| !touched.contains(at)) {
             let path = index.dir.path().join(&run.file);
             fs::rename(path.with_extension(at.to_string()), &path).unwrap();

@@ -6,19 +6,18 @@
 //! hashes. What comes of it depends on the entries alone, not on threads or memory.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
 use super::entry::{Entry, KeyHash, KeyState};
-use super::index::{KeyIndex, stands_in};
+use super::index::KeyIndex;
 use super::join::{Leaving, Outcome, join};
-use super::key_run::{KeyRun, RunFile, RunRef, RunWriter};
-use super::layers::{Layers, Merged, entries_of, merged};
+use super::key_run::{RunFile, RunRef, RunWriter};
+use super::layers::{Layers, Merged, entries_of, merged, stands_for};
 use super::newcomer_block::Gathered;
 use super::newcomers::Newcomers;
+use super::open_runs::OpenRuns;
 use super::ranges::{Part, Range, ranges_of, some_of};
 use crate::error::{Error, Result};
 use crate::report::note_memory;
@@ -32,8 +31,6 @@ pub struct WrittenIndex {
     pub layers: Vec<Vec<RunRef>>,
     /// The bytes of new ones.
     pub bytes_written: u64,
-    /// The bytes of old ones that were read.
-    pub bytes_read: u64,
 }
 
 /// What became of a part of a range.
@@ -52,7 +49,6 @@ struct Writing<'a> {
     newcomers: &'a Newcomers,
     leaving: Leaving<'a>,
     layers: Layers<'a>,
-    bytes_read: AtomicU64,
 }
 
 impl KeyIndex {
@@ -83,8 +79,7 @@ impl KeyIndex {
             round,
             newcomers,
             leaving,
-            layers: Layers::of(&self.folder, &self.layers),
-            bytes_read: AtomicU64::new(0),
+            layers: Layers::of(&self.runs, &self.layers),
         };
         let layered = |sum: u64, runs: &Vec<RunRef>| sum.saturating_add(entries_of(runs));
         let changed = self.layers.iter().fold(news, layered);
@@ -118,8 +113,8 @@ impl Writing<'_> {
                 |(number, ranges)| {
                     let Some(first) = ranges.first() else { return Ok(None) };
                     let states = ranges.par_iter().map(|range| self.changes::<S>(range, kept));
-                    let folder = &self.index.folder;
-                    let mut writer = RunWriter::new(folder.layout, folder.seed, first.from);
+                    let OpenRuns { layout, seed, .. } = *self.index.runs;
+                    let mut writer = RunWriter::new(layout, seed, first.from);
                     for states in states.collect::<Result<Vec<_>>>()? {
                         states.into_iter().try_for_each(|state| writer.push(state))?;
                     }
@@ -131,8 +126,7 @@ impl Writing<'_> {
         let bytes_written = runs.iter().map(|run| run.bytes).sum();
         let (base, layers) = (self.index.base.clone(), self.index.layers.iter().take(kept));
         let layers = layers.cloned().chain((!runs.is_empty()).then_some(runs)).collect();
-        let bytes_read = self.bytes_read.into_inner() + self.layers.read().1;
-        Ok(WrittenIndex { base, layers, bytes_written, bytes_read })
+        Ok(WrittenIndex { base, layers, bytes_written })
     }
 
     /// The ranges of the base, put together to those of runs of a layer that takes in the layers
@@ -146,7 +140,7 @@ impl Writing<'_> {
             let news = self.newcomers.about(range.from, range.below)?;
             let leaving = self.leaving.within(range.from, range.below).count();
             let entries = layered.saturating_add(news).saturating_add(leaving);
-            Ok((range, entries.saturating_mul(index.folder.layout.entry_bytes() as u64)))
+            Ok((range, entries.saturating_mul(index.runs.layout.entry_bytes() as u64)))
         });
         let mut groups: Vec<Vec<Range<'_>>> = Vec::new();
         let mut group_bytes = 0u64;
@@ -181,13 +175,12 @@ impl Writing<'_> {
             return Ok(taken_in);
         }
         let base = self.index.open_base(range)?;
-        self.bytes_read.fetch_add(base.as_ref().map_or(0, KeyRun::bytes), Ordering::Relaxed);
         let upon = self.layers.runs_in(0, from, below)?;
-        let mut keys: Vec<KeyHash> = newcomers.iter().map(|newcomer| newcomer.entry.hash).collect();
+        let mut keys = newcomers.keys();
         keys.extend(leaving.expired.iter().chain(leaving.erased));
         keys.sort_unstable();
         keys.dedup();
-        let old = self.old_entries(range, base.as_ref(), &upon, &keys);
+        let old: Vec<Entry> = stands_for(base.as_deref(), &upon, &keys).collect();
         let mut stands = Vec::new();
         join::<S>(old.iter().copied(), newcomers.iter(), leaving, |joined| {
             if let Outcome::Stands(entry) = joined {
@@ -196,28 +189,6 @@ impl Writing<'_> {
         });
         let changed = difference(&old, &stands);
         Ok(Merged::of([taken_in.into_iter(), changed.into_iter()]).collect())
-    }
-
-    /// What stands for these keys, which are sorted: many are met on one walk, few are looked up.
-    fn old_entries(
-        &self,
-        range: &Range<'_>,
-        base: Option<&KeyRun>,
-        upon: &[Arc<KeyRun>],
-        keys: &[KeyHash],
-    ) -> Vec<Entry> {
-        const WALKED_A_LOOKUP: u64 = 16;
-        let count = range.run.map_or(0, |run| run.entries);
-        if (keys.len() as u64).saturating_mul(WALKED_A_LOOKUP) < count {
-            return keys.iter().filter_map(|key| stands_in(base, upon, *key)).collect();
-        }
-        let mut wanted = keys.iter().peekable();
-        let states = merged(base, upon, range.from, range.below);
-        let is_wanted = |entry: &Entry| {
-            while wanted.next_if(|key| **key < entry.hash).is_some() {}
-            wanted.peek() == Some(&&entry.hash)
-        };
-        states.filter_map(|state| state.entry).filter(is_wanted).collect()
     }
 
     /// Writes a base that holds all that the layers say.
@@ -229,7 +200,7 @@ impl Writing<'_> {
         let mut count = 0;
         let mut tasks = Vec::new();
         for (range, layered) in counted.collect::<Result<Vec<_>>>()? {
-            let (layout, most) = (index.folder.layout, index.most_run_bytes);
+            let (layout, most) = (index.runs.layout, index.most_run_bytes);
             let parts = range.parts(layered, self.newcomers, layout, most)?;
             let first_number = count;
             count += parts.len();
@@ -247,8 +218,7 @@ impl Writing<'_> {
             bytes_written += bytes;
         }
         let (base, layers) = (covering(runs), Vec::new());
-        let bytes_read = self.bytes_read.into_inner() + self.layers.read().1;
-        Ok(WrittenIndex { base, layers, bytes_written, bytes_read })
+        Ok(WrittenIndex { base, layers, bytes_written })
     }
 
     fn base_range<S: Strategy>(
@@ -267,13 +237,12 @@ impl Writing<'_> {
         }
         let only = some.flatten();
         let run = self.index.open_base(range)?;
-        self.bytes_read.fetch_add(run.as_ref().map_or(0, KeyRun::bytes), Ordering::Relaxed);
         let upon = self.layers.runs_in(0, range.from, range.below)?;
         let is_whole = parts.len() == 1;
         let written = parts.par_iter().with_min_len(self.index.least_in_turn).enumerate().map(
             |(number, part)| {
                 let own = if only.is_none() { Some(part.of(self.newcomers)?) } else { None };
-                let states = merged(run.as_ref(), &upon, part.from, part.below);
+                let states = merged(run.as_deref(), &upon, part.from, part.below);
                 let entries = states.filter_map(|state| state.entry);
                 let file = match only.as_ref().or(own.as_ref()) {
                     Some(some) => self.merge::<S>(entries, *part, some, leaving)?,
@@ -309,8 +278,8 @@ impl Writing<'_> {
         newcomers: &Gathered,
         leaving: Leaving<'_>,
     ) -> Result<Option<RunFile>> {
-        let folder = &self.index.folder;
-        let writer = RunWriter::new(folder.layout, folder.seed, from);
+        let OpenRuns { layout, seed, .. } = *self.index.runs;
+        let writer = RunWriter::new(layout, seed, from);
         let mut writer = writer.with_room(newcomers.len());
         let mut outcome = Ok(());
         join::<S>(entries, newcomers.iter(), leaving.within(from, below), |joined| {
@@ -328,7 +297,7 @@ impl Writing<'_> {
         if used.any(|run| run.file == name) {
             return Err(Error::bug(format!("{name} is in use")));
         }
-        file.write(&self.index.folder.disk, self.dir, name)
+        file.write(&self.index.runs.disk, self.dir, name)
     }
 }
 

@@ -153,6 +153,11 @@ impl KeyRun {
         Err(damaged(&self.path, what, Remedy::Reindex))
     }
 
+    /// Of how many keys it says something.
+    pub fn len(&self) -> usize {
+        self.entries().len() / self.layout.entry_bytes()
+    }
+
     /// The size of its file.
     pub fn bytes(&self) -> u64 {
         self.map.len() as u64
@@ -184,8 +189,7 @@ impl KeyRun {
 
     fn bounds(&self, from: KeyHash, below: Option<KeyHash>) -> (usize, usize) {
         let start = self.lower_bound(from);
-        let count = self.entries().len() / self.layout.entry_bytes();
-        let end = below.map_or(count, |below| self.lower_bound(below));
+        let end = below.map_or(self.len(), |below| self.lower_bound(below));
         (start, end.max(start))
     }
 
@@ -201,22 +205,59 @@ impl KeyRun {
     }
 
     fn last_hash(&self) -> Option<KeyHash> {
-        let count = self.entries().len() / self.layout.entry_bytes();
-        self.hash_at(count.checked_sub(1)?)
+        self.hash_at(self.len().checked_sub(1)?)
     }
 
-    /// How many entries lie below `hash`.
+    /// How many entries lie below `hash`. Steps that double lead from a guess to where it is, and
+    /// bisection to the place, so that a wrong guess costs little.
     fn lower_bound(&self, hash: KeyHash) -> usize {
-        let (mut low, mut high) = (0, self.entries().len() / self.layout.entry_bytes());
+        let is_below = |index| self.hash_at(index).is_some_and(|found| found < hash);
+        let (mut low, mut high) = (0, self.len());
+        let (guess, mut step) = (self.guess(hash), 4);
+        if is_below(guess) {
+            low = guess + 1;
+            while low + step < high {
+                if !is_below(low + step) {
+                    high = low + step;
+                    break;
+                }
+                low += step + 1;
+                step *= 2;
+            }
+        } else {
+            high = guess;
+            while let Some(probe) = high.checked_sub(step) {
+                if is_below(probe) {
+                    low = probe + 1;
+                    break;
+                }
+                high = probe;
+                step *= 2;
+            }
+        }
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.hash_at(middle).is_some_and(|found| found < hash) {
+            if is_below(middle) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         low
+    }
+
+    /// About where `hash` lies, as hashes lie evenly: between the first and the last entry, and
+    /// then seen from the one that was found there.
+    fn guess(&self, hash: KeyHash) -> usize {
+        let Some(last) = self.len().checked_sub(1) else { return 0 };
+        let top = |hash: KeyHash| (hash.0 >> u64::BITS) as f64;
+        let top_at = |index| self.hash_at(index).map_or(0.0, top);
+        let entries_a_step = last as f64 / (top_at(last) - top_at(0)).max(1.0);
+        let seen_from = |index: usize| {
+            let entries = (top(hash) - top_at(index)) * entries_a_step;
+            (index as f64 + entries).clamp(0.0, last as f64) as usize
+        };
+        seen_from(seen_from(0))
     }
 }
 
@@ -355,7 +396,10 @@ impl RunFile {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
+
+    use proptest::prelude::*;
 
     use super::super::entry::Entry;
     use super::*;
@@ -365,7 +409,7 @@ mod tests {
     const LAYOUT: EntryLayout = EntryLayout { with_claim: true };
 
     fn entry(hash: u128) -> Entry {
-        let offset = Offset(hash as i64 % 1000);
+        let offset = Offset((hash % 1000) as i64);
         Entry { hash: KeyHash(hash), offset, claim: (9, true), deletes: true, gone: false }
     }
 
@@ -396,6 +440,29 @@ mod tests {
         assert!(run.check_range(SEED, LAYOUT, Some(KeyHash(1 << 100))).is_err());
         assert!(run.check_range(KeyHashSeed(8), LAYOUT, None).is_err());
         assert!(run.check_range(SEED, EntryLayout { with_claim: false }, None).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_hash_is_found_wherever_it_lies_and_however_the_others_do(
+            even in prop::collection::btree_set(any::<u128>(), 0..300),
+            crowded in prop::collection::btree_set(0..500u128, 0..300),
+            high in prop::collection::btree_set(u128::MAX - 500..u128::MAX, 0..9),
+            wanted in prop_oneof![any::<u128>(), 0..600u128, u128::MAX - 600..=u128::MAX],
+        ) {
+            let all: BTreeSet<u128> = [even, crowded, high].into_iter().flatten().collect();
+            let all: Vec<u128> = all.into_iter().collect();
+            prop_assume!(!all.is_empty());
+            let dir = tempfile::tempdir().unwrap();
+            let known = written(dir.path(), 0, &all);
+            let run = KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base).unwrap();
+            for hash in all.iter().copied().chain([wanted]) {
+                let found = run.lower_bound(KeyHash(hash));
+                prop_assert_eq!(found, all.partition_point(|it| *it < hash));
+                let state = run.find(KeyHash(hash)).map(|state| state.hash.0);
+                prop_assert_eq!(state, all.binary_search(&hash).is_ok().then_some(hash));
+            }
+        }
     }
 
     #[test]

@@ -2,15 +2,15 @@
 //! key, the newest of them that says something of it is right; if none does, the base is.
 
 use std::iter::Peekable;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
+use rayon::iter::Either;
+
+use super::entry::{Entry, KeyHash, KeyState};
 use super::key_run::{KeyRun, Level, RunRef, States};
+use super::open_runs::OpenRuns;
 use super::ranges::{Range, ranges_of};
-use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// No index has more of them: each holds more than twice what the next does when that is written.
 pub const MOST_LAYERS: usize = 64;
@@ -32,48 +32,16 @@ pub fn entries_of(runs: &[RunRef]) -> u64 {
     runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.entries))
 }
 
-/// Where the runs of an index lie, and what they must be.
-#[derive(Clone, Debug)]
-pub struct RunFolder {
-    pub disk: Disk,
-    pub dir: PathBuf,
-    pub seed: KeyHashSeed,
-    pub layout: EntryLayout,
-}
-
-impl RunFolder {
-    /// Opens a run that reaches to `below`.
-    ///
-    /// # Errors
-    /// The system's; a damaged run is refused.
-    pub fn open(&self, known: &RunRef, below: Option<KeyHash>, level: Level) -> Result<KeyRun> {
-        let run = KeyRun::open(&self.disk, &self.dir, known, level)?;
-        run.check_range(self.seed, self.layout, below)?;
-        Ok(run)
-    }
-}
-
-/// A run that is opened when it is asked for, and then stays open.
-struct LazyRun<'a> {
-    range: Range<'a>,
-    open: Mutex<Option<Arc<KeyRun>>>,
-}
-
-/// Layers of which each run is opened once, if at all.
+/// The layers, by the ranges of their runs. Of these only those are opened that are asked for.
 pub struct Layers<'a> {
-    folder: &'a RunFolder,
-    layers: Vec<Vec<LazyRun<'a>>>,
-    runs_read: AtomicU64,
-    bytes_read: AtomicU64,
+    open: &'a OpenRuns,
+    layers: Vec<Vec<Range<'a>>>,
 }
 
 impl<'a> Layers<'a> {
-    /// None of them is open yet.
-    pub fn of(folder: &'a RunFolder, layers: &'a [Vec<RunRef>]) -> Layers<'a> {
-        let lazy = |range| LazyRun { range, open: Mutex::default() };
-        let layer = |runs: &'a Vec<RunRef>| ranges_of(runs).into_iter().map(lazy).collect();
-        let layers = layers.iter().map(layer).collect();
-        Layers { folder, layers, runs_read: AtomicU64::new(0), bytes_read: AtomicU64::new(0) }
+    /// None of their runs is opened yet.
+    pub fn of(open: &'a OpenRuns, layers: &'a [Vec<RunRef>]) -> Layers<'a> {
+        Layers { open, layers: layers.iter().map(|runs| ranges_of(runs)).collect() }
     }
 
     /// The runs from layer number `first` on that cover hashes from `from` to below `below`, the
@@ -89,32 +57,15 @@ impl<'a> Layers<'a> {
     ) -> Result<Vec<Arc<KeyRun>>> {
         let mut found = Vec::new();
         for layer in self.layers.get(first..).unwrap_or_default() {
-            let ends = |it: &LazyRun<'_>| it.range.below.is_some_and(|end| end <= from);
-            let begins = |it: &LazyRun<'_>| below.is_none_or(|below| it.range.from < below);
+            let ends = |range: &Range<'_>| range.below.is_some_and(|end| end <= from);
+            let begins = |range: &Range<'_>| below.is_none_or(|below| range.from < below);
             let (start, end) = (layer.partition_point(ends), layer.partition_point(begins));
-            for lazy in layer.get(start..end).unwrap_or_default() {
-                found.extend(self.open(lazy)?);
+            for range in layer.get(start..end).unwrap_or_default() {
+                let Some(known) = range.run else { continue };
+                found.push(self.open.get(known, range.below, Level::Layer)?);
             }
         }
         Ok(found)
-    }
-
-    fn open(&self, lazy: &LazyRun<'_>) -> Result<Option<Arc<KeyRun>>> {
-        let Some(known) = lazy.range.run else { return Ok(None) };
-        let open = lazy.open.lock();
-        let mut open = open.map_err(|_| Error::bug("a thread failed at the key index"))?;
-        if open.is_none() {
-            let run = self.folder.open(known, lazy.range.below, Level::Layer)?;
-            self.runs_read.fetch_add(1, Ordering::Relaxed);
-            self.bytes_read.fetch_add(run.bytes(), Ordering::Relaxed);
-            *open = Some(Arc::new(run));
-        }
-        Ok(open.clone())
-    }
-
-    /// How many runs were opened, and how many bytes they are.
-    pub fn read(self) -> (u64, u64) {
-        (self.runs_read.into_inner(), self.bytes_read.into_inner())
     }
 }
 
@@ -139,6 +90,34 @@ pub fn merged<'a>(
 ) -> Merged<States<'a>> {
     let runs = base.into_iter().chain(upon.iter().map(|run| &**run));
     Merged::of(runs.map(|run| run.states_in(from, below)))
+}
+
+/// What stands for `keys`, which are sorted and differ, by a run of the base and those upon it:
+/// many are met on one walk, few are looked up.
+pub fn stands_for<'a>(
+    base: Option<&'a KeyRun>,
+    upon: &'a [Arc<KeyRun>],
+    keys: &'a [KeyHash],
+) -> impl Iterator<Item = Entry> + 'a {
+    const WALKED_A_LOOKUP: usize = 16;
+    let runs = || base.into_iter().chain(upon.iter().map(|run| &**run));
+    let states = runs().map(KeyRun::len).sum::<usize>();
+    if keys.len().saturating_mul(WALKED_A_LOOKUP) < states {
+        let newest = move |key: &KeyHash| {
+            let upon = upon.iter().rev().map(|run| &**run);
+            upon.chain(base).find_map(|run| run.find(*key))
+        };
+        return Either::Left(keys.iter().filter_map(newest).filter_map(|state| state.entry));
+    }
+    let mut wanted = keys.iter().peekable();
+    let is_wanted = move |state: &KeyState| {
+        while wanted.next_if(|key| **key < state.hash).is_some() {}
+        wanted.peek() == Some(&&state.hash)
+    };
+    let (from, last) = (keys.first().copied(), keys.last().copied());
+    let below = last.and_then(|last| last.0.checked_add(1)).map(KeyHash);
+    let states = merged(base, upon, from.unwrap_or(KeyHash(0)), below);
+    Either::Right(states.filter(is_wanted).filter_map(|state| state.entry))
 }
 
 impl<I: Iterator<Item = KeyState>> Iterator for Merged<I> {

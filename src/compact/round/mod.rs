@@ -28,6 +28,7 @@ mod layers;
 mod newcomer_block;
 mod newcomers;
 mod older;
+mod open_runs;
 mod options;
 mod ranges;
 mod reindex;
@@ -40,6 +41,7 @@ mod this_round;
 
 pub use collector::Collector;
 pub use conclusion::{Conclusion, Facts};
+pub use index_write::WrittenIndex;
 pub use options::{Rebase, RoundOptions};
 pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
 pub use state_dir::StateDir;

@@ -182,6 +182,14 @@ impl Gathered {
         self.order.len()
     }
 
+    /// Their keys' hashes, sorted, each once.
+    pub fn keys(&self) -> Vec<KeyHash> {
+        let hashes = self.order.iter().filter_map(|seat| hash_of(self.bytes(*seat)));
+        let mut keys: Vec<KeyHash> = hashes.collect();
+        keys.dedup();
+        keys
+    }
+
     /// They, sorted.
     pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
         self.order.iter().filter_map(|seat| self.newcomer(*seat))

@@ -62,7 +62,7 @@ pub fn reindex(
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
     let (found, index) = policy.topic.strategy.apply(building)?;
     let mut dead = dead.clone();
-    found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
+    dead.insert(&found.dead)?;
     Ok(Reindexed { index, dead })
 }
 

@@ -109,10 +109,8 @@ impl StateDir {
     /// # Errors
     /// The system's.
     pub fn next_round(&self) -> Result<u64> {
-        let numbers = self.names()?.into_iter().filter_map(|name| {
-            let round = RoundFile::round_in(&name).or_else(|| RunRef::round_in(&name));
-            round.or_else(|| DeadOffsets::round_in(&name))
-        });
+        let names = self.names()?;
+        let numbers = names.iter().filter_map(|name| round_of(name));
         let next = numbers.max().unwrap_or(0).checked_add(1);
         next.ok_or_else(|| {
             let what = "a file is named after the last round that there can be; remove it";
@@ -198,6 +196,18 @@ impl StateDir {
         self.disk.sync_dir(&self.path)
     }
 
+    /// Removes what a round has written that is not to be; of none of it another round knows.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn forget(&self, round: u64) -> Result<()> {
+        let is_of_round = |name: &&String| round_of(name) == Some(round);
+        self.names()?
+            .iter()
+            .filter(is_of_round)
+            .try_for_each(|name| self.disk.remove_if_there(&self.path.join(name)))
+    }
+
     /// Whether a run that was interrupted has left files that no round needs.
     ///
     /// # Errors
@@ -257,9 +267,13 @@ pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
 /// Whether a file is one of those that rounds write, or one on its way to that.
 fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
-    let has_round = [RoundFile::round_in, RunRef::round_in, DeadOffsets::round_in];
-    [CURRENT, super::journal::NAME].contains(&name)
-        || has_round.iter().any(|round_in| round_in(name).is_some())
+    [CURRENT, super::journal::NAME].contains(&name) || round_of(name).is_some()
+}
+
+/// The round in the name of a file that a round writes; `None` for other files.
+fn round_of(name: &str) -> Option<u64> {
+    let round_in = [RoundFile::round_in, RunRef::round_in, DeadOffsets::round_in];
+    round_in.iter().find_map(|round_in| round_in(name))
 }
 
 #[cfg(test)]
@@ -289,7 +303,7 @@ mod tests {
         let name = RunRef::file_name(number, 0);
         round.index = vec![writer.finish().unwrap().write(&state.disk, &state.path, name).unwrap()];
         let mut dead = DeadOffsets::default();
-        dead.insert(Offset(60)).unwrap();
+        dead.insert(&[Offset(60)]).unwrap();
         round.dead = dead.write(&state.disk, &state.path, number).unwrap();
         round.segments[1].dead = 1;
         round

@@ -79,8 +79,6 @@ pub struct Met {
     pub erased: Vec<KeyHash>,
     /// Newcomers that lost to a deletion of which only the key index knows, rising.
     pub outlived: Vec<Offset>,
-    /// Bytes of the key index that were read.
-    pub index_bytes_read: u64,
 }
 
 /// Who hears of decided chunks.
@@ -131,6 +129,11 @@ impl Round<'_> {
             return self;
         }
         Round { index: self.index.in_turn(), ..self }
+    }
+
+    /// Whether there is memory for more than one thing at a time.
+    pub fn has_memory(&self) -> bool {
+        !self.index.is_in_turn()
     }
 
     /// Room for the newcomers.
@@ -193,8 +196,8 @@ impl Round<'_> {
         (budget, archive): (&Budget, &Arc<Archive>),
     ) -> Result<Met> {
         let Some(earlier) = &self.earlier else {
-            let (due, older, erased, outlived, index_bytes_read) = Default::default();
-            return Ok(Met { newcomers, due, older, erased, outlived, index_bytes_read });
+            let (due, older, erased, outlived) = Default::default();
+            return Ok(Met { newcomers, due, older, erased, outlived });
         };
         let meeting = Meeting { index: &self.index, newcomers: &newcomers };
         let mut found = policy.topic.strategy.apply(meeting)?;
@@ -216,7 +219,7 @@ impl Round<'_> {
             erased.iter().filter(|entry| !entry.gone).map(|entry| entry.offset).collect();
         offsets.sort_unstable();
         let mut dead = earlier.dead.clone();
-        found.dead.iter().try_for_each(|offset| dead.insert(*offset))?;
+        dead.insert(&found.dead)?;
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
         let older = if due.rewritten.is_empty() {
@@ -230,8 +233,8 @@ impl Round<'_> {
         // would win against what is written later.
         let mut erased: Vec<KeyHash> = erased.iter().map(|entry| entry.hash).collect();
         erased.sort_unstable();
-        let (outlived, index_bytes_read) = (found.outlived, found.bytes_read);
-        Ok(Met { newcomers, due, older, erased, outlived, index_bytes_read })
+        let outlived = found.outlived;
+        Ok(Met { newcomers, due, older, erased, outlived })
     }
 }
 
