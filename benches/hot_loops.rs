@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use logcompact::bytes::{crc32c, put_varint, put_varlong, varint_len, varlong_len};
-use logcompact::compact::{KeyHasher, Packer, SHARDS, Shard};
+use logcompact::compact::{KeyHasher, KeyWord, Packer, SHARDS, Shard, Words};
 use logcompact::format::codec::{Codec, Room, Workbench};
 use logcompact::format::{Batch, Decoder, HEADER_BYTES, Records};
 
@@ -131,6 +131,7 @@ fn votes(c: &mut Criterion) {
     for distinct in [10_000u64, 500_000, u64::MAX] {
         let mut noise = Noise(1);
         let mut ballots: Vec<Vec<(u32, Vec<u8>)>> = vec![Vec::new(); SHARDS];
+        let mut words: Vec<Vec<KeyWord>> = vec![Vec::new(); SHARDS];
         let packer = Packer::like(key(0).as_bytes());
         for _ in 0..1_000_000 {
             let key = key(noise.next() % distinct);
@@ -138,11 +139,15 @@ fn votes(c: &mut Criterion) {
             let mut packed = Vec::new();
             packer.pack(key.as_bytes(), &mut packed);
             ballots[hash.shard].push((hash.within, packed));
+            if let Some(word) = packer.word(key.as_bytes()) {
+                words[hasher.hash_word(word, SHARDS).shard].push(word);
+            }
         }
         group.throughput(Throughput::Elements(1_000_000));
         group.sample_size(10);
+        let counted: u64 = words.iter().map(|words| words.len() as u64).sum();
         let name = if distinct == u64::MAX { "all".to_owned() } else { distinct.to_string() };
-        group.bench_function(BenchmarkId::new("a million, distinct", name), |b| {
+        group.bench_function(BenchmarkId::new("a million, distinct", &name), |b| {
             b.iter(|| {
                 let count = |ballot: &Vec<(u32, Vec<u8>)>| {
                     let mut shard = Shard::<[u8; 0]>::default();
@@ -153,6 +158,23 @@ fn votes(c: &mut Criterion) {
                     shard.held()
                 };
                 ballots.iter().map(count).sum::<usize>()
+            });
+        });
+        if counted == 0 {
+            continue; // keys that are too long for words
+        }
+        group.throughput(Throughput::Elements(counted));
+        group.bench_function(BenchmarkId::new("words, distinct", &name), |b| {
+            b.iter(|| {
+                let count = |ballot: &Vec<KeyWord>| {
+                    let mut shard = Words::default();
+                    let sight = |word: &KeyWord| {
+                        black_box(shard.sight(*word, &hasher, usize::MAX));
+                    };
+                    ballot.iter().for_each(sight);
+                    shard.held()
+                };
+                words.iter().map(count).sum::<usize>()
             });
         });
     }

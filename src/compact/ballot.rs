@@ -1,5 +1,7 @@
 //! Votes: what each record says as a candidate for its key, sorted into the shards' ballots.
 
+use super::key_words::KeyWord;
+
 /// What follows for a record that is its key's champion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -64,8 +66,19 @@ pub struct Vote<C> {
     pub claim: C,
 }
 
-/// The votes of one chunk for one shard, oldest first, their packed keys one behind the other.
+/// A candidacy for a short key, where the newest stands: besides its offset it brings nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct WordVote {
+    /// The key.
+    pub word: KeyWord,
+    /// Which record it is.
+    pub candidate: Candidate,
+}
+
+/// The votes of one chunk for one shard, oldest first: those with words, and the others, their
+/// packed keys one behind the other. All votes for a key are of one kind.
 pub struct Ballot<C> {
+    words: Vec<WordVote>,
     votes: Vec<Vote<C>>,
     /// The packed keys.
     pub keys: Vec<u8>,
@@ -73,7 +86,7 @@ pub struct Ballot<C> {
 
 impl<C> Default for Ballot<C> {
     fn default() -> Ballot<C> {
-        Ballot { votes: Vec::new(), keys: Vec::new() }
+        Ballot { words: Vec::new(), votes: Vec::new(), keys: Vec::new() }
     }
 }
 
@@ -87,7 +100,19 @@ impl<C: Copy> Ballot<C> {
         ordinal >> Candidate::ORDINAL_BITS == 0
     }
 
-    /// The votes with their packed keys, from the newest to the oldest.
+    /// Adds a vote for a short key; false if it cannot be numbered.
+    #[inline]
+    pub fn cast_word(&mut self, word: KeyWord, ordinal: u32, standing: Standing) -> bool {
+        self.words.push(WordVote { word, candidate: Candidate::new(ordinal, standing) });
+        ordinal >> Candidate::ORDINAL_BITS == 0
+    }
+
+    /// The votes for short keys, from the newest to the oldest.
+    pub fn words_newest_first(&self) -> impl Iterator<Item = WordVote> {
+        self.words.iter().rev().copied()
+    }
+
+    /// The other votes with their packed keys, from the newest to the oldest.
     pub fn newest_first(&self) -> impl Iterator<Item = (Vote<C>, &[u8])> {
         let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
         self.votes.iter().rev().zip(starts).map(|(vote, start)| {
@@ -98,13 +123,15 @@ impl<C: Copy> Ballot<C> {
 
     /// Forgets all votes, not the memory that they took up.
     pub fn clear(&mut self) {
+        self.words.clear();
         self.votes.clear();
         self.keys.clear();
     }
 
     /// What it has allocated.
     pub fn allocated_bytes(&self) -> usize {
-        self.votes.capacity() * size_of::<Vote<C>>() + self.keys.capacity()
+        let words_bytes = self.words.capacity() * size_of::<WordVote>();
+        words_bytes + self.votes.capacity() * size_of::<Vote<C>>() + self.keys.capacity()
     }
 }
 
@@ -140,11 +167,13 @@ mod tests {
     fn a_ballot_refuses_what_it_cannot_number() {
         let mut ballot = Ballot::default();
         assert!(!ballot.cast(0, 1 << 30, Standing::Stays, ()));
+        assert!(!ballot.cast_word(KeyWord::of(1).unwrap(), 1 << 30, Standing::Stays));
         assert!(ballot.cast(0, (1 << 30) - 1, Standing::BelowStart, ()));
     }
 
     #[test]
     fn a_vote_by_offset_alone_takes_no_more_than_twelve_bytes() {
         assert_eq!(size_of::<Vote<()>>(), 12);
+        assert_eq!(size_of::<WordVote>(), 12);
     }
 }

@@ -7,7 +7,9 @@
 
 use super::ballot::{Ballot, Candidate, Standing, Vote};
 use super::election::ChunkResult;
+use super::key_index::KeyHasher;
 use super::key_shard::{Place, Shard, Sighting};
+use super::key_words::Words;
 use super::strategy::{Champion, Entry, Stands, Strategy};
 
 /// What the entry of a champion takes up.
@@ -15,8 +17,9 @@ pub type EntryBytes<S> = <<S as Strategy>::Entry as Entry<<S as Strategy>::Claim
 
 /// A shard of the vote.
 pub struct Contest<S: Strategy> {
-    /// The keys.
-    pub keys: Shard<EntryBytes<S>>,
+    /// The keys, but for those that are words.
+    keys: Shard<EntryBytes<S>>,
+    words: Words,
     /// Candidates that lost.
     pub superseded: u64,
     /// Of these, the ones that lie behind the record that beat them.
@@ -27,7 +30,13 @@ pub struct Contest<S: Strategy> {
 
 impl<S: Strategy> Default for Contest<S> {
     fn default() -> Contest<S> {
-        Contest { keys: Shard::default(), superseded: 0, late: 0, expired: 0 }
+        Contest {
+            keys: Shard::default(),
+            words: Words::default(),
+            superseded: 0,
+            late: 0,
+            expired: 0,
+        }
     }
 }
 
@@ -35,6 +44,8 @@ impl<S: Strategy> Default for Contest<S> {
 pub struct Ring<'a> {
     /// All chunks of the range.
     pub results: &'a [ChunkResult],
+    /// Hashes words.
+    pub hasher: &'a KeyHasher,
     /// What the shard may allocate.
     pub budget_bytes: usize,
     /// Whether a tombstone that has had its time must outlive what it beats behind it.
@@ -46,13 +57,24 @@ impl<S: Strategy> Contest<S> {
     pub fn count(&mut self, ballot: &Ballot<S::Claim>, number: usize, ring: &Ring<'_>) {
         let Some(result) = ring.results.get(number) else { return };
         let chunk = number as u32;
+        let budget_bytes = ring.budget_bytes.saturating_sub(self.keys.allocated_bytes());
+        for vote in ballot.words_newest_first() {
+            let sighting = match vote.candidate.standing() {
+                Standing::BelowStart => self.words.look(vote.word, ring.hasher),
+                Standing::Stays | Standing::Expired => {
+                    self.words.sight(vote.word, ring.hasher, budget_bytes)
+                }
+            };
+            self.settle(sighting, vote.candidate, result);
+        }
+        let budget_bytes = ring.budget_bytes.saturating_sub(self.words.allocated_bytes());
         for (vote, key) in ballot.newest_first() {
             let standing = vote.candidate.standing();
             let sighting = match standing {
                 Standing::BelowStart => self.keys.look(vote.hash, key),
                 Standing::Stays | Standing::Expired => {
                     let entry = || S::Entry::put(champion(chunk, &vote, vote.claim));
-                    self.keys.sight(vote.hash, key, entry, ring.budget_bytes)
+                    self.keys.sight(vote.hash, key, entry, budget_bytes)
                 }
             };
             match (sighting, standing) {
@@ -61,15 +83,28 @@ impl<S: Strategy> Contest<S> {
                 {
                     self.challenge(place, chunk, &vote, ring);
                 }
-                (Sighting::Again(_), _) => self.superseded += 1,
-                (Sighting::First, Standing::Expired) => {
-                    self.expired += 1;
-                    result.note_expired(vote.candidate.ordinal());
-                }
-                (Sighting::First, _) => result.retained.insert(vote.candidate.ordinal()),
-                (Sighting::NoRoom, _) => result.leave_undecided(vote.candidate.ordinal()),
+                (sighting, _) => self.settle(sighting, vote.candidate, result),
             }
         }
+    }
+
+    /// What follows for a candidate if whoever was heard of its key before it stands.
+    #[inline]
+    fn settle<P>(&mut self, sighting: Sighting<P>, candidate: Candidate, result: &ChunkResult) {
+        match (sighting, candidate.standing()) {
+            (Sighting::Again(_), _) => self.superseded += 1,
+            (Sighting::First, Standing::Expired) => {
+                self.expired += 1;
+                result.note_expired(candidate.ordinal());
+            }
+            (Sighting::First, _) => result.retained.insert(candidate.ordinal()),
+            (Sighting::NoRoom, _) => result.leave_undecided(candidate.ordinal()),
+        }
+    }
+
+    /// How many keys it has heard of.
+    pub fn held(&self) -> usize {
+        self.keys.held() + self.words.held()
     }
 
     /// Hears a candidate for a key that has a champion, which lies behind it.

@@ -175,7 +175,7 @@ impl Electorate<'_> {
                 election.count.superseded += shard.superseded;
                 election.count.late += shard.late;
                 election.count.expired_tombstones += shard.expired;
-                election.count.distinct_keys += shard.keys.held() as u64;
+                election.count.distinct_keys += shard.held() as u64;
             }
             election.passes += 1;
             let undecided = election.chunks.iter().enumerate();
@@ -305,7 +305,8 @@ impl<S: Strategy> Pass<'_, S> {
         }
         let results = election.chunks.as_slice();
         let budget_bytes = self.electorate.budget.index_bytes / S::Entry::SHARDS;
-        let ring = Ring { results, budget_bytes, in_place: self.electorate.in_place };
+        let (hasher, in_place) = (self.hasher, self.electorate.in_place);
+        let ring = Ring { results, hasher, budget_bytes, in_place };
         self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {
             for (scan, number) in scans.iter().zip(window).rev() {
                 if let Some(ballot) = scan.ballots.get(shard_number) {

@@ -6,8 +6,11 @@
 //! shards, windows and passes may come in any order that reads each key backwards.
 //!
 //! Keys go to shards by their hash, and a shard is used by one thread at a time: nothing is locked.
+//! Short keys are words (`key_words`), and have a hash of their own.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::key_words::KeyWord;
 
 /// Enough shards that one fits into a core's cache while it is filled, if it holds keys only.
 pub const SHARDS: usize = 32;
@@ -17,6 +20,8 @@ pub const SHARDS: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub struct KeyHasher {
     seed: u64,
+    /// Odd, so that no bit of a word is lost.
+    factor: u64,
     mask: u64,
 }
 
@@ -35,14 +40,62 @@ impl KeyHasher {
     pub fn new(bits: u32) -> KeyHasher {
         use std::hash::{BuildHasher, RandomState};
         let mask = u64::MAX >> (64 - bits.clamp(1, 64));
-        KeyHasher { seed: RandomState::new().hash_one(0u8), mask }
+        let random = RandomState::new();
+        KeyHasher { seed: random.hash_one(0u8), factor: random.hash_one(1u8) | 1, mask }
     }
 
     /// The hash of a key: independent bits for the shard, of as many as there are, and for the
     /// place in it.
     #[inline]
     pub fn hash(&self, key: &[u8], shards: usize) -> KeyHash {
-        let hash = xxh3_64_with_seed(key, self.seed) & self.mask;
+        KeyHash::of(xxh3_64_with_seed(key, self.seed) & self.mask, shards)
+    }
+
+    /// The hash of a word.
+    #[inline]
+    pub fn hash_word(&self, word: KeyWord, shards: usize) -> KeyHash {
+        KeyHash::of(self.mix(word.bits()), shards)
+    }
+
+    /// The hash within its shard of the word with these bits.
+    #[inline]
+    pub fn hash_bits(&self, bits: u64) -> u32 {
+        (self.mix(bits) >> 32) as u32
+    }
+
+    /// Both halves of a product together: each bit of the one depends on the lower bits of the
+    /// word, each of the other on the higher ones.
+    #[inline]
+    fn mix(&self, bits: u64) -> u64 {
+        let product = u128::from(bits ^ self.seed) * u128::from(self.factor);
+        (product as u64 ^ (product >> 64) as u64) & self.mask
+    }
+}
+
+impl KeyHash {
+    #[inline]
+    fn of(hash: u64, shards: usize) -> KeyHash {
         KeyHash { shard: hash as usize % shards, within: (hash >> 32) as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_counters_are_spread_evenly_over_shards_and_within_them() {
+        let hasher = KeyHasher::new(64);
+        let (mut shards, mut within) = ([0u32; SHARDS], [0u32; 64]);
+        for n in 0..64_000u64 {
+            let digits = format!("\u{8}{n:06}");
+            let bytes = digits.bytes().rev().fold(0, |bits, byte| bits << 8 | u64::from(byte));
+            let hash = hasher.hash_word(KeyWord::of(bytes).unwrap(), SHARDS);
+            shards[hash.shard] += 1;
+            within[hash.within as usize >> 26] += 1;
+            assert_eq!(hash.within, hasher.hash_bits(bytes));
+        }
+        assert!(shards.iter().all(|count| (1600..2400).contains(count)), "{shards:?}");
+        assert!(within.iter().all(|count| (700..1300).contains(count)), "{within:?}");
     }
 }

@@ -6,6 +6,8 @@
 //! seven bits a byte. Then comes the key from where the pattern ends to be like it. So a packed key
 //! says itself where it ends, and two are the same bytes only if the keys are.
 
+use super::key_words::KeyWord;
+
 /// The most that seven bits can say.
 const MOST_SHARED: usize = 0x7f;
 const AS_LONG: u8 = 0x80;
@@ -45,23 +47,57 @@ impl Packer {
         }
     }
 
+    /// The packed key as a word, if it is so short.
+    #[inline]
+    pub fn word(&self, key: &[u8]) -> Option<KeyWord> {
+        let shared = self.shared_front(key).min(MOST_SHARED);
+        let rest_bytes = key.len() - shared;
+        let (front, front_bits) = if key.len() == self.pattern.len() {
+            (shared as u64 | u64::from(AS_LONG), 8)
+        } else if key.len() < 0x80 {
+            (shared as u64 | (key.len() as u64) << 8, 16)
+        } else {
+            return None;
+        };
+        if rest_bytes * 8 + front_bits > u64::BITS as usize {
+            return None;
+        }
+        KeyWord::of(front | last_bytes(key, rest_bytes) << front_bits)
+    }
+
     /// How long the front is that key and pattern share.
     #[inline]
     fn shared_front(&self, key: &[u8]) -> usize {
-        let (mut left, mut right) = (self.pattern.as_slice(), key);
-        let mut shared = 0;
-        while let (Some((l, l_rest)), Some((r, r_rest))) =
-            (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
-        {
-            let differing = u64::from_le_bytes(*l) ^ u64::from_le_bytes(*r);
-            if differing != 0 {
-                return shared + differing.trailing_zeros() as usize / 8;
+        let most = key.len().min(self.pattern.len());
+        let word = |bytes: &[u8], at: usize| {
+            bytes.get(at..)?.first_chunk::<8>().map(|word| u64::from_le_bytes(*word))
+        };
+        // The last eight bytes may overlap the ones before, which are then known to be shared.
+        let mut at = 0;
+        while most >= 8 && at < most {
+            let start = at.min(most - 8);
+            let (Some(left), Some(right)) = (word(&self.pattern, start), word(key, start)) else {
+                break;
+            };
+            if left != right {
+                return start + (left ^ right).trailing_zeros() as usize / 8;
             }
-            (left, right) = (l_rest, r_rest);
-            shared += 8;
+            at = start + 8;
         }
-        shared + left.iter().zip(right).take_while(|(l, r)| l == r).count()
+        let rest = self.pattern.iter().zip(key).skip(at);
+        at + rest.take_while(|(left, right)| left == right).count()
     }
+}
+
+/// The last `count` bytes of a key, no more than seven, the first of them lowest.
+#[inline]
+fn last_bytes(key: &[u8], count: usize) -> u64 {
+    let Some(last) = key.last_chunk::<8>() else {
+        let rest = key.iter().skip(key.len().saturating_sub(count));
+        return rest.rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+    };
+    // Two steps, since none of them must be 64.
+    u64::from_le_bytes(*last) >> 8 >> (8 * (7 - count.min(7)))
 }
 
 fn put_length(out: &mut Vec<u8>, mut length: usize) {
@@ -140,6 +176,23 @@ mod tests {
                 rest = behind;
             }
             prop_assert!(rest.is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_is_the_packed_key_if_that_has_room_in_it(
+            pattern in "[ab]{0,12}|[a-d]{120,140}",
+            key in "[ab]{0,14}|[a-d]{100,300}",
+        ) {
+            let packed = packed(pattern.as_bytes(), key.as_bytes());
+            let word = Packer::like(pattern.as_bytes()).word(key.as_bytes());
+            let bytes: Option<[u8; 8]> = match packed.len() {
+                0..=8 => [packed.as_slice(), &[0; 8]].concat().first_chunk().copied(),
+                _ => None,
+            };
+            let wanted = bytes.and_then(|bytes| KeyWord::of(u64::from_le_bytes(bytes)));
+            prop_assert_eq!(word, wanted);
         }
     }
 

@@ -1,8 +1,6 @@
 //! One shard of the key index: a set of distinct keys in little memory.
 //!
-//! 1. Tables of eight-byte slots, each 32 bits of hash and where the key's bytes are. A table grows
-//!    by two fifths, so that it is a half to three quarters full; there are many, so that one is
-//!    small and its growth soon done.
+//! 1. Tables of eight-byte slots (`key_table`), each 32 bits of hash and where the key's bytes are.
 //! 2. The keys, packed (see `key_pack`), one behind the other on pages that are never moved. In
 //!    front of each there is room for what is to be known of it, as many bytes as the strategy asks
 //!    for: where the newest record of a key stands, none.
@@ -13,19 +11,16 @@
 
 use std::marker::PhantomData;
 
+use super::key_table::Tables;
 use super::strategy::Front;
 
-/// Tables of a shard.
-const TABLE_BITS: u32 = 6;
-/// The least number of slots of a table in use.
-const LEAST_SLOTS: usize = 8;
 /// What a shard says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
+pub enum Sighting<P = Place> {
     /// It was not known; now it is.
     First,
     /// It is known, and this is where.
-    Again(Place),
+    Again(P),
     /// It is not known and there is no room to note it, nor any key that comes after it.
     NoRoom,
 }
@@ -36,17 +31,16 @@ pub struct Place(u32);
 
 /// The distinct keys whose hash falls to this shard, each with its `F` bytes in front.
 pub struct Shard<F = [u8; 0]> {
-    tables: Vec<Table>,
+    /// A slot is the hash above the key's place plus one.
+    tables: Tables,
     keys: Keys<F>,
-    held: usize,
-    slots: usize,
     closed: bool,
 }
 
 impl<F> Default for Shard<F> {
     fn default() -> Shard<F> {
         let keys = Keys { pages: Vec::new(), allocated_bytes: 0, front: PhantomData };
-        Shard { tables: Vec::new(), keys, held: 0, slots: 0, closed: false }
+        Shard { tables: Tables::default(), keys, closed: false }
     }
 }
 
@@ -66,15 +60,14 @@ impl<F: Front> Shard<F> {
             Err(vacant) => vacant,
         };
         let held_bytes = size_of::<F>() + packed.len();
-        if self.closed || !self.make_room(hash, held_bytes, budget_bytes) {
+        let vacant =
+            if self.closed { None } else { self.make_room(hash, vacant, held_bytes, budget_bytes) };
+        let Some(vacant) = vacant else {
             self.closed = true;
             return Sighting::NoRoom;
-        }
+        };
         let place = self.keys.put(front(), packed);
-        if let Some(table) = self.tables.get_mut(table_of(hash)) {
-            table.put(hash, place, vacant);
-        }
-        self.held += 1;
+        self.tables.put(hash, u64::from(hash) << 32 | u64::from(place + 1), vacant);
         Sighting::First
     }
 
@@ -101,138 +94,63 @@ impl<F: Front> Shard<F> {
 
     /// What stands in front of each key, in no order.
     pub fn fronts(&self) -> impl Iterator<Item = F> {
-        let slots = self.tables.iter().flat_map(|table| &table.slots);
-        let places = slots.filter(|slot| **slot != 0).map(|slot| (*slot as u32).wrapping_sub(1));
-        places.filter_map(|place| self.front(Place(place)))
+        self.tables.iter().filter_map(|slot| self.front(Place(place_of(slot))))
     }
 
     /// How many keys it holds.
     pub fn held(&self) -> usize {
-        self.held
+        self.tables.held()
     }
 
     /// What it has allocated for tables and keys.
     pub fn allocated_bytes(&self) -> usize {
-        self.slots * size_of::<u64>() + self.keys.allocated_bytes
+        self.tables.allocated_bytes() + self.keys.allocated_bytes
     }
 
     /// Where the key is held; `Err` has the slot where it would go.
     #[inline]
     fn find(&self, hash: u32, packed: &[u8]) -> Result<u32, usize> {
-        let table = self.tables.get(table_of(hash)).ok_or(0usize)?;
-        table.find(hash, |place| self.keys.is(place, packed))
+        let is = |slot| hash_of(slot) == hash && self.keys.is(place_of(slot), packed);
+        self.tables.find(hash, is).map(place_of)
     }
 
+    /// Makes room for a key that may go to the slot `vacant`; says where it goes, or that there is
+    /// no room.
     #[inline]
-    fn make_room(&mut self, hash: u32, held_bytes: usize, budget_bytes: usize) -> bool {
-        if self.tables.is_empty() {
-            self.tables.resize_with(1 << TABLE_BITS, Table::default);
-        }
-        let allocated_bytes = self.allocated_bytes();
-        let Some(table) = self.tables.get_mut(table_of(hash)) else { return false };
-        let slots = if table.is_crowded() { table.larger(table_of(hash)) } else { 0 };
-        let more_slots = slots.saturating_sub(table.slots.len());
+    fn make_room(
+        &mut self,
+        hash: u32,
+        vacant: usize,
+        held_bytes: usize,
+        budget_bytes: usize,
+    ) -> Option<usize> {
+        let more_slots = self.tables.slots_lacking(hash);
         let page_bytes = self.keys.new_page_bytes(held_bytes, budget_bytes);
         if more_slots + page_bytes == 0 {
-            return true;
+            return Some(vacant);
         }
-        let wanted = allocated_bytes + more_slots * size_of::<u64>() + page_bytes;
-        if self.held > 0 && wanted > budget_bytes || self.keys.pages.len() >= MOST_PAGES {
-            return false;
-        }
-        if more_slots > 0 {
-            table.grow(slots);
-            self.slots += more_slots;
+        let wanted = self.allocated_bytes() + more_slots * size_of::<u64>() + page_bytes;
+        if self.held() > 0 && wanted > budget_bytes || self.keys.pages.len() >= MOST_PAGES {
+            return None;
         }
         if page_bytes > 0 {
             self.keys.add_page(page_bytes);
         }
-        true
+        match more_slots {
+            0 => Some(vacant),
+            more_slots => Some(self.tables.grow(hash, more_slots, hash_of)),
+        }
     }
 }
 
-/// A slot is 0 if it is empty, else the hash above the key's place plus one.
-#[derive(Default)]
-struct Table {
-    slots: Vec<u64>,
-    held: usize,
-    /// Since the last search, so that what it found vacant means nothing any more.
-    has_grown: bool,
-}
-
-/// The highest bits choose the table.
 #[inline]
-fn table_of(hash: u32) -> usize {
-    (hash >> (u32::BITS - TABLE_BITS)) as usize
+fn hash_of(slot: u64) -> u32 {
+    (slot >> 32) as u32
 }
 
-impl Table {
-    /// Where the search for a hash begins: its other bits as a fraction of the table.
-    #[inline]
-    fn home(&self, hash: u32) -> usize {
-        let fraction = u64::from(hash << TABLE_BITS);
-        (fraction.wrapping_mul(self.slots.len() as u64) >> 32) as usize
-    }
-
-    /// Where the key is held; `Err` has the slot where it would go.
-    #[inline]
-    fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Result<u32, usize> {
-        let mut at = self.home(hash);
-        loop {
-            match self.slots.get(at) {
-                Some(0) => return Err(at),
-                Some(slot) => {
-                    let is_tagged = (*slot >> 32) as u32 == hash;
-                    let place = (*slot as u32).wrapping_sub(1);
-                    if is_tagged && is(place) {
-                        return Ok(place);
-                    }
-                    at += 1;
-                }
-                None if self.slots.is_empty() => return Err(0),
-                // A quarter of the slots is always empty, so the search ends.
-                None => at = 0,
-            }
-        }
-    }
-
-    /// Puts a key into the slot that was found vacant for it, or where it goes since the table has
-    /// grown.
-    #[inline]
-    fn put(&mut self, hash: u32, place: u32, vacant: usize) {
-        let slot = u64::from(hash) << 32 | u64::from(place + 1);
-        self.held += 1;
-        match self.slots.get_mut(vacant) {
-            Some(empty) if *empty == 0 && !self.has_grown => *empty = slot,
-            _ => self.insert(slot),
-        }
-        self.has_grown = false;
-    }
-
-    fn insert(&mut self, slot: u64) {
-        if let Err(vacant) = self.find((slot >> 32) as u32, |_| false)
-            && let Some(empty) = self.slots.get_mut(vacant)
-        {
-            *empty = slot;
-        }
-    }
-
-    #[inline]
-    fn is_crowded(&self) -> bool {
-        self.held >= self.slots.len() / 4 * 3
-    }
-
-    /// Two fifths larger. Tables begin at different sizes, so that they do not all grow at once.
-    fn larger(&self, number: usize) -> usize {
-        (self.slots.len() * 7 / 5).max(LEAST_SLOTS + number % LEAST_SLOTS)
-    }
-
-    fn grow(&mut self, slots: usize) {
-        let larger = vec![0; slots];
-        let slots = std::mem::replace(&mut self.slots, larger);
-        slots.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.insert(slot));
-        self.has_grown = true;
-    }
+#[inline]
+fn place_of(slot: u64) -> u32 {
+    (slot as u32).wrapping_sub(1)
 }
 
 /// Packed keys on pages, each behind its front.

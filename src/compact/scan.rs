@@ -334,10 +334,20 @@ impl<C: Copy> ChunkScan<C> {
         };
         let Bid { claim, is_malformed } = context.strategy.claim(record, deletes);
         self.malformed += u64::from(is_malformed);
-        let hash = context.hasher.hash(key, S::Entry::SHARDS);
+        let word = if S::Entry::NEWEST_STANDS { context.packer.word(key) } else { None };
+        let hash = match word {
+            Some(word) => context.hasher.hash_word(word, S::Entry::SHARDS),
+            None => context.hasher.hash(key, S::Entry::SHARDS),
+        };
         let Some(ballot) = self.ballots.get_mut(hash.shard) else { return Ok(()) };
-        context.packer.pack(key, &mut ballot.keys);
-        if ballot.cast(hash.within, ordinal, standing, claim) {
+        let is_cast = match word {
+            Some(word) => ballot.cast_word(word, ordinal, standing),
+            None => {
+                context.packer.pack(key, &mut ballot.keys);
+                ballot.cast(hash.within, ordinal, standing, claim)
+            }
+        };
+        if is_cast {
             return Ok(());
         }
         let reason = "there are more records in one place than a compaction can number";
