@@ -1,9 +1,10 @@
-//! A file mapped for reading: the one `unsafe` of the crate.
+//! A file mapped for reading: the only `unsafe` of the crate.
 
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::listed::{open_listed, open_named};
 
@@ -60,7 +61,55 @@ impl Map {
     }
 }
 
-/// # Safety of the one unsafe block
+impl Drop for Map {
+    /// Pages are let go one by one, which for a large file takes half as long as to bring them in.
+    /// The system would have one thread do it. Those that do it here are not the pool's: they
+    /// would take up other work meanwhile, and whoever drops a map may hold what that waits for.
+    fn drop(&mut self) {
+        const PIECE_BYTES: usize = 16 << 20;
+        const LARGE_BYTES: usize = 4 * PIECE_BYTES;
+        let Some(mapped) = self.mapped.as_ref().filter(|mapped| mapped.len() >= LARGE_BYTES) else {
+            return;
+        };
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut start = 0;
+            while start < mapped.len() {
+                start = next.fetch_add(PIECE_BYTES, Ordering::Relaxed);
+                let_go(mapped, start, PIECE_BYTES);
+            }
+        };
+        let pieces = mapped.len().div_ceil(PIECE_BYTES);
+        let helpers = rayon::current_num_threads().min(pieces).saturating_sub(1);
+        if helpers > 0 {
+            std::thread::scope(|scope| {
+                for _ in 0..helpers {
+                    // Without it the others do all.
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+                }
+                work();
+            });
+        }
+    }
+}
+
+/// Lets go of the pages of `size_bytes` from `start` on, as far as they are mapped.
+///
+/// # Safety of the unsafe block
+/// It must not reach beyond the mapping, where other memory lies: the length is bounded by it here.
+/// What was changed in a private mapping would be lost; ours are of files, for reading, so whoever
+/// reads on finds the same bytes, since their pages come in again.
+#[expect(unsafe_code, reason = "one thread takes a tenth of a compaction to unmap a log")]
+fn let_go(mapped: &memmap2::Mmap, start: usize, size_bytes: usize) {
+    let size_bytes = size_bytes.min(mapped.len().saturating_sub(start));
+    if size_bytes > 0 {
+        let advice = memmap2::UncheckedAdvice::DontNeed;
+        // Where it fails, unmapping does it.
+        let _ = unsafe { mapped.unchecked_advise_range(advice, start, size_bytes) };
+    }
+}
+
+/// # Safety of the unsafe block
 /// A mapping is unsound if another process changes the bytes while a reference to them lives, and
 /// a page that is cut off the file raises SIGBUS. Kafka only ever appends to a segment and swaps
 /// whole files by rename, which leaves a mapping whole; what is appended lies beyond the mapped
@@ -84,6 +133,23 @@ impl Deref for Map {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_let_go_is_read_again_as_it_was_and_nothing_else_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let bytes: Vec<u8> = (0..40u32 << 20).map(|n| (n >> 12) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let map = Map::open(&path).unwrap();
+        assert_eq!(*map, *bytes);
+        let mapped = map.mapped.as_ref().unwrap();
+        let_go(mapped, 4096, 20 << 20);
+        let_go(mapped, 30 << 20, usize::MAX);
+        let_go(mapped, bytes.len() + 4096, 4096);
+        assert_eq!(*map, *bytes);
+        drop(map);
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
 
     #[test]
     fn a_file_that_was_cut_short_is_an_error_and_not_the_end_of_the_process() {
