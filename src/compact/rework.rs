@@ -148,10 +148,11 @@ impl Reworker<'_> {
         at: &ChunkAt,
         found: &mut FoundInChunk,
         (decoder, encoder): (&mut Decoder, &mut Workbench),
+        spare: ChunkOutput,
     ) -> Result<ChunkOutput> {
         let rewrites = &self.policy.rewrites;
         let format = self.policy.message_format;
-        let mut output = ChunkOutput::default();
+        let mut output = spare.emptied();
         let mut room = Room::default();
         let mut least = at.chunk.least;
         for item in survey.log.batches_from(at.chunk.start).until(at.chunk.end) {
@@ -282,10 +283,16 @@ impl ChunkSource for Reworker<'_> {
         self.entries.get(segments).unwrap_or_default().concat()
     }
 
-    fn output(&self, number: usize, at: &ChunkAt, survey: &Survey) -> Result<ChunkOutput> {
+    fn output(
+        &self,
+        number: usize,
+        at: &ChunkAt,
+        survey: &Survey,
+        spare: ChunkOutput,
+    ) -> Result<ChunkOutput> {
         let mut found = FoundInChunk::default();
         let made = with_codecs(self.policy.rewrites.compression, |decoder, encoder| {
-            self.make(survey, at, &mut found, (decoder, encoder))
+            self.make(survey, at, &mut found, (decoder, encoder), spare)
         })?;
         self.evidence.put(number, &found.erased)?;
         let failed = |_| Error::bug("a thread failed at what was found");

@@ -115,7 +115,16 @@ impl ChunkOutput {
         ChunkOutput { batches, made, tally, ..ChunkOutput::default() }
     }
 
-    /// Rewrites a chunk by the vote's `result`; of `bodies` it need not decompress again.
+    /// One without batches, in the memory of this one.
+    pub fn emptied(self) -> ChunkOutput {
+        let ChunkOutput { mut batches, mut made, body, .. } = self;
+        batches.clear();
+        made.clear();
+        ChunkOutput { batches, made, body, tally: Tally::default() }
+    }
+
+    /// Rewrites a chunk by the vote's `result`, in the memory of `spare`; of `bodies` it need not
+    /// decompress again.
     ///
     /// # Errors
     /// A batch that does not decode, though it did in the vote, or cannot be rebuilt.
@@ -127,8 +136,9 @@ impl ChunkOutput {
         bodies: Option<&Bodies>,
         context: &RewriteContext<'_>,
         (decoder, encoder): (&mut Decoder, &mut Workbench),
+        spare: ChunkOutput,
     ) -> Result<ChunkOutput> {
-        let mut output = ChunkOutput::default();
+        let mut output = spare.emptied();
         let mut shares = Shares::of(result);
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
@@ -214,13 +224,10 @@ impl ChunkOutput {
             }
             Verdict::Rebuild(horizon) => {
                 tally.batches_rewritten += 1;
-                let scratch = std::mem::take(&mut self.body);
                 let wanted = BatchHeader { attributes, ..*header };
-                let mut rebuild = Rebuild::new(&wanted, horizon, scratch);
+                let mut rebuild = Rebuild::new(&wanted, horizon, &mut self.made, &mut self.body);
                 source.for_each_kept(decoder, share, |record| rebuild.push(record))?;
-                let rebuilt = rebuild.finish(encoder, &mut self.made);
-                let (header, scratch) = rebuilt.map_err(|error| error.to_string())?;
-                self.body = scratch;
+                let header = rebuild.finish(encoder).map_err(|error| error.to_string())?;
                 self.batches.push(OutBatch::new(&header, From::Made(start)));
             }
             Verdict::RebuildLegacy => {

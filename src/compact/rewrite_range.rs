@@ -24,6 +24,10 @@ use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
 use crate::segment::{AbortedTxn, Place, SegmentLimits};
 
+/// Chunks that a thread makes before they are written, if memory allows: few, so that they are
+/// still in a cache then, and so is the memory in which the next ones are made.
+const CHUNKS_A_THREAD: usize = 4;
+
 /// Makes chunks of the output from chunks of the range.
 pub struct Maker<'a> {
     /// The segments of the range.
@@ -45,12 +49,14 @@ impl Maker<'_> {
         survey: &Survey,
         result: &ChunkResult,
         bodies: Option<&Bodies>,
+        spare: ChunkOutput,
     ) -> Result<ChunkOutput> {
         let no_txns = SegmentTxns::default();
         let txns = self.txns.get(at.segment).unwrap_or(&no_txns);
         let context = &self.context;
         with_codecs(context.policy.rewrites.compression, |decoder, encoder| {
-            ChunkOutput::make(survey, at.chunk, result, txns, bodies, context, (decoder, encoder))
+            let codecs = (decoder, encoder);
+            ChunkOutput::make(survey, at.chunk, result, txns, bodies, context, codecs, spare)
         })
     }
 }
@@ -66,11 +72,18 @@ pub trait ChunkSource: Sync {
     /// The entries for the `.txnindex` of these segments, in marker order.
     fn aborted_txns(&self, segments: Range<usize>) -> Vec<AbortedTxn>;
 
-    /// What stays of chunk `number`. Called once for each that is written, from many threads.
+    /// What stays of chunk `number`, in the memory of `spare` if it takes any. Called once for each
+    /// that is written, from many threads.
     ///
     /// # Errors
     /// A batch that does not decode, or cannot be rebuilt; the system's.
-    fn output(&self, number: usize, at: &ChunkAt, survey: &Survey) -> Result<ChunkOutput>;
+    fn output(
+        &self,
+        number: usize,
+        at: &ChunkAt,
+        survey: &Survey,
+        spare: ChunkOutput,
+    ) -> Result<ChunkOutput>;
 }
 
 /// The chunks of the cleaned range, after the vote.
@@ -95,13 +108,19 @@ impl ChunkSource for Voted<'_> {
         txns.iter().flat_map(|txns| txns.index_entries.iter().copied()).collect()
     }
 
-    fn output(&self, number: usize, at: &ChunkAt, survey: &Survey) -> Result<ChunkOutput> {
+    fn output(
+        &self,
+        number: usize,
+        at: &ChunkAt,
+        survey: &Survey,
+        spare: ChunkOutput,
+    ) -> Result<ChunkOutput> {
         if let Some(output) = self.maker.waiting.take(number, survey.log.bytes())? {
             return Ok(output);
         }
         let result = self.election.chunks.get(number);
         let result = result.ok_or_else(|| Error::bug("a chunk without a vote"))?;
-        self.maker.make(at, survey, result, None)
+        self.maker.make(at, survey, result, None, spare)
     }
 }
 
@@ -118,7 +137,8 @@ impl Listener for Maker<'_> {
         }
         let at = self.chunks.get(number).and_then(|at| Some((at, self.range.get(at.segment)?)));
         let (at, survey) = at.ok_or_else(|| Error::bug("a chunk that is not in the range"))?;
-        self.waiting.put(number, self.make(at, survey, result, Some(bodies))?)
+        let spare = ChunkOutput::default();
+        self.waiting.put(number, self.make(at, survey, result, Some(bodies), spare)?)
     }
 }
 
@@ -156,7 +176,8 @@ impl Job<'_> {
         let threads = rayon::current_num_threads();
         let groups = self.groups.len().clamp(1, threads);
         let bytes = self.budget.writing_bytes as u64 / (2 * groups as u64);
-        usize::try_from(bytes / chunk_bytes.max(1)).unwrap_or(1).clamp(1, threads * 16)
+        let fitting = usize::try_from(bytes / chunk_bytes.max(1)).unwrap_or(1);
+        fitting.clamp(1, threads * CHUNKS_A_THREAD)
     }
 
     fn target(&self, place: Option<&Place>, modified: SystemTime) -> Target {
@@ -198,19 +219,24 @@ impl Job<'_> {
         let mut largest = chunk_bytes;
         let mut tally = Tally::default();
         let mut ready: Vec<(usize, ChunkOutput)> = Vec::new();
+        let mut spares: Vec<ChunkOutput> = Vec::new();
         let mut next = start;
         while next < end || !ready.is_empty() {
             let stop = (next + window).min(end);
             let (written, made) = rayon::join(
                 || self.write(&mut writer, &ready),
-                || (next..stop).into_par_iter().map(|number| self.output(number)).collect(),
+                || {
+                    spares.resize_with(stop - next, ChunkOutput::default);
+                    let tasks = (next..stop).into_par_iter().zip(std::mem::take(&mut spares));
+                    tasks.map(|(number, spare)| self.output(number, spare)).collect()
+                },
             );
             written?;
             let made: Result<Vec<_>> = made;
-            ready = made?;
+            spares = std::mem::replace(&mut ready, made?).into_iter().map(|(_, o)| o).collect();
             for (_, output) in &ready {
                 tally.add(&output.tally);
-                largest = largest.max(output.made.len() as u64);
+                largest = largest.max(output.made.capacity() as u64);
             }
             window = self.window(largest);
             note_memory();
@@ -220,9 +246,9 @@ impl Job<'_> {
     }
 
     /// What stays of a chunk, with its number.
-    fn output(&self, number: usize) -> Result<(usize, ChunkOutput)> {
+    fn output(&self, number: usize, spare: ChunkOutput) -> Result<(usize, ChunkOutput)> {
         let (at, survey) = place_of(self.source, number)?;
-        let output = self.source.output(number, at, survey)?;
+        let output = self.source.output(number, at, survey, spare)?;
         self.progress.advance(at.chunk.end.0 - at.chunk.start.0);
         Ok((number, output))
     }

@@ -21,25 +21,35 @@ pub enum RebuildError {
     Records(&'static str),
 }
 
-/// A batch in the making: records go in by [`Rebuild::push`], bytes come out of
-/// [`Rebuild::finish`].
-pub struct Rebuild {
+/// A batch in the making, at the end of `out`: records go in by [`Rebuild::push`], straight to
+/// their place if there is no codec.
+pub struct Rebuild<'o> {
     header: BatchHeader,
     horizon: Option<Timestamp>,
-    body: Vec<u8>,
+    out: &'o mut Vec<u8>,
+    start: usize,
+    /// The records of a batch that is yet to be compressed.
+    body: &'o mut Vec<u8>,
     count: i32,
     max_timestamp: Timestamp,
     last_delta: i64,
     flaw: Option<&'static str>,
 }
 
-impl Rebuild {
-    /// Begins a batch with the offsets, producer, flags and codec of `source`, and a delete
-    /// horizon if there is one. A magic 0 or 1 source gives a magic 2 batch as Kafka 4 writes it:
-    /// its base and last offset are those of the first and last record pushed.
-    pub fn new(source: &BatchHeader, horizon: Option<Timestamp>, scratch: Vec<u8>) -> Rebuild {
-        let mut body = scratch;
-        body.clear();
+impl<'o> Rebuild<'o> {
+    /// Begins a batch behind what `out` holds, with the offsets, producer, flags and codec of
+    /// `source`, and a delete horizon if there is one. A magic 0 or 1 source gives a magic 2 batch
+    /// as Kafka 4 writes it: its base and last offset are those of the first and last record
+    /// pushed.
+    pub fn new(
+        source: &BatchHeader,
+        horizon: Option<Timestamp>,
+        out: &'o mut Vec<u8>,
+        scratch: &'o mut Vec<u8>,
+    ) -> Rebuild<'o> {
+        let start = out.len();
+        out.resize(start + HEADER_BYTES, 0);
+        scratch.clear();
         let mut header = *source;
         if source.magic < 2 {
             let append_time = source.magic == 1 && source.attributes.is_log_append_time();
@@ -48,7 +58,9 @@ impl Rebuild {
         Rebuild {
             header,
             horizon,
-            body,
+            out,
+            start,
+            body: scratch,
             count: 0,
             max_timestamp: Timestamp::NONE,
             last_delta: -1,
@@ -74,7 +86,11 @@ impl Rebuild {
         };
         self.last_delta = delta;
         let timestamp_delta_ms = record.timestamp.0.wrapping_sub(self.header.base_timestamp.0);
-        put_record(&mut self.body, offset_delta, timestamp_delta_ms, record);
+        let records = match self.header.codec() {
+            Codec::None => &mut *self.out,
+            _ => &mut *self.body,
+        };
+        put_record(records, offset_delta, timestamp_delta_ms, record);
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
         self.count += 1;
         if self.header.magic < 2 {
@@ -82,15 +98,11 @@ impl Rebuild {
         }
     }
 
-    /// Appends the batch to `out` and gives its header and the scratch buffer back.
+    /// Compresses what is to be, and completes the header, which it gives back.
     ///
     /// # Errors
-    /// [`RebuildError`]; `out` may then hold part of a batch.
-    pub fn finish(
-        self,
-        workbench: &mut Workbench,
-        out: &mut Vec<u8>,
-    ) -> Result<(BatchHeader, Vec<u8>), RebuildError> {
+    /// [`RebuildError`]; `out` then holds part of a batch.
+    pub fn finish(self, workbench: &mut Workbench) -> Result<BatchHeader, RebuildError> {
         if let Some(flaw) = self.flaw {
             return Err(RebuildError::Records(flaw));
         }
@@ -101,14 +113,11 @@ impl Rebuild {
         }
         header.attributes = header.attributes.with_delete_horizon(self.horizon.is_some());
         header.record_count = self.count;
-        let start = out.len();
-        out.resize(start + HEADER_BYTES, 0);
         match header.codec() {
-            Codec::None => out.extend_from_slice(&self.body),
-            codec => workbench.compress(codec, 2, &self.body, out)?,
+            Codec::None => {}
+            codec => workbench.compress(codec, 2, self.body, self.out)?,
         }
-        let header = seal_within(header, out, start)?;
-        Ok((header, self.body))
+        seal_within(header, self.out, self.start)
     }
 }
 

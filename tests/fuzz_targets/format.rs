@@ -92,12 +92,12 @@ fn one(batch: &Batch<'_>, decoder: &mut Decoder) {
     assert!(records.iter().all(|record| record.offset <= header.last_offset));
     assert!(records.windows(2).all(|pair| pair[0].offset < pair[1].offset), "offsets rise");
     for horizon in [None, Some(Timestamp(7))] {
-        let mut rebuild = Rebuild::new(header, horizon, Vec::new());
+        let (mut out, mut scratch) = (b"before".to_vec(), Vec::new());
+        let mut rebuild = Rebuild::new(header, horizon, &mut out, &mut scratch);
         for record in decoder.records(batch).unwrap() {
             rebuild.push(&record.unwrap());
         }
-        let mut out = b"before".to_vec();
-        let Ok((rebuilt, _)) = rebuild.finish(decoder.workbench(), &mut out) else {
+        let Ok(rebuilt) = rebuild.finish(decoder.workbench()) else {
             // Only what magic 0 and 1 hold may be too much for one batch.
             assert!(header.magic < 2);
             continue;
