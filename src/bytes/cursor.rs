@@ -81,71 +81,77 @@ impl<'a> Cursor<'a> {
     /// A zig-zag integer of at most five bytes (`ByteUtils.readVarint` in Kafka).
     #[inline]
     pub fn varint(&mut self) -> Result<i32, Overrun> {
-        let raw = self.short().map_or_else(|| self.unsigned(5), Ok)? as u32;
+        let raw = self.unsigned(5)? as u32;
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
     /// A zig-zag integer of at most ten bytes (`ByteUtils.readVarlong` in Kafka).
     #[inline]
     pub fn varlong(&mut self) -> Result<i64, Overrun> {
-        let raw = self.short().map_or_else(|| self.unsigned(10), Ok)?;
+        let raw = self.unsigned(10)?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
     /// An integer of at most five bytes without a sign (`ByteUtils.readUnsignedVarint` in Kafka).
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, Overrun> {
-        Ok(self.short().map_or_else(|| self.unsigned(5), Ok)? as u32)
+        Ok(self.unsigned(5)? as u32)
     }
 
-    /// A variable-length integer of one or two bytes, as nearly all lengths and deltas of a record
-    /// are; nothing is read if it is longer.
     #[inline]
-    fn short(&mut self) -> Option<u64> {
-        let (&first, rest) = self.rest.split_first()?;
-        if first < 0x80 {
-            self.rest = rest;
-            return Some(u64::from(first));
-        }
-        let (&second, rest) = rest.split_first()?;
-        if second < 0x80 {
-            self.rest = rest;
-            return Some(u64::from(first & 0x7f) | u64::from(second) << 7);
-        }
-        None
-    }
-
-    #[inline(never)]
     fn unsigned(&mut self, most_bytes: usize) -> Result<u64, Overrun> {
-        // Where eight bytes are left, the end is found and the groups of seven bits are joined in
-        // a few steps over all of them at once.
-        if let Some(chunk) = self.rest.first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let ends = !word & 0x8080_8080_8080_8080;
-            if ends != 0 {
-                let bytes = ends.trailing_zeros() as usize / 8 + 1;
-                if bytes > most_bytes {
-                    return Err(Overrun::Varint);
-                }
-                self.rest = self.rest.get(bytes..).unwrap_or_default();
-                return Ok(join_sevens(word & (ends ^ (ends - 1))));
-            }
-        }
-        self.unsigned_slowly(most_bytes)
+        let (value, rest) = match short(self.rest) {
+            Some(read) => read,
+            None => long(self.rest, most_bytes)?,
+        };
+        self.rest = rest;
+        Ok(value)
     }
+}
 
-    #[cold]
-    fn unsigned_slowly(&mut self, most_bytes: usize) -> Result<u64, Overrun> {
-        let mut value = 0u64;
-        for (index, &byte) in self.rest.iter().take(most_bytes).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte < 0x80 {
-                self.rest = self.rest.get(index + 1..).unwrap_or_default();
-                return Ok(value);
-            }
-        }
-        Err(if self.rest.len() < most_bytes { Overrun::Short } else { Overrun::Varint })
+/// A variable-length integer of one or two bytes, as nearly all lengths and deltas of a record are,
+/// and what is behind it.
+#[inline]
+fn short(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 0x80 {
+        return Some((u64::from(first), rest));
     }
+    let (&second, rest) = rest.split_first()?;
+    (second < 0x80).then_some((u64::from(first & 0x7f) | u64::from(second) << 7, rest))
+}
+
+/// One of any length. Out of line and by value, so that a cursor stays in registers on the way that
+/// is common.
+#[inline(never)]
+fn long(bytes: &[u8], most_bytes: usize) -> Result<(u64, &[u8]), Overrun> {
+    // Where eight bytes are left, the end is found and the groups of seven bits are joined in a few
+    // steps over all of them at once.
+    if let Some(chunk) = bytes.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            let count = ends.trailing_zeros() as usize / 8 + 1;
+            if count > most_bytes {
+                return Err(Overrun::Varint);
+            }
+            let rest = bytes.get(count..).unwrap_or_default();
+            return Ok((join_sevens(word & (ends ^ (ends - 1))), rest));
+        }
+    }
+    long_slowly(bytes, most_bytes)
+}
+
+#[cold]
+fn long_slowly(bytes: &[u8], most_bytes: usize) -> Result<(u64, &[u8]), Overrun> {
+    let mut value = 0u64;
+    for (index, &byte) in bytes.iter().take(most_bytes).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Ok((value, bytes.get(index + 1..).unwrap_or_default()));
+        }
+    }
+    Err(if bytes.len() < most_bytes { Overrun::Short } else { Overrun::Varint })
 }
 
 /// Joins the low seven bits of each of eight bytes, the first the lowest.

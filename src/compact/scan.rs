@@ -302,7 +302,8 @@ impl<C: Copy> ChunkScan<C> {
         Ok(has_tombstone)
     }
 
-    #[inline]
+    // Only in place does a record with all its fields cost nothing.
+    #[inline(always)]
     fn record<S: Strategy<Claim = C>>(
         &mut self,
         record: &Record<'_>,
@@ -322,7 +323,8 @@ impl<C: Copy> ChunkScan<C> {
         if let Some(erased) = context.erased
             && erased.has(key)
         {
-            self.erased.push(evidence_of(record, ordinal)?);
+            let record = *record; // what is looked at as a whole must lie in memory
+            self.erased.push(evidence_of(&record, ordinal)?);
             return Ok(());
         }
         let standing = if deletes && expired {

@@ -92,24 +92,14 @@ impl<'a> Record<'a> {
     /// A [`Flaw`] of the record.
     #[inline]
     pub fn check_rest(&self, index: u32) -> Result<(), Flaw> {
-        if self.is_bare() { Ok(()) } else { self.check_rest_slowly(index) }
+        // By value, so that a record need not lie in memory for a reader's loop to call this.
+        if self.is_bare() { Ok(()) } else { check_rest_slowly(*self, index) }
     }
 
     /// Whether it says that it has no headers, as nearly all records of magic 2 do.
     #[inline(always)]
     fn is_bare(&self) -> bool {
         matches!(self.headers, [0])
-    }
-
-    // Out of line, so that a loop over bare records stays small.
-    #[inline(never)]
-    fn check_rest_slowly(&self, index: u32) -> Result<(), Flaw> {
-        self.check_headers().map_err(|overrun| Flaw::Record { index, overrun })?;
-        if self.message_crc.is_some_and(|crc| !crc.holds()) {
-            let reason = "its own CRC is not that of its bytes";
-            return Err(Flaw::RecordContent { index, reason });
-        }
-        Ok(())
     }
 
     /// Walks the headers to their end.
@@ -127,6 +117,17 @@ impl<'a> Record<'a> {
             Err(Overrun::Length(headers.cursor.rest().len() as i64))
         }
     }
+}
+
+// Out of line, so that a loop over bare records stays small.
+#[inline(never)]
+fn check_rest_slowly(record: Record<'_>, index: u32) -> Result<(), Flaw> {
+    record.check_headers().map_err(|overrun| Flaw::Record { index, overrun })?;
+    if record.message_crc.is_some_and(|crc| !crc.holds()) {
+        let reason = "its own CRC is not that of its bytes";
+        return Err(Flaw::RecordContent { index, reason });
+    }
+    Ok(())
 }
 
 /// The headers of a record; ends at the first one that does not fit.
