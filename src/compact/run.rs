@@ -18,7 +18,7 @@ use super::policy::{CleanupPolicy, OnDamage, Policy};
 use super::rewrites::Rewrites;
 use super::round::{RoundOptions, can_be_indexed};
 use super::witness::{Claim, Witness, after_commit};
-use crate::disk::Disk;
+use crate::disk::{Disk, Turns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{
     Counters, PartitionOutcome, PartitionReport, Progress, RoundReport, RunOutcome, RunReport,
@@ -67,6 +67,9 @@ pub fn run(
 ) -> Result<RunReport> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
+    let threads = rayon::current_num_threads();
+    let turns = Turns::new(threads);
+    let options = &CompactOptions { disk: options.disk.in_turn(&turns), ..options.clone() };
     let partitions = open_all(sources, options)?;
     let destination = if options.dry_run {
         Destination::Nowhere
@@ -76,7 +79,6 @@ pub fn run(
     let total_bytes: u64 = partitions.iter().map(|p| p.size_bytes).sum();
     // Once for the vote, once for the rewrite.
     progress.begin("compacting in two passes", 2 * total_bytes);
-    let threads = rayon::current_num_threads();
     // For the whole run: it stays until the report is written.
     let first = sources.partitions.first().map_or(Path::new("."), PathBuf::as_path);
     let temp_dir = options.temp_dir.as_deref().or_else(|| destination.temp_dir(first));
@@ -89,6 +91,7 @@ pub fn run(
         destination: &destination,
         progress,
         threads,
+        turns: &turns,
         total_bytes,
         failure: Mutex::new(None),
     };
@@ -220,6 +223,8 @@ pub(super) struct Run<'a> {
     pub(super) destination: &'a Destination,
     pub(super) progress: &'a dyn Progress,
     threads: usize,
+    /// As many as there are threads.
+    turns: &'a Turns,
     total_bytes: u64,
     /// The first failure of a run in place.
     failure: Mutex<Option<String>>,
@@ -249,7 +254,8 @@ impl Run<'_> {
         opened.size_bytes > LARGE_PARTITION_BYTES && opened.size_bytes > fair_share_bytes
     }
 
-    /// As many partitions at a time as there are threads; within one there is nothing to wait for.
+    /// As many partitions at a time as there are threads, and some more that go on while others
+    /// wait for the disk; within one there is nothing else to wait for.
     fn side_by_side(&self, partitions: &[&Opened]) -> Result<Vec<PartitionReport>> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -262,7 +268,9 @@ impl Run<'_> {
                 if stop.load(Ordering::Relaxed) {
                     return Err(None);
                 }
+                let turn = self.turns.take();
                 let report = alone.install(|| self.one(opened));
+                drop(turn);
                 reports.push(report.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
             }
             Ok(reports)
@@ -270,7 +278,7 @@ impl Run<'_> {
         let panicked = |_| Err(Some(Error::bug("a thread that compacted a partition failed")));
         let outcomes: Vec<Result<Vec<PartitionReport>, Option<Error>>> =
             std::thread::scope(|scope| {
-                let count = self.threads.min(partitions.len());
+                let count = self.begun_at_a_time().min(partitions.len());
                 let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
                 workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
             });
@@ -285,6 +293,11 @@ impl Run<'_> {
         Ok(reports)
     }
 
+    /// How many small partitions are begun and not done. Syncs are a small part of the work.
+    fn begun_at_a_time(&self) -> usize {
+        self.threads + self.threads.div_ceil(2)
+    }
+
     /// Large partitions come alone and have all the memory, small ones share it.
     pub(super) fn budget_of(&self, opened: &Opened) -> Budget {
         let erased = self.options.policy.rewrites.erased.as_ref();
@@ -293,7 +306,7 @@ impl Run<'_> {
         if self.is_large(opened) {
             Budget::of(limit_bytes, self.threads)
         } else {
-            Budget::of(limit_bytes / self.threads as u64, 1)
+            Budget::of(limit_bytes / self.begun_at_a_time() as u64, 1)
         }
     }
 

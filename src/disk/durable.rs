@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
 use super::system::System;
+use super::turns::{InTurn, Turns};
 use crate::error::{Error, Result};
 
 /// The files that a run reads and writes: the system's, unless a test says otherwise.
@@ -29,6 +30,11 @@ impl Disk {
     /// A disk with these files.
     pub fn of(files: impl Files + 'static) -> Disk {
         Disk { files: Arc::new(files) }
+    }
+
+    /// The same disk, of which every sync gives one of the `turns` away while it lasts.
+    pub fn in_turn(&self, turns: &Arc<Turns>) -> Disk {
+        Disk::of(InTurn { files: Arc::clone(&self.files), turns: Arc::clone(turns) })
     }
 
     /// The operations themselves.

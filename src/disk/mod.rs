@@ -9,6 +9,7 @@ mod occupied;
 mod scratch;
 mod staging;
 mod system;
+mod turns;
 mod whole_file;
 
 pub use durable::{Disk, StagedFile};
@@ -19,4 +20,5 @@ pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;
 pub use staging::Staging;
 pub use system::System;
+pub use turns::{Turn, Turns};
 pub use whole_file::WholeFile;
