@@ -167,9 +167,9 @@ fn votes(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("words, distinct", &name), |b| {
             b.iter(|| {
                 let count = |ballot: &Vec<KeyWord>| {
-                    let mut shard = Words::default();
+                    let mut shard = Words::<[u8; 0]>::default();
                     let sight = |word: &KeyWord| {
-                        black_box(shard.sight(*word, &hasher, usize::MAX));
+                        black_box(shard.sight(*word, &hasher, || [], usize::MAX));
                     };
                     ballot.iter().for_each(sight);
                     shard.held()

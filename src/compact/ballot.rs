@@ -66,19 +66,21 @@ pub struct Vote<C> {
     pub claim: C,
 }
 
-/// A candidacy for a short key, where the newest stands: besides its offset it brings nothing.
+/// A candidacy for a short key.
 #[derive(Clone, Copy, Debug)]
-pub struct WordVote {
+pub struct WordVote<C> {
     /// The key.
     pub word: KeyWord,
     /// Which record it is.
     pub candidate: Candidate,
+    /// What it brings to the contest besides its offset.
+    pub claim: C,
 }
 
 /// The votes of one chunk for one shard, oldest first: those with words, and the others, their
 /// packed keys one behind the other. All votes for a key are of one kind.
 pub struct Ballot<C> {
-    words: Vec<WordVote>,
+    words: Vec<WordVote<C>>,
     votes: Vec<Vote<C>>,
     /// The packed keys.
     pub keys: Vec<u8>,
@@ -102,13 +104,14 @@ impl<C: Copy> Ballot<C> {
 
     /// Adds a vote for a short key; false if it cannot be numbered.
     #[inline]
-    pub fn cast_word(&mut self, word: KeyWord, ordinal: u32, standing: Standing) -> bool {
-        self.words.push(WordVote { word, candidate: Candidate::new(ordinal, standing) });
+    pub fn cast_word(&mut self, word: KeyWord, ordinal: u32, standing: Standing, claim: C) -> bool {
+        let candidate = Candidate::new(ordinal, standing);
+        self.words.push(WordVote { word, candidate, claim });
         ordinal >> Candidate::ORDINAL_BITS == 0
     }
 
     /// The votes for short keys, from the newest to the oldest.
-    pub fn words_newest_first(&self) -> impl Iterator<Item = WordVote> {
+    pub fn words_newest_first(&self) -> impl Iterator<Item = WordVote<C>> {
         self.words.iter().rev().copied()
     }
 
@@ -130,7 +133,7 @@ impl<C: Copy> Ballot<C> {
 
     /// What it has allocated.
     pub fn allocated_bytes(&self) -> usize {
-        let words_bytes = self.words.capacity() * size_of::<WordVote>();
+        let words_bytes = self.words.capacity() * size_of::<WordVote<C>>();
         words_bytes + self.votes.capacity() * size_of::<Vote<C>>() + self.keys.capacity()
     }
 }
@@ -167,13 +170,13 @@ mod tests {
     fn a_ballot_refuses_what_it_cannot_number() {
         let mut ballot = Ballot::default();
         assert!(!ballot.cast(0, 1 << 30, Standing::Stays, ()));
-        assert!(!ballot.cast_word(KeyWord::of(1).unwrap(), 1 << 30, Standing::Stays));
+        assert!(!ballot.cast_word(KeyWord::of(1).unwrap(), 1 << 30, Standing::Stays, ()));
         assert!(ballot.cast(0, (1 << 30) - 1, Standing::BelowStart, ()));
     }
 
     #[test]
     fn a_vote_by_offset_alone_takes_no_more_than_twelve_bytes() {
         assert_eq!(size_of::<Vote<()>>(), 12);
-        assert_eq!(size_of::<WordVote>(), 12);
+        assert_eq!(size_of::<WordVote<()>>(), 12);
     }
 }

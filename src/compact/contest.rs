@@ -5,10 +5,10 @@
 //! an older one may take its place, whose bit in its chunk's retained set is then taken back; the
 //! counts follow. All candidates of a key are heard in one pass or none is.
 
-use super::ballot::{Ballot, Candidate, Standing, Vote};
+use super::ballot::{Ballot, Candidate, Standing};
 use super::election::ChunkResult;
 use super::key_index::KeyHasher;
-use super::key_shard::{Place, Shard, Sighting};
+use super::key_shard::{Shard, Sighting};
 use super::key_words::Words;
 use super::strategy::{Champion, Entry, Stands, Strategy};
 
@@ -19,7 +19,7 @@ pub type EntryBytes<S> = <<S as Strategy>::Entry as Entry<<S as Strategy>::Claim
 pub struct Contest<S: Strategy> {
     /// The keys, but for those that are words.
     keys: Shard<EntryBytes<S>>,
-    words: Words,
+    words: Words<EntryBytes<S>>,
     /// Candidates that lost.
     pub superseded: u64,
     /// Of these, the ones that lie behind the record that beat them.
@@ -59,13 +59,27 @@ impl<S: Strategy> Contest<S> {
         let chunk = number as u32;
         let budget_bytes = ring.budget_bytes.saturating_sub(self.keys.allocated_bytes());
         for vote in ballot.words_newest_first() {
-            let sighting = match vote.candidate.standing() {
+            let candidate = vote.candidate;
+            let standing = candidate.standing();
+            let sighting = match standing {
                 Standing::BelowStart => self.words.look(vote.word, ring.hasher),
                 Standing::Stays | Standing::Expired => {
-                    self.words.sight(vote.word, ring.hasher, budget_bytes)
+                    let entry = || S::Entry::put(champion(chunk, candidate, vote.claim));
+                    self.words.sight(vote.word, ring.hasher, entry, budget_bytes)
                 }
             };
-            self.settle(sighting, vote.candidate, result);
+            match (sighting, standing) {
+                (Sighting::Again(found), Standing::Stays | Standing::Expired)
+                    if !S::Entry::NEWEST_STANDS =>
+                {
+                    let newer = self.words.front(found).and_then(S::Entry::get);
+                    let older = champion(chunk, candidate, vote.claim);
+                    if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring)) {
+                        self.words.set_front(found, S::Entry::put(stands));
+                    }
+                }
+                (sighting, _) => self.settle(sighting, candidate, result),
+            }
         }
         let budget_bytes = ring.budget_bytes.saturating_sub(self.words.allocated_bytes());
         for (vote, key) in ballot.newest_first() {
@@ -73,7 +87,7 @@ impl<S: Strategy> Contest<S> {
             let sighting = match standing {
                 Standing::BelowStart => self.keys.look(vote.hash, key),
                 Standing::Stays | Standing::Expired => {
-                    let entry = || S::Entry::put(champion(chunk, &vote, vote.claim));
+                    let entry = || S::Entry::put(champion(chunk, vote.candidate, vote.claim));
                     self.keys.sight(vote.hash, key, entry, budget_bytes)
                 }
             };
@@ -81,7 +95,11 @@ impl<S: Strategy> Contest<S> {
                 (Sighting::Again(place), Standing::Stays | Standing::Expired)
                     if !S::Entry::NEWEST_STANDS =>
                 {
-                    self.challenge(place, chunk, &vote, ring);
+                    let newer = self.keys.front(place).and_then(S::Entry::get);
+                    let older = champion(chunk, vote.candidate, vote.claim);
+                    if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring)) {
+                        self.keys.set_front(place, S::Entry::put(stands));
+                    }
                 }
                 (sighting, _) => self.settle(sighting, vote.candidate, result),
             }
@@ -107,17 +125,21 @@ impl<S: Strategy> Contest<S> {
         self.keys.held() + self.words.held()
     }
 
-    /// Hears a candidate for a key that has a champion, which lies behind it.
-    fn challenge(&mut self, place: Place, chunk: u32, vote: &Vote<S::Claim>, ring: &Ring<'_>) {
-        let Some(newer) = self.keys.front(place).and_then(S::Entry::get) else { return };
+    /// Hears a candidate for a key that has a champion, which lies behind it; says who stands.
+    fn challenge(
+        &mut self,
+        newer: Champion<S::Claim>,
+        older: Champion<S::Claim>,
+        ring: &Ring<'_>,
+    ) -> Champion<S::Claim> {
         self.superseded += 1;
-        let stands = match S::combine(vote.claim, newer.claim) {
+        match S::combine(older.claim, newer.claim) {
             Stands::Newer(claim) => {
                 Champion { claim, since: newer.since.saturating_add(1), ..newer }
             }
             Stands::Older(claim) => {
                 self.late += u64::from(newer.since);
-                let mut older = champion(chunk, vote, claim);
+                let mut older = Champion { claim, ..older };
                 if ring.in_place && older.candidate.standing() == Standing::Expired {
                     // Segments are replaced one after the other, older ones first. Were it gone
                     // before what it beats behind it, and the run interrupted there, that would
@@ -128,8 +150,7 @@ impl<S: Strategy> Contest<S> {
                 self.step_up(&older, ring);
                 older
             }
-        };
-        self.keys.set_front(place, S::Entry::put(stands));
+        }
     }
 
     fn step_down(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
@@ -158,7 +179,8 @@ impl<S: Strategy> Contest<S> {
 
     /// Tells the chunks of the champions that claim more than their records say.
     pub fn note_widened(&self, results: &[ChunkResult]) {
-        for champion in self.keys.fronts().filter_map(S::Entry::get) {
+        let fronts = self.keys.fronts().chain(self.words.fronts());
+        for champion in fronts.filter_map(S::Entry::get) {
             if let Some(result) = results.get(champion.chunk as usize)
                 && S::is_widened(champion.claim)
             {
@@ -168,6 +190,6 @@ impl<S: Strategy> Contest<S> {
     }
 }
 
-fn champion<C: Copy>(chunk: u32, vote: &Vote<C>, claim: C) -> Champion<C> {
-    Champion { claim, chunk, candidate: vote.candidate, since: 1 }
+fn champion<C: Copy>(chunk: u32, candidate: Candidate, claim: C) -> Champion<C> {
+    Champion { claim, chunk, candidate, since: 1 }
 }

@@ -67,7 +67,7 @@ impl<F: Front> Shard<F> {
             return Sighting::NoRoom;
         };
         let place = self.keys.put(front(), packed);
-        self.tables.put(hash, u64::from(hash) << 32 | u64::from(place + 1), vacant);
+        self.tables.put(hash, u64::from(hash) << 32 | u64::from(place + 1), [], vacant);
         Sighting::First
     }
 
@@ -94,7 +94,7 @@ impl<F: Front> Shard<F> {
 
     /// What stands in front of each key, in no order.
     pub fn fronts(&self) -> impl Iterator<Item = F> {
-        self.tables.iter().filter_map(|slot| self.front(Place(place_of(slot))))
+        self.tables.iter().filter_map(|(slot, _)| self.front(Place(place_of(slot))))
     }
 
     /// How many keys it holds.
@@ -111,7 +111,7 @@ impl<F: Front> Shard<F> {
     #[inline]
     fn find(&self, hash: u32, packed: &[u8]) -> Result<u32, usize> {
         let is = |slot| hash_of(slot) == hash && self.keys.is(place_of(slot), packed);
-        self.tables.find(hash, is).map(place_of)
+        self.tables.find(hash, is).map(|found| place_of(found.slot))
     }
 
     /// Makes room for a key that may go to the slot `vacant`; says where it goes, or that there is

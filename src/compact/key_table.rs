@@ -1,8 +1,10 @@
 //! Tables of slots of eight bytes, in which a key is searched by its hash. What stands in a slot is
-//! for the owner to say; 0 is an empty one.
+//! for the owner to say; 0 is an empty one. Beside each there may be bytes of a fixed number.
 //!
 //! A table grows by two fifths, so that it is a half to three quarters full; there are many, so
 //! that one is small and its growth soon done.
+
+use super::strategy::Front;
 
 /// Tables of a shard.
 const TABLE_BITS: u32 = 6;
@@ -10,32 +12,70 @@ const TABLE_BITS: u32 = 6;
 const LEAST_SLOTS: usize = 8;
 
 /// Slots by hash. None are allocated before there is a key.
-#[derive(Default)]
-pub struct Tables {
-    tables: Vec<Table>,
+pub struct Tables<F = [u8; 0]> {
+    tables: Vec<Table<F>>,
     slots: usize,
     held: usize,
 }
 
-#[derive(Default)]
-struct Table {
+struct Table<F> {
     slots: Vec<u64>,
+    /// What stands beside each.
+    fronts: Vec<F>,
     held: usize,
 }
 
-impl Tables {
-    /// The slot of the key with this hash that `is` the one; `Err` has where it would go.
+/// A key that was found, until another is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    hash: u32,
+    at: usize,
+    /// What stands in its slot.
+    pub slot: u64,
+}
+
+impl<F> Default for Tables<F> {
+    fn default() -> Tables<F> {
+        Tables { tables: Vec::new(), slots: 0, held: 0 }
+    }
+}
+
+impl<F> Default for Table<F> {
+    fn default() -> Table<F> {
+        Table { slots: Vec::new(), fronts: Vec::new(), held: 0 }
+    }
+}
+
+impl<F: Front> Tables<F> {
+    /// What a slot takes up, with what stands beside it.
+    pub const SLOT_BYTES: usize = size_of::<u64>() + size_of::<F>();
+
+    /// The key with this hash that `is` the one; `Err` has the slot where it would go.
     #[inline]
-    pub fn find(&self, hash: u32, is: impl Fn(u64) -> bool) -> Result<u64, usize> {
+    pub fn find(&self, hash: u32, is: impl Fn(u64) -> bool) -> Result<Found, usize> {
         self.tables.get(table_of(hash)).ok_or(0usize)?.find(hash, is)
     }
 
-    /// Fills the slot that was found vacant for a hash.
+    /// What stands beside a key.
     #[inline]
-    pub fn put(&mut self, hash: u32, slot: u64, vacant: usize) {
+    pub fn front(&self, found: Found) -> Option<F> {
+        self.tables.get(table_of(found.hash))?.fronts.get(found.at).copied()
+    }
+
+    /// Puts something else there.
+    #[inline]
+    pub fn set_front(&mut self, found: Found, front: F) {
+        let table = self.tables.get_mut(table_of(found.hash));
+        if let Some(held) = table.and_then(|table| table.fronts.get_mut(found.at)) {
+            *held = front;
+        }
+    }
+
+    /// Fills the slot that was found vacant for a hash, and the place beside it.
+    #[inline]
+    pub fn put(&mut self, hash: u32, slot: u64, front: F, vacant: usize) {
         let Some(table) = self.tables.get_mut(table_of(hash)) else { return };
-        if let Some(empty) = table.slots.get_mut(vacant) {
-            *empty = slot;
+        if table.fill(vacant, slot, front) {
             table.held += 1;
             self.held += 1;
         }
@@ -48,7 +88,7 @@ impl Tables {
         match self.tables.get(number) {
             Some(table) if !table.is_crowded() => 0,
             Some(table) => table.larger(number) - table.slots.len(),
-            None => Table::default().larger(number),
+            None => Table::<F>::default().larger(number),
         }
     }
 
@@ -62,10 +102,10 @@ impl Tables {
         table.find(hash, |_| false).err().unwrap_or(0)
     }
 
-    /// What stands in the slots, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = u64> {
-        let slots = self.tables.iter().flat_map(|table| &table.slots);
-        slots.copied().filter(|slot| *slot != 0)
+    /// What stands in the slots, and beside them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, F)> {
+        let slots = self.tables.iter().flat_map(|table| table.slots.iter().zip(&table.fronts));
+        slots.map(|(slot, front)| (*slot, *front)).filter(|(slot, _)| *slot != 0)
     }
 
     /// How many keys they hold.
@@ -75,7 +115,7 @@ impl Tables {
 
     /// What they have allocated.
     pub fn allocated_bytes(&self) -> usize {
-        self.slots * size_of::<u64>()
+        self.slots * Self::SLOT_BYTES
     }
 }
 
@@ -85,7 +125,7 @@ fn table_of(hash: u32) -> usize {
     (hash >> (u32::BITS - TABLE_BITS)) as usize
 }
 
-impl Table {
+impl<F: Front> Table<F> {
     /// Where the search for a hash begins: its other bits as a fraction of the table.
     #[inline]
     fn home(&self, hash: u32) -> usize {
@@ -94,18 +134,28 @@ impl Table {
     }
 
     #[inline]
-    fn find(&self, hash: u32, is: impl Fn(u64) -> bool) -> Result<u64, usize> {
+    fn find(&self, hash: u32, is: impl Fn(u64) -> bool) -> Result<Found, usize> {
         let mut at = self.home(hash);
         loop {
             match self.slots.get(at) {
                 Some(0) => return Err(at),
-                Some(slot) if is(*slot) => return Ok(*slot),
+                Some(slot) if is(*slot) => return Ok(Found { hash, at, slot: *slot }),
                 Some(_) => at += 1,
                 None if self.slots.is_empty() => return Err(0),
                 // A quarter of the slots is always empty, so the search ends.
                 None => at = 0,
             }
         }
+    }
+
+    #[inline]
+    fn fill(&mut self, vacant: usize, slot: u64, front: F) -> bool {
+        let (Some(empty), Some(blank)) = (self.slots.get_mut(vacant), self.fronts.get_mut(vacant))
+        else {
+            return false;
+        };
+        (*empty, *blank) = (slot, front);
+        true
     }
 
     #[inline]
@@ -119,13 +169,14 @@ impl Table {
     }
 
     fn grow(&mut self, more_slots: usize, hash_of: impl Fn(u64) -> u32) {
-        let larger = vec![0; self.slots.len() + more_slots];
-        for slot in std::mem::replace(&mut self.slots, larger) {
+        let size = self.slots.len() + more_slots;
+        let slots = std::mem::replace(&mut self.slots, vec![0; size]);
+        let fronts = std::mem::replace(&mut self.fronts, vec![F::BLANK; size]);
+        for (slot, front) in slots.into_iter().zip(fronts) {
             if slot != 0
                 && let Err(vacant) = self.find(hash_of(slot), |_| false)
-                && let Some(empty) = self.slots.get_mut(vacant)
             {
-                *empty = slot;
+                self.fill(vacant, slot, front);
             }
         }
     }

@@ -2,11 +2,13 @@
 //! a word, and a word stands in its slot itself.
 //!
 //! Where keys are counters or ids, nearly all of them are words. To tell two apart then takes one
-//! look at one place in memory, and a key takes a slot and no more.
+//! look at one place in memory, and a key takes a slot and no more. What is to be known of it, if
+//! the strategy asks for anything, stands beside that.
 
 use super::key_index::KeyHasher;
 use super::key_shard::Sighting;
-use super::key_table::Tables;
+use super::key_table::{Found, Tables};
+use super::strategy::Front;
 
 /// A packed key of no more than eight bytes, the first one lowest, zeros behind it. A packed key
 /// says where it ends, so two keys are the same word only if they are the same; none is 0.
@@ -30,26 +32,32 @@ impl KeyWord {
     }
 }
 
-/// The distinct words of a shard.
-#[derive(Default)]
-pub struct Words {
-    tables: Tables,
+/// The distinct words of a shard, each with its `F` bytes beside it.
+pub struct Words<F = [u8; 0]> {
+    tables: Tables<F>,
     closed: bool,
 }
 
-impl Words {
-    /// Takes note of a word, allocating no more than `budget_bytes` in all (though room for one is
-    /// always found, so that every pass gets on).
+impl<F> Default for Words<F> {
+    fn default() -> Words<F> {
+        Words { tables: Tables::default(), closed: false }
+    }
+}
+
+impl<F: Front> Words<F> {
+    /// Takes note of a word, with `front` if it was not known, allocating no more than
+    /// `budget_bytes` in all (though room for one is always found, so that every pass gets on).
     #[inline]
     pub fn sight(
         &mut self,
         word: KeyWord,
         hasher: &KeyHasher,
+        front: impl FnOnce() -> F,
         budget_bytes: usize,
-    ) -> Sighting<()> {
+    ) -> Sighting<Found> {
         let hash = hasher.hash_bits(word.bits());
         let mut vacant = match self.tables.find(hash, |slot| slot == word.bits()) {
-            Ok(_) => return Sighting::Again(()),
+            Ok(found) => return Sighting::Again(found),
             Err(vacant) => vacant,
         };
         if self.closed {
@@ -57,25 +65,42 @@ impl Words {
         }
         let more_slots = self.tables.slots_lacking(hash);
         if more_slots > 0 {
-            let wanted = self.tables.allocated_bytes() + more_slots * size_of::<u64>();
+            let wanted = self.tables.allocated_bytes() + more_slots * Tables::<F>::SLOT_BYTES;
             if self.tables.held() > 0 && wanted > budget_bytes {
                 self.closed = true;
                 return Sighting::NoRoom;
             }
             vacant = self.tables.grow(hash, more_slots, |slot| hasher.hash_bits(slot));
         }
-        self.tables.put(hash, word.bits(), vacant);
+        self.tables.put(hash, word.bits(), front(), vacant);
         Sighting::First
     }
 
     /// Whether the word is known; `NoRoom` if it is not, but might have been but for the budget.
-    pub fn look(&self, word: KeyWord, hasher: &KeyHasher) -> Sighting<()> {
+    pub fn look(&self, word: KeyWord, hasher: &KeyHasher) -> Sighting<Found> {
         let hash = hasher.hash_bits(word.bits());
         match self.tables.find(hash, |slot| slot == word.bits()) {
-            Ok(_) => Sighting::Again(()),
+            Ok(found) => Sighting::Again(found),
             Err(_) if self.closed => Sighting::NoRoom,
             Err(_) => Sighting::First,
         }
+    }
+
+    /// What stands beside a word.
+    #[inline]
+    pub fn front(&self, found: Found) -> Option<F> {
+        self.tables.front(found)
+    }
+
+    /// Puts something else there.
+    #[inline]
+    pub fn set_front(&mut self, found: Found, front: F) {
+        self.tables.set_front(found, front);
+    }
+
+    /// What stands beside each word, in no order.
+    pub fn fronts(&self) -> impl Iterator<Item = F> {
+        self.tables.iter().map(|(_, front)| front)
     }
 
     /// How many words it holds.
@@ -97,12 +122,39 @@ mod tests {
         KeyWord::of(n + 1).unwrap()
     }
 
+    fn is_again(sighting: Sighting<Found>) -> bool {
+        matches!(sighting, Sighting::Again(_))
+    }
+
+    #[test]
+    fn what_stands_beside_a_word_is_its_own() {
+        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 3]>::default());
+        let front = |n: u64| [n as u8, (n >> 8) as u8, 7];
+        for n in 0..5000 {
+            let sighting = words.sight(word(n), &hasher, || front(n), usize::MAX);
+            assert_eq!(sighting, Sighting::First);
+        }
+        for n in 0..5000 {
+            let Sighting::Again(found) = words.look(word(n), &hasher) else { panic!("{n}") };
+            assert_eq!(words.front(found), Some(front(n)));
+            words.set_front(found, front(n + 1));
+        }
+        for n in 0..5000 {
+            // What comes with a word that is known is not taken.
+            let sighting = words.sight(word(n), &hasher, || [9; 3], usize::MAX);
+            let Sighting::Again(found) = sighting else { panic!("{n}") };
+            assert_eq!(words.front(found), Some(front(n + 1)));
+        }
+        assert_eq!(words.fronts().filter(|front| front[2] == 7).count(), 5000);
+    }
+
     #[test]
     fn words_that_share_a_hash_are_still_two_words() {
-        let (hasher, mut words) = (KeyHasher::new(1), Words::default());
-        for wanted in [Sighting::First, Sighting::Again(())] {
+        let (hasher, mut words) = (KeyHasher::new(1), Words::<[u8; 0]>::default());
+        for is_known in [false, true] {
             for n in 0..500 {
-                assert_eq!(words.sight(word(n), &hasher, usize::MAX), wanted, "{n}");
+                let sighting = words.sight(word(n), &hasher, || [], usize::MAX);
+                assert_eq!(is_again(sighting), is_known, "{n}");
             }
         }
         assert_eq!(words.held(), 500);
@@ -111,13 +163,13 @@ mod tests {
 
     #[test]
     fn a_closed_set_knows_its_words_and_takes_no_other() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::default());
+        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
         let budget = 16 << 10;
-        let mut sight = |n| words.sight(word(n), &hasher, budget);
+        let mut sight = |n| words.sight(word(n), &hasher, || [], budget);
         let held = (0..).take_while(|n| sight(*n) == Sighting::First).count() as u64;
         assert!((1000..1700).contains(&held), "{held}");
         assert_eq!(sight(held + 1), Sighting::NoRoom);
-        assert!((0..held).all(|n| sight(n) == Sighting::Again(())));
+        assert!((0..held).all(|n| is_again(sight(n))));
         assert!(words.allocated_bytes() <= budget);
         assert_eq!(words.look(word(held + 2), &hasher), Sighting::NoRoom);
         assert_eq!(words.held() as u64, held);
@@ -125,17 +177,17 @@ mod tests {
 
     #[test]
     fn one_word_finds_room_in_any_budget() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::default());
-        assert_eq!(words.sight(word(1), &hasher, 0), Sighting::First);
-        assert_eq!(words.sight(word(1), &hasher, 0), Sighting::Again(()));
+        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
+        assert_eq!(words.sight(word(1), &hasher, || [], 0), Sighting::First);
+        assert!(is_again(words.sight(word(1), &hasher, || [], 0)));
     }
 
     #[test]
     fn a_word_takes_less_than_18_bytes() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::default());
+        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
         let mut most = 0.0f64;
         for n in 0..100_000 {
-            words.sight(word(n), &hasher, usize::MAX);
+            words.sight(word(n), &hasher, || [], usize::MAX);
             if n > 10_000 {
                 most = most.max(words.allocated_bytes() as f64 / words.held() as f64);
             }

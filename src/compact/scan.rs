@@ -336,14 +336,14 @@ impl<C: Copy> ChunkScan<C> {
         };
         let Bid { claim, is_malformed } = context.strategy.claim(record, deletes);
         self.malformed += u64::from(is_malformed);
-        let word = if S::Entry::NEWEST_STANDS { context.packer.word(key) } else { None };
+        let word = context.packer.word(key);
         let hash = match word {
             Some(word) => context.hasher.hash_word(word, S::Entry::SHARDS),
             None => context.hasher.hash(key, S::Entry::SHARDS),
         };
         let Some(ballot) = self.ballots.get_mut(hash.shard) else { return Ok(()) };
         let is_cast = match word {
-            Some(word) => ballot.cast_word(word, ordinal, standing),
+            Some(word) => ballot.cast_word(word, ordinal, standing, claim),
             None => {
                 context.packer.pack(key, &mut ballot.keys);
                 ballot.cast(hash.within, ordinal, standing, claim)

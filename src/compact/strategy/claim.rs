@@ -58,9 +58,14 @@ pub trait Entry<C> {
 }
 
 /// Bytes of a fixed number.
-pub trait Front: Copy + AsRef<[u8]> + for<'b> TryFrom<&'b [u8]> + Send + Sync {}
+pub trait Front: Copy + AsRef<[u8]> + for<'b> TryFrom<&'b [u8]> + Send + Sync {
+    /// What stands where there is nothing yet.
+    const BLANK: Self;
+}
 
-impl<const N: usize> Front for [u8; N] {}
+impl<const N: usize> Front for [u8; N] {
+    const BLANK: [u8; N] = [0; N];
+}
 
 /// The newest stands: nothing is held but the key.
 #[derive(Clone, Copy, Debug)]
