@@ -133,10 +133,9 @@ impl ChunkOutput {
         chunk: Chunk,
         result: &ChunkResult,
         txns: &SegmentTxns,
-        bodies: Option<&Bodies>,
+        (bodies, spare): (Option<&Bodies>, ChunkOutput),
         context: &RewriteContext<'_>,
         (decoder, encoder): (&mut Decoder, &mut Workbench),
-        spare: ChunkOutput,
     ) -> Result<ChunkOutput> {
         let mut output = spare.emptied();
         let mut shares = Shares::of(result);

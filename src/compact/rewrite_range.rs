@@ -56,7 +56,7 @@ impl Maker<'_> {
         let context = &self.context;
         with_codecs(context.policy.rewrites.compression, |decoder, encoder| {
             let codecs = (decoder, encoder);
-            ChunkOutput::make(survey, at.chunk, result, txns, bodies, context, codecs, spare)
+            ChunkOutput::make(survey, at.chunk, result, txns, (bodies, spare), context, codecs)
         })
     }
 }
