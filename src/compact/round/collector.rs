@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::entry::{Entry, KeyHashSeed};
 use super::newcomers::{Newcomer, NewcomerList, Newcomers};
 use crate::compact::election::{ChunkAt, ChunkResult};
 use crate::compact::policy::Policy;
@@ -17,6 +16,7 @@ use crate::compact::transactions::SegmentTxns;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records, Reread};
+use crate::rounds::{Entry, KeyHashSeed};
 use crate::units::Offset;
 
 /// Collects the newcomers of a range, chunk by chunk, each chunk once.

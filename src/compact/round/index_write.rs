@@ -10,17 +10,17 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
-use super::entry::{Entry, KeyHash, KeyState};
 use super::index::KeyIndex;
 use super::join::{Leaving, Outcome, join};
-use super::key_run::{RunFile, RunRef, RunWriter};
-use super::layers::{Layers, Merged, entries_of, merged, stands_for};
 use super::newcomer_block::Gathered;
 use super::newcomers::Newcomers;
-use super::open_runs::OpenRuns;
-use super::ranges::{Part, Range, ranges_of, some_of};
+use super::parts::{Part, parts_of, some_of};
 use crate::error::{Error, Result};
 use crate::report::note_memory;
+use crate::rounds::{
+    Entry, KeyHash, KeyState, Layers, Merged, OpenRuns, Range, RunFile, RunRef, RunWriter,
+    entries_of, merged, ranges_of, stands_for,
+};
 
 /// What was written of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +201,7 @@ impl Writing<'_> {
         let mut tasks = Vec::new();
         for (range, layered) in counted.collect::<Result<Vec<_>>>()? {
             let (layout, most) = (index.runs.layout, index.most_run_bytes);
-            let parts = range.parts(layered, self.newcomers, layout, most)?;
+            let parts = parts_of(&range, layered, self.newcomers, layout, most)?;
             let first_number = count;
             count += parts.len();
             tasks.push((range, layered, parts, first_number));

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::entry::KeyHash;
 use super::newcomers::{Newcomer, NewcomerLayout, hash_of};
 use crate::error::{Error, Result};
+use crate::rounds::KeyHash;
 
 /// There is a slot for about so many.
 const NEWCOMERS_A_SLOT: usize = 8;
