@@ -244,8 +244,12 @@ impl Writing<'_> {
                 let own = if only.is_none() { Some(part.of(self.newcomers)?) } else { None };
                 let states = merged(run.as_deref(), &upon, part.from, part.below);
                 let entries = states.filter_map(|state| state.entry);
+                let is_new = run.is_none() && upon.is_empty();
                 let file = match only.as_ref().or(own.as_ref()) {
-                    Some(some) => self.merge::<S>(entries, *part, some, leaving)?,
+                    Some(some) => match is_new.then(|| self.as_they_are(*part, some)).flatten() {
+                        None => self.merge::<S>(entries, *part, some, leaving)?,
+                        file => file,
+                    },
                     None => None,
                 };
                 let Some(file) = file else { return Ok(Fate::Empty) };
@@ -268,6 +272,16 @@ impl Writing<'_> {
             }
         }
         Ok((runs, bytes_written))
+    }
+
+    /// The file of a part of which nothing was known, if there is nothing to decide: each key comes
+    /// once, and its record is there.
+    fn as_they_are(&self, part: Part, newcomers: &Gathered) -> Option<RunFile> {
+        let OpenRuns { layout, seed, .. } = *self.index.runs;
+        let mut writer = RunWriter::new(layout, seed, part.from).with_room(newcomers.len());
+        let mut entries = newcomers.encoded();
+        let are_all = entries.all(|it| writer.push_encoded(it).is_some_and(|entry| !entry.gone));
+        are_all.then(|| writer.finish())?
     }
 
     /// The file of what stands in a part of a run's range.

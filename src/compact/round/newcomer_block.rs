@@ -195,6 +195,12 @@ impl Gathered {
         self.order.iter().filter_map(|seat| self.newcomer(*seat))
     }
 
+    /// Their entries as they lie in a run, sorted by hash.
+    pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        let size = self.layout.0.entry_bytes();
+        self.order.iter().filter_map(move |seat| self.bytes(*seat).get(..size))
+    }
+
     /// Appends them as they lie in a file, sorted.
     pub fn append_to(&self, bytes: &mut Vec<u8>) {
         self.order.iter().for_each(|seat| bytes.extend_from_slice(self.bytes(*seat)));
