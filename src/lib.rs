@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
-//! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`]; then
-//! [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which do not
-//! know each other; [`stats`]; and [`cli`], the command line.
+//! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`], [`rounds`];
+//! then [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which
+//! do not know each other; [`stats`]; and [`cli`], the command line.
 
 // So that unit tests can use what the integration tests have to stand in for a disk.
 #[cfg(test)]
@@ -28,6 +28,7 @@ pub mod groups;
 pub mod messages;
 pub mod repair;
 pub mod report;
+pub mod rounds;
 pub mod segment;
 pub mod stats;
 pub mod swap;

@@ -1,10 +1,11 @@
 //! What `--memory` allows each step of a partition.
 //!
-//! A compaction holds six things that grow with the data: a few bits for each record and bytes for
-//! each chunk; the window of chunks that is being voted on; the window that is being written;
-//! rebuilt batches that wait for their place in the output; the newcomers of a round; and the key
-//! index, which gets what the others leave. Each sizes its steps by its share. Mapped files are not
-//! counted: the system takes those pages back when it wants them.
+//! A compaction holds seven things that grow with the data: a few bits for each record and bytes
+//! for each chunk; the window of chunks that is being voted on; where the records that stay lie, if
+//! they are few; the window that is being written; rebuilt batches that wait for their place in the
+//! output; the newcomers of a round; and the key index, which gets what the others leave. Each
+//! sizes its steps by its share. Mapped files are not counted: the system takes those pages back
+//! when it wants them.
 
 use super::survey::Survey;
 use crate::segment::TxnBatch;
@@ -34,6 +35,8 @@ pub struct Budget {
     pub index_bytes: usize,
     /// For the votes and decompressed bodies of the chunks that are voted on at a time.
     pub window_bytes: usize,
+    /// For where records that stay lie; those of which it is not known are walked to.
+    pub marks_bytes: usize,
     /// For the batches that are being made and written.
     pub writing_bytes: usize,
     /// For rebuilt batches that wait in memory; the others wait in a temporary file.
@@ -50,16 +53,19 @@ impl Budget {
         let share = |part: u64| usize::try_from(limit_bytes / part).unwrap_or(usize::MAX);
         let tasks = 64 * threads.max(1) as u64;
         let window_bytes = share(8).min(MOST_WINDOW_BYTES);
+        let marks_bytes = share(64);
         let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
         let newcomers_bytes = share(24);
         let round_bytes = round_bytes(newcomers_bytes);
         // What an allocator needs beyond what it is asked for.
         let slack_bytes = share(8);
-        let others_bytes = window_bytes + writing_bytes + waiting_bytes + round_bytes + slack_bytes;
+        let others_bytes =
+            window_bytes + marks_bytes + writing_bytes + waiting_bytes + round_bytes + slack_bytes;
         Budget {
             index_bytes: share(1).saturating_sub(others_bytes),
             window_bytes,
+            marks_bytes,
             writing_bytes,
             waiting_bytes,
             newcomers_bytes,

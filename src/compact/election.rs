@@ -12,6 +12,7 @@
 //!    still take its place, up to the end of the pass.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -57,6 +58,8 @@ pub struct ChunkResult {
     expired: OnceLock<RecordSet>,
     /// Retained records with more to claim than they say themselves; not set if there are none.
     widened: OnceLock<RecordSet>,
+    /// Where those that stay lie in their batches; not set if that is not known.
+    marks: OnceLock<Vec<u32>>,
     /// How many records voted.
     voters: u32,
     /// Records of each compressed magic 0/1 set.
@@ -150,6 +153,7 @@ impl Electorate<'_> {
         let mut election = Election::default();
         election.chunks.resize_with(chunks.len(), ChunkResult::default);
         let mut windows = Windows::new(self.budget);
+        let marks_room = AtomicUsize::new(self.budget.marks_bytes);
         let hasher = KeyHasher::new(self.policy.key_hash_bits);
         let packer = Packer::like(&self.a_key(&chunks));
         // By number; those that still have something to decide.
@@ -162,6 +166,7 @@ impl Electorate<'_> {
                 packer: &packer,
                 chunks: &chunks,
                 shards: std::iter::repeat_with(Contest::default).take(S::Entry::SHARDS).collect(),
+                marks_room: &marks_room,
                 is_first: election.passes == 0,
             };
             while !pending.is_empty() {
@@ -279,6 +284,7 @@ struct Pass<'a, S: Strategy> {
     packer: &'a Packer,
     chunks: &'a [ChunkAt],
     shards: Vec<Contest<S>>,
+    marks_room: &'a AtomicUsize,
     is_first: bool,
 }
 
@@ -317,10 +323,11 @@ impl<S: Strategy> Pass<'_, S> {
         note_memory();
         if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
-                match results.get(*number).filter(|result| result.is_decided()) {
-                    Some(result) => listener.decided(*number, result, &scan.bodies),
-                    None => Ok(()),
-                }
+                let Some(result) = results.get(*number).filter(|it| it.is_decided()) else {
+                    return Ok(());
+                };
+                result.note_marks(&scan.marks, self.marks_room);
+                listener.decided(*number, result, &scan.bodies)
             })?;
         }
         windows.learn();
@@ -399,6 +406,36 @@ impl ChunkResult {
     /// Whether no other pass will change it.
     pub fn is_decided(&self) -> bool {
         self.undecided.get().is_none()
+    }
+
+    /// Where those that stay lie in their batches; none, if that is not known.
+    pub fn marks(&self) -> &[u32] {
+        self.marks.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes that, of the marks of all numbered records, for those that stay, if they are so few
+    /// that whoever wants them would mostly pass over others, and if there is `room`, in bytes.
+    fn note_marks(&self, marks: &[u32], room: &AtomicUsize) {
+        const PASSED_FOR_EACH: u32 = 8;
+        let kept = self.retained.count(0, self.voters);
+        let bytes = kept as usize * size_of::<u32>();
+        let take = |left: usize| left.checked_sub(bytes);
+        if kept > self.voters / PASSED_FOR_EACH
+            || room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err()
+        {
+            return;
+        }
+        let next = |from: u32| self.retained.next_from(from, self.voters);
+        let ordinals = std::iter::successors(next(0), |before| next(before + 1));
+        let mut of_kept = Vec::with_capacity(kept as usize);
+        of_kept.extend(ordinals.filter_map(|ordinal| marks.get(ordinal as usize)));
+        self.marks.get_or_init(|| of_kept);
+    }
+
+    /// Takes a record out that was to stay.
+    pub fn take_back(&mut self, ordinal: u32) {
+        self.retained.remove(ordinal);
+        self.marks.take();
     }
 
     /// Notes that a tombstone stands for its key, though it goes.

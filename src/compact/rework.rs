@@ -172,7 +172,8 @@ impl Reworker<'_> {
                 }
             };
             let kept = read.kept.as_ref().map(|kept| (kept, 0));
-            let share = Share { records: read.records, voted: kept, has_tombstone: false };
+            let share =
+                Share { records: read.records, voted: kept, has_tombstone: false, marks: &[] };
             let case = Case {
                 header,
                 records: share.records,

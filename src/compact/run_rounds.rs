@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::destination::Output;
 use super::partition::{Done, Task, compact};
-use super::round::{self, Begun, Standing, StateDir, holds_rounds};
+use super::round::{self, Begun, Standing, holds_rounds};
 use super::run::{Opened, Run};
 use crate::error::{Error, Result};
+use crate::rounds::StateDir;
 use crate::segment::{PartitionDir, Place};
 
 impl Run<'_> {

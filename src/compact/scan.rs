@@ -13,7 +13,7 @@ use super::strategy::{Bid, Entry, Strategy};
 use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
 use crate::format::codec::Room;
-use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records};
+use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records, Reread};
 use crate::report::ErasedRecord;
 use crate::segment::{Damaged, check_record, check_records};
 use crate::units::{Offset, Position, Timestamp};
@@ -85,6 +85,8 @@ pub struct ChunkScan<C> {
     pub erased: Vec<ErasedRecord>,
     /// Records with a key whose claim cannot be read.
     pub malformed: u64,
+    /// Where each numbered record lies in its batch.
+    pub marks: Vec<u32>,
     /// Ordinals that stay without a vote (`--null-keys keep`).
     pub kept_unasked: Vec<u32>,
     /// Records of each compressed magic 0/1 set, which its header does not count.
@@ -109,6 +111,7 @@ impl<C> Default for ChunkScan<C> {
             null_keys: 0,
             erased: Vec::new(),
             malformed: 0,
+            marks: Vec::new(),
             kept_unasked: Vec::new(),
             set_sizes: Vec::new(),
             with_tombstone: Vec::new(),
@@ -173,16 +176,18 @@ impl<C: Copy> ChunkScan<C> {
     pub fn allocated_bytes(&self) -> usize {
         let ballots = self.ballots.iter().map(Ballot::allocated_bytes);
         let places = self.bodies.places.capacity() * size_of::<(u32, Range<usize>)>();
-        ballots.sum::<usize>() + self.bodies.room.allocated_bytes() + places
+        let marks = self.marks.capacity() * size_of::<u32>();
+        ballots.sum::<usize>() + self.bodies.room.allocated_bytes() + places + marks
     }
 
     fn clear(&mut self, shards: usize) {
-        let ChunkScan { mut ballots, mut bodies, .. } = std::mem::take(self);
+        let ChunkScan { mut ballots, mut bodies, mut marks, .. } = std::mem::take(self);
         ballots.resize_with(shards, Ballot::default);
         ballots.iter_mut().for_each(Ballot::clear);
         bodies.room.clear();
         bodies.places.clear();
-        *self = ChunkScan { ballots, bodies, ..ChunkScan::default() };
+        marks.clear();
+        *self = ChunkScan { ballots, bodies, marks, ..ChunkScan::default() };
     }
 
     fn batch<S: Strategy<Claim = C>>(
@@ -281,20 +286,23 @@ impl<C: Copy> ChunkScan<C> {
     #[inline]
     fn each<'r, S: Strategy<Claim = C>>(
         &mut self,
-        records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+        mut records: impl Reread<Item = Result<Record<'r>, Flaw>>,
         asked: Option<&RecordSet>,
         at: &BatchAt,
         context: &ScanContext<'_, S>,
     ) -> Result<bool, Flaw> {
         let before = self.voters;
         let mut has_tombstone = false;
-        for record in records {
+        let mut mark = records.mark();
+        while let Some(record) = records.next() {
             let record = record?;
             check_record(&record, self.voters - before, at.least)?;
             let deletes = record.deletes(context.empty_is_tombstone);
             has_tombstone |= deletes;
             let ordinal = self.voters;
             self.voters += 1;
+            self.marks.push(mark);
+            mark = records.mark();
             if asked.is_none_or(|asked| asked.contains(ordinal)) {
                 self.record(&record, ordinal, deletes, at.expired, context)?;
             }

@@ -2,7 +2,7 @@
 
 use super::election::ChunkResult;
 use super::record_set::RecordSet;
-use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record, Records};
+use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record, Records, Reread};
 use crate::units::Position;
 
 /// A batch of the source.
@@ -44,13 +44,14 @@ impl SourceBatch<'_> {
 /// How many of the kept records there were.
 #[inline]
 fn walk_kept<'r>(
-    mut records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+    mut records: impl Reread<Item = Result<Record<'r>, Flaw>>,
     share: &Share<'_>,
     mut each: impl FnMut(&Record<'_>),
 ) -> Result<u32, Flaw> {
     let (mut at, mut kept) = (0, 0);
+    let mut marks = share.marks.iter().copied();
     while let Some(next) = share.next_kept(at) {
-        let Some(record) = records.nth((next - at) as usize) else { break };
+        let Some(record) = records.nth_at((next - at) as usize, marks.next()) else { break };
         each(&record?);
         (at, kept) = (next + 1, kept + 1);
     }
@@ -61,6 +62,7 @@ fn walk_kept<'r>(
 pub struct Shares<'a> {
     result: &'a ChunkResult,
     next_ordinal: u32,
+    marks: &'a [u32],
     set: usize,
     tombstone: usize,
 }
@@ -74,6 +76,8 @@ pub struct Share<'a> {
     pub voted: Option<(&'a RecordSet, u32)>,
     /// Whether a tombstone is among its records.
     pub has_tombstone: bool,
+    /// Where the records that stay lie; none, if that is not known.
+    pub marks: &'a [u32],
 }
 
 impl Share<'_> {
@@ -100,14 +104,14 @@ impl Share<'_> {
 impl<'a> Shares<'a> {
     /// From the first batch of a chunk on.
     pub fn of(result: &'a ChunkResult) -> Shares<'a> {
-        Shares { result, next_ordinal: 0, set: 0, tombstone: 0 }
+        Shares { result, next_ordinal: 0, marks: result.marks(), set: 0, tombstone: 0 }
     }
 
     /// The share of the next batch, which is `number` in the chunk.
     pub fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
         let mut records = u32::try_from(header.record_count).unwrap_or(0);
         if header.is_control() || discardable {
-            return Share { records, voted: None, has_tombstone: false };
+            return Share { records, voted: None, has_tombstone: false, marks: &[] };
         }
         if header.is_wrapper() {
             records = self.result.set_sizes.get(self.set).copied().unwrap_or(0);
@@ -117,6 +121,12 @@ impl<'a> Shares<'a> {
         self.next_ordinal += records;
         let has_tombstone = self.result.with_tombstone.get(self.tombstone) == Some(&number);
         self.tombstone += usize::from(has_tombstone);
-        Share { records, voted: Some((&self.result.retained, first)), has_tombstone }
+        let voted = Some((&self.result.retained, first));
+        let mut share = Share { records, voted, has_tombstone, marks: &[] };
+        if !self.marks.is_empty() {
+            let kept = (share.kept() as usize).min(self.marks.len());
+            (share.marks, self.marks) = self.marks.split_at(kept);
+        }
+        share
     }
 }

@@ -123,6 +123,16 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// Records that are read once, and later again for only some of them, whose marks were noted. What
+/// is wrong with the others then goes unnoticed, as it did not before.
+pub trait Reread: Iterator {
+    /// How many bytes the records to come take up: the mark of the next one.
+    fn mark(&self) -> u32;
+
+    /// As `nth`; where the `mark` of that record is known, those in front of it are not looked at.
+    fn nth_at(&mut self, count: usize, mark: Option<u32>) -> Option<Self::Item>;
+}
+
 /// The records of a magic 2 batch (`DefaultRecord` in Kafka).
 pub struct RecordsV2<'a> {
     header: BatchHeader,
@@ -190,6 +200,38 @@ impl<'a> Iterator for RecordsV2<'a> {
             }
             self.index += 1;
         }
+        self.next()
+    }
+}
+
+impl Reread for Records<'_> {
+    fn mark(&self) -> u32 {
+        match self {
+            Records::V2(records) => records.mark(),
+            Records::Legacy(set) => set.mark(),
+        }
+    }
+
+    fn nth_at(&mut self, count: usize, mark: Option<u32>) -> Option<Self::Item> {
+        match self {
+            Records::V2(records) => records.nth_at(count, mark),
+            Records::Legacy(set) => set.nth_at(count, mark),
+        }
+    }
+}
+
+impl Reread for RecordsV2<'_> {
+    #[inline(always)]
+    fn mark(&self) -> u32 {
+        self.cursor.rest().len() as u32
+    }
+
+    #[inline]
+    fn nth_at(&mut self, count: usize, mark: Option<u32>) -> Option<Self::Item> {
+        let Some(mark) = mark else { return self.nth(count) };
+        let passed = self.cursor.rest().len().checked_sub(mark as usize)?;
+        self.cursor.bytes(passed).ok()?;
+        self.index = self.index.saturating_add(count as u32);
         self.next()
     }
 }

@@ -6,6 +6,7 @@
 //! did; Kafka 4 turns what survives a cleaning into magic 2, see [`super::Rebuild`].
 
 use super::codec::{CodecError, Room, Workbench};
+use super::decoder::Reread;
 use super::{Attributes, Batch, BatchHeader, Codec, Flaw, MessageCrc, Record};
 use crate::bytes::{Cursor, Overrun, crc32};
 use crate::units::{Offset, Timestamp};
@@ -39,6 +40,17 @@ impl<'a> Iterator for MessageSet<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read_next()
+    }
+}
+
+impl Reread for MessageSet<'_> {
+    fn mark(&self) -> u32 {
+        0
+    }
+
+    /// Sets are small, and their messages are read one after the other.
+    fn nth_at(&mut self, count: usize, _mark: Option<u32>) -> Option<Self::Item> {
+        self.nth(count)
     }
 }
 

@@ -22,7 +22,7 @@ pub use builder::{Appended, BatchBuilder, NewRecord};
 pub use codec::Codec;
 pub use compression::Compression;
 pub use control::{Control, EndMarker};
-pub use decoder::{Decoder, Records, RecordsV2};
+pub use decoder::{Decoder, Records, RecordsV2, Reread};
 pub use encode::{EmptyBatch, Rebuild, RebuildError, recode};
 pub use flaw::Flaw;
 pub use legacy::{MessageFormat, MessageSet, rebuild_message_set};

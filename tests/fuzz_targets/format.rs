@@ -3,7 +3,7 @@
 
 use logcompact::format::codec::{Room, Workbench};
 use logcompact::format::{
-    Batch, BatchHeader, Decoder, EmptyBatch, Flaw, HEADER_BYTES, Rebuild, Record, Records,
+    Batch, BatchHeader, Decoder, EmptyBatch, Flaw, HEADER_BYTES, Rebuild, Record, Records, Reread,
     rebuild_message_set,
 };
 use logcompact::units::{Offset, Timestamp};
@@ -139,12 +139,24 @@ fn swept(batch: &Batch<'_>, decoder: &mut Decoder) {
     assert_eq!((sweep.records, sweep.largest_timestamp), (count, largest));
 }
 
-/// Passing over records by their lengths arrives where reading them does.
+/// Passing over records by their lengths arrives where reading them does, and so does going to the
+/// marks that reading has left.
 fn skipped(batch: &Batch<'_>, decoder: &mut Decoder) {
     let Ok(records) = records_of(batch, decoder) else { return };
+    let mut walk = decoder.records(batch).unwrap();
+    let marks = std::iter::from_fn(|| Some((walk.mark(), walk.next()?)));
+    let marks: Vec<u32> = marks.map(|(mark, _)| mark).collect();
     for (n, record) in records.iter().enumerate().take(20) {
         let found = decoder.records(batch).unwrap().nth(n).unwrap().unwrap();
         assert_eq!(&Kept::of(&found), record);
+        let mut again = decoder.records(batch).unwrap();
+        let mut at = 0;
+        for next in [n / 2, n] {
+            let Some(ahead) = next.checked_sub(at) else { continue };
+            let found = again.nth_at(ahead, marks.get(next).copied()).unwrap().unwrap();
+            assert_eq!(Kept::of(&found), records[next]);
+            at = next + 1;
+        }
     }
 }
 

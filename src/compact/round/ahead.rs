@@ -3,8 +3,8 @@
 //! Nothing below the watermark is opened, but the one segment that it lies in, and of that no more
 //! than an index and the headers next to the watermark.
 
-use super::round_file::{RoundFile, Sample};
 use crate::error::{Error, Result};
+use crate::rounds::{RoundFile, Sample};
 use crate::segment::{Cut, Mark, PartitionDir, Segment};
 use crate::units::Offset;
 

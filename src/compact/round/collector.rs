@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::entry::{Entry, KeyHashSeed};
 use super::newcomers::{Newcomer, NewcomerList, Newcomers};
 use crate::compact::election::{ChunkAt, ChunkResult};
 use crate::compact::policy::Policy;
 use crate::compact::scan::Bodies;
-use crate::compact::share::Shares;
+use crate::compact::share::{Share, Shares};
 use crate::compact::strategy::{ByStrategy, Claim, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::transactions::SegmentTxns;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
-use crate::format::{Batch, Decoder, Flaw, Record, Records};
+use crate::format::{Batch, Decoder, Flaw, Record, Records, Reread};
+use crate::rounds::{Entry, KeyHashSeed};
 use crate::units::Offset;
 
 /// Collects the newcomers of a range, chunk by chunk, each chunk once.
@@ -112,7 +112,7 @@ impl ByStrategy for Hearing<'_> {
                 let share = shares.next(number as u32, header, discardable);
                 let Some((_, first)) = share.voted else { continue };
                 let body = bodies.and_then(|bodies| bodies.of_batch(number as u32));
-                found.batch(&batch, first, share.records, body, decoder).map_err(|flaw| {
+                found.batch(&batch, first, &share, body, decoder).map_err(|flaw| {
                     Error::corrupt(survey.log.path(), position, flaw.to_string())
                 })?;
             }
@@ -138,11 +138,11 @@ impl<S: Strategy> Found<'_, S> {
         &mut self,
         batch: &Batch<'_>,
         first: u32,
-        count: u32,
+        share: &Share<'_>,
         body: Option<&[u8]>,
         decoder: &mut Decoder,
     ) -> Result<(), Flaw> {
-        if self.next(first, first.saturating_add(count)).is_none() {
+        if self.next(first, first.saturating_add(share.records)).is_none() {
             return Ok(());
         }
         let records = match body {
@@ -150,8 +150,8 @@ impl<S: Strategy> Found<'_, S> {
             None => decoder.records(batch),
         };
         match records? {
-            Records::V2(records) => self.walk(records, first, count),
-            Records::Legacy(set) => self.walk(set, first, count),
+            Records::V2(records) => self.walk(records, first, share),
+            Records::Legacy(set) => self.walk(set, first, share),
         }
     }
 
@@ -169,13 +169,15 @@ impl<S: Strategy> Found<'_, S> {
 
     fn walk<'r>(
         &mut self,
-        mut records: impl Iterator<Item = Result<Record<'r>, Flaw>>,
+        mut records: impl Reread<Item = Result<Record<'r>, Flaw>>,
         first: u32,
-        count: u32,
+        share: &Share<'_>,
     ) -> Result<(), Flaw> {
-        let (mut at, end) = (first, first.saturating_add(count));
+        let (mut at, end) = (first, first.saturating_add(share.records));
+        let mut marks = share.marks.iter().copied();
         while let Some((next, stays)) = self.next(at, end) {
-            let Some(record) = records.nth((next - at) as usize) else { break };
+            let mark = if stays { marks.next() } else { None };
+            let Some(record) = records.nth_at((next - at) as usize, mark) else { break };
             self.record(&record?, next, stays);
             at = next + 1;
         }

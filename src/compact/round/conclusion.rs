@@ -8,9 +8,7 @@ use std::path::Path;
 use super::ahead::Marks;
 use super::index_write::WrittenIndex;
 use super::join::Leaving;
-use super::journal::{COMPANIONS, Change, Journal};
 use super::older::Due;
-use super::round_file::{self, FORMAT, HashFunction, RoundFile, RoundIo, SegmentRef, TailRef};
 use super::this_round::{Met, Round};
 use crate::compact::group_writer::Written;
 use crate::compact::plan::Plan;
@@ -21,6 +19,10 @@ use crate::compact::transactions::begun_below;
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
+use crate::rounds::{
+    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, RoundFile, RoundIo, SegmentRef,
+    TailRef,
+};
 use crate::segment::{
     FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
 };
@@ -112,7 +114,7 @@ impl Round<'_> {
             round: self.number,
             parent_round: self.earlier.as_ref().map(|earlier| earlier.file.round),
             kind: self.kind,
-            source: round_file::Source {
+            source: rounds::Source {
                 topic: self.topic(),
                 partition: self.source.name.as_ref().map_or(-1, |name| name.partition),
                 topic_id: topic_id(self.source),
@@ -126,7 +128,7 @@ impl Round<'_> {
             last_offset_requested: self.options.to_offset,
             rebase: self.rebase(),
             rules: rules(facts.policy),
-            settings: round_file::Settings {
+            settings: rounds::Settings {
                 drop_tombstones: facts.policy.drop_tombstones,
                 delete_retention_ms: facts.policy.topic.delete_retention_ms,
                 include_active: facts.policy.include_active,
@@ -169,9 +171,9 @@ impl Round<'_> {
         self.source.name.as_ref().map_or_else(String::new, |name| name.topic.clone())
     }
 
-    fn rebase(&self) -> Option<round_file::Rebase> {
+    fn rebase(&self) -> Option<rounds::Rebase> {
         let asked = self.options.rebase.as_ref().filter(|_| self.base.is_some());
-        let asked = asked.map(|rebase| round_file::Rebase {
+        let asked = asked.map(|rebase| rounds::Rebase {
             path: rebase.from.display().to_string(),
             high_watermark: rebase.high_watermark,
         });
@@ -333,8 +335,8 @@ pub fn topic_id(dir: &PartitionDir) -> Option<String> {
 }
 
 /// The rules that must be the same in all rounds.
-pub fn rules(policy: &Policy) -> round_file::Rules {
-    round_file::Rules {
+pub fn rules(policy: &Policy) -> rounds::Rules {
+    rounds::Rules {
         strategy: policy.topic.strategy.to_string(),
         null_keys: match policy.null_keys {
             NullKeys::Drop => "drop",

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::found::Found;
 use super::join::{Leaving, Outcome, join};
-use super::key_run::{KeyRun, Level, MOST_RUN_BYTES, RunRef};
-use super::layers::{Layers, are_in_order, stands_for};
 use super::newcomers::Newcomers;
-use super::open_runs::OpenRuns;
-use super::ranges::{Range, ranges_of, some_of, within};
+use super::parts::{parts_of, some_of};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::rounds::{
+    Entry, EntryLayout, KeyHash, KeyHashSeed, KeyRun, Layers, Level, MOST_RUN_BYTES, OpenRuns,
+    Range, RunRef, are_in_order, ranges_of, stands_for, within,
+};
 
 /// Once one in so many of the base's entries has changed, layers are merged into a new base.
 const LAYER_SHARE: u64 = 4;
@@ -81,7 +81,7 @@ impl KeyIndex {
     /// All its entries.
     #[cfg(test)]
     pub fn entries(&self) -> Result<Vec<Entry>> {
-        use super::layers::merged;
+        use crate::rounds::merged;
         let layers = Layers::of(&self.runs, &self.layers);
         let mut entries = Vec::new();
         for range in ranges_of(&self.base) {
@@ -121,7 +121,7 @@ impl KeyIndex {
         let layers = Layers::of(&self.runs, &self.layers);
         let found =
             ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn).map(|range| {
-                let parts = range.parts(0, newcomers, self.runs.layout, self.most_run_bytes)?;
+                let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
                 let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
                 let run = self.open_base(&range)?;
                 let upon = layers.runs_in(0, range.from, range.below)?;
@@ -170,9 +170,10 @@ mod tests {
 
     use super::super::super::strategy::{Claim, Strategy, Timestamp, Version};
     use super::super::index_write::WrittenIndex;
-    use super::super::layers::entries_of;
+    use super::super::layout::layout_of;
     use super::super::newcomers::Newcomer;
     use super::*;
+    use crate::rounds::entries_of;
     use crate::units::Offset;
 
     const SEED: KeyHashSeed = KeyHashSeed(3);
@@ -214,7 +215,7 @@ mod tests {
     impl Index {
         /// One that never gets a layer.
         fn empty<S: Strategy>(run_bytes: usize) -> Index {
-            let (dir, layout) = (tempfile::tempdir().unwrap(), EntryLayout::of::<S>());
+            let (dir, layout) = (tempfile::tempdir().unwrap(), layout_of::<S>());
             let (runs, layers, layer_share, round) = (Vec::new(), Vec::new(), u64::MAX, 1);
             let read = (0, 0);
             Index { dir, runs, layers, layout, run_bytes, layer_share, round, read }

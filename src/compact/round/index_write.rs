@@ -10,17 +10,17 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
-use super::entry::{Entry, KeyHash, KeyState};
 use super::index::KeyIndex;
 use super::join::{Leaving, Outcome, join};
-use super::key_run::{RunFile, RunRef, RunWriter};
-use super::layers::{Layers, Merged, entries_of, merged, stands_for};
 use super::newcomer_block::Gathered;
 use super::newcomers::Newcomers;
-use super::open_runs::OpenRuns;
-use super::ranges::{Part, Range, ranges_of, some_of};
+use super::parts::{Part, parts_of, some_of};
 use crate::error::{Error, Result};
 use crate::report::note_memory;
+use crate::rounds::{
+    Entry, KeyHash, KeyState, Layers, Merged, OpenRuns, Range, RunFile, RunRef, RunWriter,
+    entries_of, merged, ranges_of, stands_for,
+};
 
 /// What was written of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +201,7 @@ impl Writing<'_> {
         let mut tasks = Vec::new();
         for (range, layered) in counted.collect::<Result<Vec<_>>>()? {
             let (layout, most) = (index.runs.layout, index.most_run_bytes);
-            let parts = range.parts(layered, self.newcomers, layout, most)?;
+            let parts = parts_of(&range, layered, self.newcomers, layout, most)?;
             let first_number = count;
             count += parts.len();
             tasks.push((range, layered, parts, first_number));
@@ -244,8 +244,12 @@ impl Writing<'_> {
                 let own = if only.is_none() { Some(part.of(self.newcomers)?) } else { None };
                 let states = merged(run.as_deref(), &upon, part.from, part.below);
                 let entries = states.filter_map(|state| state.entry);
+                let is_new = run.is_none() && upon.is_empty();
                 let file = match only.as_ref().or(own.as_ref()) {
-                    Some(some) => self.merge::<S>(entries, *part, some, leaving)?,
+                    Some(some) => match is_new.then(|| self.as_they_are(*part, some)).flatten() {
+                        None => self.merge::<S>(entries, *part, some, leaving)?,
+                        file => file,
+                    },
                     None => None,
                 };
                 let Some(file) = file else { return Ok(Fate::Empty) };
@@ -268,6 +272,16 @@ impl Writing<'_> {
             }
         }
         Ok((runs, bytes_written))
+    }
+
+    /// The file of a part of which nothing was known, if there is nothing to decide: each key comes
+    /// once, and its record is there.
+    fn as_they_are(&self, part: Part, newcomers: &Gathered) -> Option<RunFile> {
+        let OpenRuns { layout, seed, .. } = *self.index.runs;
+        let mut writer = RunWriter::new(layout, seed, part.from).with_room(newcomers.len());
+        let mut entries = newcomers.encoded();
+        let are_all = entries.all(|it| writer.push_encoded(it).is_some_and(|entry| !entry.gone));
+        are_all.then(|| writer.finish())?
     }
 
     /// The file of what stands in a part of a run's range.

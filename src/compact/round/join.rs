@@ -7,8 +7,8 @@
 use std::iter::Peekable;
 
 use super::super::strategy::{Claim, Entry as Held, Stands, Strategy};
-use super::entry::{Entry, KeyHash};
 use super::newcomers::Newcomer;
+use crate::rounds::{Entry, KeyHash};
 use crate::units::Offset;
 
 /// What the join says of a key. `Stands` comes in the order of hashes.
@@ -50,7 +50,7 @@ impl Leaving<'_> {
 
     /// Those from `from` to below `below`.
     pub fn within(&self, from: KeyHash, below: Option<KeyHash>) -> Leaving<'_> {
-        let within = |hashes| super::ranges::within(hashes, from, below);
+        let within = |hashes| crate::rounds::within(hashes, from, below);
         Leaving { expired: within(self.expired), erased: within(self.erased) }
     }
 }

@@ -14,29 +14,18 @@
 mod ahead;
 mod collector;
 mod conclusion;
-mod dead;
-mod entry;
 mod found;
-mod hex;
 mod index;
 mod index_write;
 mod join;
-mod journal;
-mod journal_steps;
-mod key_run;
-mod layers;
+mod layout;
 mod newcomer_block;
 mod newcomers;
 mod older;
-mod open_runs;
 mod options;
-mod ranges;
+mod parts;
 mod reindex;
-mod round_file;
-mod sealed;
 mod standing;
-mod state_dir;
-mod state_file;
 mod this_round;
 
 pub use collector::Collector;
@@ -44,10 +33,4 @@ pub use conclusion::{Conclusion, Facts};
 pub use index_write::WrittenIndex;
 pub use options::{Rebase, RoundOptions};
 pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
-pub use state_dir::StateDir;
 pub use this_round::{Listeners, Round};
-
-#[cfg(test)]
-#[path = "../../../tests/support/power.rs"]
-#[expect(dead_code, reason = "written for the integration tests, which use all of it")]
-mod power;

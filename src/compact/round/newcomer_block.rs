@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::entry::KeyHash;
 use super::newcomers::{Newcomer, NewcomerLayout, hash_of};
 use crate::error::{Error, Result};
+use crate::rounds::KeyHash;
 
 /// There is a slot for about so many.
 const NEWCOMERS_A_SLOT: usize = 8;
@@ -193,6 +193,12 @@ impl Gathered {
     /// They, sorted.
     pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
         self.order.iter().filter_map(|seat| self.newcomer(*seat))
+    }
+
+    /// Their entries as they lie in a run, sorted by hash.
+    pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        let size = self.layout.0.entry_bytes();
+        self.order.iter().filter_map(move |seat| self.bytes(*seat).get(..size))
     }
 
     /// Appends them as they lie in a file, sorted.

@@ -10,11 +10,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::newcomer_block::{Block, Distribution, Gathered, Slice};
 use crate::bytes::Cursor;
 use crate::disk::Scratch;
 use crate::error::{Error, Result};
+use crate::rounds::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 
 /// The champion of a key in an increment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

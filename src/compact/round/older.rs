@@ -8,9 +8,6 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::dead::DeadOffsets;
-use super::entry::{KeyHash, KeyHashSeed};
-use super::round_file::SegmentRef;
 use crate::compact::account::counters;
 use crate::compact::budget::Budget;
 use crate::compact::election::{ChunkAt, ChunkResult, Count, Election, chunks_of};
@@ -30,6 +27,7 @@ use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
 use crate::report::{Counters, ErasedRecord, Progress};
+use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, SegmentRef};
 use crate::segment::{PartitionDir, Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::collector::Collector;
-use super::dead::DeadOffsets;
-use super::entry::{EntryLayout, KeyHashSeed};
 use super::found::Found;
 use super::index::KeyIndex;
 use super::index_write::WrittenIndex;
@@ -20,6 +18,7 @@ use crate::compact::policy::Policy;
 use crate::compact::rewrites::Rewrites;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::error::Result;
+use crate::rounds::{DeadOffsets, EntryLayout, KeyHashSeed};
 use crate::units::{Offset, Timestamp};
 
 /// What comes of it.

@@ -10,20 +10,17 @@ use std::sync::Arc;
 
 use super::ahead::{Marks, ahead, gap, with_border};
 use super::conclusion::{rules, topic_id};
-use super::entry::{EntryLayout, KeyHashSeed, MOST_OFFSET};
 use super::index::KeyIndex;
-use super::journal::{Change, Journal};
+use super::layout::layout;
 use super::options::RoundOptions;
 use super::reindex::reindex;
-use super::round_file::{RoundFile, RoundKind};
-use super::state_dir::StateDir;
 use super::this_round::{Earlier, Round};
 use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
-use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::disk::{Busy, Disk, LockedFile};
 use crate::error::{Error, Result};
+use crate::rounds::{Change, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir};
 use crate::segment::{PartitionDir, Place, Segment, TopicPartition, partition_name};
 use crate::units::Offset;
 
@@ -176,7 +173,9 @@ impl Standing {
         let mut view = ahead(source, end, &Marks::of(file))?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
         let (seed, layout) = (file.hash.seed, layout(policy));
-        let index = self.state.index(file, layout)?;
+        let made_for = (seed, layout);
+        let (runs, layers) = (file.index.clone(), file.layers.clone());
+        let index = KeyIndex::new(&self.disk, self.state.path(), made_for, runs, layers)?;
         let round = Round {
             options,
             number,
@@ -512,15 +511,4 @@ fn refuse_other_topic(file: &RoundFile, source: &PartitionDir) -> Result<()> {
         "this is another source: the destination holds topic {then}, this is {now}; compact it to \
          another folder with --out, or pass --full to start over from it"
     )))
-}
-
-fn layout(policy: &Policy) -> EntryLayout {
-    struct Layout;
-    impl ByStrategy for Layout {
-        type Outcome = EntryLayout;
-        fn by<S: Strategy>(self, _strategy: &S) -> EntryLayout {
-            EntryLayout::of::<S>()
-        }
-    }
-    policy.topic.strategy.apply(Layout)
 }

@@ -1,14 +1,10 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
 use super::collector::Collector;
-use super::dead::DeadOffsets;
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed};
 use super::index::KeyIndex;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
-use super::round_file::{RoundFile, RoundKind};
-use super::state_dir::StateDir;
 use crate::compact::budget::Budget;
 use crate::compact::election::ChunkResult;
 use crate::compact::election::{Election, Listener};
@@ -22,6 +18,9 @@ use crate::compact::survey::Survey;
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::RoundReport;
+use crate::rounds::{
+    DeadOffsets, Entry, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
+};
 use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
 use crate::units::Offset;
 use std::path::Path;
@@ -203,12 +202,12 @@ impl Round<'_> {
         let mut found = policy.topic.strategy.apply(meeting)?;
         found.outlived.sort_unstable();
         for late in &found.late {
-            let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
+            let Some(result) = election.chunks.get_mut(late.chunk as usize) else { continue };
             let count = &mut election.count;
             if late.entry.gone {
                 count.expired_tombstones = count.expired_tombstones.saturating_sub(1);
             } else {
-                result.retained.remove(late.ordinal);
+                result.take_back(late.ordinal);
             }
             count.superseded += 1;
             count.late += 1;

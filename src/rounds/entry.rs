@@ -5,7 +5,6 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use super::super::strategy::Strategy;
 use crate::bytes::Cursor;
 use crate::error::{Error, Result};
 use crate::units::Offset;
@@ -82,11 +81,6 @@ pub struct EntryLayout {
 }
 
 impl EntryLayout {
-    /// The layout for a strategy.
-    pub fn of<S: Strategy>() -> EntryLayout {
-        EntryLayout { with_claim: size_of::<S::Claim>() > 0 }
-    }
-
     /// The size of an entry.
     pub fn entry_bytes(self) -> usize {
         if self.with_claim { 32 } else { 24 }
@@ -188,7 +182,6 @@ impl EntryLayout {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::strategy;
     use super::*;
 
     proptest! {
@@ -257,14 +250,6 @@ mod tests {
             assert!(refusal.contains("--keep-rounds 0"), "{refusal}");
         }
         assert!(EntryLayout::check(Offset(MOST_OFFSET - 1)).is_ok());
-    }
-
-    #[test]
-    fn only_a_strategy_with_claims_takes_room_for_them() {
-        assert!(!EntryLayout::of::<strategy::Offset>().with_claim);
-        assert!(EntryLayout::of::<strategy::Timestamp>().with_claim);
-        assert!(EntryLayout::of::<strategy::First>().with_claim);
-        assert!(EntryLayout::of::<strategy::Header>().with_claim);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::slice::ChunksExact;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
+use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
 use super::state_file::{self, Remedy, append_crc, damaged, in_front_of_crc, parse_round};
 use crate::bytes::{Cursor, Overrun};
@@ -335,16 +335,35 @@ impl RunWriter {
     /// An offset that has no room in an entry. That it is out of order would be a bug.
     pub fn push(&mut self, state: impl Into<KeyState>) -> Result<()> {
         let state = state.into();
-        let is_behind = match self.last_hash {
-            None => state.hash >= self.first_hash,
-            Some(last) => state.hash > last,
-        };
-        if !is_behind {
+        if !self.goes_on_with(state.hash) {
             return Err(Error::bug("an entry of the key index is out of order"));
         }
-        self.last_hash = Some(state.hash);
-        self.entries += 1;
         self.layout.encode_state(&state, &mut self.bytes)
+    }
+
+    /// Appends an entry as it lies in a run, if it is one, and behind the last; what it is.
+    #[inline]
+    pub fn push_encoded(&mut self, bytes: &[u8]) -> Option<Entry> {
+        let entry = self.layout.decode(bytes)?;
+        let goes_on = self.goes_on_with(entry.hash);
+        goes_on.then(|| {
+            self.bytes.extend_from_slice(bytes);
+            entry
+        })
+    }
+
+    /// Counts an entry with this hash, if it lies behind the last.
+    #[inline]
+    fn goes_on_with(&mut self, hash: KeyHash) -> bool {
+        let is_behind = match self.last_hash {
+            None => hash >= self.first_hash,
+            Some(last) => hash > last,
+        };
+        if is_behind {
+            self.last_hash = Some(hash);
+            self.entries += 1;
+        }
+        is_behind
     }
 
     /// The file, if there is an entry in it.

@@ -10,8 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dead::DeadOffsets;
-use super::entry::EntryLayout;
-use super::index::KeyIndex;
 use super::key_run::RunRef;
 use super::round_file::{FORMAT, RoundFile};
 use super::sealed::{Unsealed, seal, unseal};
@@ -139,15 +137,6 @@ impl StateDir {
         self.read(round)?;
         let line = format!("{}\n", RoundFile::file_name(round));
         self.disk.replace_file(&self.path.join(CURRENT), line.as_bytes())
-    }
-
-    /// The key index of a round.
-    ///
-    /// # Errors
-    /// Runs that are not in order.
-    pub fn index(&self, round: &RoundFile, layout: EntryLayout) -> Result<KeyIndex> {
-        let (runs, layers) = (round.index.clone(), round.layers.clone());
-        KeyIndex::new(&self.disk, &self.path, (round.hash.seed, layout), runs, layers)
     }
 
     /// The superseded records that a round left in its segments.
@@ -278,9 +267,11 @@ fn round_of(name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{Entry, KeyHash};
-    use super::super::key_run::RunWriter;
+    use super::super::entry::{Entry, EntryLayout, KeyHash};
+    use super::super::key_run::{Level, RunWriter};
+    use super::super::open_runs::OpenRuns;
     use super::super::power::{Loss, Noting, Refusing, cut_power};
+    use super::super::ranges::ranges_of;
     use super::super::round_file::sample;
     use super::*;
     use crate::units::Offset;
@@ -309,6 +300,17 @@ mod tests {
         round
     }
 
+    fn entries(state: &StateDir, round: &RoundFile, layout: EntryLayout) -> Vec<Entry> {
+        let runs = OpenRuns::within(&state.disk, &state.path, round.hash.seed, layout);
+        let ranges = ranges_of(&round.index);
+        let opened = ranges.iter().filter_map(|range| Some((range, range.run?)));
+        let opened = opened.map(|(range, run)| runs.get(run, range.below, Level::Base).unwrap());
+        opened
+            .flat_map(|run| Vec::from_iter(run.states_in(KeyHash(0), None)))
+            .filter_map(|state| state.entry)
+            .collect()
+    }
+
     fn commit(state: &StateDir, number: u64, keep_rounds: usize) -> RoundFile {
         let round = round(state, number);
         state.write(&round).unwrap();
@@ -331,8 +333,7 @@ mod tests {
         assert_eq!(state.current().unwrap().as_ref(), Some(&second));
         assert_eq!(state.next_round().unwrap(), 3);
         let layout = EntryLayout { with_claim: true };
-        let index = state.index(&second, layout).unwrap();
-        assert_eq!(index.entries().unwrap()[0].offset, Offset(2));
+        assert_eq!(entries(&state, &second, layout)[0].offset, Offset(2));
         assert_eq!(state.dead(&second).unwrap().len(), 1);
     }
 
@@ -455,7 +456,7 @@ mod tests {
                 let state = StateDir::within(&Disk::default(), &cut);
                 let round = state.current().unwrap().unwrap();
                 let layout = EntryLayout { with_claim: true };
-                state.index(&round, layout).unwrap().entries().unwrap();
+                assert_eq!(entries(&state, &round, layout).len(), 1);
                 state.dead(&round).unwrap();
                 found.insert(round.round);
                 // What is left of the round that did not come to be is in nobody's way.

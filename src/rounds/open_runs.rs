@@ -18,9 +18,12 @@ type Slot = Arc<Mutex<Option<Arc<KeyRun>>>>;
 
 /// Where the runs of an index lie, and what they must be.
 pub struct OpenRuns {
+    /// The disk they are on.
     pub disk: Disk,
     dir: PathBuf,
+    /// What hashes begin with.
     pub seed: KeyHashSeed,
+    /// How entries lie.
     pub layout: EntryLayout,
     slots: Mutex<BTreeMap<String, Slot>>,
     count: AtomicU64,

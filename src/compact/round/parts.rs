@@ -1,0 +1,116 @@
+//! The parts in which a range of the key index is read and written.
+
+use super::newcomer_block::Gathered;
+use super::newcomers::Newcomers;
+use crate::error::Result;
+use crate::rounds::{EntryLayout, KeyHash, Range};
+
+/// What a round file says of a run's size may be a lie, and is believed no further than this.
+const MOST_PARTS: u64 = 1 << 16;
+
+/// A part of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The lowest hash.
+    pub from: KeyHash,
+    /// The lowest hash behind it.
+    pub below: Option<KeyHash>,
+}
+
+/// The parts in which a range is to be written: one, unless it may outgrow a run. Then a part is
+/// about half a run, so that it has room to grow. Layers say something of `layered` keys here.
+///
+/// # Errors
+/// Those of the newcomers.
+pub fn parts_of(
+    range: &Range<'_>,
+    layered: u64,
+    newcomers: &Newcomers,
+    layout: EntryLayout,
+    most_run_bytes: usize,
+) -> Result<Vec<Part>> {
+    let old = range.run.map_or(0, |run| run.entries);
+    let old = old.saturating_add(layered);
+    let entries = old.saturating_add(newcomers.about(range.from, range.below)?);
+    let bytes = entries.saturating_mul(layout.entry_bytes() as u64);
+    let most = most_run_bytes.max(1) as u64;
+    let whole = vec![Part { from: range.from, below: range.below }];
+    if bytes <= most {
+        return Ok(whole);
+    }
+    let count = u128::from(bytes.div_ceil(most.div_ceil(2)).min(MOST_PARTS));
+    let last = range.below.map_or(u128::MAX, |below| below.0.saturating_sub(1));
+    let step = last.saturating_sub(range.from.0) / count;
+    if step == 0 {
+        return Ok(whole);
+    }
+    let start = |part: u128| KeyHash(range.from.0 + part * step);
+    let below = |part| if part == count { range.below } else { Some(start(part)) };
+    let part = |part| Part { from: start(part), below: below(part + 1) };
+    Ok((0..count).map(part).collect())
+}
+
+impl Part {
+    /// The newcomers in it.
+    ///
+    /// # Errors
+    /// Those of the newcomers.
+    pub fn of(self, newcomers: &Newcomers) -> Result<Gathered> {
+        newcomers.range(self.from, self.below)
+    }
+}
+
+/// Nothing, if no newcomer lies in any of `parts`. If there is but one part, its newcomers, so that
+/// they need not be read twice.
+///
+/// # Errors
+/// Those of the newcomers.
+pub fn some_of(parts: &[Part], newcomers: &Newcomers) -> Result<Option<Option<Gathered>>> {
+    for part in parts {
+        let some = part.of(newcomers)?;
+        if !some.is_empty() {
+            return Ok(Some((parts.len() == 1).then_some(some)));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rounds::{Crc32c, KeyHashSeed, RunRef};
+
+    const LAYOUT: EntryLayout = EntryLayout { with_claim: false };
+
+    fn run(first_hash: u128, entries: u64) -> RunRef {
+        let (file, first_hash) = (RunRef::file_name(1, 0), KeyHash(first_hash));
+        RunRef { file, first_hash, entries, bytes: 0, crc32c: Crc32c(0) }
+    }
+
+    fn none() -> Newcomers {
+        Newcomers::new(KeyHashSeed(0), LAYOUT, 0, None)
+    }
+
+    #[test]
+    fn parts_lie_side_by_side_and_cover_their_range() {
+        for (from, below) in [(0, None), (7, Some(7 << 90)), (u128::MAX - 100, None), (5, Some(30))]
+        {
+            let (run, below) = (run(from, 1000), below.map(KeyHash));
+            let range = Range { from: KeyHash(from), below, run: Some(&run) };
+            let parts = parts_of(&range, 0, &none(), LAYOUT, 6000).unwrap();
+            assert_eq!(parts.first().unwrap().from, range.from);
+            assert_eq!(parts.last().unwrap().below, below);
+            assert!(parts.windows(2).all(|two| two[0].below == Some(two[1].from)));
+            assert_eq!(parts.len(), 8);
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_said_to_be_without_measure_takes_no_memory() {
+        for entries in [1 << 40, u64::MAX] {
+            let run = run(0, entries);
+            let range = Range { from: KeyHash(0), below: None, run: Some(&run) };
+            assert!(parts_of(&range, 0, &none(), LAYOUT, 1).unwrap().len() <= 1 << 16);
+        }
+    }
+}
