@@ -154,7 +154,7 @@ impl KeyRun {
     }
 
     /// Of how many keys it says something.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries().len() / self.layout.entry_bytes()
     }
 
@@ -189,7 +189,7 @@ impl KeyRun {
 
     fn bounds(&self, from: KeyHash, below: Option<KeyHash>) -> (usize, usize) {
         let start = self.lower_bound(from);
-        let end = below.map_or(self.len(), |below| self.lower_bound(below));
+        let end = below.map_or(self.count(), |below| self.lower_bound(below));
         (start, end.max(start))
     }
 
@@ -205,14 +205,14 @@ impl KeyRun {
     }
 
     fn last_hash(&self) -> Option<KeyHash> {
-        self.hash_at(self.len().checked_sub(1)?)
+        self.hash_at(self.count().checked_sub(1)?)
     }
 
     /// How many entries lie below `hash`. Steps that double lead from a guess to where it is, and
     /// bisection to the place, so that a wrong guess costs little.
     fn lower_bound(&self, hash: KeyHash) -> usize {
         let is_below = |index| self.hash_at(index).is_some_and(|found| found < hash);
-        let (mut low, mut high) = (0, self.len());
+        let (mut low, mut high) = (0, self.count());
         let (guess, mut step) = (self.guess(hash), 4);
         if is_below(guess) {
             low = guess + 1;
@@ -249,7 +249,7 @@ impl KeyRun {
     /// About where `hash` lies, as hashes lie evenly: between the first and the last entry, and
     /// then seen from the one that was found there.
     fn guess(&self, hash: KeyHash) -> usize {
-        let Some(last) = self.len().checked_sub(1) else { return 0 };
+        let Some(last) = self.count().checked_sub(1) else { return 0 };
         let top = |hash: KeyHash| (hash.0 >> u64::BITS) as f64;
         let top_at = |index| self.hash_at(index).map_or(0.0, top);
         let entries_a_step = last as f64 / (top_at(last) - top_at(0)).max(1.0);

@@ -101,7 +101,7 @@ pub fn stands_for<'a>(
 ) -> impl Iterator<Item = Entry> + 'a {
     const WALKED_A_LOOKUP: usize = 16;
     let runs = || base.into_iter().chain(upon.iter().map(|run| &**run));
-    let states = runs().map(KeyRun::len).sum::<usize>();
+    let states = runs().map(KeyRun::count).sum::<usize>();
     if keys.len().saturating_mul(WALKED_A_LOOKUP) < states {
         let newest = move |key: &KeyHash| {
             let upon = upon.iter().rev().map(|run| &**run);
