@@ -12,7 +12,7 @@
 //!    still take its place, up to the end of the pass.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use rayon::prelude::*;
 
@@ -21,6 +21,7 @@ use super::contest::{Contest, Ring};
 use super::evidence::Evidence;
 use super::key_index::KeyHasher;
 use super::key_pack::Packer;
+use super::marks::{Marks, MarksFrom};
 use super::plan::Plan;
 use super::policy::Policy;
 use super::record_set::RecordSet;
@@ -58,8 +59,8 @@ pub struct ChunkResult {
     expired: OnceLock<RecordSet>,
     /// Retained records with more to claim than they say themselves; not set if there are none.
     widened: OnceLock<RecordSet>,
-    /// Where those that stay lie in their batches; not set if that is not known.
-    marks: OnceLock<Vec<u32>>,
+    /// Where records lie that stay; not set if that is not known.
+    marks: OnceLock<Marks>,
     /// How many records voted.
     voters: u32,
     /// Records of each compressed magic 0/1 set.
@@ -321,13 +322,16 @@ impl<S: Strategy> Pass<'_, S> {
             }
         });
         note_memory();
-        if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
+        if election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
                 let Some(result) = results.get(*number).filter(|it| it.is_decided()) else {
                     return Ok(());
                 };
                 result.note_marks(&scan.marks, self.marks_room);
-                listener.decided(*number, result, &scan.bodies)
+                if S::Entry::NEWEST_STANDS {
+                    listener.decided(*number, result, &scan.bodies)?;
+                }
+                Ok(())
             })?;
         }
         windows.learn();
@@ -408,34 +412,17 @@ impl ChunkResult {
         self.undecided.get().is_none()
     }
 
-    /// Where those that stay lie in their batches; none, if that is not known.
-    pub fn marks(&self) -> &[u32] {
-        self.marks.get().map_or(&[], Vec::as_slice)
+    /// Where records that stay lie, asked from record `first` on.
+    pub fn marks_from(&self, first: u32) -> MarksFrom<'_> {
+        self.marks.get().map_or_else(MarksFrom::default, |marks| marks.from(first))
     }
 
-    /// Notes that, of the marks of all numbered records, for those that stay, if they are so few
-    /// that whoever wants them would mostly pass over others, and if there is `room`, in bytes.
+    /// Notes where those lie that stay, of the marks of all numbered records. What older records
+    /// of other chunks take from them does not matter.
     fn note_marks(&self, marks: &[u32], room: &AtomicUsize) {
-        const PASSED_FOR_EACH: u32 = 8;
-        let kept = self.retained.count(0, self.voters);
-        let bytes = kept as usize * size_of::<u32>();
-        let take = |left: usize| left.checked_sub(bytes);
-        if kept > self.voters / PASSED_FOR_EACH
-            || room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err()
-        {
-            return;
+        if let Some(marks) = Marks::of(&self.retained, marks, room) {
+            self.marks.get_or_init(|| marks);
         }
-        let next = |from: u32| self.retained.next_from(from, self.voters);
-        let ordinals = std::iter::successors(next(0), |before| next(before + 1));
-        let mut of_kept = Vec::with_capacity(kept as usize);
-        of_kept.extend(ordinals.filter_map(|ordinal| marks.get(ordinal as usize)));
-        self.marks.get_or_init(|| of_kept);
-    }
-
-    /// Takes a record out that was to stay.
-    pub fn take_back(&mut self, ordinal: u32) {
-        self.retained.remove(ordinal);
-        self.marks.take();
     }
 
     /// Notes that a tombstone stands for its key, though it goes.

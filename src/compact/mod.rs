@@ -25,6 +25,7 @@ mod key_shard;
 mod key_table;
 mod key_words;
 mod look;
+mod marks;
 mod partition;
 mod plan;
 mod policy;

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::carry::look_at;
 use super::election::{ChunkAt, chunks_of};
 use super::evidence::{Evidence, evidence_of};
+use super::marks::MarksFrom;
 use super::plan::Plan;
 use super::policy::Policy;
 use super::producers::ActiveProducers;
@@ -172,8 +173,8 @@ impl Reworker<'_> {
                 }
             };
             let kept = read.kept.as_ref().map(|kept| (kept, 0));
-            let share =
-                Share { records: read.records, voted: kept, has_tombstone: false, marks: &[] };
+            let marks = MarksFrom::default();
+            let share = Share { records: read.records, voted: kept, has_tombstone: false, marks };
             let case = Case {
                 header,
                 records: share.records,

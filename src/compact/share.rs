@@ -1,6 +1,7 @@
 //! What each batch of a chunk has of the vote's result, and a walk over just the records that stay.
 
 use super::election::ChunkResult;
+use super::marks::MarksFrom;
 use super::record_set::RecordSet;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record, Records, Reread};
 use crate::units::Position;
@@ -49,9 +50,11 @@ fn walk_kept<'r>(
     mut each: impl FnMut(&Record<'_>),
 ) -> Result<u32, Flaw> {
     let (mut at, mut kept) = (0, 0);
-    let mut marks = share.marks.iter().copied();
+    let mut marks = share.marks;
+    let first = share.voted.map_or(0, |(_, first)| first);
     while let Some(next) = share.next_kept(at) {
-        let Some(record) = records.nth_at((next - at) as usize, marks.next()) else { break };
+        let mark = marks.of(first.saturating_add(next));
+        let Some(record) = records.nth_at((next - at) as usize, mark) else { break };
         each(&record?);
         (at, kept) = (next + 1, kept + 1);
     }
@@ -62,7 +65,6 @@ fn walk_kept<'r>(
 pub struct Shares<'a> {
     result: &'a ChunkResult,
     next_ordinal: u32,
-    marks: &'a [u32],
     set: usize,
     tombstone: usize,
 }
@@ -76,8 +78,8 @@ pub struct Share<'a> {
     pub voted: Option<(&'a RecordSet, u32)>,
     /// Whether a tombstone is among its records.
     pub has_tombstone: bool,
-    /// Where the records that stay lie; none, if that is not known.
-    pub marks: &'a [u32],
+    /// Where records lie that stay.
+    pub marks: MarksFrom<'a>,
 }
 
 impl Share<'_> {
@@ -104,14 +106,15 @@ impl Share<'_> {
 impl<'a> Shares<'a> {
     /// From the first batch of a chunk on.
     pub fn of(result: &'a ChunkResult) -> Shares<'a> {
-        Shares { result, next_ordinal: 0, marks: result.marks(), set: 0, tombstone: 0 }
+        Shares { result, next_ordinal: 0, set: 0, tombstone: 0 }
     }
 
     /// The share of the next batch, which is `number` in the chunk.
     pub fn next(&mut self, number: u32, header: &BatchHeader, discardable: bool) -> Share<'a> {
         let mut records = u32::try_from(header.record_count).unwrap_or(0);
         if header.is_control() || discardable {
-            return Share { records, voted: None, has_tombstone: false, marks: &[] };
+            let marks = MarksFrom::default();
+            return Share { records, voted: None, has_tombstone: false, marks };
         }
         if header.is_wrapper() {
             records = self.result.set_sizes.get(self.set).copied().unwrap_or(0);
@@ -122,11 +125,6 @@ impl<'a> Shares<'a> {
         let has_tombstone = self.result.with_tombstone.get(self.tombstone) == Some(&number);
         self.tombstone += usize::from(has_tombstone);
         let voted = Some((&self.result.retained, first));
-        let mut share = Share { records, voted, has_tombstone, marks: &[] };
-        if !self.marks.is_empty() {
-            let kept = (share.kept() as usize).min(self.marks.len());
-            (share.marks, self.marks) = self.marks.split_at(kept);
-        }
-        share
+        Share { records, voted, has_tombstone, marks: self.result.marks_from(first) }
     }
 }

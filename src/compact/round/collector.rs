@@ -174,9 +174,9 @@ impl<S: Strategy> Found<'_, S> {
         share: &Share<'_>,
     ) -> Result<(), Flaw> {
         let (mut at, end) = (first, first.saturating_add(share.records));
-        let mut marks = share.marks.iter().copied();
+        let mut marks = share.marks;
         while let Some((next, stays)) = self.next(at, end) {
-            let mark = if stays { marks.next() } else { None };
+            let mark = marks.of(next);
             let Some(record) = records.nth_at((next - at) as usize, mark) else { break };
             self.record(&record?, next, stays);
             at = next + 1;

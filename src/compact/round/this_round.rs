@@ -202,12 +202,12 @@ impl Round<'_> {
         let mut found = policy.topic.strategy.apply(meeting)?;
         found.outlived.sort_unstable();
         for late in &found.late {
-            let Some(result) = election.chunks.get_mut(late.chunk as usize) else { continue };
+            let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
             let count = &mut election.count;
             if late.entry.gone {
                 count.expired_tombstones = count.expired_tombstones.saturating_sub(1);
             } else {
-                result.take_back(late.ordinal);
+                result.retained.remove(late.ordinal);
             }
             count.superseded += 1;
             count.late += 1;
