@@ -1,9 +1,10 @@
 //! One shard's part in the vote: it hears the candidates from the newest to the oldest, and knows
 //! who stands for each of its keys.
 //!
-//! Where the newest stands (`offset`) the first to be heard of a key stays. Under other strategies
-//! an older one may take its place, whose bit in its chunk's retained set is then taken back; the
-//! counts follow. All candidates of a key are heard in one pass or none is.
+//! Where the newest stands (`offset`) the first to be heard of a key stays, and its bit in its
+//! chunk's retained set is set. Under other strategies an older one may take its place, so who
+//! stays is only told when all were heard. All candidates of a key are heard in one pass or none
+//! is.
 
 use super::ballot::{Ballot, Candidate, Standing};
 use super::election::ChunkResult;
@@ -111,6 +112,8 @@ impl<S: Strategy> Contest<S> {
     fn settle<P>(&mut self, sighting: Sighting<P>, candidate: Candidate, result: &ChunkResult) {
         match (sighting, candidate.standing()) {
             (Sighting::Again(_), _) => self.superseded += 1,
+            // Who is in the index may still be beaten by an older one; see `crown`.
+            (Sighting::First, Standing::Stays | Standing::Expired) if !S::Entry::NEWEST_STANDS => {}
             (Sighting::First, Standing::Expired) => {
                 self.expired += 1;
                 result.note_expired(candidate.ordinal());
@@ -146,45 +149,26 @@ impl<S: Strategy> Contest<S> {
                     // come back. The next run finds it alone.
                     older.candidate = Candidate::new(older.candidate.ordinal(), Standing::Stays);
                 }
-                self.step_down(&newer, ring);
-                self.step_up(&older, ring);
                 older
             }
         }
     }
 
-    fn step_down(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
-        let Some(result) = ring.results.get(champion.chunk as usize) else { return };
-        let ordinal = champion.candidate.ordinal();
-        match champion.candidate.standing() {
-            Standing::Expired => {
-                self.expired = self.expired.saturating_sub(1);
-                result.unnote_expired(ordinal);
-            }
-            _ => result.retained.remove(ordinal),
-        }
-    }
-
-    fn step_up(&mut self, champion: &Champion<S::Claim>, ring: &Ring<'_>) {
-        let Some(result) = ring.results.get(champion.chunk as usize) else { return };
-        let ordinal = champion.candidate.ordinal();
-        match champion.candidate.standing() {
-            Standing::Expired => {
-                self.expired += 1;
-                result.note_expired(ordinal);
-            }
-            _ => result.retained.insert(ordinal),
-        }
-    }
-
-    /// Tells the chunks of the champions that claim more than their records say.
-    pub fn note_widened(&self, results: &[ChunkResult]) {
+    /// Tells the chunks who stands for its keys, once all candidates were heard, where the first to
+    /// be heard need not be the one.
+    pub fn crown(&mut self, results: &[ChunkResult]) {
         let fronts = self.keys.fronts().chain(self.words.fronts());
         for champion in fronts.filter_map(S::Entry::get) {
-            if let Some(result) = results.get(champion.chunk as usize)
-                && S::is_widened(champion.claim)
-            {
-                result.note_widened(champion.candidate.ordinal());
+            let Some(result) = results.get(champion.chunk as usize) else { continue };
+            let ordinal = champion.candidate.ordinal();
+            if champion.candidate.standing() == Standing::Expired {
+                self.expired += 1;
+                result.note_expired(ordinal);
+            } else {
+                result.retained.insert(ordinal);
+            }
+            if S::is_widened(champion.claim) {
+                result.note_widened(ordinal);
             }
         }
     }

@@ -174,8 +174,8 @@ impl Electorate<'_> {
                 let window = pending.split_off(pending.len().saturating_sub(windows.chunks()));
                 pass.window(&window, &mut windows, listener, &mut election)?;
             }
-            if S::WIDENS {
-                pass.shards.iter().for_each(|shard| shard.note_widened(&election.chunks));
+            if !S::Entry::NEWEST_STANDS {
+                pass.shards.par_iter_mut().for_each(|shard| shard.crown(&election.chunks));
             }
             for shard in &pass.shards {
                 election.count.superseded += shard.superseded;
@@ -322,16 +322,13 @@ impl<S: Strategy> Pass<'_, S> {
             }
         });
         note_memory();
-        if election.damage.is_empty() {
+        if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
                 let Some(result) = results.get(*number).filter(|it| it.is_decided()) else {
                     return Ok(());
                 };
                 result.note_marks(&scan.marks, self.marks_room);
-                if S::Entry::NEWEST_STANDS {
-                    listener.decided(*number, result, &scan.bodies)?;
-                }
-                Ok(())
+                listener.decided(*number, result, &scan.bodies)
             })?;
         }
         windows.learn();
@@ -417,8 +414,7 @@ impl ChunkResult {
         self.marks.get().map_or_else(MarksFrom::default, |marks| marks.from(first))
     }
 
-    /// Notes where those lie that stay, of the marks of all numbered records. What older records
-    /// of other chunks take from them does not matter.
+    /// Notes where those lie that stay, of the marks of all numbered records.
     fn note_marks(&self, marks: &[u32], room: &AtomicUsize) {
         if let Some(marks) = Marks::of(&self.retained, marks, room) {
             self.marks.get_or_init(|| marks);
@@ -428,13 +424,6 @@ impl ChunkResult {
     /// Notes that a tombstone stands for its key, though it goes.
     pub fn note_expired(&self, ordinal: u32) {
         self.expired.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
-    }
-
-    /// Takes that back.
-    pub fn unnote_expired(&self, ordinal: u32) {
-        if let Some(expired) = self.expired.get() {
-            expired.remove(ordinal);
-        }
     }
 
     /// Tombstones that stand for their keys, and go.

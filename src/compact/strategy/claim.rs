@@ -101,7 +101,7 @@ pub const MOST_CHUNKS: usize = 1 << CHUNK_BITS;
 impl<C: Claim> Entry<C> for Held {
     type Bytes = [u8; HELD_BYTES];
     const NEWEST_STANDS: bool = false;
-    const SHARDS: usize = 2 * SHARDS;
+    const SHARDS: usize = SHARDS;
 
     #[inline]
     fn put(champion: Champion<C>) -> [u8; HELD_BYTES] {
