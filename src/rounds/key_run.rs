@@ -250,7 +250,7 @@ impl KeyRun {
     /// then seen from the one that was found there.
     fn guess(&self, hash: KeyHash) -> usize {
         let Some(last) = self.count().checked_sub(1) else { return 0 };
-        let top = |hash: KeyHash| (hash.0 >> u64::BITS) as f64;
+        let top = |hash: KeyHash| (hash.0 >> u64::BITS) as u64 as f64;
         let top_at = |index| self.hash_at(index).map_or(0.0, top);
         let entries_a_step = last as f64 / (top_at(last) - top_at(0)).max(1.0);
         let seen_from = |index: usize| {

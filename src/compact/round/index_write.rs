@@ -11,9 +11,9 @@ use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
 use super::index::KeyIndex;
-use super::join::{Leaving, Outcome, join};
+use super::join::{Leaving, Outcome, join, newest_stands};
 use super::newcomer_block::Gathered;
-use super::newcomers::Newcomers;
+use super::newcomers::{Newcomer, Newcomers};
 use super::parts::{Part, parts_of, some_of};
 use crate::error::{Error, Result};
 use crate::report::note_memory;
@@ -174,13 +174,20 @@ impl Writing<'_> {
         if newcomers.is_empty() && leaving.is_empty() {
             return Ok(taken_in);
         }
-        let base = self.index.open_base(range)?;
-        let upon = self.layers.runs_in(0, from, below)?;
-        let mut keys = newcomers.keys();
+        // Where the newest stands, who comes stands whatever stood before.
+        let is_met = |newcomer: &Newcomer| !newest_stands::<S>() || newcomer.entry.gone;
+        let met = newcomers.iter().filter(is_met).map(|newcomer| newcomer.entry.hash);
+        let mut keys: Vec<KeyHash> = met.collect();
         keys.extend(leaving.expired.iter().chain(leaving.erased));
         keys.sort_unstable();
         keys.dedup();
-        let old: Vec<Entry> = stands_for(base.as_deref(), &upon, &keys).collect();
+        let old = if keys.is_empty() {
+            Vec::new()
+        } else {
+            let base = self.index.open_base(range)?;
+            let upon = self.layers.runs_in(0, from, below)?;
+            stands_for(base.as_deref(), &upon, &keys).collect()
+        };
         let mut stands = Vec::new();
         join::<S>(old.iter().copied(), newcomers.iter(), leaving, |joined| {
             if let Outcome::Stands(entry) = joined {

@@ -94,6 +94,11 @@ pub fn join<S: Strategy>(
     }
 }
 
+/// Whether the newest record of a key stands, whatever it and older ones say.
+pub fn newest_stands<S: Strategy>() -> bool {
+    <S::Entry as Held<S::Claim>>::NEWEST_STANDS
+}
+
 /// What stands for a key of which the destination has `old` and the increment `new`.
 fn meet<S: Strategy>(
     old: Option<Entry>,
@@ -119,7 +124,7 @@ fn meet<S: Strategy>(
         },
         (old, new) => (old, new.map(|new| new.entry)),
     };
-    let outlives = !<S::Entry as Held<S::Claim>>::NEWEST_STANDS;
+    let outlives = !newest_stands::<S>();
     match (old, new) {
         (Some(old), _) if leaves && old.deletes => {
             if outlives {
