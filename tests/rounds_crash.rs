@@ -172,7 +172,7 @@ fn cut_everywhere(case: &Case) {
             || matches!(op, Op::Create(path) if path.ends_with("journal.json"))
     };
     let journal = ops.iter().position(is_journal).expect("a journal is written");
-    let (mut cuts, mut undone) = (0, 0);
+    let (mut cuts, mut undone, mut interrupted) = (0, 0, 0);
     for at in 0..=ops.len() {
         // Until the journal nothing has a final name, and one cut is much like the other.
         if at + 4 < journal && at % 11 != 0 {
@@ -188,6 +188,7 @@ fn cut_everywhere(case: &Case) {
                 keep_for_kafka([&left, &before, &work], case.name, cuts);
                 broker_knows(&left, &states, temp.path(), &what);
             }
+            interrupted += u32::from(verify_knows(&left, &what));
             let again = case.run(Disk::default(), &source, &left);
             assert_eq!(again, Ok(RunOutcome::Ok), "{what}");
             assert_eq!(records_of(&left.join("t-0")), records, "{what}");
@@ -198,6 +199,20 @@ fn cut_everywhere(case: &Case) {
     }
     println!("{}: {cuts} power cuts, {undone} before the commit", case.name);
     assert!(cuts > 50 && undone > 0 && undone < cuts, "{cuts} {undone}");
+    assert!(interrupted > 0 && interrupted < cuts, "{interrupted}");
+}
+
+/// What a cut has left of the state is no damage; whether `verify` tells of a commit that was
+/// interrupted.
+fn verify_knows(left: &Path, what: &str) -> bool {
+    let sources = find_partitions(&[left.to_path_buf()]).unwrap();
+    let found = logcompact::verify::run(&sources, &NoProgress).unwrap().findings;
+    let of_state = found.iter().filter(|finding| finding.rule.starts_with("rounds-"));
+    let mut rules: Vec<_> = of_state.map(|finding| finding.rule).collect();
+    rules.dedup();
+    let is_sound = matches!(*rules, [] | ["rounds-commit"] | ["rounds-leftover"]);
+    assert!(is_sound, "{what}: {found:#?}");
+    rules.contains(&"rounds-commit")
 }
 
 /// With `LOGCOMPACT_KEEP_CUTS` naming a folder, what power cuts leave is kept there for a broker

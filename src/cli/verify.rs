@@ -26,7 +26,7 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let sources = find_partitions(&args.dirs)?;
     let against = args.against.iter().cloned().collect::<Vec<_>>();
     let against = (!against.is_empty()).then(|| find_partitions(&against)).transpose()?;
-    let mut verified = verify::run(&sources, &Bar::new(common))?;
+    let mut verified = verify::run_within(&sources, common.memory_bytes(), &Bar::new(common))?;
     let compared = against.map(|against| {
         let relation = Relation::Replicas;
         let options = Options {
@@ -151,7 +151,7 @@ fn write_text(
     }
     let (read, width) = (&verified.summary, columns());
     let text = format!(
-        "Read {}, {}, {}, {} ({}); checked {}, {}, {}, {}.",
+        "Read {}, {}, {}, {} ({}); checked {}, {}, {}, {}",
         counted(read.partitions, "partition"),
         counted(read.segments, "segment"),
         if read.batches == 1 { "1 batch".into() } else { grouped(read.batches) + " batches" },
@@ -162,7 +162,11 @@ fn write_text(
         entries(read.txn_index_entries, "transaction index"),
         counted(read.snapshots, "producer snapshot"),
     );
-    writeln!(out, "{}", wrapped(&text, width, 0))?;
+    let stands = match read.key_index_entries {
+        0 => String::new(),
+        some => format!(", {}", entries(some, "key index")),
+    };
+    writeln!(out, "{}", wrapped(&(text + &stands + "."), width, 0))?;
     if let Some(compared) = compared {
         writeln!(out, "{}", wrapped(&compared_text(compared), width, 0))?;
     }

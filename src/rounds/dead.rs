@@ -52,6 +52,11 @@ impl DeadOffsets {
         u64::try_from(offset.0).is_ok_and(|offset| self.set.contains(offset))
     }
 
+    /// All of them, rising.
+    pub fn iter(&self) -> impl Iterator<Item = Offset> + '_ {
+        self.set.iter().map(|offset| Offset(offset as i64))
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         self.set.len()
@@ -199,7 +204,7 @@ mod tests {
         let refused = |bytes: &[u8], known: &FileRef| {
             fs::write(&path, bytes).unwrap();
             let refusal = DeadOffsets::read(&Disk::default(), dir.path(), known).unwrap_err();
-            assert!(refusal.to_string().contains("pass --reindex"), "{refusal}");
+            assert!(refusal.to_string().contains("compact with --reindex"), "{refusal}");
         };
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();

@@ -32,9 +32,6 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{FileName, Kind};
 
-/// What the journal is called.
-pub const NAME: &str = "journal.json";
-
 const FORMAT: u32 = 1;
 /// The files of a partition directory that belong to no segment and are no snapshots.
 pub const COMPANIONS: [&str; 2] = ["leader-epoch-checkpoint", "partition.metadata"];
@@ -61,6 +58,9 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// What it is called.
+    pub const NAME: &str = "journal.json";
+
     /// The commit of `round`, for which the files that come are complete and synced in `next/`.
     ///
     /// `changes` are carried out in their order, each about segments of its own; `companions` are
@@ -118,7 +118,7 @@ impl Journal {
         if next.is_dir() {
             state.disk().sync_dir(&next)?;
         }
-        state.disk().replace_file(&state.path().join(NAME), &seal(self)?)
+        state.disk().replace_file(&state.path().join(Journal::NAME), &seal(self)?)
     }
 
     /// The journal of a commit that was interrupted, if there is one.
@@ -126,7 +126,7 @@ impl Journal {
     /// # Errors
     /// The system's; a damaged journal, or one that reaches where it may not, is refused.
     pub fn load(state: &StateDir) -> Result<Option<Journal>> {
-        let path = state.path().join(NAME);
+        let path = state.path().join(Journal::NAME);
         let Some(map) = state_file::open_if_there(state.disk(), &path)? else { return Ok(None) };
         let journal: Journal =
             unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT))?;
@@ -164,7 +164,7 @@ impl Journal {
         self.apply(disk, partition_dir)?;
         let state = StateDir::within(disk, partition_dir);
         state.switch(self.round)?;
-        disk.remove_if_there(&state.path().join(NAME))
+        disk.remove_if_there(&state.path().join(Journal::NAME))
     }
 
     /// A segment that lies between those of a change and is not one of them: a broker that finishes
@@ -274,7 +274,7 @@ mod tests {
         journal.write(&state).unwrap();
         assert_eq!(Journal::load(&state).unwrap(), Some(journal));
         assert!(state.collect_garbage(2).is_err(), "a commit is under way");
-        let path = state.path().join(NAME);
+        let path = state.path().join(Journal::NAME);
         let bytes = fs::read(&path).unwrap();
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
@@ -298,7 +298,7 @@ mod tests {
             let journal = Journal { format: 1, round: 1, changes, companions, sizes_bytes };
             // It is not believed when it is read, either.
             let (_dir, state) = state(&[]);
-            fs::write(state.path().join(NAME), seal(&journal).unwrap()).unwrap();
+            fs::write(state.path().join(Journal::NAME), seal(&journal).unwrap()).unwrap();
             assert_eq!(Journal::load(&state).is_err(), journal.flaw().is_some());
             journal.flaw()
         };

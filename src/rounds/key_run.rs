@@ -11,12 +11,13 @@ use std::slice::ChunksExact;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, KeyState};
+use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
-use super::state_file::{self, Remedy, append_crc, damaged, in_front_of_crc, parse_round};
+use super::state_file::{self, Remedy, damaged, in_front_of_crc, parse_round};
 use crate::bytes::{Cursor, Overrun};
 use crate::disk::{Disk, Map};
 use crate::error::{Error, Result};
+use crate::units::Position;
 
 /// A run that is larger than this is cut when it is written next.
 pub const MOST_RUN_BYTES: usize = 512 << 10;
@@ -25,7 +26,7 @@ const MAGIC: &[u8; 8] = b"LCKEYRUN";
 const VERSION: u16 = 1;
 const WITH_CLAIM: u16 = 1;
 const HEADER_BYTES: usize = 32;
-const CRC_BYTES: usize = 4;
+pub(super) const CRC_BYTES: usize = 4;
 
 /// What the round file says of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,14 +69,14 @@ pub enum Level {
 }
 
 /// The header of a run's file.
-struct Header {
-    layout: EntryLayout,
-    seed: KeyHashSeed,
-    entries: u64,
+pub(super) struct Header {
+    pub layout: EntryLayout,
+    pub seed: KeyHashSeed,
+    pub entries: u64,
 }
 
 impl Header {
-    fn put(&self, bytes: &mut Vec<u8>) {
+    pub fn put(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_be_bytes());
         let flags = if self.layout.with_claim { WITH_CLAIM } else { 0 };
@@ -128,7 +129,10 @@ impl KeyRun {
             return Err(wrong("no run of a key index is called so".into()));
         }
         let map = state_file::open(disk, &path, Remedy::Reindex)?;
-        let header = check(&map, known, level).map_err(wrong)?;
+        let header = check(&map, known, level).map_err(|Wrong { what, at }| {
+            let position = at.map(|at| Position(at as u64));
+            Error { position, ..wrong(what) }
+        })?;
         Ok(KeyRun { path, map, layout: header.layout, seed: header.seed })
     }
 
@@ -277,140 +281,48 @@ impl Iterator for States<'_> {
     }
 }
 
+/// What is wrong with a file, and where in it, if that is known.
+struct Wrong {
+    what: String,
+    at: Option<usize>,
+}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Wrong {
+        Wrong { what, at: None }
+    }
+}
+
 /// Checks the bytes of a file against what the round file says of it, and against themselves.
-fn check(bytes: &[u8], known: &RunRef, level: Level) -> Result<Header, String> {
+fn check(bytes: &[u8], known: &RunRef, level: Level) -> Result<Header, Wrong> {
     if bytes.len() as u64 != known.bytes {
-        return Err(format!("it has {} bytes, not {}", bytes.len(), known.bytes));
+        return Err(format!("it has {} bytes, not {}", bytes.len(), known.bytes).into());
     }
     let (content, crc) = in_front_of_crc(bytes)?;
     if Crc32c(crc) != known.crc32c {
-        return Err(format!("its CRC is {crc:08x}, the round file says {}", known.crc32c));
+        return Err(format!("its CRC is {crc:08x}, the round file says {}", known.crc32c).into());
     }
     let (header, entries) = Header::parse(content)?;
     let wanted_bytes = header.entries.checked_mul(header.layout.entry_bytes() as u64);
     if header.entries != known.entries || wanted_bytes != Some(entries.len() as u64) {
-        return Err(format!("it does not hold {} entries", known.entries));
+        return Err(format!("it does not hold {} entries", known.entries).into());
     }
     let mut before: Option<KeyHash> = None;
     for (index, bytes) in entries.chunks_exact(header.layout.entry_bytes()).enumerate() {
+        let wrong = |what: &str| Wrong {
+            what: format!("entry {index} is {what}"),
+            at: Some(HEADER_BYTES + index * header.layout.entry_bytes()),
+        };
         let state = header.layout.decode_state(bytes);
         let state = state.filter(|state| level == Level::Layer || state.entry.is_some());
-        let hash = state.ok_or_else(|| format!("entry {index} is none"))?.hash;
+        let hash = state.ok_or_else(|| wrong("none"))?.hash;
         let is_behind = before.map_or(hash >= known.first_hash, |before| hash > before);
         if !is_behind {
-            return Err(format!("entry {index} is out of order"));
+            return Err(wrong("out of order"));
         }
         before = Some(hash);
     }
     Ok(header)
-}
-
-/// The file of a run in the making. It is put together in memory, and written when it is whole.
-pub struct RunWriter {
-    layout: EntryLayout,
-    seed: KeyHashSeed,
-    first_hash: KeyHash,
-    bytes: Vec<u8>,
-    entries: u64,
-    last_hash: Option<KeyHash>,
-}
-
-impl RunWriter {
-    /// A run that covers hashes from `first_hash` on.
-    pub fn new(layout: EntryLayout, seed: KeyHashSeed, first_hash: KeyHash) -> RunWriter {
-        let mut bytes = Vec::new();
-        Header { layout, seed, entries: 0 }.put(&mut bytes);
-        RunWriter { layout, seed, first_hash, bytes, entries: 0, last_hash: None }
-    }
-
-    /// The same, with memory for `entries` entries.
-    pub fn with_room(mut self, entries: usize) -> RunWriter {
-        self.bytes.reserve_exact(entries * self.layout.entry_bytes() + CRC_BYTES);
-        self
-    }
-
-    /// Appends what it says of a key.
-    ///
-    /// # Errors
-    /// An offset that has no room in an entry. That it is out of order would be a bug.
-    pub fn push(&mut self, state: impl Into<KeyState>) -> Result<()> {
-        let state = state.into();
-        if !self.goes_on_with(state.hash) {
-            return Err(Error::bug("an entry of the key index is out of order"));
-        }
-        self.layout.encode_state(&state, &mut self.bytes)
-    }
-
-    /// Appends an entry as it lies in a run, if it is one, and behind the last; what it is.
-    #[inline]
-    pub fn push_encoded(&mut self, bytes: &[u8]) -> Option<Entry> {
-        let entry = self.layout.decode(bytes)?;
-        let goes_on = self.goes_on_with(entry.hash);
-        goes_on.then(|| {
-            self.bytes.extend_from_slice(bytes);
-            entry
-        })
-    }
-
-    /// Counts an entry with this hash, if it lies behind the last.
-    #[inline]
-    fn goes_on_with(&mut self, hash: KeyHash) -> bool {
-        let is_behind = match self.last_hash {
-            None => hash >= self.first_hash,
-            Some(last) => hash > last,
-        };
-        if is_behind {
-            self.last_hash = Some(hash);
-            self.entries += 1;
-        }
-        is_behind
-    }
-
-    /// The file, if there is an entry in it.
-    pub fn finish(mut self) -> Option<RunFile> {
-        if self.entries == 0 {
-            return None;
-        }
-        let mut header = Vec::new();
-        Header { layout: self.layout, seed: self.seed, entries: self.entries }.put(&mut header);
-        self.bytes.get_mut(..header.len())?.copy_from_slice(&header);
-        let crc = append_crc(&mut self.bytes);
-        let RunWriter { first_hash, entries, bytes, .. } = self;
-        Some(RunFile { first_hash, entries, crc32c: Crc32c(crc), bytes })
-    }
-}
-
-/// The file of a run, complete but for its name.
-pub struct RunFile {
-    first_hash: KeyHash,
-    entries: u64,
-    crc32c: Crc32c,
-    bytes: Vec<u8>,
-}
-
-impl RunFile {
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Writes it to the folder `dir` and syncs it; one of that name that an interrupted round left
-    /// goes.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn write(&self, disk: &Disk, dir: &Path, name: String) -> Result<RunRef> {
-        let path = dir.join(&name);
-        disk.remove_if_there(&path)?;
-        disk.write_whole_file(&path, &self.bytes, None, None)?;
-        Ok(RunRef {
-            file: name,
-            first_hash: self.first_hash,
-            entries: self.entries,
-            bytes: self.bytes.len() as u64,
-            crc32c: self.crc32c,
-        })
-    }
 }
 
 #[cfg(test)]
@@ -421,6 +333,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::entry::Entry;
+    use super::super::run_writer::RunWriter;
+    use super::super::state_file::append_crc;
     use super::*;
     use crate::units::Offset;
 
@@ -495,7 +409,7 @@ mod tests {
             let refusal = KeyRun::open(&Disk::default(), dir.path(), known, Level::Base).map(drop);
             let refusal = refusal.unwrap_err().to_string();
             assert!(refusal.contains("keys-000007-0003.kidx"), "{refusal}");
-            assert!(refusal.contains("pass --reindex"), "{refusal}");
+            assert!(refusal.contains("compact with --reindex"), "{refusal}");
         };
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();

@@ -17,26 +17,32 @@ mod journal;
 mod journal_steps;
 mod key_run;
 mod layers;
+mod manifest;
 mod open_runs;
 mod ranges;
 mod round_file;
+mod run_writer;
 mod sealed;
 mod state_dir;
 mod state_file;
+mod whole_index;
 
 pub use dead::{DeadOffsets, FileRef};
 pub use entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, KeyState, MOST_OFFSET};
 pub use hex::Crc32c;
 pub use journal::{COMPANIONS, Change, Journal};
-pub use key_run::{KeyRun, Level, MOST_RUN_BYTES, RunFile, RunRef, RunWriter, States};
+pub use key_run::{KeyRun, Level, MOST_RUN_BYTES, RunRef, States};
 pub use layers::{Layers, MOST_LAYERS, Merged, are_in_order, entries_of, merged, stands_for};
+pub use manifest::{Difference, differences};
 pub use open_runs::OpenRuns;
 pub use ranges::{Range, ranges_of, within};
 pub use round_file::{
     FORMAT, HashFunction, Rebase, RoundFile, RoundIo, RoundKind, Rules, Sample, SegmentRef,
     Settings, Source, TailRef,
 };
+pub use run_writer::{RunFile, RunWriter};
 pub use state_dir::StateDir;
+pub use whole_index::WholeIndex;
 
 #[cfg(test)]
 #[path = "../../tests/support/power.rs"]

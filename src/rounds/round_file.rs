@@ -147,6 +147,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// How entries of the key index lie.
+    pub fn layout(&self) -> EntryLayout {
+        EntryLayout { with_claim: self.strategy != "offset" }
+    }
+
     /// Refuses rules other than these, which the rounds before had.
     ///
     /// # Errors

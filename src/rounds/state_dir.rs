@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dead::DeadOffsets;
+use super::journal::Journal;
 use super::key_run::RunRef;
 use super::round_file::{FORMAT, RoundFile};
 use super::sealed::{Unsealed, seal, unseal};
@@ -69,7 +70,11 @@ impl StateDir {
         self.read(number).map(Some)
     }
 
-    fn current_number(&self) -> Result<Option<u64>> {
+    /// The number of the current round, as `CURRENT` says it; `None` if nothing does.
+    ///
+    /// # Errors
+    /// The system's; a `CURRENT` that names no round file is refused.
+    pub fn current_number(&self) -> Result<Option<u64>> {
         let path = self.path.join(CURRENT);
         let Some(map) = state_file::open_if_there(&self.disk, &path)? else { return Ok(None) };
         let name = str::from_utf8(&map).ok().and_then(|text| text.strip_suffix('\n'));
@@ -169,7 +174,7 @@ impl StateDir {
     /// # Errors
     /// The system's. While a commit is under way nothing may be removed: that would be a bug.
     pub fn collect_garbage(&self, keep_rounds: usize) -> Result<()> {
-        if state_file::open_if_there(&self.disk, &self.path.join(super::journal::NAME))?.is_some() {
+        if state_file::open_if_there(&self.disk, &self.path.join(Journal::NAME))?.is_some() {
             return Err(Error::bug("garbage is collected only behind a commit"));
         }
         if keep_rounds == 0 {
@@ -202,9 +207,19 @@ impl StateDir {
     /// # Errors
     /// The system's; a current round that cannot be read.
     pub fn has_garbage(&self) -> Result<bool> {
+        Ok(!self.garbage()?.is_empty())
+    }
+
+    /// What no round needs: left by a run that was interrupted, or written by one that goes on.
+    ///
+    /// # Errors
+    /// As [`StateDir::has_garbage`].
+    pub fn garbage(&self) -> Result<Vec<PathBuf>> {
         let needed = self.needed(usize::MAX)?;
         let is_left = |name: &String| is_ours(name) && !needed.contains(name);
-        Ok(self.next_dir().exists() || self.names()?.iter().any(is_left))
+        let left = self.names()?.into_iter().filter(is_left).map(|name| self.path.join(name));
+        let next = Some(self.next_dir()).filter(|next| next.exists());
+        Ok(left.chain(next).collect())
     }
 
     fn needed(&self, keep_rounds: usize) -> Result<BTreeSet<String>> {
@@ -247,7 +262,7 @@ pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
         Unsealed::Damaged(what) => damaged(path, what, Remedy::Full),
         Unsealed::Newer(format) => Error::refused(format!(
             "{}: written by a later version of logcompact (format {format}, this version reads \
-             {newest}); use that version, or pass --full to build the destination anew",
+             {newest}); use that version, or compact with --full to build the destination anew",
             path.display()
         )),
     }
@@ -256,7 +271,7 @@ pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
 /// Whether a file is one of those that rounds write, or one on its way to that.
 fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
-    [CURRENT, super::journal::NAME].contains(&name) || round_of(name).is_some()
+    [CURRENT, Journal::NAME].contains(&name) || round_of(name).is_some()
 }
 
 /// The round in the name of a file that a round writes; `None` for other files.
@@ -268,11 +283,12 @@ fn round_of(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::entry::{Entry, EntryLayout, KeyHash};
-    use super::super::key_run::{Level, RunWriter};
+    use super::super::key_run::Level;
     use super::super::open_runs::OpenRuns;
     use super::super::power::{Loss, Noting, Refusing, cut_power};
     use super::super::ranges::ranges_of;
     use super::super::round_file::sample;
+    use super::super::run_writer::RunWriter;
     use super::*;
     use crate::units::Offset;
 
@@ -392,7 +408,7 @@ mod tests {
             let refused = |bytes: &[u8]| {
                 fs::write(&path, bytes).unwrap();
                 let refusal = state.current().unwrap_err().to_string();
-                assert!(refusal.contains("pass --full"), "{refusal}");
+                assert!(refusal.contains("compact with --full"), "{refusal}");
                 refusal
             };
             // (That any bit is found is shown for `seal`.)

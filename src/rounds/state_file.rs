@@ -21,8 +21,8 @@ pub enum Remedy {
 impl Remedy {
     fn advice(self) -> &'static str {
         match self {
-            Remedy::Reindex => "pass --reindex to build the key index anew",
-            Remedy::Full => "pass --full to build the destination anew",
+            Remedy::Reindex => "compact with --reindex to build the key index anew",
+            Remedy::Full => "compact with --full to build the destination anew",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The checks of one batch: header, body, records, timestamps.
 
+use super::rounds::{KeySum, Known};
 use crate::format::{Batch, Control, Decoder, EndMarker, Flaw, Record, Records};
 use crate::units::{Offset, Timestamp};
 
@@ -14,6 +15,8 @@ pub struct BatchFacts {
     pub largest_timestamp: Timestamp,
     /// What a control batch says.
     pub control: Option<Control>,
+    /// The sum of its keyed records, if that is asked for.
+    pub keys: KeySum,
 }
 
 /// What is wrong with a batch whose checksum holds.
@@ -25,18 +28,22 @@ pub enum Wrong {
     Odd(&'static str, String),
 }
 
-/// Reads a batch to the last header of its last record.
+/// Reads a batch to the last header of its last record. `known` is by what its keyed records are
+/// summed, if they are to be.
 pub fn read(
     batch: &Batch<'_>,
     decoder: &mut Decoder,
+    known: Option<&Known>,
     wrong: &mut Vec<Wrong>,
 ) -> Option<BatchFacts> {
     let header = &batch.header;
+    let known = known.filter(|_| !header.is_control());
     let mut facts = BatchFacts {
         base_offset: header.base_offset,
         records: 0,
         largest_timestamp: Timestamp::NONE,
         control: None,
+        keys: KeySum::default(),
     };
     let records = match decoder.records(batch) {
         Ok(records) => records,
@@ -46,13 +53,17 @@ pub fn read(
         }
     };
     // Whether all is well takes a fraction of what it takes to say what is not.
-    if let Records::V2(records) = &records
-        && !header.is_control()
-        && let Some(sweep) = records.sweep()
-    {
+    let swept = match &records {
+        Records::V2(records) if !header.is_control() => records.sweep(),
+        _ => None,
+    };
+    if let Some(sweep) = swept {
         facts.records = sweep.records;
         facts.largest_timestamp = sweep.largest_timestamp;
         check_whole(batch, &facts, wrong);
+        if let Some(known) = known {
+            records.flatten().for_each(|record| facts.keys.record(&record, known));
+        }
         return Some(facts);
     }
     for record in records {
@@ -71,6 +82,7 @@ pub fn read(
         if header.is_control() {
             facts.control = check_control(&record, wrong);
         }
+        known.iter().for_each(|known| facts.keys.record(&record, known));
         facts.records += 1;
         facts.largest_timestamp = facts.largest_timestamp.max(record.timestamp);
     }

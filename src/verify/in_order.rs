@@ -45,6 +45,7 @@ impl<'a> InOrder<'a> {
     pub fn hear(&mut self, seen: Seen) {
         self.checked.summary.batches += seen.batches;
         self.checked.summary.records += seen.records;
+        self.checked.keys.add(&seen.keys);
         let mut produced = seen.produced.iter();
         let mut heard = 0;
         for (behind, amiss) in seen.amiss {

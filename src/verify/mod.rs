@@ -4,7 +4,8 @@
 //! itself, records and all), and what was seen is heard in log order (`in_order`: offsets,
 //! sequences, the indexes against the batches). What no segment can know alone is checked
 //! afterwards (`partition`: transactions, sequences across segments, snapshots, names), and what
-//! belongs to no partition last (`checkpoints`). A finding never ends the reading. Whether another
+//! belongs to no partition last (`checkpoints`). Where rounds of compaction have left a state, that
+//! is checked with it (`rounds`). A finding never ends the reading. Whether another
 //! directory has the same state is a question of its own ([`against`]), and so is whether keys lie
 //! in the partitions that they belong to ([`keys`]).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
@@ -22,6 +23,7 @@ mod index_entries;
 pub mod keys;
 mod partition;
 mod producers;
+mod rounds;
 mod segment;
 mod sequences;
 mod several;
@@ -55,6 +57,19 @@ pub struct Verified {
 /// # Errors
 /// None of its own at present: what cannot be read is a finding.
 pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
+    const MEMORY_BYTES: u64 = 64 << 20;
+    run_within(sources, MEMORY_BYTES, progress)
+}
+
+/// The same, with so much memory for the search for keys of which a key index says what is not so.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(
+    sources: &Sources,
+    memory_bytes: u64,
+    progress: &dyn Progress,
+) -> Result<Verified> {
     let dirs: Vec<(&Path, Result<PartitionDir>)> =
         sources.partitions.iter().map(|p| (p.as_path(), PartitionDir::open(p))).collect();
     let sizes = dirs.iter().filter_map(|(_, dir)| dir.as_ref().ok());
@@ -64,7 +79,7 @@ pub fn run(sources: &Sources, progress: &dyn Progress) -> Result<Verified> {
     // Read in front of the logs: what a broker writes meanwhile is not held against it.
     let checkpoints: Vec<_> = sources.log_dirs.iter().map(checkpoints::read).collect();
     let mut spans = Vec::new();
-    several::check(&dirs, progress, |part| {
+    several::check(&dirs, memory_bytes, progress, |part| {
         spans.extend(part.span);
         verified.findings.extend(part.findings.into_list());
         verified.summary.add(&part.summary);

@@ -7,6 +7,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::gaps::{self, Extent};
 use super::holes::Holes;
 use super::producers::{self, ProducerFacts, Snapshot, Whole};
+use super::rounds::{self, KeySum, RoundsChecked};
 use super::segment::{CheckedSegment, Place, unreadable};
 use super::sequences::Sequences;
 use super::summary::Summary;
@@ -61,6 +62,8 @@ pub struct Opened<'a> {
     /// Those that can be read, and their offsets.
     snapshots: Vec<Snapshot>,
     snapshot_offsets: Vec<Offset>,
+    /// What rounds of compaction have left.
+    rounds: Option<rounds::State>,
     findings: Findings,
 }
 
@@ -70,7 +73,8 @@ pub fn open(dir: &PartitionDir) -> Opened<'_> {
     let epochs = epochs(dir, &mut findings);
     let snapshots = snapshots(dir, &mut findings);
     let snapshot_offsets = snapshots.iter().map(|snapshot| snapshot.offset).collect();
-    Opened { dir, epochs, snapshots, snapshot_offsets, findings }
+    let rounds = rounds::open(dir);
+    Opened { dir, epochs, snapshots, snapshot_offsets, rounds, findings }
 }
 
 impl Opened<'_> {
@@ -81,8 +85,18 @@ impl Opened<'_> {
         segments.iter().zip(next).map(|(segment, next_base)| {
             let snapshots = self.snapshots_within(segment.base, next_base);
             let has_snapshots = !self.snapshots.is_empty();
-            (segment, Place { next_base, epochs: &self.epochs, snapshots, has_snapshots })
+            let known = self.rounds.as_ref().and_then(|rounds| rounds.known_of(segment));
+            (segment, Place { next_base, epochs: &self.epochs, snapshots, has_snapshots, known })
         })
+    }
+
+    /// Compares what was read of its segments with what rounds of compaction have left; with all
+    /// threads, so only where nothing else is being waited for.
+    pub fn check_rounds(&mut self, parts: &[CheckedSegment], memory_bytes: u64) -> RoundsChecked {
+        let Some(state) = self.rounds.take() else { return RoundsChecked::default() };
+        let mut keys = KeySum::default();
+        parts.iter().for_each(|part| keys.add(&part.keys));
+        state.check(self.dir, &keys, memory_bytes)
     }
 
     /// The offsets of snapshots behind a segment's base, up to that of the next.
@@ -95,7 +109,7 @@ impl Opened<'_> {
 }
 
 /// Checks what is left when each segment was checked by itself.
-pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
+pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>, rounds: RoundsChecked) -> Checked {
     let dir = opened.dir;
     let mut checked = Checked { findings: opened.findings, ..Checked::default() };
     checked.summary.partitions = 1;
@@ -129,6 +143,8 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>) -> Checked {
     }
     metadata(dir, &mut checked.findings);
     names(dir, &mut checked.findings);
+    checked.summary.key_index_entries = rounds.entries;
+    checked.findings.append(rounds.findings);
     let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
     let span = |name| Span { path: dir.path.clone(), name, base, end: log_end };
     checked.span = dir.name.clone().map(span);

@@ -6,6 +6,7 @@ use super::holes::Holes;
 use super::in_order::InOrder;
 use super::index_entries::{OffsetIndexCheck, TimeIndexCheck};
 use super::producers::ProducerFacts;
+use super::rounds::{KeySum, Known};
 use super::sequences::Sequences;
 use super::stretch::{self, Seen};
 use super::summary::Summary;
@@ -13,7 +14,7 @@ use super::transactions::SegmentTxns;
 use super::windows;
 use crate::error::{Error, Result};
 use crate::report::Progress;
-use crate::segment::{EpochEntry, Kind, OffsetIndex, Segment, TimeIndex, parse_txn_index};
+use crate::segment::{EpochEntry, Kind, LogFile, OffsetIndex, Segment, TimeIndex, parse_txn_index};
 use crate::units::Offset;
 
 /// What the checks across segments need of one.
@@ -39,6 +40,8 @@ pub struct CheckedSegment {
     pub epochs: Option<EpochRange>,
     /// What its transactions did.
     pub txns: SegmentTxns,
+    /// The sum of its keyed records, if rounds of compaction know of them.
+    pub keys: KeySum,
 }
 
 /// How a segment stands to the others.
@@ -52,6 +55,8 @@ pub struct Place<'a> {
     pub snapshots: &'a [Offset],
     /// Whether the partition has any.
     pub has_snapshots: bool,
+    /// What rounds of compaction know of its keyed records.
+    pub known: Option<&'a Known>,
 }
 
 /// Who reads a segment.
@@ -108,9 +113,10 @@ fn read(
         reported = seen.arrived.0;
         in_order.hear(seen);
     };
+    let look = |log: &LogFile, stretch| stretch::check(log, stretch, place.known);
     match readers {
-        Readers::One => windows::read_alone(&log, stretch::check, hear)?,
-        Readers::All => windows::read_together(&log, stretch::check, hear)?,
+        Readers::One => windows::read_alone(&log, look, hear)?,
+        Readers::All => windows::read_together(&log, look, hear)?,
     }
     in_order.finish();
     if readers == Readers::All {

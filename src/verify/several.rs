@@ -9,6 +9,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::partition::{self, Checked, Opened};
+use super::rounds::RoundsChecked;
 use super::segment::{self, CheckedSegment, Place, Readers};
 use crate::error::Error;
 use crate::report::Progress;
@@ -28,7 +29,12 @@ const GROUP_BYTES: u64 = 256 << 20;
 pub type Listed<'a> = (&'a Path, Result<PartitionDir, Error>);
 
 /// Checks them; `hear` gets each in its turn.
-pub fn check(dirs: &[Listed<'_>], progress: &dyn Progress, mut hear: impl FnMut(Checked)) {
+pub fn check(
+    dirs: &[Listed<'_>],
+    memory_bytes: u64,
+    progress: &dyn Progress,
+    mut hear: impl FnMut(Checked),
+) {
     let threads = rayon::current_num_threads() as u64;
     let mut rest = dirs;
     while !rest.is_empty() {
@@ -36,7 +42,7 @@ pub fn check(dirs: &[Listed<'_>], progress: &dyn Progress, mut hear: impl FnMut(
         // In between, what is large is what one thread could still be at when the others are done.
         let share_bytes = group.iter().map(size_bytes).sum::<u64>() / (4 * threads);
         let large_bytes = share_bytes.clamp(LEAST_LARGE_BYTES, LARGE_BYTES * threads);
-        check_group(group, large_bytes, progress).into_iter().for_each(&mut hear);
+        check_group(group, large_bytes, memory_bytes, progress).into_iter().for_each(&mut hear);
         rest = behind;
     }
 }
@@ -56,8 +62,13 @@ fn size_bytes((_, dir): &Listed<'_>) -> u64 {
     segments.map(|segment| segment.size_bytes).sum()
 }
 
-fn check_group(dirs: &[Listed<'_>], large_bytes: u64, progress: &dyn Progress) -> Vec<Checked> {
-    let opened: Vec<Option<Opened<'_>>> =
+fn check_group(
+    dirs: &[Listed<'_>],
+    large_bytes: u64,
+    memory_bytes: u64,
+    progress: &dyn Progress,
+) -> Vec<Checked> {
+    let mut opened: Vec<Option<Opened<'_>>> =
         dirs.par_iter().map(|(_, dir)| dir.as_ref().ok().map(partition::open)).collect();
     let segments: Vec<_> = opened.iter().flatten().flat_map(Opened::segments).collect();
     let mut parts = check_segments(&segments, large_bytes, progress).into_iter();
@@ -66,13 +77,20 @@ fn check_group(dirs: &[Listed<'_>], large_bytes: u64, progress: &dyn Progress) -
         parts.by_ref().take(segments).collect()
     };
     let parts: Vec<Vec<CheckedSegment>> = opened.iter().map(of_partition).collect();
-    let finish = |(((path, dir), opened), parts): ((&Listed<'_>, Option<Opened<'_>>), _)| {
+    // One after the other: each takes all threads, and most have none.
+    let rounds = opened.iter_mut().zip(&parts).map(|(opened, parts)| match opened {
+        Some(opened) => opened.check_rounds(parts, memory_bytes),
+        None => RoundsChecked::default(),
+    });
+    let rounds: Vec<RoundsChecked> = rounds.collect();
+    let finish = |((dir, opened), (parts, rounds)): ((&Listed<'_>, Option<Opened<'_>>), _)| {
+        let (path, dir) = dir;
         if let Err(error) = dir {
             return Checked::unreadable(path, error);
         }
-        opened.map(|opened| partition::finish(opened, parts)).unwrap_or_default()
+        opened.map(|opened| partition::finish(opened, parts, rounds)).unwrap_or_default()
     };
-    dirs.par_iter().zip(opened).zip(parts).map(finish).collect()
+    dirs.par_iter().zip(opened).zip(parts.into_par_iter().zip(rounds)).map(finish).collect()
 }
 
 fn check_segments(

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use super::batches::{self, BatchFacts, Wrong};
 use super::index_entries::IndexedBatch;
+use super::rounds::{KeySum, Known};
 use super::sequences::Sent;
 use super::transactions::Step;
 use super::windows::Sight;
@@ -45,6 +46,8 @@ pub struct Seen {
     pub produced: Vec<Produced>,
     /// What is amiss, and how many batches of `read` come before it.
     pub amiss: Vec<(usize, Amiss)>,
+    /// The sum of keyed records in those that can be read, if that is asked for.
+    pub keys: KeySum,
     /// Where the first batch behind the stretch starts.
     pub arrived: Position,
 }
@@ -111,7 +114,8 @@ pub fn next(log: &LogFile, start: Position) -> Option<Stretch> {
 }
 
 /// Reads a stretch: checksums, bodies, records, and everything else that a batch shows alone.
-pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
+/// `known` is by what keyed records are summed, if they are to be.
+pub fn check(log: &LogFile, stretch: Stretch, known: Option<&Known>) -> Seen {
     let mut seen = Seen::default();
     let mut items = log.batches_from(stretch.start).until(stretch.end).checked();
     DECODER.with_borrow_mut(|decoder| {
@@ -126,12 +130,13 @@ pub fn check(log: &LogFile, stretch: Stretch) -> Seen {
             };
             let header = &batch.header;
             seen.batches += 1;
-            let facts = batches::read(&batch, decoder, &mut wrong);
+            let facts = batches::read(&batch, decoder, known, &mut wrong);
             for wrong in wrong.drain(..) {
                 let amiss = Amiss::Wrong(position, header.base_offset, wrong);
                 seen.amiss.push((seen.read.len(), amiss));
             }
             if let Some(facts) = facts {
+                seen.keys.add(&facts.keys);
                 seen.add(position, header, &facts);
             }
         }

@@ -23,6 +23,8 @@ pub struct Summary {
     pub time_index_entries: u64,
     /// Entries of transaction indexes.
     pub txn_index_entries: u64,
+    /// Entries of the key indexes that rounds of compaction keep.
+    pub key_index_entries: u64,
     /// Producer snapshots.
     pub snapshots: u64,
     /// Findings that are errors.
@@ -44,6 +46,7 @@ impl Summary {
         self.index_entries += other.index_entries;
         self.time_index_entries += other.time_index_entries;
         self.txn_index_entries += other.txn_index_entries;
+        self.key_index_entries += other.key_index_entries;
         self.snapshots += other.snapshots;
         self.errors += other.errors;
         self.warnings += other.warnings;

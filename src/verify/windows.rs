@@ -202,12 +202,13 @@ mod tests {
             damage(&mut bytes);
             std::fs::write(&path, bytes).unwrap();
             let log = LogFile::open(&crate::disk::Disk::default(), &path, Offset(0)).unwrap();
-            let alone = lines(|hear| read_alone(&log, stretch::check, hear).unwrap());
+            let look = |log: &LogFile, stretch| stretch::check(log, stretch, None);
+            let alone = lines(|hear| read_alone(&log, look, hear).unwrap());
             assert!(number > 0 || alone.len() == BATCHES);
             for threads in [1, 2, 3, 16] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let together = pool
-                    .install(|| lines(|hear| read_together(&log, stretch::check, hear).unwrap()));
+                let together =
+                    pool.install(|| lines(|hear| read_together(&log, look, hear).unwrap()));
                 assert_eq!(together, alone, "damage {number}, {threads} threads");
             }
         }

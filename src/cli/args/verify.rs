@@ -38,7 +38,11 @@ names for it. Topics that Kafka keeps for itself are left out, for they go by ot
 so should be topics of a producer with a partitioner of its own. auto checks a topic by the function
 that 99 % of its keys fit, or warns that none does.
 
-What an error means: data is damaged, or an index would lead a broker past it. A warning: Kafka
+In a directory that compact keeps in rounds, its state is checked too: each file of .logcompact/,
+the segments that the last round left, and every record below the watermark against the key index.
+
+What an error means: data is damaged, an index would lead a broker past it, or the next round of
+compaction would be refused or go wrong. A warning: Kafka
 copes, but it should not be so (a missing index is rebuilt at start, a leftover removed). An info:
 worth knowing. A log that is being written to while it is read is not damaged.
 

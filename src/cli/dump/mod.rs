@@ -2,6 +2,7 @@
 
 mod console;
 mod format;
+mod round;
 mod selection;
 
 use format::Output;
@@ -14,6 +15,9 @@ use crate::dump::{self, Damage, Show, Witness};
 
 /// Runs the command.
 pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
+    if args.round {
+        return round::run(&args.paths, args.format.format);
+    }
     let show = args.show.map(|show| match show {
         ShowArg::Records => Show::Records,
         ShowArg::Batches => Show::Batches,

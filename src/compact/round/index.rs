@@ -48,7 +48,8 @@ impl KeyIndex {
     ) -> Result<KeyIndex> {
         if !are_in_order(&base, &layers) {
             return Err(Error::refused(format!(
-                "{}: the runs of the key index are not in order; pass --reindex to build it anew",
+                "{}: the runs of the key index are not in order; compact with --reindex to build \
+                 it anew",
                 dir.display()
             )));
         }
@@ -416,7 +417,7 @@ mod tests {
             ];
             for refusal in refusals.map(|refusal| refusal.to_string()) {
                 assert!(refusal.contains("keys-000002-0000.kidx: damaged"), "{refusal}");
-                assert!(refusal.contains("pass --reindex"), "{refusal}");
+                assert!(refusal.contains("compact with --reindex"), "{refusal}");
             }
         }
     }
@@ -508,10 +509,10 @@ mod tests {
         let news = newcomers(&many(0..1, 100), index.layout);
         let refusal = index.opened().find_dead::<ByOffset>(&news).unwrap_err().to_string();
         assert!(refusal.contains("keys-000001-0000.kidx: damaged"), "{refusal}");
-        assert!(refusal.contains("pass --reindex"), "{refusal}");
+        assert!(refusal.contains("compact with --reindex"), "{refusal}");
         let none = Leaving::default();
         let refusal = index.opened().write::<ByOffset>(index.dir.path(), 2, &news, none);
-        assert!(refusal.unwrap_err().to_string().contains("pass --reindex"));
+        assert!(refusal.unwrap_err().to_string().contains("compact with --reindex"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! How entries of the key index lie for a strategy.
 
-use crate::compact::policy::Policy;
-use crate::compact::strategy::{ByStrategy, Strategy};
+use crate::compact::strategy::{ByStrategy, Chosen, Strategy};
 use crate::rounds::EntryLayout;
 
 /// The layout for a strategy.
@@ -10,7 +9,7 @@ pub fn layout_of<S: Strategy>() -> EntryLayout {
 }
 
 /// The layout for the strategy of a run.
-pub fn layout(policy: &Policy) -> EntryLayout {
+pub fn layout(strategy: &Chosen) -> EntryLayout {
     struct Layout;
     impl ByStrategy for Layout {
         type Outcome = EntryLayout;
@@ -18,13 +17,14 @@ pub fn layout(policy: &Policy) -> EntryLayout {
             layout_of::<S>()
         }
     }
-    policy.topic.strategy.apply(Layout)
+    strategy.apply(Layout)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compact::strategy;
+    use crate::rounds::Rules;
 
     #[test]
     fn only_a_strategy_with_claims_takes_room_for_them() {
@@ -32,5 +32,15 @@ mod tests {
         assert!(layout_of::<strategy::Timestamp>().with_claim);
         assert!(layout_of::<strategy::First>().with_claim);
         assert!(layout_of::<strategy::Header>().with_claim);
+    }
+
+    #[test]
+    fn what_the_name_of_a_strategy_says_is_so() {
+        for name in ["offset", "timestamp", "first", "header:offset"] {
+            let chosen = Chosen::parse(name).unwrap();
+            let (strategy, null_keys) = (chosen.to_string(), String::new());
+            let rules = Rules { strategy, null_keys, empty_is_tombstone: false };
+            assert_eq!(rules.layout(), layout(&chosen), "{name}");
+        }
     }
 }

@@ -20,7 +20,9 @@ use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
 use crate::disk::{Busy, Disk, LockedFile};
 use crate::error::{Error, Result};
-use crate::rounds::{Change, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir};
+use crate::rounds::{
+    Change, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir, differences,
+};
 use crate::segment::{PartitionDir, Place, Segment, TopicPartition, partition_name};
 use crate::units::Offset;
 
@@ -172,7 +174,7 @@ impl Standing {
         let end = file.end_offset();
         let mut view = ahead(source, end, &Marks::of(file))?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
-        let (seed, layout) = (file.hash.seed, layout(policy));
+        let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let made_for = (seed, layout);
         let (runs, layers) = (file.index.clone(), file.layers.clone());
         let index = KeyIndex::new(&self.disk, self.state.path(), made_for, runs, layers)?;
@@ -208,7 +210,7 @@ impl Standing {
         self.refuse_changed(file)?;
         refuse_other_rules(file, policy)?;
         let number = self.state.next_round()?;
-        let (seed, layout) = (file.hash.seed, layout(policy));
+        let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let (to_dir, made_for) = (self.state.path(), (seed, layout));
         let empty = KeyIndex::new(&self.disk, to_dir, made_for, Vec::new(), Vec::new())?;
         let earlier = self.earlier(file)?;
@@ -318,10 +320,7 @@ impl Standing {
 
     /// The files must be those that the last round left.
     fn refuse_changed(&self, file: &RoundFile) -> Result<()> {
-        let known = file.segments.iter().map(|segment| (segment.base_offset, segment.bytes));
-        let tail = file.tail.iter().map(|segment| (segment.base_offset, segment.bytes));
-        let there = self.dir.segments.iter().map(|segment| (segment.base, segment.size_bytes));
-        if known.chain(tail).eq(there) {
+        if differences(file, &self.dir.segments).next().is_none() {
             return Ok(());
         }
         Err(Error::refused(format!(
@@ -361,7 +360,7 @@ pub fn start<'a>(
     let crc = mark.and_then(|marks| marks.behind).map_or(0, |mark| mark.crc);
     let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
     let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes());
-    let layout = layout(policy);
+    let layout = layout(&policy.topic.strategy);
     let index = KeyIndex::new(&source.disk, state.path(), (seed, layout), Vec::new(), Vec::new())?;
     let kind = match (&base, number, options.full) {
         (Some(_), _, _) => RoundKind::Rebase,

@@ -30,6 +30,14 @@ pub struct DumpArgs {
     #[arg(long, value_name = "WHAT")]
     pub show: Option<ShowArg>,
 
+    /// Show what the last round of compaction says of the directories that compact --out keeps
+    ///
+    /// As text, or with --format json the round file as it is.
+    #[arg(long, conflicts_with_all = [
+        "show", "output", "encoding", "ConsoleArgs", "SelectionArgs", "DecodeArgs",
+    ])]
+    pub round: bool,
+
     /// What the output looks like and where it goes.
     #[command(flatten)]
     pub format: DumpFormatArgs,
@@ -97,6 +105,9 @@ Examples:
 
   What consumer groups have committed, and who is in them
     logcompact dump --decode auto /var/lib/kafka/__consumer_offsets-7
+
+  What the last round of a compaction in rounds has left
+    logcompact dump --round /restore/orders-0
 
   What a broker knows of its producers, and up to where it has cleaned
     logcompact dump orders-0/00000000000000048211.snapshot cleaner-offset-checkpoint
