@@ -99,7 +99,7 @@ pub fn stands_for<'a>(
     upon: &'a [Arc<KeyRun>],
     keys: &'a [KeyHash],
 ) -> impl Iterator<Item = Entry> + 'a {
-    const WALKED_A_LOOKUP: usize = 16;
+    const WALKED_A_LOOKUP: usize = 6;
     let runs = || base.into_iter().chain(upon.iter().map(|run| &**run));
     let states = runs().map(KeyRun::count).sum::<usize>();
     if keys.len().saturating_mul(WALKED_A_LOOKUP) < states {
