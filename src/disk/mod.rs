@@ -9,6 +9,7 @@ mod occupied;
 mod scratch;
 mod staging;
 mod system;
+mod together;
 mod turns;
 mod whole_file;
 
@@ -20,5 +21,6 @@ pub use occupied::{Busy, LockedDir, LockedFile};
 pub use scratch::Scratch;
 pub use staging::Staging;
 pub use system::System;
+pub use together::SyncTogether;
 pub use turns::{Turn, Turns};
 pub use whole_file::WholeFile;

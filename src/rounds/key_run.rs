@@ -349,7 +349,10 @@ mod tests {
     fn written(dir: &Path, first_hash: u128, hashes: &[u128]) -> RunRef {
         let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(first_hash));
         hashes.iter().for_each(|hash| writer.push(entry(*hash)).unwrap());
-        writer.finish().unwrap().write(&Disk::default(), dir, RunRef::file_name(7, 3)).unwrap()
+        let file = writer.finish().unwrap();
+        let (run, file) = file.write(&Disk::default(), dir, RunRef::file_name(7, 3)).unwrap();
+        file.finish(None).unwrap();
+        run
     }
 
     #[test]
@@ -471,7 +474,9 @@ mod tests {
         let states = [entry(5).into(), KeyState { hash: KeyHash(6), entry: None }];
         states.iter().for_each(|state| writer.push(*state).unwrap());
         let file = writer.finish().unwrap();
-        let known = file.write(&Disk::default(), dir.path(), RunRef::file_name(7, 3)).unwrap();
+        let (known, file) =
+            file.write(&Disk::default(), dir.path(), RunRef::file_name(7, 3)).unwrap();
+        file.finish(None).unwrap();
         let open = |level| KeyRun::open(&Disk::default(), dir.path(), &known, level);
         let run = open(Level::Layer).unwrap();
         assert!(run.states_in(KeyHash(0), None).eq(states));

@@ -6,7 +6,7 @@ use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
 use super::key_run::{CRC_BYTES, Header, RunRef};
 use super::state_file::append_crc;
-use crate::disk::Disk;
+use crate::disk::{Disk, StagedFile};
 use crate::error::{Error, Result};
 
 /// The file of a run in the making. It is put together in memory, and written when it is whole.
@@ -98,21 +98,23 @@ impl RunFile {
         &self.bytes
     }
 
-    /// Writes it to the folder `dir` and syncs it; one of that name that an interrupted round left
+    /// Writes it to the folder `dir`, to be synced; one of that name that an interrupted round left
     /// goes.
     ///
     /// # Errors
     /// The system's.
-    pub fn write(&self, disk: &Disk, dir: &Path, name: String) -> Result<RunRef> {
+    pub fn write(&self, disk: &Disk, dir: &Path, name: String) -> Result<(RunRef, StagedFile)> {
         let path = dir.join(&name);
         disk.remove_if_there(&path)?;
-        disk.write_whole_file(&path, &self.bytes, None, None)?;
-        Ok(RunRef {
+        let mut file = disk.create(&path, None)?;
+        file.write(&self.bytes)?;
+        let written = RunRef {
             file: name,
             first_hash: self.first_hash,
             entries: self.entries,
             bytes: self.bytes.len() as u64,
             crc32c: self.crc32c,
-        })
+        };
+        Ok((written, file))
     }
 }

@@ -308,7 +308,10 @@ mod tests {
         let claim = (0, false);
         writer.push(Entry { hash, offset, claim, deletes: false, gone: false }).unwrap();
         let name = RunRef::file_name(number, 0);
-        round.index = vec![writer.finish().unwrap().write(&state.disk, &state.path, name).unwrap()];
+        let file = writer.finish().unwrap();
+        let (run, file) = file.write(&state.disk, &state.path, name).unwrap();
+        file.finish(None).unwrap();
+        round.index = vec![run];
         let mut dead = DeadOffsets::default();
         dead.insert(&[Offset(60)]).unwrap();
         round.dead = dead.write(&state.disk, &state.path, number).unwrap();

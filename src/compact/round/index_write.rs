@@ -15,6 +15,7 @@ use super::join::{Leaving, Outcome, join, newest_stands};
 use super::newcomer_block::Gathered;
 use super::newcomers::{Newcomer, Newcomers};
 use super::parts::{Part, parts_of, some_of};
+use crate::disk::SyncTogether;
 use crate::error::{Error, Result};
 use crate::report::note_memory;
 use crate::rounds::{
@@ -49,6 +50,7 @@ struct Writing<'a> {
     newcomers: &'a Newcomers,
     leaving: Leaving<'a>,
     layers: Layers<'a>,
+    unsynced: &'a SyncTogether,
 }
 
 impl KeyIndex {
@@ -73,6 +75,7 @@ impl KeyIndex {
             let (base, layers) = (self.base.clone(), self.layers.clone());
             return Ok(WrittenIndex { base, layers, ..WrittenIndex::default() });
         }
+        let unsynced = SyncTogether::default();
         let writing = Writing {
             index: self,
             dir: to_dir,
@@ -80,16 +83,19 @@ impl KeyIndex {
             newcomers,
             leaving,
             layers: Layers::of(&self.runs, &self.layers),
+            unsynced: &unsynced,
         };
         let layered = |sum: u64, runs: &Vec<RunRef>| sum.saturating_add(entries_of(runs));
         let changed = self.layers.iter().fold(news, layered);
         let is_little = changed.saturating_mul(self.layer_share) < entries_of(&self.base);
         // Of a key that is erased no hash is to be left, in whatever the layer lies upon.
-        if is_little && leaving.erased.is_empty() {
-            writing.layer::<S>(news)
+        let written = if is_little && leaving.erased.is_empty() {
+            writing.layer::<S>(news)?
         } else {
-            writing.base::<S>()
-        }
+            writing.base::<S>()?
+        };
+        unsynced.finish()?;
+        Ok(written)
     }
 }
 
@@ -318,7 +324,9 @@ impl Writing<'_> {
         if used.any(|run| run.file == name) {
             return Err(Error::bug(format!("{name} is in use")));
         }
-        file.write(&self.index.runs.disk, self.dir, name)
+        let (run, file) = file.write(&self.index.runs.disk, self.dir, name)?;
+        self.unsynced.add(file)?;
+        Ok(run)
     }
 }
 

@@ -1,0 +1,103 @@
+//! Files that are written whole and wait to be synced, so that many are synced at a time: what the
+//! file system does for one sync it then does for several, and nobody waits for each by itself.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::StagedFile;
+use crate::error::{Error, Result};
+
+/// A process can have only so many files open.
+const MOST_WAITING: usize = 64;
+/// So many are synced at a time.
+const THREADS: usize = 16;
+/// Fewer are not worth a thread.
+const FEW: usize = 4;
+
+/// The files that wait.
+#[derive(Default)]
+pub struct SyncTogether {
+    waiting: Mutex<Vec<StagedFile>>,
+}
+
+impl SyncTogether {
+    /// Takes a file; syncs it and others, if too many wait.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add(&self, file: StagedFile) -> Result<()> {
+        let mut waiting = locked(&self.waiting);
+        waiting.push(file);
+        if waiting.len() < MOST_WAITING {
+            return Ok(());
+        }
+        let files = std::mem::take(&mut *waiting);
+        drop(waiting);
+        sync(files)
+    }
+
+    /// Syncs those that wait.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(self) -> Result<()> {
+        sync(self.waiting.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn sync(files: Vec<StagedFile>) -> Result<()> {
+    if files.len() < FEW {
+        return files.into_iter().try_for_each(|file| file.finish(None));
+    }
+    let helpers = files.len().min(THREADS) - 1;
+    let queue = Mutex::new(files.into_iter());
+    let next = || locked(&queue).next();
+    let work = || {
+        while let Some(file) = next() {
+            file.finish(None)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let begin = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        // Without them one thread does it.
+        let helpers: Vec<_> = (0..helpers).filter_map(begin).collect();
+        let failed = |_| Err(Error::bug("a thread that syncs files failed"));
+        let own = work();
+        let others = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(failed));
+        others.fold(own, Result::and)
+    })
+}
+
+/// What a thread that failed has left is whole: a file is taken out before it is synced.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::Disk;
+    use super::*;
+
+    #[test]
+    fn however_many_there_are_all_are_whole_and_none_is_left_open() {
+        for count in [0, 1, 3, 4, 20, 64, 65, 200] {
+            let dir = tempfile::tempdir().unwrap();
+            let together = SyncTogether::default();
+            for number in 0..count {
+                let path = dir.path().join(number.to_string());
+                let mut file = Disk::default().create(&path, None).unwrap();
+                file.write(number.to_string().as_bytes()).unwrap();
+                together.add(file).unwrap();
+                assert!(locked(&together.waiting).len() < MOST_WAITING);
+            }
+            together.finish().unwrap();
+            for number in 0..count {
+                let text = fs::read_to_string(dir.path().join(number.to_string())).unwrap();
+                assert_eq!(text, number.to_string());
+            }
+        }
+    }
+}
