@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::budget::Budget;
 use super::contest::{Contest, Ring};
 use super::evidence::Evidence;
-use super::key_index::KeyHasher;
+use super::key_index::{KeyHasher, SHARDS};
 use super::key_pack::Packer;
 use super::marks::{Marks, MarksFrom};
 use super::plan::Plan;
@@ -166,7 +166,7 @@ impl Electorate<'_> {
                 hasher: &hasher,
                 packer: &packer,
                 chunks: &chunks,
-                shards: std::iter::repeat_with(Contest::default).take(S::Entry::SHARDS).collect(),
+                shards: std::iter::repeat_with(Contest::default).take(SHARDS).collect(),
                 marks_room: &marks_room,
                 is_first: election.passes == 0,
             };
@@ -311,7 +311,7 @@ impl<S: Strategy> Pass<'_, S> {
             self.note(*number, scan, election)?;
         }
         let results = election.chunks.as_slice();
-        let budget_bytes = self.electorate.budget.index_bytes / S::Entry::SHARDS;
+        let budget_bytes = self.electorate.budget.index_bytes / SHARDS;
         let (hasher, in_place) = (self.hasher, self.electorate.in_place);
         let ring = Ring { results, hasher, budget_bytes, in_place };
         self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::ballot::{Ballot, Standing};
 use super::erased_keys::ErasedKeys;
 use super::evidence::evidence_of;
-use super::key_index::KeyHasher;
+use super::key_index::{KeyHasher, SHARDS};
 use super::key_pack::Packer;
 use super::policy::NullKeys;
 use super::record_set::RecordSet;
@@ -152,7 +152,7 @@ impl<C: Copy> ChunkScan<C> {
         context: &ScanContext<'_, S>,
         decoder: &mut Decoder,
     ) {
-        self.clear(S::Entry::SHARDS);
+        self.clear(SHARDS);
         let modified = modified_ms(&survey.segment);
         let mut least = chunk.least;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
@@ -346,8 +346,8 @@ impl<C: Copy> ChunkScan<C> {
         self.malformed += u64::from(is_malformed);
         let word = context.packer.word(key);
         let hash = match word {
-            Some(word) => context.hasher.hash_word(word, S::Entry::SHARDS),
-            None => context.hasher.hash(key, S::Entry::SHARDS),
+            Some(word) => context.hasher.hash_word(word, SHARDS),
+            None => context.hasher.hash(key, SHARDS),
         };
         let Some(ballot) = self.ballots.get_mut(hash.shard) else { return Ok(()) };
         let is_cast = match word {

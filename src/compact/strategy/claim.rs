@@ -1,7 +1,6 @@
 //! What stands of a contest: claims, champions, and how the key index holds them.
 
 use super::super::ballot::Candidate;
-use super::super::key_index::SHARDS;
 
 /// What a candidate brings to the contest besides its offset. In a champion's entry there is room
 /// for 64 bits and one.
@@ -49,8 +48,6 @@ pub trait Entry<C> {
     /// Whether the first to be read, which is the newest, stands whatever is read of its key
     /// behind it: then nothing need be held, and what is settled once is settled for good.
     const NEWEST_STANDS: bool;
-    /// How many shards keys are sorted into, so that one fits into a core's cache.
-    const SHARDS: usize;
     /// A champion as bytes.
     fn put(champion: Champion<C>) -> Self::Bytes;
     /// A champion from bytes; none where the newest stands.
@@ -74,7 +71,6 @@ pub struct KeyOnly;
 impl<C> Entry<C> for KeyOnly {
     type Bytes = [u8; 0];
     const NEWEST_STANDS: bool = true;
-    const SHARDS: usize = SHARDS;
 
     #[inline]
     fn put(_champion: Champion<C>) -> [u8; 0] {
@@ -101,7 +97,6 @@ pub const MOST_CHUNKS: usize = 1 << CHUNK_BITS;
 impl<C: Claim> Entry<C> for Held {
     type Bytes = [u8; HELD_BYTES];
     const NEWEST_STANDS: bool = false;
-    const SHARDS: usize = SHARDS;
 
     #[inline]
     fn put(champion: Champion<C>) -> [u8; HELD_BYTES] {
