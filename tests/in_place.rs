@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use predicates::str::contains;
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -115,6 +116,110 @@ fn owner_mode_and_modification_time_are_kept() {
         }
     }
     assert!(!dir.join("00000000000000000001.log").exists());
+}
+
+/// Who each file of a folder is, and when it was modified.
+fn identities(dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .map(|path| {
+            let metadata = fs::metadata(&path).unwrap();
+            (path, (metadata.ino(), metadata.modified().unwrap()))
+        })
+        .collect()
+}
+
+/// A log of three segments, all keys different but for one of the second segment that comes again
+/// in the third, if so, and an active one; none of the three fits into one with another.
+fn three_segments(root: &Path, repeats: bool) -> (PathBuf, PathBuf) {
+    let mut log = Log::create(root, "t-0");
+    let long = "x".repeat(3000);
+    for n in 0..3 {
+        for m in 0..4 {
+            log.batch(&[put(&format!("{n}-{m}"), &long), put(&format!("{n}+{m}"), &long)]);
+        }
+        if repeats && n == 2 {
+            log.batch(&[put("1-2", "newer")]);
+        }
+        log.roll();
+    }
+    let dir = log.batch(&[put("active", "1")]).flush();
+    let config = root.join("topic.properties");
+    fs::write(&config, "segment.bytes=26000\n").unwrap();
+    (dir, config)
+}
+
+#[test]
+fn a_segment_that_comes_out_as_it_went_in_keeps_its_files() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, config) = three_segments(temp.path(), false);
+    let compact = |dir: &Path| {
+        let mut command = in_place(dir);
+        command.arg("--topic-config").arg(&config);
+        command
+    };
+    // Its indexes are not what they should be, so the first run writes all of them.
+    let said = contains("Rewritten in place.");
+    compact(&dir).assert().success().stdout(said);
+    let (before, files) = (identities(&dir), tree(&dir));
+    let report = temp.path().join("report.json");
+    let said = contains("Cleaned in place: 3 segments left untouched");
+    compact(&dir).arg("--report").arg(&report).assert().success().stdout(said);
+    assert_eq!(identities(&dir), before);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["partitions"][0]["outcome"], "compacted");
+    for (counter, wanted) in
+        [("segments_untouched", 3), ("segments_after", 3), ("records_kept", 24), ("passes", 1)]
+    {
+        assert_eq!(report["partitions"][0][counter], wanted, "{counter}");
+    }
+    // An index that says something else, one that is missing, and one too many.
+    for (kind, bytes) in
+        [("index", Some(&[0; 8][..])), ("timeindex", None), ("txnindex", Some(b"x"))]
+    {
+        let path = dir.join(format!("00000000000000000008.{kind}"));
+        match bytes {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let said = contains("2 of 3 segments left untouched, for nothing in them goes");
+        compact(&dir).assert().success().stdout(said);
+        assert!(tree(&dir) == files, "{kind}");
+    }
+}
+
+#[test]
+fn what_stays_untouched_beside_what_is_rewritten_is_what_a_rewrite_of_all_gives() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, config) = three_segments(temp.path(), true);
+    // With the indexes that a broker would have, and not cleaned.
+    logcompact().args(["repair", "--in-place"]).arg(&dir).assert().success();
+    let before = identities(&dir);
+    let out = temp.path().join("out");
+    let options = ["--keep-rounds", "0"];
+    let mut command = logcompact();
+    command.arg("compact").args(NOW).args(options).arg("--topic-config").arg(&config);
+    command.arg(&dir).arg("--out").arg(&out).assert().success();
+    let said = contains("Rewritten in place; 2 of 3 segments left untouched");
+    in_place(&dir)
+        .arg("--topic-config")
+        .arg(&config)
+        .arg("--verify")
+        .assert()
+        .success()
+        .stdout(said);
+    let files = |root: &Path| -> Vec<(PathBuf, Vec<u8>)> {
+        tree(root).into_iter().map(|(path, bytes, _modified)| (path, bytes)).collect()
+    };
+    assert!(files(&dir) == files(&out.join("t-0")));
+    let after = identities(&dir);
+    for (path, who) in &before {
+        let is_of_the_second = path.to_str().unwrap().contains("/00000000000000000008.");
+        let is_log = path.extension().is_some_and(|kind| kind == "log");
+        if is_log {
+            assert_eq!(after.get(path) == Some(who), !is_of_the_second, "{}", path.display());
+        }
+    }
 }
 
 #[test]

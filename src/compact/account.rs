@@ -65,6 +65,7 @@ pub fn counters(
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
         segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
+        segments_untouched: written.iter().filter(|group| group.is_untouched).count() as u64,
         bytes_before: range.iter().map(|survey| survey.size_bytes()).sum::<u64>() + retired.bytes,
         bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,

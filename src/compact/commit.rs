@@ -41,7 +41,8 @@ impl Commit {
             let snapshots = snapshots(&retired);
             replacements.push(Replacement { old: retired, new: Vec::new(), snapshots });
         }
-        for (group, written) in plan.groups.iter().chain(&plan.reworked).zip(written) {
+        let groups = plan.groups.iter().chain(&plan.reworked).zip(written);
+        for (group, written) in groups.filter(|(_, written)| !written.is_untouched) {
             let old: Vec<Offset> = group.clone().filter_map(base_of).collect();
             // A base that is there again keeps its own.
             let is_gone = |base: &Offset| written.bases.binary_search(base).is_err();

@@ -2,11 +2,14 @@
 //! the 31 bits of an index entry; then another begins at that batch (what Kafka calls a segment
 //! split). With limits, another begins where a broker that appends would roll. A dry run goes the
 //! same way and writes nothing.
+//!
+//! In place, a segment that comes out as it went in is not written: it is compared as it comes, and
+//! only where it begins to differ is a file made, with what was the same in front.
 
 use std::time::SystemTime;
 
 use super::rewrite::{ChunkOutput, From, OutBatch};
-use super::survey::Chunk;
+use super::survey::{Chunk, Survey};
 use crate::error::Result;
 use crate::segment::{AbortedTxn, Place, SegmentLimits, SegmentWriter};
 use crate::units::{Offset, Timestamp};
@@ -43,6 +46,8 @@ pub struct Written {
     pub log_bytes: u64,
     /// Batches.
     pub batches: u64,
+    /// It is the one segment that it was made from, which is left where it lies.
+    pub is_untouched: bool,
 }
 
 /// What is in a segment that was written.
@@ -59,8 +64,10 @@ pub struct Contents {
 }
 
 /// Writes the segments of one group.
-pub struct GroupWriter {
+pub struct GroupWriter<'a> {
     target: Target,
+    /// What it does not differ from so far, so that nothing was written yet.
+    same_as: Option<&'a Survey>,
     aborted: Vec<AbortedTxn>,
     /// How many of them are in the `.txnindex` of a segment that is closed.
     indexed: usize,
@@ -73,15 +80,36 @@ pub struct GroupWriter {
     written: Written,
 }
 
-impl GroupWriter {
+impl<'a> GroupWriter<'a> {
     /// Begins at `base`, the base of the group's first source segment; `aborted` are the entries
     /// for the `.txnindex`, in marker order.
-    pub fn begin(base: Offset, aborted: Vec<AbortedTxn>, target: Target) -> Result<GroupWriter> {
+    pub fn begin(
+        base: Offset,
+        aborted: Vec<AbortedTxn>,
+        target: Target,
+    ) -> Result<GroupWriter<'a>> {
         let segment = target.begin(base)?;
+        Ok(GroupWriter::upon(segment, aborted, target))
+    }
+
+    /// Begins in the place of `source`, the only segment of its group, which stays where it lies if
+    /// what comes is the same.
+    pub fn in_place_of(
+        source: &'a Survey,
+        aborted: Vec<AbortedTxn>,
+        target: Target,
+    ) -> Result<GroupWriter<'a>> {
+        let unwritten = Target { place: None, ..target.clone() };
+        let segment = unwritten.begin(source.segment.base)?;
+        Ok(GroupWriter { same_as: Some(source), ..GroupWriter::upon(segment, aborted, target) })
+    }
+
+    fn upon(segment: SegmentWriter, aborted: Vec<AbortedTxn>, target: Target) -> GroupWriter<'a> {
         let (modified, written) = (target.modified, Written::default());
-        let (indexed, next_offset, contents) = (0, base, Contents::default());
-        Ok(GroupWriter {
+        let (indexed, next_offset, contents) = (0, segment.base(), Contents::default());
+        GroupWriter {
             target,
+            same_as: None,
             aborted,
             indexed,
             segment,
@@ -89,7 +117,7 @@ impl GroupWriter {
             next_offset,
             modified,
             written,
-        })
+        }
     }
 
     /// What comes next was last modified at this time. Segments that are cut anew carry that of the
@@ -107,6 +135,7 @@ impl GroupWriter {
             if !self.has_room(first) {
                 self.roll(self.base_for(first))?;
             }
+            self.comes_from(first.from)?;
             let count = self.run_length(batches);
             let (run, rest) = batches.split_at(count.min(batches.len()));
             let bytes = match first.from {
@@ -128,15 +157,45 @@ impl GroupWriter {
     /// Appends the damage in front of a chunk as it is; no index names it.
     pub fn append_damage(&mut self, source: &[u8], chunk: &Chunk) -> Result<()> {
         let bytes = source.get(chunk.damage_start.index()..chunk.start.index());
+        self.comes_from(From::Source(chunk.damage_start))?;
         self.segment.append_foreign(bytes.unwrap_or_default())
     }
 
     /// Closes the last segment and syncs it.
-    pub fn finish(self) -> Result<Written> {
+    pub fn finish(mut self) -> Result<Written> {
+        let is_untouched = self.is_the_same()?;
+        if !is_untouched {
+            self.differ()?;
+        }
         let GroupWriter { aborted, indexed, segment, contents, modified, mut written, .. } = self;
         written.close(&segment, contents);
+        written.is_untouched = is_untouched;
         segment.finish(aborted.get(indexed..).unwrap_or_default(), modified)?;
         Ok(written)
+    }
+
+    /// Whether what was appended is the source to its end, and its indexes are what they would be.
+    fn is_the_same(&self) -> Result<bool> {
+        let Some(source) = self.same_as else { return Ok(false) };
+        let is_whole = self.segment.position().index() == source.log.bytes().len();
+        Ok(is_whole && self.segment.lies_beside(&source.segment, &self.aborted)?)
+    }
+
+    /// What is appended next is not what lies there in the source.
+    fn comes_from(&mut self, from: From) -> Result<()> {
+        match from {
+            From::Source(position) if position == self.segment.position() => Ok(()),
+            From::Source(_) | From::Made(_) => self.differ(),
+        }
+    }
+
+    /// From here on it is written.
+    fn differ(&mut self) -> Result<()> {
+        let (Some(source), Some(place)) = (self.same_as.take(), &self.target.place) else {
+            return Ok(());
+        };
+        let so_far = source.log.bytes().get(..self.segment.position().index());
+        self.segment.write_to(place, so_far.unwrap_or_default())
     }
 
     fn has_room(&self, batch: &OutBatch) -> bool {
@@ -181,6 +240,7 @@ impl GroupWriter {
     }
 
     fn roll(&mut self, base: Offset) -> Result<()> {
+        self.differ()?;
         let next = self.target.begin(base)?;
         let full = std::mem::replace(&mut self.segment, next);
         self.written.close(&full, std::mem::take(&mut self.contents));

@@ -224,7 +224,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let met = met.transpose()?;
     let voted = Voted { maker: &maker, election: &election };
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
-    let job = Job { source: &voted, groups: &groups, policy, budget, progress };
+    let in_place = task.in_place;
+    let job = Job { source: &voted, groups: &groups, policy, in_place, budget, progress };
     let (rewritten, index) = at_once(
         task.round.is_some_and(Round::has_memory),
         || job.rewrite(task.place.as_ref()),
@@ -240,7 +241,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     };
     let reworker = Reworker::new(unretired, entries, policy, &producers, &evidence);
     let groups = plan.groups_counted_from(plan.retired, &plan.reworked);
-    let job = Job { source: &reworker, groups: &groups, policy, budget, progress };
+    let job = Job { source: &reworker, groups: &groups, policy, in_place, budget, progress };
     let (more, reworked) = job.rewrite(task.place.as_ref())?;
     tally.add(&more);
     written.extend(reworked);

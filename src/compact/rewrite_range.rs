@@ -150,6 +150,8 @@ pub struct Job<'a> {
     pub groups: &'a [Range<usize>],
     /// The rules.
     pub policy: &'a Policy,
+    /// Whether a segment that comes out as it went in is left where it lies.
+    pub in_place: bool,
     /// Memory.
     pub budget: &'a Budget,
     /// Who hears of it.
@@ -208,7 +210,12 @@ impl Job<'_> {
         };
         let target = self.target(place, last.segment.modified);
         let aborted = self.source.aborted_txns(group.clone());
-        let mut writer = GroupWriter::begin(first.segment.base, aborted, target)?;
+        let mut writer = match segments {
+            [only] if self.in_place && target.limits.is_none() => {
+                GroupWriter::in_place_of(only, aborted, target)?
+            }
+            _ => GroupWriter::begin(first.segment.base, aborted, target)?,
+        };
         let chunks = self.source.chunks();
         let start = chunks.partition_point(|at| at.segment < group.start);
         let end = chunks.partition_point(|at| at.segment < group.end);
@@ -253,7 +260,7 @@ impl Job<'_> {
         Ok((number, output))
     }
 
-    fn write(&self, writer: &mut GroupWriter, ready: &[(usize, ChunkOutput)]) -> Result<()> {
+    fn write(&self, writer: &mut GroupWriter<'_>, ready: &[(usize, ChunkOutput)]) -> Result<()> {
         let keeps_damage = self.policy.on_damage == OnDamage::Keep;
         for (number, output) in ready {
             let (at, survey) = place_of(self.source, *number)?;

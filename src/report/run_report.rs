@@ -70,6 +70,8 @@ pub struct Counters {
     pub segments_before: u64,
     /// And after.
     pub segments_after: u64,
+    /// Of these, in place, the ones that came out as they went in, whose files were left alone.
+    pub segments_untouched: u64,
     /// Log bytes of the range before.
     pub bytes_before: u64,
     /// And after.
@@ -108,6 +110,7 @@ impl Counters {
         let sums = [
             (&mut self.segments_before, other.segments_before),
             (&mut self.segments_after, other.segments_after),
+            (&mut self.segments_untouched, other.segments_untouched),
             (&mut self.bytes_before, other.bytes_before),
             (&mut self.bytes_after, other.bytes_after),
             (&mut self.batches_before, other.batches_before),

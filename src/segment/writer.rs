@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{
-    AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Suffix, TIME_ENTRY_BYTES,
-    TimeIndexBuilder,
+    AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Segment, Suffix,
+    TIME_ENTRY_BYTES, TimeIndexBuilder,
 };
 use crate::disk::{Disk, Owner, StagedFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::units::{Offset, Position, Timestamp};
 
 /// The largest relative offset and position that an index entry holds.
 const INDEX_REACH: i64 = i32::MAX as i64;
+/// What is copied at a time, so that it is on its way to the disk while the next is copied.
+const COPY_BYTES: usize = 8 << 20;
 
 /// Where segments are written, and what their files are like.
 #[derive(Clone, Debug)]
@@ -175,21 +177,62 @@ impl SegmentWriter {
         self.log.as_mut().map_or(Ok(()), |log| log.write(bytes))
     }
 
+    /// From here on it is written to `place`; up to here, it is `so_far`. It had none before.
+    ///
+    /// # Errors
+    /// The system's; more or less than was appended is a bug.
+    pub fn write_to(&mut self, place: &Place, so_far: &[u8]) -> Result<()> {
+        if self.place.is_some() || so_far.len() as u64 != self.position.0 {
+            return Err(Error::bug("a segment that is written from the middle"));
+        }
+        let mut log = place.create(self.base, Kind::Log)?;
+        so_far.chunks(COPY_BYTES).try_for_each(|part| log.write(part))?;
+        (self.log, self.place) = (Some(log), Some(place.clone()));
+        Ok(())
+    }
+
+    /// Whether beside the log of `segment` lies what would be written here, with `aborted` for the
+    /// `.txnindex`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lies_beside(&self, segment: &Segment, aborted: &[AbortedTxn]) -> Result<bool> {
+        for (kind, bytes) in self.companions(aborted) {
+            let there = segment.read(kind)?;
+            let is_optional = kind == Kind::TxnIndex && bytes.is_empty();
+            if there.map_or(!is_optional, |there| *there != *bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes the indexes, with `aborted` for the `.txnindex`, and syncs everything. The log and
     /// its two indexes carry the modification time `modified`.
     ///
     /// # Errors
     /// The system's.
     pub fn finish(self, aborted: &[AbortedTxn], modified: SystemTime) -> Result<()> {
+        let companions = self.companions(aborted);
         let (Some(log), Some(place)) = (self.log, self.place) else { return Ok(()) };
         log.finish(Some(modified))?;
-        place.put(self.base, Kind::Index, &self.offset_index.finish(), Some(modified))?;
-        place.put(self.base, Kind::TimeIndex, &self.time_index.finish(), Some(modified))?;
-        if aborted.is_empty() {
-            return Ok(());
+        for (kind, bytes) in companions {
+            let is_txn_index = kind == Kind::TxnIndex;
+            if !(is_txn_index && bytes.is_empty()) {
+                place.put(self.base, kind, &bytes, (!is_txn_index).then_some(modified))?;
+            }
         }
-        let mut bytes = Vec::new();
-        aborted.iter().for_each(|txn| txn.put(&mut bytes));
-        place.put(self.base, Kind::TxnIndex, &bytes, None)
+        Ok(())
+    }
+
+    /// What lies beside the log. A `.txnindex` without an entry need not be there.
+    fn companions(&self, aborted: &[AbortedTxn]) -> [(Kind, Vec<u8>); 3] {
+        let mut txn_index = Vec::new();
+        aborted.iter().for_each(|txn| txn.put(&mut txn_index));
+        [
+            (Kind::Index, self.offset_index.clone().finish()),
+            (Kind::TimeIndex, self.time_index.clone().finish()),
+            (Kind::TxnIndex, txn_index),
+        ]
     }
 }

@@ -75,13 +75,29 @@ fn write(
             "Nothing was written".to_owned()
         }
         Output::Folder(out) => format!("Written to {}", plain(&out.to_string_lossy())),
-        Output::InPlace { .. } => "Rewritten in place".to_owned(),
+        Output::InPlace { .. } => in_place(&report.totals),
     };
     match report_file {
         Some(file) => {
             writeln!(to, "{outcome}; the report is {}.", plain(&file.to_string_lossy()))
         }
         None => writeln!(to, "{outcome}."),
+    }
+}
+
+/// What became of the segments of the range.
+fn in_place(totals: &Counters) -> String {
+    let Counters { segments_after, segments_untouched, .. } = *totals;
+    match segments_untouched {
+        0 => "Rewritten in place".to_owned(),
+        _ if segments_untouched == segments_after => {
+            format!("Cleaned in place: {} left untouched", counted(segments_after, "segment"))
+        }
+        _ => format!(
+            "Rewritten in place; {} of {} left untouched, for nothing in them goes",
+            grouped(segments_untouched),
+            counted(segments_after, "segment"),
+        ),
     }
 }
 

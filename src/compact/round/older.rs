@@ -378,7 +378,8 @@ impl Older {
         };
         let (election, plan, policy) = (&self.election, &self.plan, context.policy);
         let voted = Voted { maker: &maker, election };
-        let job = Job { source: &voted, groups: &plan.groups, policy, budget, progress };
+        let (groups, in_place) = (&plan.groups, false);
+        let job = Job { source: &voted, groups, policy, in_place, budget, progress };
         let (tally, written) = job.rewrite(task.place.as_ref())?;
         let found = Found::default();
         let counters = counters(&self.surveys, plan, policy, election, &found, &tally, &written);

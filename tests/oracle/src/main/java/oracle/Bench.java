@@ -1,6 +1,7 @@
 // logcompact against Kafka's own cleaner and dump tool on the same directories, in turns, in one run:
 // medians of the times, and the ratio with its spread. Kafka's time is that of one call, with the JVM
-// long warm, and once more in a JVM of its own; ours is the whole process, everything synced.
+// long warm, and once more in a JVM of its own; ours is the whole process, everything synced: into a
+// folder of its own, and in place. The disk is at rest when a clock starts.
 package oracle;
 
 import java.nio.file.Path;
@@ -57,8 +58,8 @@ public final class Bench {
 
     private void cleaning() throws Exception {
         System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
-            + "| in a fresh JVM | ratio | one thread | CRC only | cp |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|");
+            + "| in place | ratio | in a fresh JVM | ratio | one thread | CRC only | cp |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
                 Path source = load.place(work);
@@ -83,7 +84,7 @@ public final class Bench {
     private void clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
         boolean isOne = partitions.size() == 1;
-        double[][] seconds = new double[6][turns];
+        double[][] seconds = new double[7][turns];
         for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
             double[] here = {
                 contestants.kafkaCleans(partitions, Math.min(2, partitions.size())),
@@ -92,6 +93,7 @@ public final class Bench {
                 contestants.checksums(partitions),
                 contestants.copies(source),
                 isOne ? contestants.freshKafkaCleans(source) : Double.NaN,
+                contestants.logcompactCleansInPlace(source),
             };
             for (int who = 0; who < here.length && turn >= 0; who++) {
                 seconds[who][turn] = here[who];
@@ -100,8 +102,10 @@ public final class Bench {
         double ours = median(seconds[1]);
         double fresh = median(seconds[5]);
         String inFreshJvm = isOne ? String.format("%.2f s | **%.1f**", fresh, fresh / ours) : "- | -";
-        System.out.printf("| %s | %d | %s | %s | %.2f s | %.2f s | %.2f s |%n", name, bytes >> 20,
-            versus(seconds[0], seconds[1]), inFreshJvm, median(seconds[2]), median(seconds[3]),
+        double inPlace = median(seconds[6]);
+        System.out.printf("| %s | %d | %s | %.2f s | **%.1f** | %s | %.2f s | %.2f s | %.2f s |%n",
+            name, bytes >> 20, versus(seconds[0], seconds[1]), inPlace,
+            median(seconds[0]) / inPlace, inFreshJvm, median(seconds[2]), median(seconds[3]),
             median(seconds[4]));
         System.out.flush();
     }
