@@ -111,17 +111,22 @@ impl<C: Copy> Ballot<C> {
     }
 
     /// The votes for short keys, from the newest to the oldest.
-    pub fn words_newest_first(&self) -> impl Iterator<Item = WordVote<C>> {
+    pub fn words_newest_first(&self) -> impl Iterator<Item = WordVote<C>> + Clone {
         self.words.iter().rev().copied()
     }
 
     /// The other votes with their packed keys, from the newest to the oldest.
-    pub fn newest_first(&self) -> impl Iterator<Item = (Vote<C>, &[u8])> {
+    pub fn newest_first(&self) -> impl Iterator<Item = (Vote<C>, &[u8])> + Clone {
         let starts = self.votes.iter().rev().skip(1).map(|before| before.key_end).chain([0]);
         self.votes.iter().rev().zip(starts).map(|(vote, start)| {
             let key = self.keys.get(start as usize..vote.key_end as usize);
             (*vote, key.unwrap_or_default())
         })
+    }
+
+    /// How many votes there are for short keys, and how many others.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.words.len(), self.votes.len())
     }
 
     /// Forgets all votes, not the memory that they took up.

@@ -13,6 +13,11 @@ use super::key_shard::{Shard, Sighting};
 use super::key_words::Words;
 use super::strategy::{Champion, Entry, Stands, Strategy};
 
+/// Keys that take up more than this are not in a core's own cache,
+const NEAR_BYTES: usize = 1 << 19;
+/// so that looking so many up at a time saves waiting for each.
+const AT_A_TIME: usize = 16;
+
 /// What the entry of a champion takes up.
 pub type EntryBytes<S> = <<S as Strategy>::Entry as Entry<<S as Strategy>::Claim>>::Bytes;
 
@@ -59,50 +64,67 @@ impl<S: Strategy> Contest<S> {
         let Some(result) = ring.results.get(number) else { return };
         let chunk = number as u32;
         let budget_bytes = ring.budget_bytes.saturating_sub(self.keys.allocated_bytes());
-        for vote in ballot.words_newest_first() {
-            let candidate = vote.candidate;
-            let standing = candidate.standing();
-            let sighting = match standing {
-                Standing::BelowStart => self.words.look(vote.word, ring.hasher),
-                Standing::Stays | Standing::Expired => {
-                    let entry = || S::Entry::put(champion(chunk, candidate, vote.claim));
-                    self.words.sight(vote.word, ring.hasher, entry, budget_bytes)
-                }
-            };
-            match (sighting, standing) {
-                (Sighting::Again(found), Standing::Stays | Standing::Expired)
-                    if !S::Entry::NEWEST_STANDS =>
-                {
-                    let newer = self.words.front(found).and_then(S::Entry::get);
-                    let older = champion(chunk, candidate, vote.claim);
-                    if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring)) {
-                        self.words.set_front(found, S::Entry::put(stands));
+        let (words, others) = ballot.counts();
+        let mut votes = ballot.words_newest_first();
+        for _ in (0..words).step_by(AT_A_TIME) {
+            if self.words.allocated_bytes() > NEAR_BYTES {
+                let next = votes.clone().take(AT_A_TIME);
+                self.words.approach(next.map(|vote| vote.word), ring.hasher);
+            }
+            for vote in votes.by_ref().take(AT_A_TIME) {
+                let candidate = vote.candidate;
+                let standing = candidate.standing();
+                let sighting = match standing {
+                    Standing::BelowStart => self.words.look(vote.word, ring.hasher),
+                    Standing::Stays | Standing::Expired => {
+                        let entry = || S::Entry::put(champion(chunk, candidate, vote.claim));
+                        self.words.sight(vote.word, ring.hasher, entry, budget_bytes)
                     }
+                };
+                match (sighting, standing) {
+                    (Sighting::Again(found), Standing::Stays | Standing::Expired)
+                        if !S::Entry::NEWEST_STANDS =>
+                    {
+                        let newer = self.words.front(found).and_then(S::Entry::get);
+                        let older = champion(chunk, candidate, vote.claim);
+                        if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring))
+                        {
+                            self.words.set_front(found, S::Entry::put(stands));
+                        }
+                    }
+                    (sighting, _) => self.settle(sighting, candidate, result),
                 }
-                (sighting, _) => self.settle(sighting, candidate, result),
             }
         }
         let budget_bytes = ring.budget_bytes.saturating_sub(self.words.allocated_bytes());
-        for (vote, key) in ballot.newest_first() {
-            let standing = vote.candidate.standing();
-            let sighting = match standing {
-                Standing::BelowStart => self.keys.look(vote.hash, key),
-                Standing::Stays | Standing::Expired => {
-                    let entry = || S::Entry::put(champion(chunk, vote.candidate, vote.claim));
-                    self.keys.sight(vote.hash, key, entry, budget_bytes)
-                }
-            };
-            match (sighting, standing) {
-                (Sighting::Again(place), Standing::Stays | Standing::Expired)
-                    if !S::Entry::NEWEST_STANDS =>
-                {
-                    let newer = self.keys.front(place).and_then(S::Entry::get);
-                    let older = champion(chunk, vote.candidate, vote.claim);
-                    if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring)) {
-                        self.keys.set_front(place, S::Entry::put(stands));
+        let mut votes = ballot.newest_first();
+        for _ in (0..others).step_by(AT_A_TIME) {
+            if self.keys.allocated_bytes() > NEAR_BYTES {
+                let next = votes.clone().take(AT_A_TIME);
+                self.keys.approach(next.map(|(vote, _)| vote.hash));
+            }
+            for (vote, key) in votes.by_ref().take(AT_A_TIME) {
+                let standing = vote.candidate.standing();
+                let sighting = match standing {
+                    Standing::BelowStart => self.keys.look(vote.hash, key),
+                    Standing::Stays | Standing::Expired => {
+                        let entry = || S::Entry::put(champion(chunk, vote.candidate, vote.claim));
+                        self.keys.sight(vote.hash, key, entry, budget_bytes)
                     }
+                };
+                match (sighting, standing) {
+                    (Sighting::Again(place), Standing::Stays | Standing::Expired)
+                        if !S::Entry::NEWEST_STANDS =>
+                    {
+                        let newer = self.keys.front(place).and_then(S::Entry::get);
+                        let older = champion(chunk, vote.candidate, vote.claim);
+                        if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring))
+                        {
+                            self.keys.set_front(place, S::Entry::put(stands));
+                        }
+                    }
+                    (sighting, _) => self.settle(sighting, vote.candidate, result),
                 }
-                (sighting, _) => self.settle(sighting, vote.candidate, result),
             }
         }
     }
@@ -121,6 +143,13 @@ impl<S: Strategy> Contest<S> {
             (Sighting::First, _) => result.retained.insert(candidate.ordinal()),
             (Sighting::NoRoom, _) => result.leave_undecided(candidate.ordinal()),
         }
+    }
+
+    /// Takes it that there will be so many times as many keys in the end, if they fit in
+    /// `budget_bytes`.
+    pub fn expect(&mut self, times: f64, budget_bytes: usize) {
+        self.words.expect(times, budget_bytes);
+        self.keys.expect(times, budget_bytes);
     }
 
     /// How many keys it has heard of.

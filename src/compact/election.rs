@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicUsize;
 
 use rayon::prelude::*;
 
+use super::ballot::Ballot;
 use super::budget::Budget;
 use super::contest::{Contest, Ring};
 use super::evidence::Evidence;
@@ -169,6 +170,8 @@ impl Electorate<'_> {
                 shards: std::iter::repeat_with(Contest::default).take(SHARDS).collect(),
                 marks_room: &marks_room,
                 is_first: election.passes == 0,
+                heard: 0,
+                expected: self.expected(&pending, &election.chunks),
             };
             while !pending.is_empty() {
                 let window = pending.split_off(pending.len().saturating_sub(windows.chunks()));
@@ -191,6 +194,18 @@ impl Electorate<'_> {
             if pending.is_empty() || !election.damage.is_empty() {
                 return Ok(election);
             }
+        }
+    }
+
+    /// How many votes there will be over these chunks, more or less.
+    fn expected(&self, pending: &[usize], chunks: &[ChunkResult]) -> u64 {
+        let undecided = |number: &usize| {
+            let chunk = chunks.get(*number)?;
+            Some(u64::from(chunk.undecided.get()?.count(0, chunk.voters)))
+        };
+        match pending.iter().filter_map(undecided).sum() {
+            0 => self.surveys.iter().map(|survey| survey.records).sum(),
+            undecided => undecided,
         }
     }
 
@@ -287,7 +302,17 @@ struct Pass<'a, S: Strategy> {
     shards: Vec<Contest<S>>,
     marks_room: &'a AtomicUsize,
     is_first: bool,
+    /// Votes so far.
+    heard: u64,
+    /// About how many there will be.
+    expected: u64,
 }
+
+/// Where no more than one vote in so many was for a key that was known, it is taken that it goes on
+/// like this,
+const FEW_REPEAT: u64 = 16;
+/// but only until there are so many times as many keys.
+const MOST_TIMES: f64 = 3.0;
 
 impl<S: Strategy> Pass<'_, S> {
     /// Votes on the chunks of `window`, numbers in log order.
@@ -312,15 +337,19 @@ impl<S: Strategy> Pass<'_, S> {
         }
         let results = election.chunks.as_slice();
         let budget_bytes = self.electorate.budget.index_bytes / SHARDS;
+        let times = self.outlook();
         let (hasher, in_place) = (self.hasher, self.electorate.in_place);
         let ring = Ring { results, hasher, budget_bytes, in_place };
         self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {
+            shard.expect(times, budget_bytes);
             for (scan, number) in scans.iter().zip(window).rev() {
                 if let Some(ballot) = scan.ballots.get(shard_number) {
                     shard.count(ballot, *number, &ring);
                 }
             }
         });
+        let counts = scans.iter().flat_map(|scan| scan.ballots.iter().map(Ballot::counts));
+        self.heard += counts.map(|(words, others)| (words + others) as u64).sum::<u64>();
         note_memory();
         if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
             scans.par_iter().zip(window).try_for_each(|(scan, number)| {
@@ -333,6 +362,15 @@ impl<S: Strategy> Pass<'_, S> {
         }
         windows.learn();
         Ok(())
+    }
+
+    /// How many times as many keys there are likely to be in the end; 0 if that cannot be said.
+    fn outlook(&self) -> f64 {
+        let held: u64 = self.shards.iter().map(|shard| shard.held() as u64).sum();
+        if held.saturating_mul(FEW_REPEAT) < self.heard.saturating_mul(FEW_REPEAT - 1) {
+            return 0.0;
+        }
+        (self.expected as f64 / self.heard.max(1) as f64).min(MOST_TIMES)
     }
 
     /// What reading chunks must know, of whose bodies `most_kept_bytes` are of use.

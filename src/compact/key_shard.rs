@@ -71,6 +71,19 @@ impl<F: Front> Shard<F> {
         Sighting::First
     }
 
+    /// Has what stands where keys with these hashes are looked for brought near, first their slots,
+    /// all at the same time, then the keys that are likely to be theirs.
+    #[inline]
+    pub fn approach(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        let slots = hashes.clone().map(|hash| self.tables.peek(hash));
+        let near = hashes.zip(slots).fold(0, |near, (hash, slot)| {
+            let key =
+                if slot != 0 && hash_of(slot) == hash { self.keys.peek(place_of(slot)) } else { 0 };
+            near ^ slot ^ u64::from(key)
+        });
+        std::hint::black_box(near);
+    }
+
     /// Whether the key is known; `NoRoom` if it is not, but might have been but for the budget.
     pub fn look(&self, hash: u32, packed: &[u8]) -> Sighting {
         match (self.find(hash, packed), self.closed) {
@@ -95,6 +108,12 @@ impl<F: Front> Shard<F> {
     /// What stands in front of each key, in no order.
     pub fn fronts(&self) -> impl Iterator<Item = F> {
         self.tables.iter().filter_map(|(slot, _)| self.front(Place(place_of(slot))))
+    }
+
+    /// Takes it that there will be so many times as many in the end, if they fit in `budget_bytes`.
+    pub fn expect(&mut self, times: f64, budget_bytes: usize) {
+        let likely = (self.held() as f64 * times) as usize;
+        self.tables.expect(likely, budget_bytes);
     }
 
     /// How many keys it holds.
@@ -168,6 +187,13 @@ const LEAST_PAGE_BYTES: usize = 256;
 const MOST_PAGES: usize = (1 << (u32::BITS - PAGE_BITS)) - 1;
 
 impl<F: Front> Keys<F> {
+    /// A byte of what stands there.
+    #[inline]
+    fn peek(&self, place: u32) -> u8 {
+        let page = self.pages.get((place >> PAGE_BITS) as usize);
+        page.and_then(|page| page.get(place as usize % PAGE_BYTES)).copied().unwrap_or(0)
+    }
+
     #[inline]
     fn is(&self, place: u32, packed: &[u8]) -> bool {
         let page = self.pages.get((place >> PAGE_BITS) as usize);

@@ -2,7 +2,8 @@
 //! for the owner to say; 0 is an empty one. Beside each there may be bytes of a fixed number.
 //!
 //! A table grows by two fifths, so that it is a half to three quarters full; there are many, so
-//! that one is small and its growth soon done.
+//! that one is small and its growth soon done. Where many more keys are expected, it grows to what
+//! these will need, and is spared the steps between.
 
 use super::strategy::Front;
 
@@ -16,6 +17,8 @@ pub struct Tables<F = [u8; 0]> {
     tables: Vec<Table<F>>,
     slots: usize,
     held: usize,
+    /// What a table is likely to need in the end; 0 if nothing is known.
+    likely_slots: usize,
 }
 
 struct Table<F> {
@@ -36,7 +39,7 @@ pub struct Found {
 
 impl<F> Default for Tables<F> {
     fn default() -> Tables<F> {
-        Tables { tables: Vec::new(), slots: 0, held: 0 }
+        Tables { tables: Vec::new(), slots: 0, held: 0, likely_slots: 0 }
     }
 }
 
@@ -54,6 +57,13 @@ impl<F: Front> Tables<F> {
     #[inline]
     pub fn find(&self, hash: u32, is: impl Fn(u64) -> bool) -> Result<Found, usize> {
         self.tables.get(table_of(hash)).ok_or(0usize)?.find(hash, is)
+    }
+
+    /// What stands where the search for a hash begins.
+    #[inline]
+    pub fn peek(&self, hash: u32) -> u64 {
+        let table = self.tables.get(table_of(hash));
+        table.and_then(|table| table.slots.get(table.home(hash))).copied().unwrap_or(0)
     }
 
     /// What stands beside a key.
@@ -87,9 +97,17 @@ impl<F: Front> Tables<F> {
         let number = table_of(hash);
         match self.tables.get(number) {
             Some(table) if !table.is_crowded() => 0,
-            Some(table) => table.larger(number) - table.slots.len(),
-            None => Table::<F>::default().larger(number),
+            Some(table) => table.larger(number, self.likely_slots) - table.slots.len(),
+            None => Table::<F>::default().larger(number, 0),
         }
+    }
+
+    /// Takes it that they will hold so many keys in the end, if that fits in `budget_bytes`.
+    pub fn expect(&mut self, keys: usize, budget_bytes: usize) {
+        // Three quarters full at the most, the fullest of them too.
+        let likely_slots = (keys / 64 * 91) >> TABLE_BITS;
+        let fits = (likely_slots << TABLE_BITS).saturating_mul(Self::SLOT_BYTES) <= budget_bytes;
+        self.likely_slots = if fits { likely_slots } else { 0 };
     }
 
     /// Has so many slots more where this hash belongs; says where the next key with it goes.
@@ -163,9 +181,10 @@ impl<F: Front> Table<F> {
         self.held >= self.slots.len() / 4 * 3
     }
 
-    /// Two fifths larger. Tables begin at different sizes, so that they do not all grow at once.
-    fn larger(&self, number: usize) -> usize {
-        (self.slots.len() * 7 / 5).max(LEAST_SLOTS + number % LEAST_SLOTS)
+    /// Two fifths larger, or as large as is likely to be needed. Tables begin at different sizes,
+    /// so that they do not all grow at once.
+    fn larger(&self, number: usize, likely_slots: usize) -> usize {
+        (self.slots.len() * 7 / 5).max(LEAST_SLOTS + number % LEAST_SLOTS).max(likely_slots)
     }
 
     fn grow(&mut self, more_slots: usize, hash_of: impl Fn(u64) -> u32) {

@@ -76,6 +76,14 @@ impl<F: Front> Words<F> {
         Sighting::First
     }
 
+    /// Has what stands where these words are looked for brought near, all at the same time.
+    #[inline]
+    pub fn approach(&self, words: impl Iterator<Item = KeyWord>, hasher: &KeyHasher) {
+        let near =
+            words.fold(0, |near, word| near ^ self.tables.peek(hasher.hash_bits(word.bits())));
+        std::hint::black_box(near);
+    }
+
     /// Whether the word is known; `NoRoom` if it is not, but might have been but for the budget.
     pub fn look(&self, word: KeyWord, hasher: &KeyHasher) -> Sighting<Found> {
         let hash = hasher.hash_bits(word.bits());
@@ -101,6 +109,12 @@ impl<F: Front> Words<F> {
     /// What stands beside each word, in no order.
     pub fn fronts(&self) -> impl Iterator<Item = F> {
         self.tables.iter().map(|(_, front)| front)
+    }
+
+    /// Takes it that there will be so many times as many in the end, if they fit in `budget_bytes`.
+    pub fn expect(&mut self, times: f64, budget_bytes: usize) {
+        let likely = (self.held() as f64 * times) as usize;
+        self.tables.expect(likely, budget_bytes);
     }
 
     /// How many words it holds.
@@ -180,6 +194,32 @@ mod tests {
         let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
         assert_eq!(words.sight(word(1), &hasher, || [], 0), Sighting::First);
         assert!(is_again(words.sight(word(1), &hasher, || [], 0)));
+    }
+
+    #[test]
+    fn what_is_expected_is_made_room_for_at_once_if_it_fits() {
+        let hasher = KeyHasher::new(64);
+        let sizes = |times: f64, budget_bytes: usize| {
+            let mut words = Words::<[u8; 0]>::default();
+            let mut sizes = std::collections::BTreeSet::new();
+            for n in 0..60_000 {
+                if n == 20_000 {
+                    words.expect(times, budget_bytes);
+                }
+                assert_eq!(words.sight(word(n), &hasher, || [], usize::MAX), Sighting::First);
+                if n >= 20_000 {
+                    sizes.insert(words.allocated_bytes());
+                }
+            }
+            assert!((0..60_000).all(|n| is_again(words.look(word(n), &hasher))));
+            (sizes.len(), words.allocated_bytes() as f64 / 60_000.0)
+        };
+        // Each of the 64 tables grows once, and to no more than it needs.
+        let (steps, bytes_a_key) = sizes(3.0, usize::MAX);
+        assert!(steps <= 65 && bytes_a_key < 12.0, "{steps} {bytes_a_key}");
+        let (step_by_step, _) = sizes(0.0, usize::MAX);
+        assert!(step_by_step > 150, "{step_by_step}");
+        assert_eq!(sizes(3.0, 100_000).0, step_by_step);
     }
 
     #[test]
