@@ -22,7 +22,7 @@ pub struct Disk {
 
 impl Default for Disk {
     fn default() -> Disk {
-        Disk::of(System)
+        Disk::of(System::default())
     }
 }
 

@@ -1,11 +1,11 @@
 //! The few file operations that matter. Nothing here knows Kafka.
 
 mod durable;
-mod early_sync;
 mod files;
 mod listed;
 mod map;
 mod occupied;
+mod past_cache;
 mod scratch;
 mod staging;
 mod system;

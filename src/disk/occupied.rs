@@ -69,7 +69,7 @@ fn open_or_create(path: &Path) -> io::Result<File> {
     match File::options().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let owner = path.parent().map(Owner::in_dir).transpose()?;
-            System.create(path, owner)?.finish(None)?;
+            System::default().create(path, owner)?.finish(None)?;
             File::options().read(true).write(true).open(path)
         }
         outcome => outcome,

@@ -1,21 +1,43 @@
 //! The operating system's own files.
 
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::early_sync::EarlySync;
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
+use super::past_cache::{ALIGNED_BYTES, PastCache};
 
-/// A file this large is synced on the way, and again whenever as much has come to it.
-const EARLY_SYNC_BYTES: u64 = 16 << 20;
+/// Small writes are put together up to here; larger ones go as they are.
+const GATHERED_BYTES: usize = 256 << 10;
+/// What of a new file lies behind so many bytes goes past the system's cache.
+const THROUGH_CACHE_BYTES: u64 = 16 << 20;
+/// Blocks in which it goes there: at this size, a disk is about as fast as it can be.
+const MOST_BLOCK_BYTES: usize = 1 << 20;
 
 /// [`Files`] as they are.
 #[derive(Clone, Copy, Debug)]
-pub struct System;
+pub struct System {
+    block_bytes: usize,
+}
+
+impl Default for System {
+    fn default() -> System {
+        System { block_bytes: MOST_BLOCK_BYTES }
+    }
+}
+
+impl System {
+    /// The same where the blocks of one large file are to take no more than about `bytes`.
+    pub fn within(bytes: u64) -> System {
+        const LEAST_BLOCK_BYTES: usize = 128 << 10;
+        let share = usize::try_from(bytes / 4).unwrap_or(usize::MAX) / ALIGNED_BYTES;
+        let block_bytes = share.saturating_mul(ALIGNED_BYTES);
+        System { block_bytes: block_bytes.clamp(LEAST_BLOCK_BYTES, MOST_BLOCK_BYTES) }
+    }
+}
 
 impl Files for System {
     fn map(&self, path: &Path) -> io::Result<Map> {
@@ -28,7 +50,7 @@ impl Files for System {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Box::new(SystemFile::of(file)))
+        Ok(Box::new(SystemFile::of(file, Some(self.block_bytes))))
     }
 
     fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
@@ -40,7 +62,7 @@ impl Files for System {
         if size_bytes > keep_bytes {
             file.set_len(keep_bytes)?;
         }
-        Ok(Box::new(SystemFile::of(file)))
+        Ok(Box::new(SystemFile::of(file, None)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -65,45 +87,85 @@ impl Files for System {
 }
 
 struct SystemFile {
-    writer: BufWriter<File>,
-    unsynced_bytes: u64,
-    early_sync: Option<EarlySync>,
+    file: File,
+    /// Small writes (index entries, rebuilt batches), until they are worth a call.
+    gathered: Vec<u8>,
+    /// What can still be written through the cache; nothing, if all can.
+    through_cache_bytes: Option<u64>,
+    block_bytes: usize,
+    past_cache: Option<PastCache>,
 }
 
 impl SystemFile {
-    fn of(file: File) -> SystemFile {
-        // Small writes (index entries, rebuilt batches) gather; large spans pass through.
-        let writer = BufWriter::with_capacity(1 << 18, file);
-        SystemFile { writer, unsynced_bytes: 0, early_sync: None }
+    /// A file of which all goes through the cache, or, if it becomes large, what is behind its
+    /// beginning in blocks past it.
+    fn of(file: File, block_bytes: Option<usize>) -> SystemFile {
+        let through_cache_bytes = block_bytes.map(|_| THROUGH_CACHE_BYTES);
+        let block_bytes = block_bytes.unwrap_or_default();
+        let gathered = Vec::new();
+        SystemFile { file, gathered, through_cache_bytes, block_bytes, past_cache: None }
+    }
+
+    fn through_cache(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.gathered.len() + bytes.len() > GATHERED_BYTES {
+            self.file.write_all(&self.gathered)?;
+            self.gathered.clear();
+            if bytes.len() > GATHERED_BYTES {
+                return self.file.write_all(bytes);
+            }
+        }
+        self.gathered.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// From here on it goes past the cache, if it can.
+    fn go_past_cache(&mut self) -> io::Result<()> {
+        self.file.write_all(&std::mem::take(&mut self.gathered))?;
+        self.through_cache_bytes = None;
+        self.past_cache = PastCache::from(THROUGH_CACHE_BYTES, &self.file, self.block_bytes).ok();
+        Ok(())
+    }
+
+    /// Ends that. What comes still goes through the cache.
+    fn go_through_cache(&mut self) -> io::Result<()> {
+        let Some(past_cache) = self.past_cache.take() else { return Ok(()) };
+        past_cache.finish()?;
+        self.file.seek(SeekFrom::End(0)).map(drop)
     }
 }
 
 impl NewFile for SystemFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes)?;
-        self.unsynced_bytes += bytes.len() as u64;
-        if self.unsynced_bytes >= EARLY_SYNC_BYTES {
-            self.unsynced_bytes = 0;
-            // Without it the sync at the end takes longer, and that is all.
-            if self.early_sync.is_none() {
-                self.early_sync = EarlySync::of(self.writer.get_ref()).ok();
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if let Some(left) = self.through_cache_bytes {
+            let count = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            let (now, rest) = bytes.split_at(count);
+            self.through_cache(now)?;
+            self.through_cache_bytes = Some(left - now.len() as u64);
+            if rest.is_empty() {
+                return Ok(());
             }
-            self.early_sync.iter().for_each(EarlySync::nudge);
+            bytes = rest;
+            self.go_past_cache()?;
         }
-        Ok(())
+        let Some(past_cache) = &mut self.past_cache else { return self.through_cache(bytes) };
+        if past_cache.take(bytes) {
+            return Ok(());
+        }
+        self.go_through_cache()?;
+        Err(io::Error::other("the writing thread stopped"))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.file.write_all(&std::mem::take(&mut self.gathered))?;
+        self.go_through_cache()
     }
 
-    fn finish(self: Box<Self>, modified: Option<SystemTime>) -> io::Result<()> {
-        let file = self.writer.into_inner().map_err(|error| error.into_error())?;
-        self.early_sync.map_or(Ok(()), EarlySync::finish)?;
+    fn finish(mut self: Box<Self>, modified: Option<SystemTime>) -> io::Result<()> {
+        self.flush()?;
         if let Some(modified) = modified {
-            file.set_times(FileTimes::new().set_modified(modified))?;
+            self.file.set_times(FileTimes::new().set_modified(modified))?;
         }
-        file.sync_all()
+        self.file.sync_all()
     }
 }
 
@@ -137,5 +199,40 @@ impl Owner {
             }
         }
         file.set_permissions(Permissions::from_mode(self.mode))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_whole_whatever_way_its_parts_go() {
+        let piece: Vec<u8> = (0..777_777u32).map(|n| (n % 251) as u8).collect();
+        for (count, is_flushed) in [(10, false), (21, true), (22, false), (30, true), (30, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            let mut file = System::within(0).create(&path, None).unwrap();
+            for number in 0..count {
+                file.write(&piece).unwrap();
+                if is_flushed && number == 23 {
+                    file.flush().unwrap();
+                    assert_eq!(fs::metadata(&path).unwrap().len(), 24 * 777_777);
+                }
+            }
+            file.finish(None).unwrap();
+            assert!(fs::read(&path).unwrap() == piece.repeat(count));
+        }
+    }
+
+    #[test]
+    fn a_file_that_waits_to_be_synced_holds_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(dir.path().join("file")).unwrap();
+        let mut file = SystemFile::of(file, Some(MOST_BLOCK_BYTES));
+        file.write(&[1; 1000]).unwrap();
+        assert!(file.gathered.capacity() >= 1000);
+        file.flush().unwrap();
+        assert_eq!(file.gathered.capacity(), 0);
     }
 }

@@ -25,7 +25,9 @@ impl SyncTogether {
     ///
     /// # Errors
     /// The system's.
-    pub fn add(&self, file: StagedFile) -> Result<()> {
+    pub fn add(&self, mut file: StagedFile) -> Result<()> {
+        // While it waits it holds no memory.
+        file.flush()?;
         let mut waiting = locked(&self.waiting);
         waiting.push(file);
         if waiting.len() < MOST_WAITING {

@@ -48,39 +48,39 @@ impl Noting {
 
 impl Files for Noting {
     fn map(&self, path: &Path) -> io::Result<Map> {
-        System.map(path)
+        System::default().map(path)
     }
 
     fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>> {
-        let file = System.create(path, owner)?;
+        let file = System::default().create(path, owner)?;
         self.note(Op::Create(path.into()));
         Ok(Box::new(NotedFile { path: path.into(), file, notes: self.clone() }))
     }
 
     fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
-        let file = System.append(path, keep_bytes)?;
+        let file = System::default().append(path, keep_bytes)?;
         self.note(Op::Append(path.into(), keep_bytes));
         Ok(Box::new(NotedFile { path: path.into(), file, notes: self.clone() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.note(Op::CreateDir(path.into()));
-        System.create_dir(path)
+        System::default().create_dir(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.note(Op::Rename(from.into(), to.into()));
-        System.rename(from, to)
+        System::default().rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        System.remove(path)?;
+        System::default().remove(path)?;
         self.note(Op::Remove(path.into()));
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        System.remove_dir(path)?;
+        System::default().remove_dir(path)?;
         self.note(Op::RemoveDir(path.into()));
         Ok(())
     }
@@ -362,43 +362,43 @@ impl Refusing {
 impl Files for Refusing {
     fn map(&self, path: &Path) -> io::Result<Map> {
         self.pass(false)?;
-        System.map(path)
+        System::default().map(path)
     }
 
     fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>> {
         self.pass(true)?;
-        let file = System.create(path, owner)?;
+        let file = System::default().create(path, owner)?;
         Ok(Box::new(RefusingFile { file, disk: self.clone() }))
     }
 
     fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
         self.pass(true)?;
-        let file = System.append(path, keep_bytes)?;
+        let file = System::default().append(path, keep_bytes)?;
         Ok(Box::new(RefusingFile { file, disk: self.clone() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.pass(true)?;
-        System.create_dir(path)
+        System::default().create_dir(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.pass(true)?;
-        System.rename(from, to)
+        System::default().rename(from, to)
     }
 
     // A full disk lets go of files.
     fn remove(&self, path: &Path) -> io::Result<()> {
-        System.remove(path)
+        System::default().remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        System.remove_dir(path)
+        System::default().remove_dir(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.pass(true)?;
-        System.sync_dir(path)
+        System::default().sync_dir(path)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::report_file::{self, ReportPlace};
 use crate::cli::terminal::{Bar, messages};
 use crate::cli::{Outcome, out_folder, topic_config};
 use crate::compact::{self, Chosen, CompactOptions, NullKeys, OnDamage, Output, Policy, Witness};
-use crate::disk::Disk;
+use crate::disk::{Disk, System};
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, PartitionReport, RunOutcome, RunReport, counted, grouped};
 use crate::segment::find_partitions;
@@ -101,6 +101,8 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     };
     let output = output(args)?;
     report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
+    // As many large files may be written at a time as there are threads.
+    let file_bytes = memory_limit_bytes / 32 / rayon::current_num_threads() as u64;
     let temp_dir = common.temp_dir.clone();
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {
         bail!("{}: --temp-dir names no folder", dir.display());
@@ -108,7 +110,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     Ok(CompactOptions {
         policy,
         output,
-        disk: Disk::default(),
+        disk: Disk::of(System::within(file_bytes)),
         dry_run: args.dry_run,
         memory_limit_bytes,
         temp_dir,
