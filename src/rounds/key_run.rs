@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::units::Position;
 
 /// A run that is larger than this is cut when it is written next.
-pub const MOST_RUN_BYTES: usize = 512 << 10;
+pub const MOST_RUN_BYTES: usize = 1 << 20;
 
 const MAGIC: &[u8; 8] = b"LCKEYRUN";
 const VERSION: u16 = 1;

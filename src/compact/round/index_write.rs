@@ -23,6 +23,9 @@ use crate::rounds::{
     entries_of, merged, ranges_of, stands_for,
 };
 
+/// About how much of a new run is put together at a time.
+const PIECE_BYTES: u64 = 192 << 10;
+
 /// What was written of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrittenIndex {
@@ -242,7 +245,8 @@ impl Writing<'_> {
         first_number: usize,
     ) -> Result<(Vec<RunRef>, u64)> {
         let leaving = self.leaving.within(range.from, range.below);
-        let some = some_of(parts, self.newcomers)?;
+        let is_new = range.run.is_none() && layered == 0;
+        let some = if is_new { Some(None) } else { some_of(parts, self.newcomers)? };
         if let (Some(known), None, 0) = (range.run, &some, layered)
             && leaving.is_empty()
         {
@@ -254,16 +258,18 @@ impl Writing<'_> {
         let is_whole = parts.len() == 1;
         let written = parts.par_iter().with_min_len(self.index.least_in_turn).enumerate().map(
             |(number, part)| {
-                let own = if only.is_none() { Some(part.of(self.newcomers)?) } else { None };
-                let states = merged(run.as_deref(), &upon, part.from, part.below);
-                let entries = states.filter_map(|state| state.entry);
-                let is_new = run.is_none() && upon.is_empty();
-                let file = match only.as_ref().or(own.as_ref()) {
-                    Some(some) => match is_new.then(|| self.as_they_are(*part, some)).flatten() {
-                        None => self.merge::<S>(entries, *part, some, leaving)?,
-                        file => file,
-                    },
-                    None => None,
+                let file = if is_new { self.as_they_are(*part)? } else { None };
+                let file = match file {
+                    None => {
+                        let states = merged(run.as_deref(), &upon, part.from, part.below);
+                        let entries = states.filter_map(|state| state.entry);
+                        let own = || part.of(self.newcomers);
+                        let own = only.is_none().then(own).transpose()?;
+                        let some = only.as_ref().or(own.as_ref());
+                        let merge = |some| self.merge::<S>(entries, *part, some, leaving);
+                        some.map(merge).transpose()?.flatten()
+                    }
+                    file => file,
                 };
                 let Some(file) = file else { return Ok(Fate::Empty) };
                 if is_whole && run.as_ref().is_some_and(|run| run.file() == file.bytes()) {
@@ -289,12 +295,21 @@ impl Writing<'_> {
 
     /// The file of a part of which nothing was known, if there is nothing to decide: each key comes
     /// once, and its record is there.
-    fn as_they_are(&self, part: Part, newcomers: &Gathered) -> Option<RunFile> {
+    fn as_they_are(&self, part: Part) -> Result<Option<RunFile>> {
         let OpenRuns { layout, seed, .. } = *self.index.runs;
-        let mut writer = RunWriter::new(layout, seed, part.from).with_room(newcomers.len());
-        let mut entries = newcomers.encoded();
-        let are_all = entries.all(|it| writer.push_encoded(it).is_some_and(|entry| !entry.gone));
-        are_all.then(|| writer.finish())?
+        let about = self.newcomers.about(part.from, part.below)?;
+        let bytes = about.saturating_mul(layout.entry_bytes() as u64);
+        let writer = RunWriter::new(layout, seed, part.from);
+        let mut writer = writer.with_room(usize::try_from(about).unwrap_or(0));
+        // What is sorted at a time stays in a core's own cache.
+        for piece in part.cut(bytes.div_ceil(PIECE_BYTES)) {
+            let newcomers = piece.of(self.newcomers)?;
+            let mut entries = newcomers.encoded();
+            if !entries.all(|it| writer.push_encoded(it).is_some_and(|entry| !entry.gone)) {
+                return Ok(None);
+            }
+        }
+        Ok(writer.finish())
     }
 
     /// The file of what stands in a part of a run's range.

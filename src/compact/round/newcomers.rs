@@ -84,6 +84,8 @@ const BUCKETS: usize = 1 << BUCKET_BITS;
 const MOST_BLOCK_BYTES: usize = 1 << 20;
 /// Smaller ones would cost more than they hold.
 const LEAST_BLOCK_BYTES: usize = 16 << 10;
+/// Lists of which no more than so many make a block are each a block of their own.
+const MOST_LISTS: usize = 8;
 /// How many are read from a piece at a time.
 const STEP: u64 = 128;
 
@@ -169,6 +171,11 @@ impl Newcomers {
         }
         let size = self.layout.newcomer_bytes();
         let most = self.block_bytes / size * size;
+        if (most / MOST_LISTS..=most).contains(&list.bytes.len()) {
+            let block = Distribution::of(&list.bytes, size);
+            self.held()?.take(block);
+            return self.make_room();
+        }
         let mut rest = list.bytes.as_slice();
         while !rest.is_empty() {
             let mut held = self.held()?;

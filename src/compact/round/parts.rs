@@ -34,23 +34,25 @@ pub fn parts_of(
     let entries = old.saturating_add(newcomers.about(range.from, range.below)?);
     let bytes = entries.saturating_mul(layout.entry_bytes() as u64);
     let most = most_run_bytes.max(1) as u64;
-    let whole = vec![Part { from: range.from, below: range.below }];
+    let whole = Part { from: range.from, below: range.below };
     if bytes <= most {
-        return Ok(whole);
+        return Ok(vec![whole]);
     }
-    let count = u128::from(bytes.div_ceil(most.div_ceil(2)).min(MOST_PARTS));
-    let last = range.below.map_or(u128::MAX, |below| below.0.saturating_sub(1));
-    let step = last.saturating_sub(range.from.0) / count;
-    if step == 0 {
-        return Ok(whole);
-    }
-    let start = |part: u128| KeyHash(range.from.0 + part * step);
-    let below = |part| if part == count { range.below } else { Some(start(part)) };
-    let part = |part| Part { from: start(part), below: below(part + 1) };
-    Ok((0..count).map(part).collect())
+    Ok(whole.cut(bytes.div_ceil(most.div_ceil(2))).collect())
 }
 
 impl Part {
+    /// The same in so many pieces of one width, if it is wide enough.
+    pub fn cut(self, count: u64) -> impl Iterator<Item = Part> {
+        let last = self.below.map_or(u128::MAX, |below| below.0.saturating_sub(1));
+        let count = u128::from(count.clamp(1, MOST_PARTS));
+        let step = last.saturating_sub(self.from.0) / count;
+        let count = if step == 0 { 1 } else { count };
+        let start = move |piece: u128| KeyHash(self.from.0 + piece * step);
+        let below = move |piece| if piece == count { self.below } else { Some(start(piece)) };
+        (0..count).map(move |piece| Part { from: start(piece), below: below(piece + 1) })
+    }
+
     /// The newcomers in it.
     ///
     /// # Errors

@@ -67,7 +67,12 @@ public final class KafkaCleaner implements AutoCloseable {
 
     // For a measurement in a JVM that has done nothing before: FROM TO NOW_MS, prints the seconds.
     public static void main(String[] args) throws Exception {
-        System.out.println(clean(Path.of(args[0]), Path.of(args[1]), Long.parseLong(args[2]), false));
+        Path from = Path.of(args[0]);
+        long nowMs = Long.parseLong(args[2]);
+        try (KafkaCleaner cleaner = new KafkaCleaner(from, Path.of(args[1]), nowMs, false)) {
+            Contestants.settle();
+            System.out.println(cleaner.clean());
+        }
         System.exit(0);
     }
 
