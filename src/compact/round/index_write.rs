@@ -204,6 +204,9 @@ impl Writing<'_> {
             }
         });
         let changed = difference(&old, &stands);
+        if taken_in.is_empty() {
+            return Ok(changed);
+        }
         Ok(Merged::of([taken_in.into_iter(), changed.into_iter()]).collect())
     }
 

@@ -58,7 +58,7 @@ public final class Bench {
 
     private void cleaning() throws Exception {
         System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
-            + "| in place | ratio | in a fresh JVM | ratio | one thread | CRC only | cp |");
+            + "| in a fresh JVM | ratio | logcompact in place | ratio | one thread | CRC only | cp |");
         System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
@@ -83,16 +83,16 @@ public final class Bench {
 
     private void clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
-        boolean isOne = partitions.size() == 1;
+        int threads = Math.min(2, partitions.size());
         double[][] seconds = new double[7][turns];
         for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
             double[] here = {
-                contestants.kafkaCleans(partitions, Math.min(2, partitions.size())),
+                contestants.kafkaCleans(partitions, threads),
                 contestants.logcompactCleans(source),
                 contestants.logcompactCleans(source, "--threads", "1"),
                 contestants.checksums(partitions),
                 contestants.copies(source),
-                isOne ? contestants.freshKafkaCleans(source) : Double.NaN,
+                contestants.freshKafkaCleans(partitions, threads),
                 contestants.logcompactCleansInPlace(source),
             };
             for (int who = 0; who < here.length && turn >= 0; who++) {
@@ -101,11 +101,11 @@ public final class Bench {
         }
         double ours = median(seconds[1]);
         double fresh = median(seconds[5]);
-        String inFreshJvm = isOne ? String.format("%.2f s | **%.1f**", fresh, fresh / ours) : "- | -";
         double inPlace = median(seconds[6]);
-        System.out.printf("| %s | %d | %s | %.2f s | **%.1f** | %s | %.2f s | %.2f s | %.2f s |%n",
-            name, bytes >> 20, versus(seconds[0], seconds[1]), inPlace,
-            median(seconds[0]) / inPlace, inFreshJvm, median(seconds[2]), median(seconds[3]),
+        System.out.printf("| %s | %d | %s | %.2f s | **%.1f** | %.2f s | **%.1f** | %.2f s | %.2f s "
+                + "| %.2f s |%n",
+            name, bytes >> 20, versus(seconds[0], seconds[1]), fresh, fresh / ours, inPlace,
+            median(seconds[0]) / inPlace, median(seconds[2]), median(seconds[3]),
             median(seconds[4]));
         System.out.flush();
     }

@@ -30,7 +30,34 @@ final class Contestants {
 
     // Kafka's cleaner on copies of the partitions, on this many threads; the copying not counted.
     double kafkaCleans(List<Path> partitions, int threads) throws Exception {
-        Path out = cleared("kafka");
+        return clean(partitions, cleared("kafka"), threads);
+    }
+
+    // The same in a JVM that was just started for it: what the cleaner takes, not the start.
+    double freshKafkaCleans(List<Path> partitions, int threads) throws Exception {
+        List<String> command = new ArrayList<>(List.of("java", "-Xmx2g",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp",
+            System.getProperty("java.class.path"), "oracle.Contestants",
+            cleared("kafka").toString(), Integer.toString(threads)));
+        partitions.forEach(partition -> command.add(partition.toString()));
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+        Process process = builder.start();
+        String printed = new String(process.getInputStream().readAllBytes()).strip();
+        if (process.waitFor() != 0) {
+            throw new IllegalStateException("Kafka's cleaner failed in a JVM of its own");
+        }
+        return Double.parseDouble(printed);
+    }
+
+    // For a JVM that has done nothing before: OUT THREADS PARTITION..., prints the seconds.
+    public static void main(String[] args) throws Exception {
+        List<Path> partitions = Arrays.stream(args).skip(2).map(Path::of).toList();
+        System.out.println(clean(partitions, Path.of(args[0]), Integer.parseInt(args[1])));
+        System.exit(0);
+    }
+
+    private static double clean(List<Path> partitions, Path out, int threads) throws Exception {
         List<KafkaCleaner> cleaners = new ArrayList<>();
         for (Path partition : partitions) {
             Path copy = out.resolve(partition.getFileName());
@@ -52,22 +79,6 @@ final class Contestants {
             cleaner.close();
         }
         return seconds;
-    }
-
-    // The same in a JVM that was just started for it: what the cleaner takes, not the start.
-    double freshKafkaCleans(Path partition) throws Exception {
-        Path out = cleared("kafka").resolve(partition.getFileName());
-        ProcessBuilder builder = new ProcessBuilder("java", "-Xmx2g",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp",
-            System.getProperty("java.class.path"), "oracle.KafkaCleaner", partition.toString(),
-            out.toString(), Long.toString(NOW_MS));
-        builder.redirectError(ProcessBuilder.Redirect.DISCARD);
-        Process process = builder.start();
-        String printed = new String(process.getInputStream().readAllBytes()).strip();
-        if (process.waitFor() != 0) {
-            throw new IllegalStateException("Kafka's cleaner failed in a JVM of its own");
-        }
-        return Double.parseDouble(printed);
     }
 
     double logcompactCleans(Path source, String... options) throws Exception {
@@ -156,7 +167,7 @@ final class Contestants {
     }
 
     // What others have written is on the disk before anybody's clock starts.
-    static void settle() throws Exception {
+    private static void settle() throws Exception {
         process(List.of("sync"));
     }
 

@@ -65,17 +65,6 @@ public final class KafkaCleaner implements AutoCloseable {
         removeReplaced(dir);
     }
 
-    // For a measurement in a JVM that has done nothing before: FROM TO NOW_MS, prints the seconds.
-    public static void main(String[] args) throws Exception {
-        Path from = Path.of(args[0]);
-        long nowMs = Long.parseLong(args[2]);
-        try (KafkaCleaner cleaner = new KafkaCleaner(from, Path.of(args[1]), nowMs, false)) {
-            Contestants.settle();
-            System.out.println(cleaner.clean());
-        }
-        System.exit(0);
-    }
-
     // Cleans `from` into `to`; gives the seconds that the cleaner took.
     static double clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
         try (KafkaCleaner cleaner = new KafkaCleaner(from, to, nowMs, roll)) {
