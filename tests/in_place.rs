@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use logcompact::format::codec::{Codec, Workbench};
 use predicates::str::contains;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use support::log::{Log, put, tombstone};
@@ -219,6 +220,41 @@ fn what_stays_untouched_beside_what_is_rewritten_is_what_a_rewrite_of_all_gives(
         if is_log {
             assert_eq!(after.get(path) == Some(who), !is_of_the_second, "{}", path.display());
         }
+    }
+}
+
+/// A message of magic 0.
+fn message(offset: i64, codec: Codec, key: Option<&str>, value: &[u8]) -> Vec<u8> {
+    let mut checked = vec![0, codec as u8];
+    checked.extend_from_slice(&key.map_or(-1, |key| key.len() as i32).to_be_bytes());
+    checked.extend_from_slice(key.unwrap_or_default().as_bytes());
+    checked.extend_from_slice(&(value.len() as i32).to_be_bytes());
+    checked.extend_from_slice(value);
+    let mut message = offset.to_be_bytes().to_vec();
+    message.extend_from_slice(&(checked.len() as i32 + 4).to_be_bytes());
+    message.extend_from_slice(&crc32fast::hash(&checked).to_be_bytes());
+    message.extend_from_slice(&checked);
+    message
+}
+
+#[test]
+fn the_log_ends_where_it_ended_though_the_last_record_of_a_set_went() {
+    let temp = tempfile::tempdir().unwrap();
+    let plain = |offset, key| message(offset, Codec::None, key, b"v");
+    // What is made of this set ends at the record that stays.
+    let set = [plain(1, Some("l")), plain(2, None)].concat();
+    let mut packed = Vec::new();
+    Workbench::new().compress(Codec::Gzip, 0, &set, &mut packed).unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.raw(&plain(0, Some("k"))).skip_to(1).roll();
+    let dir = log.raw(&message(2, Codec::Gzip, None, &packed)).flush();
+    for options in [&["--verify"][..], &["--verify", "--message-format", "keep"]] {
+        let copy = temp.path().join(format!("copy-{}", options.len()));
+        copy_folder(&dir, &copy);
+        let mut command = in_place(&copy);
+        command.arg("--include-active").args(options);
+        command.assert().success().stdout(contains("2 of 3 records kept"));
+        assert_eq!(fs::metadata(copy.join("00000000000000000003.log")).unwrap().len(), 0);
     }
 }
 

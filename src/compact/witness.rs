@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use super::commit::Commit;
 use super::policy::Policy;
 use crate::error::Result;
-use crate::segment::{PartitionDir, Place, Suffix, Suffixes};
-use crate::units::Offset;
+use crate::segment::{Part, PartitionDir, Place, Segment, Suffix, Suffixes};
+use crate::units::{Offset, Position};
 
 /// What a compaction says that it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,5 +51,11 @@ pub fn after_commit(source: &PartitionDir, place: &Place, commit: &Commit) -> Re
         }
     }
     after.segments.sort_by_key(|segment| segment.base);
+    if let (Some(base), Some(last)) = (commit.new_active, after.segments.last()) {
+        // Its files are not there yet. It is empty, like what lies behind the last one's end.
+        let end = Position(last.size_bytes);
+        let part = Some(Part { named: last.named(), start: end, end: Some(end) });
+        after.segments.push(Segment { base, part, size_bytes: 0, ..last.clone() });
+    }
     Ok(after)
 }
