@@ -183,10 +183,23 @@ fn a_segment_that_comes_out_as_it_went_in_keeps_its_files() {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let said = contains("2 of 3 segments left untouched, for nothing in them goes");
+        let said = contains("2 of 3 segments left untouched, for they came out as they were");
         compact(&dir).assert().success().stdout(said);
         assert!(tree(&dir) == files, "{kind}");
     }
+}
+
+#[test]
+fn an_empty_batch_that_stays_does_not_make_a_segment_another_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1")]).batch(&[tombstone("z")]).roll();
+    let dir = log.batch(&[put("active", "1")]).flush();
+    let compact = |dir: &Path| in_place(dir).arg("--drop-tombstones").assert().success();
+    compact(&dir).stdout(contains("1 of 2 records kept"));
+    let before = identities(&dir);
+    compact(&dir).stdout(contains("Cleaned in place: 1 segment left untouched"));
+    assert_eq!(identities(&dir), before);
 }
 
 #[test]

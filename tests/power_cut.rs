@@ -17,10 +17,10 @@ use logcompact::report::{NoProgress, RunOutcome};
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 use logcompact::verify::Severity;
-use support::copy_folder;
 use support::log::{Log, put, tombstone};
 use support::power::{Loss, Noting, Op, Refusing, cut_power, tree};
 use support::state::{Content, content_of};
+use support::{copy_folder, logcompact};
 
 const NOW_MS: i64 = 1_795_300_000_000;
 const DAY_MS: i64 = 86_400_000;
@@ -170,6 +170,28 @@ fn compact(
 }
 
 const IN_PLACE: Output = Output::InPlace { force: false };
+
+#[test]
+fn what_stays_where_it_lies_is_durable_before_what_lost_to_it_goes() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let long = "x".repeat(1500);
+    log.batch(&[put("a", "older"), put("b", &long)]).roll();
+    log.batch(&[put("a", "newer"), put("c", &long)]).roll();
+    let dir = log.batch(&[put("active", "1")]).flush();
+    // With the indexes that a broker would have.
+    logcompact().args(["repair", "--in-place"]).arg(&dir).assert().success();
+    let notes = Noting::default();
+    compact(&dir, IN_PLACE, policy(), Disk::of(notes.clone())).unwrap();
+    let path = |base: i64, kind: &str| dir.join(format!("{base:020}.{kind}"));
+    let ops = notes.ops();
+    let first_rename = ops.iter().position(|op| matches!(op, Op::Rename(..))).unwrap();
+    assert!(matches!(&ops[first_rename], Op::Rename(from, _) if *from == path(0, "log.cleaned")));
+    for kind in ["log", "index", "timeindex"] {
+        let is_synced = |op: &Op| matches!(op, Op::SyncFile(synced) if *synced == path(2, kind));
+        assert!(ops[..first_rename].iter().any(is_synced), "{kind}");
+    }
+}
 
 /// One thread, so that the order of operations is the same in each run.
 fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {

@@ -182,7 +182,7 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
         if keep_damage {
             writer.append_damage(survey.log.bytes(), chunk)?;
         }
-        writer.append(survey.log.bytes(), &whole_chunk(survey, *chunk))?;
+        writer.append(&survey.log, &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;
     carry_txn_index(survey, &target)

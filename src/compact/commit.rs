@@ -24,6 +24,8 @@ pub struct Commit {
     pub new_active: Option<Offset>,
     /// The producer snapshot that is to be written at the log end.
     pub snapshot: Option<(Offset, Vec<u8>)>,
+    /// The bases of segments of the range that are left where they lie.
+    pub untouched: Vec<Offset>,
 }
 
 impl Commit {
@@ -41,8 +43,12 @@ impl Commit {
             let snapshots = snapshots(&retired);
             replacements.push(Replacement { old: retired, new: Vec::new(), snapshots });
         }
-        let groups = plan.groups.iter().chain(&plan.reworked).zip(written);
-        for (group, written) in groups.filter(|(_, written)| !written.is_untouched) {
+        let mut untouched = Vec::new();
+        for (group, written) in plan.groups.iter().chain(&plan.reworked).zip(written) {
+            if written.is_untouched {
+                untouched.extend(&written.bases);
+                continue;
+            }
             let old: Vec<Offset> = group.clone().filter_map(base_of).collect();
             // A base that is there again keeps its own.
             let is_gone = |base: &Offset| written.bases.binary_search(base).is_err();
@@ -57,7 +63,8 @@ impl Commit {
         let is_touched =
             plan.nothing_because.is_none() || plan.is_reworked(surveys.len().saturating_sub(1));
         let rolls = policy.include_active && is_touched && !last_is_empty;
-        Commit { replacements, new_active: rolls.then_some(next_base), snapshot: None }
+        let new_active = rolls.then_some(next_base);
+        Commit { replacements, new_active, snapshot: None, untouched }
     }
 
     /// Carries it out where the new files lie as `.cleaned`.
@@ -65,6 +72,9 @@ impl Commit {
     /// # Errors
     /// The system's. What is left undone then, the next run or a broker finishes or undoes.
     pub fn carry_out(&self, place: &Place) -> Result<()> {
+        if !self.replacements.is_empty() || self.new_active.is_some() {
+            self.sync_untouched(place)?;
+        }
         // Before any that it takes the place of goes.
         if let Some((offset, bytes)) = &self.snapshot {
             let name = FileName::new(*offset, Kind::Snapshot).to_string();
@@ -78,5 +88,19 @@ impl Commit {
             carry_out(&steps, &place.disk, &place.dir)?;
         }
         place.disk.sync_dir(&place.dir)
+    }
+
+    /// What goes may have lost to what is in a segment that stays; who copied that one here need
+    /// not have synced it.
+    fn sync_untouched(&self, place: &Place) -> Result<()> {
+        for base in &self.untouched {
+            for kind in [Kind::Log, Kind::TxnIndex, Kind::Index, Kind::TimeIndex] {
+                let path = place.dir.join(FileName::new(*base, kind).to_string());
+                if kind != Kind::TxnIndex || path.is_file() {
+                    place.disk.sync_file(&path)?;
+                }
+            }
+        }
+        Ok(())
     }
 }

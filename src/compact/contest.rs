@@ -148,8 +148,12 @@ impl<S: Strategy> Contest<S> {
     /// Takes it that there will be so many times as many keys in the end, if they fit in
     /// `budget_bytes`.
     pub fn expect(&mut self, times: f64, budget_bytes: usize) {
-        self.words.expect(times, budget_bytes);
-        self.keys.expect(times, budget_bytes);
+        const SLACK: f64 = 1.25;
+        let bytes = self.words.allocated_bytes() + self.keys.allocated_bytes();
+        let fits = bytes as f64 * times * SLACK <= budget_bytes as f64;
+        let times = if fits { times } else { 0.0 };
+        self.words.expect(times);
+        self.keys.expect(times);
     }
 
     /// How many keys it has heard of.

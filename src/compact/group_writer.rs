@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::{Chunk, Survey};
 use crate::error::Result;
-use crate::segment::{AbortedTxn, Place, SegmentLimits, SegmentWriter};
-use crate::units::{Offset, Timestamp};
+use crate::segment::{AbortedTxn, LogFile, Place, SegmentLimits, SegmentWriter};
+use crate::units::{Offset, Position, Timestamp};
 
 /// Where a group's segments go.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl<'a> GroupWriter<'a> {
     }
 
     /// Appends what stays of a chunk; `source` is the log that its spans are copied from.
-    pub fn append(&mut self, source: &[u8], output: &ChunkOutput) -> Result<()> {
+    pub fn append(&mut self, source: &LogFile, output: &ChunkOutput) -> Result<()> {
         let mut batches = output.batches.as_slice();
         while let Some(first) = batches.first() {
             if !self.has_room(first) {
@@ -138,12 +138,15 @@ impl<'a> GroupWriter<'a> {
             self.comes_from(first.from)?;
             let count = self.run_length(batches);
             let (run, rest) = batches.split_at(count.min(batches.len()));
-            let bytes = match first.from {
-                From::Source(position) => source.get(position.index()..),
-                From::Made(start) => output.made.get(start..),
-            };
             let size_bytes = run.iter().map(|batch| batch.size_bytes).sum::<usize>();
-            let bytes = bytes.and_then(|bytes| bytes.get(..size_bytes)).unwrap_or_default();
+            let bytes = match first.from {
+                // It lies there already.
+                From::Source(_) if self.same_as.is_some() => &[],
+                From::Source(Position(start)) => {
+                    source.bytes_to_copy(start as usize..start as usize + size_bytes)?
+                }
+                From::Made(start) => output.made.get(start..start + size_bytes).unwrap_or_default(),
+            };
             self.segment.append(run.iter().map(OutBatch::indexed), bytes)?;
             self.written.batches += run.len() as u64;
             run.iter().for_each(|batch| self.contents.add(batch, self.target.now));
@@ -194,8 +197,7 @@ impl<'a> GroupWriter<'a> {
         let (Some(source), Some(place)) = (self.same_as.take(), &self.target.place) else {
             return Ok(());
         };
-        let so_far = source.log.bytes().get(..self.segment.position().index());
-        self.segment.write_to(place, so_far.unwrap_or_default())
+        self.segment.write_to(place, &source.log)
     }
 
     fn has_room(&self, batch: &OutBatch) -> bool {

@@ -110,10 +110,9 @@ impl<F: Front> Shard<F> {
         self.tables.iter().filter_map(|(slot, _)| self.front(Place(place_of(slot))))
     }
 
-    /// Takes it that there will be so many times as many in the end, if they fit in `budget_bytes`.
-    pub fn expect(&mut self, times: f64, budget_bytes: usize) {
-        let likely = (self.held() as f64 * times) as usize;
-        self.tables.expect(likely, budget_bytes);
+    /// Takes it that there will be so many times as many in the end; 0 if that cannot be said.
+    pub fn expect(&mut self, times: f64) {
+        self.tables.expect((self.held() as f64 * times) as usize);
     }
 
     /// How many keys it holds.

@@ -102,12 +102,10 @@ impl<F: Front> Tables<F> {
         }
     }
 
-    /// Takes it that they will hold so many keys in the end, if that fits in `budget_bytes`.
-    pub fn expect(&mut self, keys: usize, budget_bytes: usize) {
+    /// Takes it that they will hold so many keys in the end; 0 if that cannot be said.
+    pub fn expect(&mut self, keys: usize) {
         // Three quarters full at the most, the fullest of them too.
-        let likely_slots = (keys / 64 * 91) >> TABLE_BITS;
-        let fits = (likely_slots << TABLE_BITS).saturating_mul(Self::SLOT_BYTES) <= budget_bytes;
-        self.likely_slots = if fits { likely_slots } else { 0 };
+        self.likely_slots = (keys / 64 * 91) >> TABLE_BITS;
     }
 
     /// Has so many slots more where this hash belongs; says where the next key with it goes.

@@ -249,7 +249,14 @@ impl ChunkOutput {
                 tally.batches_emptied += u64::from(had_records);
                 tally.batches_copied += u64::from(!had_records);
                 let header = EmptyBatch::put(header, &mut self.made);
-                self.batches.push(OutBatch::new(&header, From::Made(start)));
+                let is_as_it_was = self.made.get(start..) == Some(source.batch.bytes);
+                let from = if is_as_it_was {
+                    self.made.truncate(start);
+                    From::Source(source.position)
+                } else {
+                    From::Made(start)
+                };
+                self.batches.push(OutBatch::new(&header, from));
             }
             Verdict::Drop => tally.batches_removed += 1,
         }

@@ -268,7 +268,7 @@ impl Job<'_> {
             if keeps_damage {
                 writer.append_damage(survey.log.bytes(), &at.chunk)?;
             }
-            writer.append(survey.log.bytes(), output)?;
+            writer.append(&survey.log, output)?;
         }
         Ok(())
     }

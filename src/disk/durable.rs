@@ -168,6 +168,14 @@ impl Disk {
         }
     }
 
+    /// Makes a file durable that somebody else has written.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn sync_file(&self, path: &Path) -> Result<()> {
+        self.files.sync_file(path).map_err(|source| Error::io(path, "cannot sync", source))
+    }
+
     /// Makes the names in a folder durable.
     ///
     /// # Errors

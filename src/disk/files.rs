@@ -2,6 +2,7 @@
 //! cut the power between two operations, fill the disk, fail a read.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
@@ -59,6 +60,14 @@ pub trait Files: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a file durable that somebody else has written.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
 }
 
 /// A file that is being written.

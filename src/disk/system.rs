@@ -20,22 +20,25 @@ const MOST_BLOCK_BYTES: usize = 1 << 20;
 /// [`Files`] as they are.
 #[derive(Clone, Copy, Debug)]
 pub struct System {
-    block_bytes: usize,
+    /// None, if all goes through the cache.
+    block_bytes: Option<usize>,
 }
 
 impl Default for System {
     fn default() -> System {
-        System { block_bytes: MOST_BLOCK_BYTES }
+        System { block_bytes: Some(MOST_BLOCK_BYTES) }
     }
 }
 
 impl System {
-    /// The same where the blocks of one large file are to take no more than about `bytes`.
+    /// The same where the blocks of one large file are to take no more than `bytes`; if those are
+    /// few, there are none.
     pub fn within(bytes: u64) -> System {
         const LEAST_BLOCK_BYTES: usize = 128 << 10;
         let share = usize::try_from(bytes / 4).unwrap_or(usize::MAX) / ALIGNED_BYTES;
         let block_bytes = share.saturating_mul(ALIGNED_BYTES);
-        System { block_bytes: block_bytes.clamp(LEAST_BLOCK_BYTES, MOST_BLOCK_BYTES) }
+        let is_enough = block_bytes >= LEAST_BLOCK_BYTES;
+        System { block_bytes: is_enough.then_some(block_bytes.min(MOST_BLOCK_BYTES)) }
     }
 }
 
@@ -50,7 +53,7 @@ impl Files for System {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Box::new(SystemFile::of(file, Some(self.block_bytes))))
+        Ok(Box::new(SystemFile::of(file, self.block_bytes)))
     }
 
     fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
@@ -212,7 +215,7 @@ mod tests {
         for (count, is_flushed) in [(10, false), (21, true), (22, false), (30, true), (30, false)] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("file");
-            let mut file = System::within(0).create(&path, None).unwrap();
+            let mut file = System::within(600 << 10).create(&path, None).unwrap();
             for number in 0..count {
                 file.write(&piece).unwrap();
                 if is_flushed && number == 23 {

@@ -119,6 +119,10 @@ impl Files for InTurn {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.turns.while_away(|| self.files.sync_dir(path))
     }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.turns.while_away(|| self.files.sync_file(path))
+    }
 }
 
 impl NewFile for NewInTurn {

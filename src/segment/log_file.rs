@@ -5,11 +5,12 @@
 //! value may itself hold the bytes of a batch: where only the length of the batch around it is
 //! wrong, its checksum still tells where it ends.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::sums::{DIRECT_BYTES, Sums};
 use crate::disk::{Disk, Map};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{Batch, Flaw};
 use crate::units::{Offset, Position};
 
@@ -88,6 +89,20 @@ impl LogFile {
     /// Its bytes as they were when it was opened.
     pub fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Some of its bytes, brought in first if they are many: who copies them out of the map would
+    /// not survive a disk that fails.
+    ///
+    /// # Errors
+    /// That it does, or that the file has become shorter.
+    pub fn bytes_to_copy(&self, range: Range<usize>) -> Result<&[u8]> {
+        const MANY_BYTES: usize = 128 << 10;
+        if range.len() >= MANY_BYTES {
+            let io = |source| Error::io(&self.path, "cannot read", source);
+            self.map.ready(range.clone()).map_err(io)?;
+        }
+        self.map.get(range).ok_or_else(|| Error::bug("bytes from behind the end of a log"))
     }
 
     /// The map.
@@ -277,6 +292,21 @@ mod tests {
         bytes.extend_from_slice(&crc.to_be_bytes());
         bytes.extend_from_slice(if claimed.is_some() { &checked[..10] } else { &checked });
         bytes
+    }
+
+    #[test]
+    fn what_is_copied_of_a_log_that_was_cut_short_is_an_error_and_not_the_end_of_the_process() {
+        const BYTES: usize = 1 << 20;
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("00000000000000000000.log");
+        std::fs::write(&path, vec![7; BYTES]).unwrap();
+        let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+        assert_eq!(log.bytes_to_copy(4096..BYTES).unwrap().len(), BYTES - 4096);
+        assert!(log.bytes_to_copy(1..BYTES + 1).is_err());
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(4096).unwrap();
+        let error = log.bytes_to_copy(4096..BYTES).unwrap_err().to_string();
+        assert!(error.contains("cut short"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{
-    AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndexBuilder, Segment, Suffix,
+    AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, LogFile, OffsetIndexBuilder, Segment, Suffix,
     TIME_ENTRY_BYTES, TimeIndexBuilder,
 };
 use crate::disk::{Disk, Owner, StagedFile};
@@ -177,16 +177,20 @@ impl SegmentWriter {
         self.log.as_mut().map_or(Ok(()), |log| log.write(bytes))
     }
 
-    /// From here on it is written to `place`; up to here, it is `so_far`. It had none before.
+    /// From here on it is written to `place`; up to here, it is what `source` begins with. It had
+    /// no place before.
     ///
     /// # Errors
-    /// The system's; more or less than was appended is a bug.
-    pub fn write_to(&mut self, place: &Place, so_far: &[u8]) -> Result<()> {
-        if self.place.is_some() || so_far.len() as u64 != self.position.0 {
+    /// The system's; that it had a place is a bug.
+    pub fn write_to(&mut self, place: &Place, source: &LogFile) -> Result<()> {
+        if self.place.is_some() {
             return Err(Error::bug("a segment that is written from the middle"));
         }
         let mut log = place.create(self.base, Kind::Log)?;
-        so_far.chunks(COPY_BYTES).try_for_each(|part| log.write(part))?;
+        let end = self.position.index();
+        for start in (0..end).step_by(COPY_BYTES) {
+            log.write(source.bytes_to_copy(start..end.min(start + COPY_BYTES))?)?;
+        }
         (self.log, self.place) = (Some(log), Some(place.clone()));
         Ok(())
     }
@@ -197,7 +201,8 @@ impl SegmentWriter {
     /// # Errors
     /// The system's.
     pub fn lies_beside(&self, segment: &Segment, aborted: &[AbortedTxn]) -> Result<bool> {
-        for (kind, bytes) in self.companions(aborted) {
+        let (offset_index, time_index) = (self.offset_index.clone(), self.time_index.clone());
+        for (kind, bytes) in companions(offset_index, time_index, aborted) {
             let there = segment.read(kind)?;
             let is_optional = kind == Kind::TxnIndex && bytes.is_empty();
             if there.map_or(!is_optional, |there| *there != *bytes) {
@@ -213,26 +218,30 @@ impl SegmentWriter {
     /// # Errors
     /// The system's.
     pub fn finish(self, aborted: &[AbortedTxn], modified: SystemTime) -> Result<()> {
-        let companions = self.companions(aborted);
-        let (Some(log), Some(place)) = (self.log, self.place) else { return Ok(()) };
+        let SegmentWriter { base, place, log, offset_index, time_index, .. } = self;
+        let (Some(log), Some(place)) = (log, place) else { return Ok(()) };
         log.finish(Some(modified))?;
-        for (kind, bytes) in companions {
+        for (kind, bytes) in companions(offset_index, time_index, aborted) {
             let is_txn_index = kind == Kind::TxnIndex;
             if !(is_txn_index && bytes.is_empty()) {
-                place.put(self.base, kind, &bytes, (!is_txn_index).then_some(modified))?;
+                place.put(base, kind, &bytes, (!is_txn_index).then_some(modified))?;
             }
         }
         Ok(())
     }
+}
 
-    /// What lies beside the log. A `.txnindex` without an entry need not be there.
-    fn companions(&self, aborted: &[AbortedTxn]) -> [(Kind, Vec<u8>); 3] {
-        let mut txn_index = Vec::new();
-        aborted.iter().for_each(|txn| txn.put(&mut txn_index));
-        [
-            (Kind::Index, self.offset_index.clone().finish()),
-            (Kind::TimeIndex, self.time_index.clone().finish()),
-            (Kind::TxnIndex, txn_index),
-        ]
-    }
+/// What lies beside a log. A `.txnindex` without an entry need not be there.
+fn companions(
+    offset_index: OffsetIndexBuilder,
+    time_index: TimeIndexBuilder,
+    aborted: &[AbortedTxn],
+) -> [(Kind, Vec<u8>); 3] {
+    let mut txn_index = Vec::new();
+    aborted.iter().for_each(|txn| txn.put(&mut txn_index));
+    [
+        (Kind::Index, offset_index.finish()),
+        (Kind::TimeIndex, time_index.finish()),
+        (Kind::TxnIndex, txn_index),
+    ]
 }

@@ -27,6 +27,7 @@ pub enum Op {
     Remove(PathBuf),
     RemoveDir(PathBuf),
     SyncDir(PathBuf),
+    SyncFile(PathBuf),
 }
 
 /// Notes what is done.
@@ -87,6 +88,11 @@ impl Files for Noting {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.note(Op::SyncDir(path.into()));
+        Ok(())
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.note(Op::SyncFile(path.into()));
         Ok(())
     }
 }
@@ -207,7 +213,8 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
                 synced.iter().for_each(|(op, inode)| apply(op, *inode, &mut durable));
                 pending = rest;
             }
-            Op::CreateDir(_) => {}
+            // What was there before is taken to be durable.
+            Op::CreateDir(_) | Op::SyncFile(_) => {}
         }
     }
     let mut die = Die(match loss {
@@ -258,7 +265,8 @@ fn parent(op: &Op) -> &Path {
         | Op::Write(path, _)
         | Op::Finish(path, _)
         | Op::CreateDir(path)
-        | Op::SyncDir(path) => path,
+        | Op::SyncDir(path)
+        | Op::SyncFile(path) => path,
     };
     path.parent().unwrap()
 }
@@ -279,7 +287,8 @@ fn apply(op: &Op, inode: usize, names: &mut BTreeMap<PathBuf, usize>) {
                 names.insert(place, inode);
             }
         }
-        Op::Append(..) | Op::Write(..) | Op::Finish(..) | Op::CreateDir(_) | Op::SyncDir(_) => {}
+        Op::Append(..) | Op::Write(..) | Op::Finish(..) => {}
+        Op::CreateDir(_) | Op::SyncDir(_) | Op::SyncFile(_) => {}
     }
 }
 
@@ -399,6 +408,11 @@ impl Files for Refusing {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.pass(true)?;
         System::default().sync_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.pass(true)?;
+        System::default().sync_file(path)
     }
 }
 

@@ -101,7 +101,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
     };
     let output = output(args)?;
     report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
-    // As many large files may be written at a time as there are threads.
+    // There may be twice as many large files at a time as threads.
     let file_bytes = memory_limit_bytes / 32 / rayon::current_num_threads() as u64;
     let temp_dir = common.temp_dir.clone();
     if let Some(dir) = temp_dir.as_deref().filter(|dir| !dir.is_dir()) {

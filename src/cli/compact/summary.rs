@@ -94,7 +94,7 @@ fn in_place(totals: &Counters) -> String {
             format!("Cleaned in place: {} left untouched", counted(segments_after, "segment"))
         }
         _ => format!(
-            "Rewritten in place; {} of {} left untouched, for nothing in them goes",
+            "Rewritten in place; {} of {} left untouched, for they came out as they were",
             grouped(segments_untouched),
             counted(segments_after, "segment"),
         ),
