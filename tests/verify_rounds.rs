@@ -15,6 +15,7 @@ use logcompact::segment::find_partitions;
 use logcompact::verify::{self, Finding, Severity};
 use serde_json::Value;
 use support::events::{Event, PLAIN};
+use support::log::{Log, put};
 use support::power::Die;
 use support::rounds::{Grown, LIVELY, Shape, Stand, compact, current, scratch, state_files};
 use support::{copy_folder, logcompact};
@@ -533,4 +534,21 @@ fn a_state_that_says_nothing_is_none_and_one_without_a_current_round_is_damaged(
     fs::remove_dir(&state).unwrap();
     fs::write(&state, "a file").unwrap();
     assert_sound(&stand.dest(), "no folder of ours");
+}
+
+#[test]
+fn an_abort_whose_data_lies_in_front_of_the_round_keeps_its_entry() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0").with_txn_index();
+    log.transactional(7, &[put("a", "aborted")]).batch(&[put("b", "1")]).roll();
+    log.batch(&[put("c", "1")]).marker(7, false).batch(&[put("d", "1")]).roll();
+    let source = log.batch(&[put("active", "1")]).flush();
+    let out = temp.path().join("out");
+    for options in [&["--to-offset", "1"][..], &[]] {
+        let mut command = logcompact();
+        // So near that the producer is still known, and its last batch stays, empty.
+        command.args(["compact", "--now", "1700000100000"]).args(options);
+        command.arg(&source).arg("--out").arg(&out).assert().success();
+    }
+    logcompact().args(["verify", "--strict"]).arg(&out).assert().success();
 }

@@ -40,7 +40,7 @@ pub fn settle(
     indexed: &HashMap<(i64, Offset), AbortedTxn>,
 ) -> Vec<SegmentTxns> {
     let mut pass = Pass::new(outcomes);
-    pass.committing.extend(begun);
+    pass.begun.extend(begun);
     range
         .iter()
         .map(|survey| {
@@ -145,6 +145,8 @@ struct Pass {
     aborting: HashMap<i64, bool>,
     /// Producers with committed data seen since their last COMMIT.
     committing: HashSet<i64>,
+    /// Producers with data of a transaction in front of what is walked over, until it ends.
+    begun: HashSet<i64>,
     by_marker: HashMap<(i64, Offset), AbortedTxn>,
 }
 
@@ -154,7 +156,8 @@ impl Pass {
         coming.sort_by_key(|txn| std::cmp::Reverse(txn.first_offset));
         let key = |txn: &AbortedTxn| (txn.producer_id, txn.last_offset);
         let by_marker = outcomes.aborted.iter().map(|txn| (key(txn), *txn)).collect();
-        Pass { coming, aborting: HashMap::new(), committing: HashSet::new(), by_marker }
+        let (aborting, committing, begun) = Default::default();
+        Pass { coming, aborting, committing, begun, by_marker }
     }
 
     fn is_discardable(&mut self, batch: &TxnBatch) -> bool {
@@ -176,10 +179,12 @@ impl Pass {
             },
             TxnBatchKind::Abort | TxnBatchKind::LostAbort => {
                 self.committing.remove(&producer_id);
-                !self.aborting.remove(&producer_id).unwrap_or(false)
+                let has_begun = self.begun.remove(&producer_id);
+                !(self.aborting.remove(&producer_id).unwrap_or(false) || has_begun)
             }
             TxnBatchKind::Commit | TxnBatchKind::LostCommit => {
-                !self.committing.remove(&producer_id)
+                let has_begun = self.begun.remove(&producer_id);
+                !(self.committing.remove(&producer_id) || has_begun)
             }
             TxnBatchKind::EmptiedControl => true,
             TxnBatchKind::OtherControl => false,
@@ -204,5 +209,23 @@ mod tests {
         let mut pass = Pass::new(&Outcomes::of(log.iter()));
         let discardable: Vec<bool> = log.iter().map(|b| pass.is_discardable(b)).collect();
         assert_eq!(discardable, [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_marker_ends_what_was_begun_in_front_however_it_ends_and_nothing_else() {
+        use TxnBatchKind::{Abort, Commit, Data};
+        let log = [
+            batch(10, 7, Abort),
+            batch(11, 8, Commit),
+            batch(12, 9, Data),
+            batch(13, 9, Abort),
+            batch(14, 7, Abort),
+            batch(15, 8, Commit),
+            batch(16, 9, Abort),
+        ];
+        let mut pass = Pass::new(&Outcomes::of(log.iter()));
+        pass.begun.extend([7, 8, 9]);
+        let discardable: Vec<bool> = log.iter().map(|b| pass.is_discardable(b)).collect();
+        assert_eq!(discardable, [false, false, true, false, true, true, true]);
     }
 }
