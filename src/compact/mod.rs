@@ -45,6 +45,7 @@ mod strategy;
 mod survey;
 mod transactions;
 mod waiting;
+mod walk;
 mod witness;
 mod worker;
 

@@ -270,6 +270,19 @@ impl Job<'_> {
             }
             writer.append(&survey.log, output)?;
         }
+        self.let_go(ready);
         Ok(())
+    }
+
+    /// Lets go of the log that `ready` was made of: nobody reads it again.
+    fn let_go(&self, ready: &[(usize, ChunkOutput)]) {
+        let place = |number: &usize| place_of(self.source, *number).ok();
+        let places: Vec<_> = ready.iter().filter_map(|(number, _)| place(number)).collect();
+        for of_segment in places.chunk_by(|(a, _), (b, _)| a.segment == b.segment) {
+            if let [(first, survey), .., (last, _)] | [(first @ last, survey)] = of_segment {
+                let range = first.chunk.start.index()..last.chunk.end.index();
+                survey.log.map().let_go(range);
+            }
+        }
     }
 }

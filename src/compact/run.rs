@@ -255,21 +255,28 @@ impl Run<'_> {
     }
 
     /// As many partitions at a time as there are threads, and some more that go on while others
-    /// wait for the disk; within one there is nothing else to wait for.
+    /// wait for the disk; within one there is nothing else to wait for. The last ones have several
+    /// threads each.
     fn side_by_side(&self, partitions: &[&Opened]) -> Result<Vec<PartitionReport>> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         // `Err(None)` is a thread that stopped because another one failed.
         let work = || -> Result<Vec<PartitionReport>, Option<Error>> {
-            let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-            let alone = alone.map_err(|error| Error::bug(format!("no thread: {error}")))?;
+            let mut pool = pool_of(1)?;
             let mut reports = Vec::new();
-            while let Some(opened) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(opened) = partitions.get(number) else { break };
                 if stop.load(Ordering::Relaxed) {
                     return Err(None);
                 }
+                // The last ones would leave the threads idle that are done.
+                let threads = self.threads / (partitions.len() - number);
+                if threads > pool.current_num_threads() {
+                    pool = pool_of(threads)?;
+                }
                 let turn = self.turns.take();
-                let report = alone.install(|| self.one(opened));
+                let report = pool.install(|| self.one(opened));
                 drop(turn);
                 reports.push(report.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
             }
@@ -306,7 +313,7 @@ impl Run<'_> {
         if self.is_large(opened) {
             Budget::of(limit_bytes, self.threads)
         } else {
-            Budget::of(limit_bytes / self.begun_at_a_time() as u64, 1)
+            Budget::of(limit_bytes / self.begun_at_a_time() as u64, rayon::current_num_threads())
         }
     }
 
@@ -464,6 +471,11 @@ impl Run<'_> {
         }
         Ok(Done { left_alone: Some(error.to_string()), ..Done::default() })
     }
+}
+
+fn pool_of(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::bug(format!("no thread: {error}")))
 }
 
 fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> PartitionReport {

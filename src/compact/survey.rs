@@ -1,19 +1,13 @@
-//! The header walk: one look at every batch header of a segment, no bodies.
+//! What the headers of a segment say: how far it reaches, how it is cut into chunks for the parallel
+//! work that follows, what transactions and producers did.
 //!
-//! It finds how far the segment reaches, cuts it into chunks at batch borders for the parallel
-//! work that follows, and lists what transactions and producers did. Bodies, checksums and records
-//! are read later, chunk by chunk.
-//!
-//! Where damage is to be lived with, everything is checked first, and chunks are cut around the
-//! damage: nothing that follows ever sees it.
+//! Bodies, checksums and records are read later, chunk by chunk.
 
 use std::collections::HashMap;
 
+use super::walk::Walk;
 use crate::error::Result;
-use crate::format::{Batch, BatchHeader, Decoder, Flaw};
-use crate::segment::{
-    Damaged, Examined, Frontier, LogFile, Segment, TxnBatch, TxnsOfSegment, with_help,
-};
+use crate::segment::{Damaged, LogFile, Segment, TxnBatch, TxnsOfSegment};
 use crate::units::{Offset, Position, Timestamp};
 
 /// A stretch of whole batches.
@@ -115,25 +109,7 @@ impl Survey {
     /// The system's; damage is listed, not an error.
     pub fn take(segment: &Segment, bound: Option<Offset>, walking: &Walking) -> Result<Survey> {
         let log = segment.log()?;
-        let walked = with_help(&log, |frontier| -> Result<Walk> {
-            let Walking { replay_from, chunk_bytes, around_damage, .. } = *walking;
-            let chunk_least = segment.base;
-            let start = log.start();
-            let mut walk = Walk {
-                end: start,
-                chunk_start: start,
-                damage_start: start,
-                chunk_bytes,
-                chunk_least,
-                ..Walk::default()
-            };
-            if around_damage {
-                walk.around_damage(&log, replay_from, bound)?;
-            } else {
-                walk.all(&log, frontier, replay_from, bound)?;
-            }
-            Ok(walk)
-        })?;
+        let walked = Walk::of(segment, &log, bound, walking)?;
         let may_be_torn =
             bound.is_none() && walked.next_offset.unwrap_or(segment.base) >= walking.least_end;
         Ok(walked.into_survey(segment.clone(), log, may_be_torn))
@@ -174,180 +150,4 @@ impl Survey {
 pub fn modified_ms(segment: &Segment) -> Timestamp {
     let since_epoch = segment.modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn check_order(
-    header: &BatchHeader,
-    base: Offset,
-    next_offset: Option<Offset>,
-    bound: Option<Offset>,
-) -> Result<(), Flaw> {
-    if header.base_offset < next_offset.unwrap_or(base) {
-        return Err(Flaw::Header("its offsets are not above those of the batch before it"));
-    }
-    if bound.is_some_and(|bound| header.last_offset >= bound) {
-        return Err(Flaw::Header("its offsets reach into the next segment"));
-    }
-    Ok(())
-}
-
-/// The walk's running state.
-#[derive(Default)]
-struct Walk {
-    end: Position,
-    next_offset: Option<Offset>,
-    batches: u64,
-    records: u64,
-    largest_timestamp: Option<Timestamp>,
-    first_batch_timestamp: Option<Timestamp>,
-    chunk_bytes: u64,
-    chunks: Vec<Chunk>,
-    chunk_start: Position,
-    chunk_least: Offset,
-    txn_batches: Vec<TxnBatch>,
-    producers: HashMap<i64, LastSeen>,
-    damage: Vec<Damaged>,
-    damaged_records: u64,
-    legible_markers: Vec<TxnBatch>,
-    claimed_end: Option<Offset>,
-    damage_start: Position,
-}
-
-impl Walk {
-    fn around_damage(
-        &mut self,
-        log: &LogFile,
-        replay_from: Offset,
-        bound: Option<Offset>,
-    ) -> Result<()> {
-        let mut decoder = Decoder::new();
-        let examined = Examined::of(log, bound, &mut decoder)?;
-        for sound in &examined.batches {
-            let rest = log.bytes().get(sound.position.index()..).unwrap_or_default();
-            let Ok(batch) = Batch::parse(rest) else { continue };
-            self.skip_to(sound.position);
-            self.take(sound.position, &batch, replay_from, &mut decoder);
-        }
-        self.damage = examined.damage;
-        self.damaged_records = examined.damaged_records;
-        self.legible_markers = examined.legible_markers;
-        self.claimed_end = examined.claimed_end;
-        Ok(())
-    }
-
-    /// Ends the chunk if there is something between what was taken and `at`.
-    fn skip_to(&mut self, at: Position) {
-        if at > self.end {
-            self.cut(self.end);
-            self.damage_start = self.end;
-            self.chunk_start = at;
-        }
-    }
-
-    fn cut(&mut self, end: Position) {
-        if end > self.chunk_start || self.chunk_start > self.damage_start {
-            let (damage_start, start) = (self.damage_start, self.chunk_start);
-            let (end, least) = (end.max(start), self.chunk_least);
-            self.chunks.push(Chunk { damage_start, start, end, least });
-        }
-        (self.damage_start, self.chunk_start) = (end, end);
-        self.chunk_least = self.next_offset.unwrap_or(self.chunk_least);
-    }
-
-    fn all(
-        &mut self,
-        log: &LogFile,
-        mut frontier: Frontier<'_>,
-        replay_from: Offset,
-        bound: Option<Offset>,
-    ) -> Result<()> {
-        const HEADER_REACH_BYTES: usize = 64 << 10;
-        let mut decoder = Decoder::new();
-        let mut batches = log.batches();
-        loop {
-            frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
-            let Some(item) = batches.next() else { return Ok(()) };
-            match item {
-                Ok((position, batch)) => {
-                    let order = batch.check_header().and_then(|()| {
-                        check_order(&batch.header, log.base(), self.next_offset, bound)
-                    });
-                    if let Err(flaw) = order {
-                        let size_bytes = batch.header.size_bytes as u64;
-                        self.damage.push(Damaged { position, size_bytes, flaw });
-                    }
-                    self.take(position, &batch, replay_from, &mut decoder);
-                }
-                Err(damaged) => self.damage.push(damaged),
-            }
-        }
-    }
-
-    fn take(
-        &mut self,
-        at: Position,
-        batch: &Batch<'_>,
-        replay_from: Offset,
-        decoder: &mut Decoder,
-    ) {
-        let header = &batch.header;
-        self.batches += 1;
-        self.records += u64::try_from(header.record_count).unwrap_or(1);
-        self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
-        self.first_batch_timestamp.get_or_insert(header.max_timestamp);
-        if at.0 - self.chunk_start.0 >= self.chunk_bytes {
-            self.cut(at);
-        }
-        self.end = at.plus(header.size_bytes);
-        self.next_offset = Some(header.last_offset.next());
-        self.txn_batches.extend(TxnBatch::of(at, batch, decoder));
-        if header.producer_id >= 0 && header.base_offset >= replay_from {
-            self.producer(header);
-        }
-    }
-
-    fn producer(&mut self, header: &BatchHeader) {
-        let seen = LastSeen {
-            epoch: header.producer_epoch,
-            last_data_offset: (!header.is_control()).then_some(header.last_offset),
-            epoch_began_here: false,
-            timestamp: header.max_timestamp,
-        };
-        self.producers
-            .entry(header.producer_id)
-            .and_modify(|earlier| *earlier = seen.after(*earlier))
-            .or_insert(seen);
-    }
-
-    fn into_survey(mut self, segment: Segment, log: LogFile, may_be_torn: bool) -> Survey {
-        let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
-        let has_tail = may_be_torn && self.damage.last().is_some_and(is_tail);
-        let torn_tail = if has_tail { self.damage.pop() } else { None };
-        let end = self.end;
-        // Damage behind the last batch is in front of a chunk that has none.
-        if let Some(behind) = self.damage.last().map(Damaged::end).filter(|behind| *behind > end) {
-            self.skip_to(behind);
-            self.cut(behind);
-        } else {
-            self.cut(end);
-        }
-        Survey {
-            end,
-            next_offset: self.next_offset.unwrap_or(segment.base),
-            batches: self.batches,
-            records: self.records,
-            largest_timestamp: self.largest_timestamp.unwrap_or(Timestamp::NONE),
-            first_batch_timestamp: self.first_batch_timestamp.unwrap_or(Timestamp::NONE),
-            chunks: self.chunks,
-            txn_batches: self.txn_batches,
-            producers: self.producers,
-            torn_tail,
-            damage: self.damage,
-            damaged_records: self.damaged_records,
-            legible_markers: self.legible_markers,
-            claimed_end: self.claimed_end,
-            segment,
-            log,
-        }
-    }
 }

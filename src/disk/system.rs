@@ -2,9 +2,13 @@
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::SystemTime;
+
+use rustix::fs::Advice::DontNeed;
+use rustix::fs::fadvise;
 
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
@@ -12,6 +16,9 @@ use super::past_cache::{ALIGNED_BYTES, PastCache};
 
 /// Small writes are put together up to here; larger ones go as they are.
 const GATHERED_BYTES: usize = 256 << 10;
+/// So much of a file that goes through the system's cache is begun to be put on the disk at a time:
+/// the sync at the end then has little left to wait for.
+const BEGUN_BYTES: u64 = 1 << 20;
 /// What of a new file lies behind so many bytes goes past the system's cache.
 const THROUGH_CACHE_BYTES: u64 = 16 << 20;
 /// Blocks in which it goes there: at this size, a disk is about as fast as it can be.
@@ -53,7 +60,7 @@ impl Files for System {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Box::new(SystemFile::of(file, self.block_bytes)))
+        Ok(Box::new(SystemFile::of(file, 0, self.block_bytes)))
     }
 
     fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
@@ -65,7 +72,7 @@ impl Files for System {
         if size_bytes > keep_bytes {
             file.set_len(keep_bytes)?;
         }
-        Ok(Box::new(SystemFile::of(file, None)))
+        Ok(Box::new(SystemFile::of(file, keep_bytes, None)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -93,6 +100,10 @@ struct SystemFile {
     file: File,
     /// Small writes (index entries, rebuilt batches), until they are worth a call.
     gathered: Vec<u8>,
+    /// Where in the file the next ones go.
+    end: u64,
+    /// How far it was begun to be put on the disk.
+    begun: u64,
     /// What can still be written through the cache; nothing, if all can.
     through_cache_bytes: Option<u64>,
     block_bytes: usize,
@@ -100,30 +111,51 @@ struct SystemFile {
 }
 
 impl SystemFile {
-    /// A file of which all goes through the cache, or, if it becomes large, what is behind its
-    /// beginning in blocks past it.
-    fn of(file: File, block_bytes: Option<usize>) -> SystemFile {
-        let through_cache_bytes = block_bytes.map(|_| THROUGH_CACHE_BYTES);
-        let block_bytes = block_bytes.unwrap_or_default();
-        let gathered = Vec::new();
-        SystemFile { file, gathered, through_cache_bytes, block_bytes, past_cache: None }
+    /// A file that goes on at `end`, of which all goes through the cache, or, if it becomes large,
+    /// what is behind its beginning in blocks past it.
+    fn of(file: File, end: u64, block_bytes: Option<usize>) -> SystemFile {
+        SystemFile {
+            file,
+            gathered: Vec::new(),
+            end,
+            begun: end,
+            through_cache_bytes: block_bytes.map(|_| THROUGH_CACHE_BYTES),
+            block_bytes: block_bytes.unwrap_or_default(),
+            past_cache: None,
+        }
     }
 
     fn through_cache(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.gathered.len() + bytes.len() > GATHERED_BYTES {
-            self.file.write_all(&self.gathered)?;
-            self.gathered.clear();
+            let mut gathered = std::mem::take(&mut self.gathered);
+            self.put(&gathered)?;
+            gathered.clear();
+            self.gathered = gathered;
             if bytes.len() > GATHERED_BYTES {
-                return self.file.write_all(bytes);
+                return self.put(bytes);
             }
         }
         self.gathered.extend_from_slice(bytes);
         Ok(())
     }
 
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.end += bytes.len() as u64;
+        let waiting_bytes = self.end - self.begun;
+        if waiting_bytes >= BEGUN_BYTES {
+            // Linux begins with those that are not written yet, and takes only those that are out
+            // of its cache. Where this fails the sync does it all.
+            let _ = fadvise(&self.file, self.begun, NonZeroU64::new(waiting_bytes), DontNeed);
+            self.begun = self.end;
+        }
+        Ok(())
+    }
+
     /// From here on it goes past the cache, if it can.
     fn go_past_cache(&mut self) -> io::Result<()> {
-        self.file.write_all(&std::mem::take(&mut self.gathered))?;
+        let gathered = std::mem::take(&mut self.gathered);
+        self.put(&gathered)?;
         self.through_cache_bytes = None;
         self.past_cache = PastCache::from(THROUGH_CACHE_BYTES, &self.file, self.block_bytes).ok();
         Ok(())
@@ -133,7 +165,9 @@ impl SystemFile {
     fn go_through_cache(&mut self) -> io::Result<()> {
         let Some(past_cache) = self.past_cache.take() else { return Ok(()) };
         past_cache.finish()?;
-        self.file.seek(SeekFrom::End(0)).map(drop)
+        self.end = self.file.seek(SeekFrom::End(0))?;
+        self.begun = self.end;
+        Ok(())
     }
 }
 
@@ -159,7 +193,8 @@ impl NewFile for SystemFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all(&std::mem::take(&mut self.gathered))?;
+        let gathered = std::mem::take(&mut self.gathered);
+        self.put(&gathered)?;
         self.go_through_cache()
     }
 
@@ -232,7 +267,7 @@ mod tests {
     fn a_file_that_waits_to_be_synced_holds_no_memory() {
         let dir = tempfile::tempdir().unwrap();
         let file = File::create_new(dir.path().join("file")).unwrap();
-        let mut file = SystemFile::of(file, Some(MOST_BLOCK_BYTES));
+        let mut file = SystemFile::of(file, 0, Some(MOST_BLOCK_BYTES));
         file.write(&[1; 1000]).unwrap();
         assert!(file.gathered.capacity() >= 1000);
         file.flush().unwrap();

@@ -4,7 +4,8 @@
 //! the batch at its position ends at the entry's offset. From there headers are read up to the cut,
 //! so what lies in front of that stretch is not opened up.
 
-use super::{Frontier, Kind, LogFile, OffsetIndex, Part, Segment};
+use super::index_entries::Entries;
+use super::{Frontier, IndexEntry, Kind, LogFile, Part, Segment};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
 use crate::units::{Offset, Position};
@@ -67,8 +68,8 @@ impl Cut {
     /// The system's.
     pub fn at(segment: &Segment, offset: Offset) -> Result<Cut> {
         let log = segment.log()?;
+        let start = start_of(segment, &log, offset)?;
         let mut frontier = Frontier::of(&log);
-        let start = start_of(segment, &log, &mut frontier, offset)?;
         let mut batches = log.batches_from(start);
         let mut cut = Cut { position: start, offset, before: None, behind: None };
         loop {
@@ -122,29 +123,13 @@ fn first_of(batch: &Batch<'_>) -> Offset {
     first.map_or(base, |record| record.offset.min(base))
 }
 
-fn start_of(
-    segment: &Segment,
-    log: &LogFile,
-    frontier: &mut Frontier<'_>,
-    offset: Offset,
-) -> Result<Position> {
+fn start_of(segment: &Segment, log: &LogFile, offset: Offset) -> Result<Position> {
     let Some(index) = segment.read(Kind::Index)? else { return Ok(log.start()) };
-    let entries = OffsetIndex::parse(&index, segment.named()).entries;
+    let entries: Entries<'_, IndexEntry> = Entries::of(&index, segment.named());
     // One entry more towards the front, so that there is a batch in front of the cut to look at.
     let below = entries.iter().rev().filter(|entry| entry.offset < offset).nth(1);
     let Some(entry) = below.filter(|entry| entry.position > log.start()) else {
         return Ok(log.start());
     };
-    if entry.position.index() + HEADER_BYTES > log.bytes().len() {
-        return Ok(log.start());
-    }
-    frontier.reach(entry.position, HEADER_BYTES)?;
-    let batch = log.bytes().get(entry.position.index()..).map(Batch::parse);
-    let fits = |batch: &Batch<'_>| {
-        batch.header.last_offset == entry.offset && batch.check_header().is_ok()
-    };
-    match batch {
-        Some(Ok(batch)) if fits(&batch) => Ok(entry.position),
-        _ => Ok(log.start()),
-    }
+    Ok(if entry.fits(log)? { entry.position } else { log.start() })
 }

@@ -2,7 +2,6 @@
 //! that a disk that fails, or a file that was cut short, is an error and not the process's end.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -19,21 +18,18 @@ pub struct Frontier<'a> {
     log: &'a LogFile,
     ready: usize,
     step_bytes: usize,
-    helper: Option<&'a Helper>,
-}
-
-/// Another thread that brings in the second half.
-struct Helper {
-    start: usize,
-    /// What lies between `start` and this is brought in.
-    end: AtomicUsize,
-    is_unwanted: AtomicBool,
+    end: usize,
 }
 
 impl<'a> Frontier<'a> {
     /// Nothing of `log` was brought in yet.
     pub fn of(log: &'a LogFile) -> Frontier<'a> {
-        Frontier { log, ready: 0, step_bytes: FIRST_STEP_BYTES, helper: None }
+        Frontier { log, ready: 0, step_bytes: FIRST_STEP_BYTES, end: usize::MAX }
+    }
+
+    /// Somebody else goes on from `end`: what lies behind it is brought in only if it is needed.
+    pub fn until(self, end: Option<Position>) -> Frontier<'a> {
+        Frontier { end: end.map_or(usize::MAX, Position::index), ..self }
     }
 
     /// Makes sure that the next `bytes` from `at` on can be read; mostly there is nothing to do.
@@ -76,48 +72,11 @@ impl<'a> Frontier<'a> {
 
     #[inline(never)]
     fn bring_in(&mut self, at: usize, needed: usize) -> Result<()> {
-        if let Some(helper) = self.helper.filter(|helper| at >= helper.start) {
-            self.ready = self.ready.max(helper.end.load(Ordering::Acquire));
-        }
-        if needed > self.ready {
-            let (start, end) = (at.max(self.ready), needed.max(at.saturating_add(self.step_bytes)));
-            self.step_bytes = (self.step_bytes * 2).min(STEP_BYTES);
-            self.ready_in(start..end)?;
-            self.ready = end;
-        }
+        let wanted = at.saturating_add(self.step_bytes).min(self.end);
+        let (start, end) = (at.max(self.ready), needed.max(wanted));
+        self.step_bytes = (self.step_bytes * 2).min(STEP_BYTES);
+        self.ready_in(start..end)?;
+        self.ready = end;
         Ok(())
-    }
-}
-
-/// Does `work`, which goes through `log` from the start, while another thread, if one is idle,
-/// brings in the second half.
-pub fn with_help<T: Send>(log: &LogFile, work: impl FnOnce(Frontier<'_>) -> T + Send) -> T {
-    const LEAST_BYTES: usize = 64 << 20;
-    let size_bytes = log.bytes().len();
-    if size_bytes < LEAST_BYTES || log.is_part() {
-        return work(Frontier::of(log));
-    }
-    let start = size_bytes / 2;
-    let helper =
-        Helper { start, end: AtomicUsize::new(start), is_unwanted: AtomicBool::new(false) };
-    let work = || {
-        let outcome = work(Frontier { helper: Some(&helper), ..Frontier::of(log) });
-        helper.is_unwanted.store(true, Ordering::Relaxed);
-        outcome
-    };
-    rayon::join(work, || helper.help(log)).0
-}
-
-impl Helper {
-    /// Where this fails, who comes by later fails too, and says so.
-    fn help(&self, log: &LogFile) {
-        let size_bytes = log.bytes().len();
-        for at in (self.start..size_bytes).step_by(STEP_BYTES) {
-            let end = at.saturating_add(STEP_BYTES).min(size_bytes);
-            if self.is_unwanted.load(Ordering::Relaxed) || log.map().ready(at..end).is_err() {
-                return;
-            }
-            self.end.store(end, Ordering::Release);
-        }
     }
 }

@@ -6,6 +6,7 @@ mod checkpoint;
 mod cut;
 mod examined;
 mod frontier;
+mod index_entries;
 mod log_dir;
 mod log_dir_files;
 mod log_file;
@@ -26,7 +27,8 @@ pub use checkpoint::{
 };
 pub use cut::{Cut, Mark};
 pub use examined::{Examined, Sound, check_record, check_records};
-pub use frontier::{Frontier, with_help};
+pub use frontier::Frontier;
+pub use index_entries::Entries;
 pub use log_dir::{
     CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, Sources, find_partitions,
     partitions_around,

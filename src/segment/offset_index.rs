@@ -1,10 +1,13 @@
 //! `.index`: every few kilobytes of log, which offset lies at which position (`OffsetIndex`).
 //!
 //! An entry is the last offset of a batch, relative to the segment's base, and the position where
-//! that batch starts. A segment that is written to has its index preallocated and zero behind the
-//! last entry; such trailing zeros are not entries.
+//! that batch starts.
 
+use super::index_entries::{Entries, Entry};
+use super::{Frontier, LogFile};
 use crate::bytes::Cursor;
+use crate::error::Result;
+use crate::format::{Batch, HEADER_BYTES};
 use crate::units::{Offset, Position};
 
 /// The size of an entry.
@@ -19,6 +22,36 @@ pub struct IndexEntry {
     pub position: Position,
 }
 
+impl IndexEntry {
+    /// Whether a batch with a sound header starts in `log` where this says, and ends at its offset.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn fits(&self, log: &LogFile) -> Result<bool> {
+        if self.position.index().saturating_add(HEADER_BYTES) > log.bytes().len() {
+            return Ok(false);
+        }
+        Frontier::of(log).reach(self.position, HEADER_BYTES)?;
+        let batch = log.bytes().get(self.position.index()..).map(Batch::parse);
+        Ok(batch.is_some_and(|batch| {
+            batch.is_ok_and(|batch| {
+                batch.header.last_offset == self.offset && batch.check_header().is_ok()
+            })
+        }))
+    }
+}
+
+impl Entry for IndexEntry {
+    const SIZE_BYTES: usize = INDEX_ENTRY_BYTES;
+
+    fn read(bytes: &[u8], base: Offset) -> Option<IndexEntry> {
+        let mut cursor = Cursor::new(bytes);
+        let (relative, position) = (cursor.u32().ok()?, cursor.u32().ok()?);
+        let offset = Offset(base.0.saturating_add(i64::from(relative)));
+        Some(IndexEntry { offset, position: Position(u64::from(position)) })
+    }
+}
+
 /// A read index.
 #[derive(Clone, Debug, Default)]
 pub struct OffsetIndex {
@@ -31,18 +64,7 @@ pub struct OffsetIndex {
 impl OffsetIndex {
     /// Reads the bytes of an `.index` whose segment begins at `base`.
     pub fn parse(bytes: &[u8], base: Offset) -> OffsetIndex {
-        let mut cursor = Cursor::new(bytes);
-        let mut entries = Vec::new();
-        let mut real = 0;
-        while let (Ok(relative), Ok(position)) = (cursor.u32(), cursor.u32()) {
-            let offset = Offset(base.0.saturating_add(i64::from(relative)));
-            entries.push(IndexEntry { offset, position: Position(u64::from(position)) });
-            if relative != 0 || position != 0 {
-                real = entries.len();
-            }
-        }
-        // The first entry may be zero in earnest only if another follows it.
-        entries.truncate(real);
+        let entries = Entries::of(bytes, base).iter().collect();
         OffsetIndex { entries, whole: bytes.len().is_multiple_of(INDEX_ENTRY_BYTES) }
     }
 

@@ -5,8 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{FileName, Kind, LogFile, OffsetIndex, Suffix, TimeIndex, TopicPartition};
-use super::{INDEX_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use super::index_entries::Entries;
+use super::{
+    FileName, INDEX_ENTRY_BYTES, IndexEntry, Kind, LogFile, Suffix, TIME_ENTRY_BYTES, TimeEntry,
+    TopicPartition,
+};
 use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position};
@@ -123,14 +126,15 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn offset_index_bytes(&self) -> Result<u64> {
-        let index = self.read(Kind::Index)?.map(|map| OffsetIndex::parse(&map, self.named()));
-        let entries = index.map_or_else(Vec::new, |index| index.entries);
-        let is_ours = |position: Position| {
-            self.part.is_none_or(|part| {
-                position >= part.start && part.end.is_none_or(|end| position < end)
-            })
+        let Some(map) = self.read(Kind::Index)? else { return Ok(0) };
+        let entries: Entries<'_, IndexEntry> = Entries::of(&map, self.named());
+        let count = match self.part {
+            None => entries.len(),
+            Some(Part { start, end, .. }) => {
+                let is_ours = |at: Position| at >= start && end.is_none_or(|end| at < end);
+                entries.iter().filter(|entry| is_ours(entry.position)).count()
+            }
         };
-        let count = entries.iter().filter(|entry| is_ours(entry.position)).count();
         Ok((count * INDEX_ENTRY_BYTES) as u64)
     }
 
@@ -139,9 +143,12 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn time_index_bytes(&self) -> Result<u64> {
-        let index = self.read(Kind::TimeIndex)?.map(|map| TimeIndex::parse(&map, self.named()));
-        let entries = index.map_or_else(Vec::new, |index| index.entries);
-        let count = entries.iter().filter(|entry| entry.offset >= self.base).count();
+        let Some(map) = self.read(Kind::TimeIndex)? else { return Ok(0) };
+        let entries: Entries<'_, TimeEntry> = Entries::of(&map, self.named());
+        let count = match self.part {
+            None => entries.len(),
+            Some(_) => entries.iter().filter(|entry| entry.offset >= self.base).count(),
+        };
         Ok((count * TIME_ENTRY_BYTES) as u64)
     }
 }

@@ -1,8 +1,8 @@
 //! `.timeindex`: the largest timestamp so far and the offset that has it (`TimeIndex`).
 //!
-//! Entries ascend in both fields; one more is written when the segment is closed. Trailing zeros
-//! of a preallocated index are not entries.
+//! Entries ascend in both fields; one more is written when the segment is closed.
 
+use super::index_entries::{Entries, Entry};
 use crate::bytes::Cursor;
 use crate::units::{Offset, Timestamp};
 
@@ -18,6 +18,17 @@ pub struct TimeEntry {
     pub offset: Offset,
 }
 
+impl Entry for TimeEntry {
+    const SIZE_BYTES: usize = TIME_ENTRY_BYTES;
+
+    fn read(bytes: &[u8], base: Offset) -> Option<TimeEntry> {
+        let mut cursor = Cursor::new(bytes);
+        let (timestamp, relative) = (cursor.i64().ok()?, cursor.u32().ok()?);
+        let offset = Offset(base.0.saturating_add(i64::from(relative)));
+        Some(TimeEntry { timestamp: Timestamp(timestamp), offset })
+    }
+}
+
 /// A read time index.
 #[derive(Clone, Debug, Default)]
 pub struct TimeIndex {
@@ -30,17 +41,7 @@ pub struct TimeIndex {
 impl TimeIndex {
     /// Reads the bytes of a `.timeindex` whose segment begins at `base`.
     pub fn parse(bytes: &[u8], base: Offset) -> TimeIndex {
-        let mut cursor = Cursor::new(bytes);
-        let mut entries = Vec::new();
-        let mut real = 0;
-        while let (Ok(timestamp), Ok(relative)) = (cursor.i64(), cursor.u32()) {
-            let offset = Offset(base.0.saturating_add(i64::from(relative)));
-            entries.push(TimeEntry { timestamp: Timestamp(timestamp), offset });
-            if timestamp != 0 || relative != 0 {
-                real = entries.len();
-            }
-        }
-        entries.truncate(real);
+        let entries = Entries::of(bytes, base).iter().collect();
         TimeIndex { entries, whole: bytes.len().is_multiple_of(TIME_ENTRY_BYTES) }
     }
 }
