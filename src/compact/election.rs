@@ -447,6 +447,11 @@ impl ChunkResult {
         self.undecided.get().is_none()
     }
 
+    /// Whether all its voting records stay.
+    pub fn keeps_all(&self) -> bool {
+        self.retained.count(0, self.voters) == self.voters
+    }
+
     /// Where records that stay lie, asked from record `first` on.
     pub fn marks_from(&self, first: u32) -> MarksFrom<'_> {
         self.marks.get().map_or_else(MarksFrom::default, |marks| marks.from(first))

@@ -4,14 +4,16 @@
 //! same way and writes nothing.
 //!
 //! In place, a segment that comes out as it went in is not written: it is compared as it comes, and
-//! only where it begins to differ is a file made, with what was the same in front.
+//! only where it begins to differ is a file made, with what was the same in front. So it is with
+//! one that was copied before.
 
 use std::time::SystemTime;
 
 use super::rewrite::{ChunkOutput, From, OutBatch};
 use super::survey::{Chunk, Survey};
+use crate::disk::StagedFile;
 use crate::error::Result;
-use crate::segment::{AbortedTxn, LogFile, Place, SegmentLimits, SegmentWriter};
+use crate::segment::{AbortedTxn, Kind, LogFile, Place, SegmentLimits, SegmentWriter};
 use crate::units::{Offset, Position, Timestamp};
 
 /// Where a group's segments go.
@@ -68,6 +70,8 @@ pub struct GroupWriter<'a> {
     target: Target,
     /// What it does not differ from so far, so that nothing was written yet.
     same_as: Option<&'a Survey>,
+    /// A copy of that one's log, under the name that this one's is to have.
+    copy: Option<StagedFile>,
     aborted: Vec<AbortedTxn>,
     /// How many of them are in the `.txnindex` of a segment that is closed.
     indexed: usize,
@@ -104,12 +108,25 @@ impl<'a> GroupWriter<'a> {
         Ok(GroupWriter { same_as: Some(source), ..GroupWriter::upon(segment, aborted, target) })
     }
 
+    /// Begins with `copy`, whole but not synced, of the log of `source`, the only segment of its
+    /// group; it becomes the log of this one, if what comes is the same.
+    pub fn upon_copy(
+        source: &'a Survey,
+        copy: StagedFile,
+        aborted: Vec<AbortedTxn>,
+        target: Target,
+    ) -> Result<GroupWriter<'a>> {
+        let writer = GroupWriter::in_place_of(source, aborted, target)?;
+        Ok(GroupWriter { copy: Some(copy), ..writer })
+    }
+
     fn upon(segment: SegmentWriter, aborted: Vec<AbortedTxn>, target: Target) -> GroupWriter<'a> {
         let (modified, written) = (target.modified, Written::default());
         let (indexed, next_offset, contents) = (0, segment.base(), Contents::default());
         GroupWriter {
             target,
             same_as: None,
+            copy: None,
             aborted,
             indexed,
             segment,
@@ -166,6 +183,12 @@ impl<'a> GroupWriter<'a> {
 
     /// Closes the last segment and syncs it.
     pub fn finish(mut self) -> Result<Written> {
+        if self.is_whole()
+            && let (Some(copy), Some(place)) = (self.copy.take(), &self.target.place)
+        {
+            self.segment.written_as(copy, place);
+            self.same_as = None;
+        }
         let is_untouched = self.is_the_same()?;
         if !is_untouched {
             self.differ()?;
@@ -177,11 +200,16 @@ impl<'a> GroupWriter<'a> {
         Ok(written)
     }
 
-    /// Whether what was appended is the source to its end, and its indexes are what they would be.
+    /// Whether what was appended is the log of the source, to its end.
+    fn is_whole(&self) -> bool {
+        let position = self.segment.position().index();
+        self.same_as.is_some_and(|source| position == source.log.bytes().len())
+    }
+
+    /// Whether it is, and its indexes are what they would be.
     fn is_the_same(&self) -> Result<bool> {
-        let Some(source) = self.same_as else { return Ok(false) };
-        let is_whole = self.segment.position().index() == source.log.bytes().len();
-        Ok(is_whole && self.segment.lies_beside(&source.segment, &self.aborted)?)
+        let Some(source) = self.same_as.filter(|_| self.is_whole()) else { return Ok(false) };
+        self.segment.lies_beside(&source.segment, &self.aborted)
     }
 
     /// What is appended next is not what lies there in the source.
@@ -197,6 +225,9 @@ impl<'a> GroupWriter<'a> {
         let (Some(source), Some(place)) = (self.same_as.take(), &self.target.place) else {
             return Ok(());
         };
+        if self.copy.take().is_some() {
+            place.disk.remove(&place.path(self.segment.base(), Kind::Log))?;
+        }
         self.segment.write_to(place, &source.log)
     }
 

@@ -12,6 +12,7 @@ mod budget;
 mod carry;
 mod commit;
 mod contest;
+mod copy_ahead;
 mod damage;
 mod destination;
 mod election;

@@ -22,6 +22,7 @@ use super::account::{counters, prove};
 use super::budget::Budget;
 use super::carry::{carry_companions, carry_segment, put_empty_segment};
 use super::commit::Commit;
+use super::copy_ahead::CopyAhead;
 use super::damage::LEFT_ALONE;
 use super::election::{Electorate, chunks_of};
 use super::end_state::{snapshot_at, snapshot_due};
@@ -185,9 +186,15 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
         Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
     });
+    let groups = plan.groups_counted_from(plan.retired, &plan.groups);
+    let copies = CopyAhead::of(range, &chunks, &groups, task.place.as_ref(), policy);
     // What the key index says may still be against a record.
     let is_final = task.round.is_none_or(|round| round.earlier.is_none());
-    let listener = Listeners { maker: is_final.then_some(&maker), collector: collector.as_ref() };
+    let listener = Listeners {
+        maker: is_final.then_some(&maker),
+        copies: is_final.then_some(&copies),
+        collector: collector.as_ref(),
+    };
     let mut election = electorate.hold(&listener)?;
 
     done.passes = election.passes;
@@ -222,8 +229,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         round.meet(newcomers, &mut election, policy, (budget, task.archive))
     });
     let met = met.transpose()?;
-    let voted = Voted { maker: &maker, election: &election };
-    let groups = plan.groups_counted_from(plan.retired, &plan.groups);
+    let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
     let in_place = task.in_place;
     let job = Job { source: &voted, groups: &groups, policy, in_place, budget, progress };
     let (rewritten, index) = at_once(

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use super::budget::Budget;
+use super::copy_ahead::CopyAhead;
 use super::election::{ChunkAt, ChunkResult, Election, Listener};
 use super::group_writer::{GroupWriter, Target, Written};
 use super::policy::{OnDamage, Policy};
@@ -20,6 +21,7 @@ use super::survey::Survey;
 use super::transactions::SegmentTxns;
 use super::waiting::Waiting;
 use super::worker::with_codecs;
+use crate::disk::StagedFile;
 use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
 use crate::segment::{AbortedTxn, Place, SegmentLimits};
@@ -84,6 +86,14 @@ pub trait ChunkSource: Sync {
         survey: &Survey,
         spare: ChunkOutput,
     ) -> Result<ChunkOutput>;
+
+    /// A copy of a whole segment, by number, if one was made beforehand.
+    ///
+    /// # Errors
+    /// The system's.
+    fn copy_of(&self, _segment: usize) -> Result<Option<StagedFile>> {
+        Ok(None)
+    }
 }
 
 /// The chunks of the cleaned range, after the vote.
@@ -92,6 +102,8 @@ pub struct Voted<'a> {
     pub maker: &'a Maker<'a>,
     /// Which records stay.
     pub election: &'a Election,
+    /// Segments that were copied meanwhile.
+    pub copies: Option<&'a CopyAhead<'a>>,
 }
 
 impl ChunkSource for Voted<'_> {
@@ -121,6 +133,10 @@ impl ChunkSource for Voted<'_> {
         let result = self.election.chunks.get(number);
         let result = result.ok_or_else(|| Error::bug("a chunk without a vote"))?;
         self.maker.make(at, survey, result, None, spare)
+    }
+
+    fn copy_of(&self, segment: usize) -> Result<Option<StagedFile>> {
+        self.copies.map_or(Ok(None), |copies| copies.take(segment))
     }
 }
 
@@ -214,6 +230,10 @@ impl Job<'_> {
             [only] if self.in_place && target.limits.is_none() => {
                 GroupWriter::in_place_of(only, aborted, target)?
             }
+            [only] => match self.source.copy_of(group.start)? {
+                Some(copy) => GroupWriter::upon_copy(only, copy, aborted, target)?,
+                None => GroupWriter::begin(only.segment.base, aborted, target)?,
+            },
             _ => GroupWriter::begin(first.segment.base, aborted, target)?,
         };
         let chunks = self.source.chunks();

@@ -1,5 +1,5 @@
-//! What the headers of a segment say: how far it reaches, how it is cut into chunks for the parallel
-//! work that follows, what transactions and producers did.
+//! What the headers of a segment say: how far it reaches, how it is cut into chunks for the
+//! parallel work that follows, what transactions and producers did.
 //!
 //! Bodies, checksums and records are read later, chunk by chunk.
 

@@ -201,6 +201,19 @@ impl StagedFile {
         self.file.write(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
+    /// Writes `bytes` where they are to lie; what is written like this is not appended to. It goes
+    /// past the system's cache if place and size are multiples of [`ALIGNED_BYTES`], and so is the
+    /// address.
+    ///
+    /// [`ALIGNED_BYTES`]: super::ALIGNED_BYTES
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn write_at(&mut self, bytes: &[u8], position: u64) -> Result<()> {
+        let io = |source| Error::io(&self.path, "cannot write", source);
+        self.file.write_at(bytes, position).map_err(io)
+    }
+
     /// Lets readers see what was written; it need not be durable.
     ///
     /// # Errors

@@ -78,6 +78,13 @@ pub trait NewFile: Send {
     /// The system's.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes `bytes` where they are to lie, in whatever order that comes. Nothing is appended to a
+    /// file that is written like this.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()>;
+
     /// Lets readers see what was written; it need not be durable.
     ///
     /// # Errors

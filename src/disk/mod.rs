@@ -18,6 +18,7 @@ pub use files::{Files, NewFile, Owner};
 pub use listed::{oddity, open_listed, open_named};
 pub use map::Map;
 pub use occupied::{Busy, LockedDir, LockedFile};
+pub use past_cache::ALIGNED_BYTES;
 pub use scratch::Scratch;
 pub use staging::Staging;
 pub use system::System;

@@ -102,6 +102,31 @@ fn write_all(
     Ok(())
 }
 
+/// Writes bytes that lie anywhere past the cache, as far as they, and their place, are aligned.
+///
+/// # Errors
+/// The system's.
+pub fn write_past_cache(file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+    let is_aligned = (bytes.as_ptr().addr() | position as usize).is_multiple_of(ALIGNED_BYTES);
+    let aligned_bytes = if is_aligned { bytes.len() / ALIGNED_BYTES * ALIGNED_BYTES } else { 0 };
+    let (aligned, rest) = bytes.split_at(aligned_bytes);
+    if !aligned.is_empty() {
+        let is_past = go_past_cache(file, true).is_ok();
+        let written = file.write_all_at(aligned, position);
+        if is_past {
+            go_past_cache(file, false)?;
+        }
+        match written {
+            // Some file systems say so only now.
+            Err(error) if is_past && error.kind() == io::ErrorKind::InvalidInput => {
+                file.write_all_at(aligned, position)?;
+            }
+            outcome => outcome?,
+        }
+    }
+    file.write_all_at(rest, position + aligned_bytes as u64)
+}
+
 fn go_past_cache(file: &File, is_past: bool) -> io::Result<()> {
     let mut flags = fcntl_getfl(file)?;
     flags.set(OFlags::DIRECT, is_past);
@@ -192,6 +217,22 @@ mod tests {
             rest.finish().unwrap();
             prop_assert!(std::fs::read(&path).unwrap() == wanted);
         }
+    }
+
+    #[test]
+    fn bytes_that_are_aligned_or_not_come_to_lie_where_they_should() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(dir.path().join("file")).unwrap();
+        let bytes: Vec<u8> = (0..60_000u32).map(|n| (n / 13) as u8).collect();
+        let aligned = bytes.as_ptr().align_offset(ALIGNED_BYTES);
+        let from = |start: usize| &bytes[aligned + start..];
+        // From the end to the start: aligned with a rest, aligned, not aligned.
+        write_past_cache(&file, &from(8192)[..20_000], 8192).unwrap();
+        write_past_cache(&file, &from(4096)[..4096], 4096).unwrap();
+        write_past_cache(&file, &from(1)[..4095], 1).unwrap();
+        write_past_cache(&file, &from(0)[..1], 0).unwrap();
+        write_past_cache(&file, &[], 0).unwrap();
+        assert!(std::fs::read(dir.path().join("file")).unwrap() == from(0)[..28_192]);
     }
 
     #[test]

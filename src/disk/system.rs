@@ -3,7 +3,7 @@
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use rustix::fs::fadvise;
 
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
-use super::past_cache::{ALIGNED_BYTES, PastCache};
+use super::past_cache::{ALIGNED_BYTES, PastCache, write_past_cache};
 
 /// Small writes are put together up to here; larger ones go as they are.
 const GATHERED_BYTES: usize = 256 << 10;
@@ -190,6 +190,13 @@ impl NewFile for SystemFile {
         }
         self.go_through_cache()?;
         Err(io::Error::other("the writing thread stopped"))
+    }
+
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        match self.block_bytes {
+            0 => self.file.write_all_at(bytes, position),
+            _ => write_past_cache(&self.file, bytes, position),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

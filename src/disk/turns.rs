@@ -130,6 +130,10 @@ impl NewFile for NewInTurn {
         self.file.write(bytes)
     }
 
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.file.write_at(bytes, position)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }

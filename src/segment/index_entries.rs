@@ -35,7 +35,7 @@ impl<'a, E: Entry> Entries<'a, E> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.bytes.len() / E::SIZE_BYTES
     }
 
@@ -49,7 +49,7 @@ impl<'a, E: Entry> Entries<'a, E> {
     /// file whose entries rise. In another it may be any.
     pub fn first_not(&self, is_before: impl Fn(&E) -> bool) -> Option<E> {
         let get = |at: usize| E::read(self.bytes.get(at * E::SIZE_BYTES..)?, self.base);
-        let (mut low, mut high) = (0, self.len());
+        let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = low + (high - low) / 2;
             match get(middle).is_some_and(|entry| is_before(&entry)) {
@@ -77,7 +77,7 @@ mod tests {
         let mut bytes = file(&[(0, 0), (5, 100), (9, 200), (12, 300)]);
         bytes.resize(4096, 0);
         let entries: Entries<'_, IndexEntry> = Entries::of(&bytes, Offset(1000));
-        assert_eq!(entries.len(), 4);
+        assert_eq!(entries.count(), 4);
         let at = |position| entries.first_not(|entry: &IndexEntry| entry.position < position);
         let found = [0, 1, 100, 101, 300, 301].map(|position| at(Position(position)));
         let offsets = found.map(|entry| entry.map(|entry| entry.offset.0));
@@ -90,7 +90,7 @@ mod tests {
         let bytes = file(&[(5, 100), (9, 200)]);
         for length in 0..bytes.len() {
             let entries: Entries<'_, IndexEntry> = Entries::of(&bytes[..length], Offset(0));
-            assert_eq!(entries.len(), length / 8);
+            assert_eq!(entries.count(), length / 8);
             assert_eq!(entries.iter().count(), length / 8);
         }
     }

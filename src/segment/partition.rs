@@ -129,7 +129,7 @@ impl Segment {
         let Some(map) = self.read(Kind::Index)? else { return Ok(0) };
         let entries: Entries<'_, IndexEntry> = Entries::of(&map, self.named());
         let count = match self.part {
-            None => entries.len(),
+            None => entries.count(),
             Some(Part { start, end, .. }) => {
                 let is_ours = |at: Position| at >= start && end.is_none_or(|end| at < end);
                 entries.iter().filter(|entry| is_ours(entry.position)).count()
@@ -146,7 +146,7 @@ impl Segment {
         let Some(map) = self.read(Kind::TimeIndex)? else { return Ok(0) };
         let entries: Entries<'_, TimeEntry> = Entries::of(&map, self.named());
         let count = match self.part {
-            None => entries.len(),
+            None => entries.count(),
             Some(_) => entries.iter().filter(|entry| entry.offset >= self.base).count(),
         };
         Ok((count * TIME_ENTRY_BYTES) as u64)

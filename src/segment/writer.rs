@@ -195,6 +195,11 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Its log was written before, to `place`: whole, but not synced. It had no place before.
+    pub fn written_as(&mut self, log: StagedFile, place: &Place) {
+        (self.log, self.place) = (Some(log), Some(place.clone()));
+    }
+
     /// Whether beside the log of `segment` lies what would be written here, with `aborted` for the
     /// `.txnindex`.
     ///

@@ -23,6 +23,7 @@ pub struct Way {
     pub threads: usize,
     pub memory_bytes: u64,
     pub in_place: bool,
+    pub disk: Disk,
 }
 
 /// By this strategy, with nothing else out of the ordinary.
@@ -40,12 +41,23 @@ pub fn by(strategy: &str) -> Way {
         rewrites: Rewrites::default(),
         key_hash_bits: 64,
     };
-    Way { policy, threads: 2, memory_bytes: 64 << 20, in_place: false }
+    Way { policy, threads: 2, memory_bytes: 64 << 20, in_place: false, disk: Disk::default() }
 }
 
 impl Way {
     /// Compacts one partition; where it lies then, and the report.
     pub fn compact(&self, source: &Path, out: &Path) -> (PathBuf, RunReport) {
+        let report = self.try_compact(source, out).unwrap();
+        let dir = if self.in_place {
+            source.to_path_buf()
+        } else {
+            out.join(source.file_name().unwrap())
+        };
+        (dir, report)
+    }
+
+    /// Compacts one partition; the report, or what the run failed for.
+    pub fn try_compact(&self, source: &Path, out: &Path) -> Result<RunReport, String> {
         let output = match self.in_place {
             true => Output::InPlace { force: true },
             false => Output::Folder(out.to_path_buf()),
@@ -53,7 +65,7 @@ impl Way {
         let options = CompactOptions {
             policy: self.policy.clone(),
             output,
-            disk: Disk::default(),
+            disk: self.disk.clone(),
             dry_run: false,
             memory_limit_bytes: self.memory_bytes,
             temp_dir: None,
@@ -62,13 +74,8 @@ impl Way {
         };
         let sources = find_partitions(&[source.to_path_buf()]).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();
-        let report = pool.install(|| run(&sources, &options, &NoProgress)).unwrap();
-        let dir = if self.in_place {
-            source.to_path_buf()
-        } else {
-            out.join(source.file_name().unwrap())
-        };
-        (dir, report)
+        let report = pool.install(|| run(&sources, &options, &NoProgress));
+        report.map_err(|error| error.to_string())
     }
 }
 

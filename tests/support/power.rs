@@ -21,6 +21,7 @@ pub enum Op {
     Create(PathBuf),
     Append(PathBuf, u64),
     Write(PathBuf, Vec<u8>),
+    WriteAt(PathBuf, Vec<u8>, u64),
     Finish(PathBuf, Option<SystemTime>),
     CreateDir(PathBuf),
     Rename(PathBuf, PathBuf),
@@ -109,6 +110,11 @@ impl NewFile for NotedFile {
         self.file.write(bytes)
     }
 
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.notes.note(Op::WriteAt(self.path.clone(), bytes.into(), position));
+        self.file.write_at(bytes, position)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
@@ -181,6 +187,11 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
                 inode.is_synced = false;
             }
             Op::Write(path, bytes) => inodes[seen[path]].bytes.extend_from_slice(bytes),
+            Op::WriteAt(path, bytes, position) => {
+                let (all, start) = (&mut inodes[seen[path]].bytes, *position as usize);
+                all.resize(all.len().max(start + bytes.len()), 0);
+                all[start..start + bytes.len()].copy_from_slice(bytes);
+            }
             Op::Finish(path, modified) => {
                 let inode = &mut inodes[seen[path]];
                 (inode.is_synced, inode.modified) = (true, *modified);
@@ -263,6 +274,7 @@ fn parent(op: &Op) -> &Path {
         Op::Create(path) | Op::Remove(path) | Op::RemoveDir(path) | Op::Rename(_, path) => path,
         Op::Append(path, _)
         | Op::Write(path, _)
+        | Op::WriteAt(path, ..)
         | Op::Finish(path, _)
         | Op::CreateDir(path)
         | Op::SyncDir(path)
@@ -287,7 +299,7 @@ fn apply(op: &Op, inode: usize, names: &mut BTreeMap<PathBuf, usize>) {
                 names.insert(place, inode);
             }
         }
-        Op::Append(..) | Op::Write(..) | Op::Finish(..) => {}
+        Op::Append(..) | Op::Write(..) | Op::WriteAt(..) | Op::Finish(..) => {}
         Op::CreateDir(_) | Op::SyncDir(_) | Op::SyncFile(_) => {}
     }
 }
@@ -425,6 +437,11 @@ impl NewFile for RefusingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk.pass(true)?;
         self.file.write(bytes)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.disk.pass(true)?;
+        self.file.write_at(bytes, position)
     }
 
     fn flush(&mut self) -> io::Result<()> {

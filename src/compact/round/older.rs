@@ -377,7 +377,7 @@ impl Older {
             waiting: Waiting::new(self.chunks.len(), 0, None),
         };
         let (election, plan, policy) = (&self.election, &self.plan, context.policy);
-        let voted = Voted { maker: &maker, election };
+        let voted = Voted { maker: &maker, election, copies: None };
         let (groups, in_place) = (&plan.groups, false);
         let job = Job { source: &voted, groups, policy, in_place, budget, progress };
         let (tally, written) = job.rewrite(task.place.as_ref())?;

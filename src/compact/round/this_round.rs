@@ -6,6 +6,7 @@ use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
 use crate::compact::budget::Budget;
+use crate::compact::copy_ahead::CopyAhead;
 use crate::compact::election::ChunkResult;
 use crate::compact::election::{Election, Listener};
 use crate::compact::evidence::Archive;
@@ -84,12 +85,17 @@ pub struct Met {
 pub struct Listeners<'a> {
     /// Makes the output of it.
     pub maker: Option<&'a Maker<'a>>,
+    /// Copies what is kept whole.
+    pub copies: Option<&'a CopyAhead<'a>>,
     /// Collects the newcomers.
     pub collector: Option<&'a Collector<'a>>,
 }
 
 impl Listener for Listeners<'_> {
     fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()> {
+        if let Some(copies) = self.copies {
+            copies.decided(number, result);
+        }
         if let Some(collector) = self.collector {
             collector.chunk(number, result, Some(bodies))?;
         }

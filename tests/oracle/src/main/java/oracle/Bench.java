@@ -58,8 +58,8 @@ public final class Bench {
 
     private void cleaning() throws Exception {
         System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
-            + "| in a fresh JVM | ratio | logcompact in place | ratio | one thread | CRC only | cp |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+            + "| in a fresh JVM | ratio | logcompact in place | ratio | one thread | CRC only | cp | cp, synced |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
                 Path source = load.place(work);
@@ -84,7 +84,7 @@ public final class Bench {
     private void clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
         int threads = Math.min(2, partitions.size());
-        double[][] seconds = new double[7][turns];
+        double[][] seconds = new double[8][turns];
         for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
             double[] here = {
                 contestants.kafkaCleans(partitions, threads),
@@ -94,6 +94,7 @@ public final class Bench {
                 contestants.copies(source),
                 contestants.freshKafkaCleans(partitions, threads),
                 contestants.logcompactCleansInPlace(source),
+                contestants.copiesAndSyncs(source),
             };
             for (int who = 0; who < here.length && turn >= 0; who++) {
                 seconds[who][turn] = here[who];
@@ -103,10 +104,10 @@ public final class Bench {
         double fresh = median(seconds[5]);
         double inPlace = median(seconds[6]);
         System.out.printf("| %s | %d | %s | %.2f s | **%.1f** | %.2f s | **%.1f** | %.2f s | %.2f s "
-                + "| %.2f s |%n",
+                + "| %.2f s | %.2f s |%n",
             name, bytes >> 20, versus(seconds[0], seconds[1]), fresh, fresh / ours, inPlace,
             median(seconds[0]) / inPlace, median(seconds[2]), median(seconds[3]),
-            median(seconds[4]));
+            median(seconds[4]), median(seconds[7]));
         System.out.flush();
     }
 

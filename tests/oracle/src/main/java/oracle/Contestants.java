@@ -113,6 +113,11 @@ final class Contestants {
         return process(List.of("cp", "-r", source.toString(), copy.toString()));
     }
 
+    // The least that a tool can do which writes all of it anew and lets nobody lose it.
+    double copiesAndSyncs(Path source) throws Exception {
+        return copies(source) + process(List.of("sync"));
+    }
+
     // Reads all logs on all threads and takes a CRC-32C over them: the least that a tool can do
     // which trusts nothing.
     double checksums(List<Path> partitions) throws Exception {

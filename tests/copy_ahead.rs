@@ -1,0 +1,134 @@
+//! A segment of which nothing is lost is copied while the vote goes on; whatever comes in between,
+//! the output is what it is without that.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use logcompact::disk::Disk;
+use logcompact::report::RunOutcome;
+use support::compacting::{Way, by, files_in};
+use support::copy_folder;
+use support::log::{Log, put, tombstone};
+use support::power::{Noting, Op, Refusing};
+
+const ENOSPC: i32 = 28;
+const LOG: &str = "00000000000000000000.log";
+
+/// What is odd about a log of six megabytes in which each key is there once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Odd {
+    Nothing,
+    /// The first key comes again at the end: one record is lost in the chunk that is decided last.
+    FirstAgain,
+    /// So does the last key.
+    LastAgain,
+    /// A tombstone in the middle, which gets its time.
+    Tombstone,
+    /// An aborted transaction in the middle.
+    Aborted,
+}
+
+fn a_log(root: &Path, odd: Odd) -> PathBuf {
+    let mut log = Log::create(root, "t-0").with_txn_index();
+    let value = "v".repeat(500);
+    for hundred in 0..110u32 {
+        let keys: Vec<String> = (0..100).map(|n| format!("key-{}", hundred * 100 + n)).collect();
+        let records: Vec<_> = keys.iter().map(|key| put(key, &value)).collect();
+        log.batch(&records);
+        match odd {
+            Odd::Tombstone if hundred == 50 => log.batch(&[tombstone("gone")]),
+            Odd::Aborted if hundred == 50 => {
+                log.transactional(7, &[put("never", "seen")]).marker(7, false)
+            }
+            _ => &mut log,
+        };
+    }
+    match odd {
+        Odd::FirstAgain => log.batch(&[put("key-0", "again")]),
+        Odd::LastAgain => log.batch(&[put("key-10999", "again")]),
+        _ => &mut log,
+    };
+    log.roll().batch(&[put("active", "1")]).flush()
+}
+
+/// How the log of the cleaned segment was written: bytes in any order, and bytes one after the
+/// other.
+fn written(notes: &Noting) -> (usize, usize) {
+    let is_log = |path: &Path| path.file_name().is_some_and(|name| name == LOG);
+    let (mut at, mut on) = (0, 0);
+    for op in notes.ops() {
+        match op {
+            Op::WriteAt(path, bytes, _) if is_log(&path) => at += bytes.len(),
+            Op::Write(path, bytes) if is_log(&path) => on += bytes.len(),
+            _ => {}
+        }
+    }
+    (at, on)
+}
+
+#[test]
+fn the_output_is_the_same_with_a_copy_and_without() {
+    let ways = [(1, 64), (2, 64), (2, 4)];
+    for odd in [Odd::Nothing, Odd::FirstAgain, Odd::LastAgain, Odd::Tombstone, Odd::Aborted] {
+        let temp = tempfile::tempdir().unwrap();
+        let source = a_log(temp.path(), odd);
+        // In place nothing is copied ahead.
+        let work = temp.path().join("work/t-0");
+        copy_folder(&source, &work);
+        let (beside, _) = Way { in_place: true, ..by("offset") }.compact(&work, temp.path());
+        for (threads, memory) in ways {
+            let what = format!("{odd:?}, {threads} threads, {memory} MiB");
+            let notes = Noting::default();
+            let disk = Disk::of(notes.clone());
+            let way = Way { threads, memory_bytes: memory << 20, disk, ..by("offset") };
+            let (dir, report) = way.compact(&source, &temp.path().join(&what));
+            assert_eq!(report.outcome, RunOutcome::Ok);
+            assert!(files_in(&dir) == files_in(&beside), "{what}");
+            let size_bytes = fs::metadata(dir.join(LOG)).unwrap().len() as usize;
+            let (at, on) = written(&notes);
+            if odd == Odd::Nothing {
+                assert!(at == size_bytes && on == 0, "{what}: {at} of {size_bytes}, and {on}");
+            } else {
+                assert_eq!(on, size_bytes, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_copied_of_a_log_with_damage_in_it_does_not_stay() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = a_log(temp.path(), Odd::Nothing);
+    let path = source.join(LOG);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100_000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let out = temp.path().join("out");
+    let report = by("offset").try_compact(&source, &out).unwrap();
+    assert_eq!(report.outcome, RunOutcome::Problems);
+    assert!(!out.exists() || fs::read_dir(&out).unwrap().next().is_none());
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_write_ends_the_run_and_leaves_the_whole_or_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = a_log(temp.path(), Odd::Nothing);
+    let (whole, _) = by("offset").compact(&source, &temp.path().join("whole"));
+    for n in 0.. {
+        let out = temp.path().join(format!("out-{n}"));
+        let refusing = Refusing::write(n, ENOSPC);
+        let way = Way { disk: Disk::of(refusing.clone()), ..by("offset") };
+        let outcome = way.try_compact(&source, &out);
+        if !refusing.has_refused() {
+            assert_eq!(outcome.unwrap().outcome, RunOutcome::Ok);
+            assert!(n > 10, "so few?");
+            return;
+        }
+        let error = outcome.expect_err("a full disk");
+        assert!(error.contains("No space left"), "write {n}: {error}");
+        let dir = out.join("t-0");
+        assert!(!out.exists() || files_in(&dir) == files_in(&whole), "write {n}");
+    }
+}
