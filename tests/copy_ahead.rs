@@ -3,10 +3,13 @@
 
 mod support;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, io};
 
-use logcompact::disk::Disk;
+use logcompact::compact::OnDamage;
+use logcompact::disk::{Disk, Files, Map, NewFile, Owner, System};
 use logcompact::report::RunOutcome;
 use support::compacting::{Way, by, files_in};
 use support::copy_folder;
@@ -14,6 +17,8 @@ use support::log::{Log, put, tombstone};
 use support::power::{Noting, Op, Refusing};
 
 const ENOSPC: i32 = 28;
+/// Too few to tell all keys apart in one pass.
+const FEW_BYTES: u64 = 256 << 10;
 const LOG: &str = "00000000000000000000.log";
 
 /// What is odd about a log of six megabytes in which each key is there once.
@@ -28,6 +33,8 @@ enum Odd {
     Tombstone,
     /// An aborted transaction in the middle.
     Aborted,
+    /// A record without a key, which goes.
+    NullKey,
 }
 
 fn a_log(root: &Path, odd: Odd) -> PathBuf {
@@ -42,6 +49,7 @@ fn a_log(root: &Path, odd: Odd) -> PathBuf {
             Odd::Aborted if hundred == 50 => {
                 log.transactional(7, &[put("never", "seen")]).marker(7, false)
             }
+            Odd::NullKey if hundred == 50 => log.batch(&[(None, Some(b"x"))]),
             _ => &mut log,
         };
     }
@@ -70,28 +78,36 @@ fn written(notes: &Noting) -> (usize, usize) {
 
 #[test]
 fn the_output_is_the_same_with_a_copy_and_without() {
-    let ways = [(1, 64), (2, 64), (2, 4)];
-    for odd in [Odd::Nothing, Odd::FirstAgain, Odd::LastAgain, Odd::Tombstone, Odd::Aborted] {
+    let ways = [(1, 64 << 20), (2, 64 << 20), (2, FEW_BYTES)];
+    for odd in
+        [Odd::Nothing, Odd::FirstAgain, Odd::LastAgain, Odd::Tombstone, Odd::Aborted, Odd::NullKey]
+    {
         let temp = tempfile::tempdir().unwrap();
         let source = a_log(temp.path(), odd);
         // In place nothing is copied ahead.
         let work = temp.path().join("work/t-0");
         copy_folder(&source, &work);
         let (beside, _) = Way { in_place: true, ..by("offset") }.compact(&work, temp.path());
-        for (threads, memory) in ways {
-            let what = format!("{odd:?}, {threads} threads, {memory} MiB");
+        for (threads, memory_bytes) in ways {
+            let what = format!("{odd:?}, {threads} threads, {memory_bytes} bytes");
             let notes = Noting::default();
             let disk = Disk::of(notes.clone());
-            let way = Way { threads, memory_bytes: memory << 20, disk, ..by("offset") };
+            let way = Way { threads, memory_bytes, disk, ..by("offset") };
             let (dir, report) = way.compact(&source, &temp.path().join(&what));
-            assert_eq!(report.outcome, RunOutcome::Ok);
+            assert_eq!(report.outcome, RunOutcome::Ok, "{what}: {report:?}");
+            assert_eq!(report.partitions[0].passes > 1, memory_bytes == FEW_BYTES, "{what}");
             assert!(files_in(&dir) == files_in(&beside), "{what}");
+            let modified = |dir: &Path| fs::metadata(dir.join(LOG)).unwrap().modified().unwrap();
+            assert_eq!(modified(&dir), modified(&source), "{what}");
             let size_bytes = fs::metadata(dir.join(LOG)).unwrap().len() as usize;
             let (at, on) = written(&notes);
-            if odd == Odd::Nothing {
-                assert!(at == size_bytes && on == 0, "{what}: {at} of {size_bytes}, and {on}");
-            } else {
-                assert_eq!(on, size_bytes, "{what}");
+            match odd {
+                Odd::Nothing => {
+                    assert!(at == size_bytes && on == 0, "{what}: {at} of {size_bytes}, {on}");
+                }
+                // The headers tell, before anything is copied.
+                Odd::Aborted => assert_eq!((at, on), (0, size_bytes), "{what}"),
+                _ => assert!(at <= size_bytes && on == size_bytes, "{what}: {at}, {on}"),
             }
         }
     }
@@ -99,16 +115,99 @@ fn the_output_is_the_same_with_a_copy_and_without() {
 
 #[test]
 fn what_was_copied_of_a_log_with_damage_in_it_does_not_stay() {
+    for at in [100_000, 3_000_000, 5_600_000] {
+        let temp = tempfile::tempdir().unwrap();
+        let source = a_log(temp.path(), Odd::Nothing);
+        let path = source.join(LOG);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let out = temp.path().join("out");
+        let report = by("offset").try_compact(&source, &out).unwrap();
+        assert_eq!(report.outcome, RunOutcome::Problems);
+        assert!(!out.exists() || fs::read_dir(&out).unwrap().next().is_none());
+        // Whoever lives with the damage has what he would have in place.
+        for on_damage in [OnDamage::Skip, OnDamage::Keep] {
+            let mut way = by("offset");
+            way.policy.on_damage = on_damage;
+            let (dir, _) = way.compact(&source, &temp.path().join(format!("{on_damage:?}")));
+            let work = temp.path().join(format!("work-{on_damage:?}/t-0"));
+            copy_folder(&source, &work);
+            let (beside, _) = Way { in_place: true, ..way }.compact(&work, temp.path());
+            assert!(files_in(&dir) == files_in(&beside), "at {at}, {on_damage:?}");
+        }
+    }
+}
+
+/// Files of which the log is replaced, as a broker's cleaner does it, as soon as it was opened.
+#[derive(Clone, Debug)]
+struct Meddling {
+    by: PathBuf,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Files for Meddling {
+    fn map(&self, path: &Path) -> io::Result<Map> {
+        let map = System::default().map(path);
+        let is_log = path.file_name().is_some_and(|name| name == LOG);
+        if is_log && !self.is_done.swap(true, Ordering::SeqCst) {
+            let swap = path.with_extension("log.swap");
+            fs::copy(&self.by, &swap)?;
+            fs::rename(&swap, path)?;
+        }
+        map
+    }
+
+    fn create(&self, path: &Path, owner: Option<Owner>) -> io::Result<Box<dyn NewFile>> {
+        System::default().create(path, owner)
+    }
+
+    fn append(&self, path: &Path, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        System::default().append(path, keep_bytes)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        System::default().create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        System::default().rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        System::default().remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        System::default().remove_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        System::default().sync_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        System::default().sync_file(path)
+    }
+}
+
+#[test]
+fn a_log_that_is_replaced_meanwhile_is_copied_as_it_was_opened() {
     let temp = tempfile::tempdir().unwrap();
-    let source = a_log(temp.path(), Odd::Nothing);
-    let path = source.join(LOG);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[100_000] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let out = temp.path().join("out");
-    let report = by("offset").try_compact(&source, &out).unwrap();
-    assert_eq!(report.outcome, RunOutcome::Problems);
-    assert!(!out.exists() || fs::read_dir(&out).unwrap().next().is_none());
+    let other = a_log(&temp.path().join("other"), Odd::FirstAgain).join(LOG);
+    let short = temp.path().join("short");
+    fs::write(&short, &fs::read(&other).unwrap()[..3 << 20]).unwrap();
+    for by_what in [other, short] {
+        let root = tempfile::tempdir().unwrap();
+        let source = a_log(root.path(), Odd::Nothing);
+        let opened = fs::read(source.join(LOG)).unwrap();
+        let disk = Disk::of(Meddling { by: by_what, is_done: Arc::default() });
+        let way = Way { disk, ..by("offset") };
+        let (dir, report) = way.compact(&source, &root.path().join("out"));
+        assert_eq!(report.outcome, RunOutcome::Ok);
+        assert!(fs::read(dir.join(LOG)).unwrap() == opened);
+        assert!(fs::read(source.join(LOG)).unwrap() != opened);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! the processors are. The first record that is lost ends that. A copy is only an offer: who writes
 //! the segment takes it if the output is what the source is, to its end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,13 +18,15 @@ use super::election::{ChunkAt, ChunkResult};
 use super::policy::Policy;
 use super::survey::Survey;
 use crate::disk::{ALIGNED_BYTES, Disk, Map, Owner, StagedFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::segment::{Kind, Place};
 
 /// Smaller segments are not worth it.
-const LEAST_BYTES: u64 = 4 << 20;
+const LEAST_BYTES: usize = 4 << 20;
 /// So much is written at a time.
 const PIECE_BYTES: usize = 1 << 20;
+/// More copies are not open at a time; chunks come nearly in order, so few are.
+const MOST_OPEN: usize = 8;
 /// For so long who waits does nothing if there is nothing to do.
 const NAP: Duration = Duration::from_micros(200);
 
@@ -32,43 +34,44 @@ const NAP: Duration = Duration::from_micros(200);
 pub struct CopyAhead<'a> {
     range: &'a [Survey],
     chunks: &'a [ChunkAt],
-    segments: Arc<[Ahead]>,
-    copying: Mutex<Copying>,
+    segments: Arc<[Option<Ahead>]>,
+    worker: Mutex<Worker>,
 }
 
-/// A segment, by its number in the range.
+/// A segment that may be copied.
 struct Ahead {
-    job: Option<Job>,
-    /// Chunks of which nothing was said yet.
-    open_chunks: AtomicUsize,
-    given_up: AtomicBool,
-}
-
-/// What is to be copied, and where to.
-struct Job {
+    /// Its log as the vote reads it, whatever becomes of the file.
+    map: Arc<Map>,
     disk: Disk,
-    from: PathBuf,
     to: PathBuf,
     owner: Option<Owner>,
+    ordered_bytes: AtomicUsize,
+    given_up: AtomicBool,
+    copied: Mutex<Copied>,
 }
 
-/// The thread that copies, while there is one, and then what it has made.
+/// How far it is.
 #[derive(Default)]
-struct Copying {
-    orders: Option<Sender<Order>>,
-    thread: Option<JoinHandle<Copies>>,
+struct Copied {
+    /// Open while it is neither whole nor given up.
+    file: Option<StagedFile>,
     was_begun: bool,
-    files: Copies,
+    /// Bytes by where they start.
+    ranges: BTreeMap<usize, usize>,
 }
 
-/// A stretch of a segment that was kept.
+/// The thread that copies.
+#[derive(Default)]
+struct Worker {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A stretch of a segment, by number, that was kept; or nothing of it, if it is given up.
 struct Order {
     segment: usize,
     range: Range<usize>,
 }
-
-/// Copies by the numbers of their segments.
-type Copies = HashMap<usize, StagedFile>;
 
 impl<'a> CopyAhead<'a> {
     /// For the segments of `range` that have a group, and so a place, of their own.
@@ -82,99 +85,183 @@ impl<'a> CopyAhead<'a> {
         let anew = policy.rewrites.compression.is_some() || policy.rewrites.segments_anew;
         // In place it lies there already.
         let place = place.filter(|place| place.suffix.is_none() && !anew);
-        let mut open_chunks = vec![0; range.len()];
-        for at in chunks {
-            open_chunks.get_mut(at.segment).into_iter().for_each(|count| *count += 1);
-        }
+        let alone = groups.iter().filter(|group| group.len() == 1);
+        let alone: HashSet<usize> = alone.map(|group| group.start).collect();
         let ahead = |(number, survey): (usize, &Survey)| {
-            let is_alone = groups.contains(&(number..number + 1));
-            Ahead {
-                job: place.filter(|_| is_alone && may_stay(survey)).map(|place| Job {
-                    disk: place.disk.clone(),
-                    from: survey.log.path().into(),
-                    to: place.path(survey.segment.base, Kind::Log),
-                    owner: place.owner,
-                }),
-                open_chunks: AtomicUsize::new(open_chunks.get(number).copied().unwrap_or(0)),
+            let place = place.filter(|_| alone.contains(&number) && may_stay(survey))?;
+            Some(Ahead {
+                map: survey.log.shared_map(),
+                disk: place.disk.clone(),
+                to: place.path(survey.segment.base, Kind::Log),
+                owner: place.owner,
+                ordered_bytes: AtomicUsize::new(0),
                 given_up: AtomicBool::new(false),
-            }
+                copied: Mutex::default(),
+            })
         };
         let segments = range.iter().enumerate().map(ahead).collect();
-        CopyAhead { range, chunks, segments, copying: Mutex::default() }
+        CopyAhead { range, chunks, segments, worker: Mutex::default() }
     }
 
-    /// Hears of a chunk whose records are all decided.
+    /// Hears, once, of a chunk whose records are all decided.
     pub fn decided(&self, number: usize, result: &ChunkResult) {
         let Some(at) = self.chunks.get(number) else { return };
-        let (Some(ahead), Some(survey)) =
-            (self.segments.get(at.segment), self.range.get(at.segment))
-        else {
+        let Some(ahead) = self.ahead(at.segment).filter(|ahead| !ahead.is_given_up()) else {
             return;
         };
-        if ahead.job.is_none() || ahead.is_given_up() {
-            return;
-        }
         // Tombstones that stay get their time.
-        if !(result.keeps_all() && result.with_tombstone.is_empty()) {
+        let range = if result.keeps_all() && result.with_tombstone.is_empty() {
+            let aligned = |at: usize| at / ALIGNED_BYTES * ALIGNED_BYTES;
+            let (start, end) = (at.chunk.start.index(), at.chunk.end.index());
+            let is_last = self.range.get(at.segment).is_some_and(|s| at.chunk.end == s.end);
+            // What lies between two chunks in one block goes with the newer one.
+            aligned(start)..if is_last { end } else { aligned(end) }
+        } else {
             ahead.give_up();
-            return;
-        }
-        ahead.open_chunks.fetch_sub(1, Ordering::Relaxed);
-        let aligned = |at: usize| at / ALIGNED_BYTES * ALIGNED_BYTES;
-        let (start, end) = (at.chunk.start.index(), at.chunk.end.index());
-        // What lies between two chunks in one block goes with the newer one.
-        let end = if at.chunk.end == survey.end { end } else { aligned(end) };
-        self.send(Order { segment: at.segment, range: aligned(start)..end });
-    }
-
-    fn send(&self, order: Order) {
-        let mut copying = self.copying();
-        if !copying.was_begun {
-            copying.was_begun = true;
-            let (send, receive) = channel();
-            let segments = Arc::clone(&self.segments);
-            let copy = move || copy_all(&segments, &receive);
-            // Without a thread there are no copies.
-            copying.thread = std::thread::Builder::new().name("copy".to_owned()).spawn(copy).ok();
-            copying.orders = Some(send);
-        }
-        if let Some(orders) = &copying.orders {
-            // Nor are there where the thread has failed.
-            let _ = orders.send(order);
+            0..0
+        };
+        let before = ahead.ordered_bytes.fetch_add(range.len(), Ordering::Relaxed);
+        if !range.is_empty() || before > 0 {
+            self.order(Order { segment: at.segment, range });
         }
     }
 
-    fn copying(&self) -> MutexGuard<'_, Copying> {
-        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The copy of a segment, whole but not synced, if there is one. Waits for all of them; a
-    /// thread of the pool does other work meanwhile.
+    /// The copy of a segment, whole but not synced, if there is one. Waits for it; a thread of the
+    /// pool does other work meanwhile.
     ///
     /// # Errors
-    /// The system's: that what was begun cannot be removed.
+    /// The system's: that the copy cannot be opened again, or what was begun not be removed.
     pub fn take(&self, segment: usize) -> Result<Option<StagedFile>> {
-        while self.copying().is_at_work() {
+        let Some(ahead) = self.ahead(segment) else { return Ok(None) };
+        if ahead.ordered_bytes.load(Ordering::Relaxed) != ahead.map.len() {
+            ahead.give_up();
+        }
+        loop {
+            let is_at_work = self.worker().is_at_work();
+            let copied = ahead.copied();
+            if ahead.is_given_up() || !(is_at_work || ahead.is_whole(&copied)) {
+                ahead.give_up();
+                let remove = || ahead.disk.remove_if_there(&ahead.to);
+                return if copied.was_begun { remove() } else { Ok(()) }.map(|()| None);
+            }
+            if ahead.is_whole(&copied) {
+                return ahead.disk.append(&ahead.to, ahead.map.len() as u64).map(Some);
+            }
+            drop(copied);
             if rayon::yield_now() != Some(rayon::Yield::Executed) {
                 std::thread::sleep(NAP);
             }
         }
-        let mut copying = self.copying();
-        let file = copying.wait().remove(&segment);
-        let Some(ahead @ Ahead { job: Some(job), .. }) = self.segments.get(segment) else {
-            return Ok(None);
-        };
-        if file.is_none() && !copying.was_begun || file.is_some() && ahead.is_kept() {
-            return Ok(file);
+    }
+
+    fn ahead(&self, segment: usize) -> Option<&Ahead> {
+        self.segments.get(segment)?.as_ref()
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Worker> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self, order: Order) {
+        let mut worker = self.worker();
+        if worker.orders.is_none() {
+            let (send, receive) = channel();
+            let segments = Arc::clone(&self.segments);
+            let copy = move || copy_all(&segments, &receive);
+            worker.thread = std::thread::Builder::new().name("copy".to_owned()).spawn(copy).ok();
+            worker.orders = Some(send);
         }
-        job.disk.remove_if_there(&job.to).map(|()| None)
+        if let Some(orders) = &worker.orders {
+            // Without a thread, or where it has failed, nothing is copied.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for CopyAhead<'_> {
+    /// Nobody writes to a folder that may be removed next.
+    fn drop(&mut self) {
+        self.segments.iter().flatten().for_each(Ahead::give_up);
+        let mut worker = self.worker();
+        worker.orders = None;
+        if let Some(thread) = worker.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    /// Whether it still has something to do, when nothing more is to come.
+    fn is_at_work(&mut self) -> bool {
+        self.orders = None;
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+/// Whether a segment may come out as it goes in.
+fn may_stay(survey: &Survey) -> bool {
+    let size_bytes = survey.log.bytes().len();
+    survey.segment.part.is_none()
+        && size_bytes >= LEAST_BYTES
+        && survey.end.index() == size_bytes
+        && survey.damage.is_empty()
+        // Markers get their time, and what was aborted goes.
+        && survey.txn_batches.is_empty()
+        && !survey.has_odd_batches
+}
+
+/// What the thread does. Where something fails the segment is given up: who writes it as usual
+/// meets the same failure, if it is one, and tells of it.
+fn copy_all(segments: &[Option<Ahead>], orders: &Receiver<Order>) {
+    let mut open = HashSet::new();
+    for Order { segment, range } in orders {
+        let Some(Some(ahead)) = segments.get(segment) else { continue };
+        let mut copied = ahead.copied();
+        if open.len() >= MOST_OPEN && !open.contains(&segment) {
+            ahead.give_up();
+        }
+        if ahead.is_given_up() || ahead.copy(&mut copied, range).is_err() {
+            ahead.give_up();
+            copied.file = None;
+        }
+        match copied.file {
+            Some(_) => open.insert(segment),
+            None => open.remove(&segment),
+        };
     }
 }
 
 impl Ahead {
-    /// Whether all of it was kept, and copied.
-    fn is_kept(&self) -> bool {
-        !self.is_given_up() && self.open_chunks.load(Ordering::Relaxed) == 0
+    fn copy(&self, copied: &mut Copied, range: Range<usize>) -> Result<()> {
+        let file = match &mut copied.file {
+            Some(file) => file,
+            None => {
+                let file = self.disk.create(&self.to, self.owner)?;
+                copied.was_begun = true;
+                let file = copied.file.insert(file);
+                file.reserve(self.map.len() as u64)?;
+                file
+            }
+        };
+        for start in range.clone().step_by(PIECE_BYTES) {
+            // A page that cannot be read fails the write.
+            let piece = self.map.get(start..range.end.min(start + PIECE_BYTES));
+            let piece = piece.ok_or_else(|| Error::bug("a chunk that reaches beyond its log"))?;
+            file.write_at(piece, start as u64)?;
+        }
+        copied.ranges.insert(range.start, range.len());
+        if self.is_whole(copied) {
+            copied.file = None; // who takes it syncs it
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self, copied: &Copied) -> bool {
+        copied.ranges.values().sum::<usize>() == self.map.len()
+    }
+
+    fn copied(&self) -> MutexGuard<'_, Copied> {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_given_up(&self) -> bool {
@@ -183,84 +270,5 @@ impl Ahead {
 
     fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
-    }
-
-    fn copy(&self, map: &Map, file: &mut StagedFile, range: Range<usize>) -> Result<()> {
-        for start in range.clone().step_by(PIECE_BYTES) {
-            let piece = start..range.end.min(start + PIECE_BYTES);
-            // A page that cannot be read fails the write.
-            match map.get(piece).filter(|_| !self.is_given_up()) {
-                Some(bytes) => file.write_at(bytes, start as u64)?,
-                None => break,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for CopyAhead<'_> {
-    /// Nobody writes to a folder that may be removed next.
-    fn drop(&mut self) {
-        self.segments.iter().for_each(Ahead::give_up);
-        self.copying().wait();
-    }
-}
-
-impl Copying {
-    /// Whether there is more to come.
-    fn is_at_work(&mut self) -> bool {
-        self.orders = None;
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
-    fn wait(&mut self) -> &mut Copies {
-        self.orders = None; // the thread ends when it has done what was ordered
-        if let Some(thread) = self.thread.take() {
-            self.files = thread.join().unwrap_or_default();
-        }
-        &mut self.files
-    }
-}
-
-/// Whether it may come out as it goes in.
-fn may_stay(survey: &Survey) -> bool {
-    let log = &survey.log;
-    survey.segment.part.is_none()
-        && log.bytes().len() as u64 >= LEAST_BYTES
-        && survey.end.index() == log.bytes().len()
-        && survey.damage.is_empty()
-        // Markers get their time, and what was aborted goes.
-        && survey.txn_batches.is_empty()
-}
-
-/// What the thread does. Where something fails the segment is given up: who writes it as usual
-/// meets the same failure, if it is one, and tells of it.
-fn copy_all(segments: &[Ahead], orders: &Receiver<Order>) -> Copies {
-    let mut copies: HashMap<usize, (Map, StagedFile)> = HashMap::new();
-    for Order { segment, range } in orders {
-        let Some((ahead, job)) = segments.get(segment).and_then(|it| Some((it, it.job.as_ref()?)))
-        else {
-            continue;
-        };
-        if ahead.is_given_up() {
-            continue;
-        }
-        let copied = match copies.remove(&segment) {
-            Some(copy) => Ok(copy),
-            None => job.begin(),
-        };
-        let copied = copied
-            .and_then(|(map, mut file)| ahead.copy(&map, &mut file, range).map(|()| (map, file)));
-        match copied {
-            Ok(copy) => drop(copies.insert(segment, copy)),
-            Err(_) => ahead.give_up(),
-        }
-    }
-    copies.into_iter().map(|(segment, (_, file))| (segment, file)).collect()
-}
-
-impl Job {
-    fn begin(&self) -> Result<(Map, StagedFile)> {
-        Ok((self.disk.map(&self.from)?, self.disk.create(&self.to, self.owner)?))
     }
 }

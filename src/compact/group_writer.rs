@@ -137,6 +137,11 @@ impl<'a> GroupWriter<'a> {
         }
     }
 
+    /// Whether all of the source in front may have to be read again, to be written after all.
+    pub fn may_read_again(&self) -> bool {
+        self.same_as.is_some()
+    }
+
     /// What comes next was last modified at this time. Segments that are cut anew carry that of the
     /// newest data in them.
     pub fn came_from(&mut self, modified: SystemTime) {

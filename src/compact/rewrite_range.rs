@@ -230,7 +230,7 @@ impl Job<'_> {
             [only] if self.in_place && target.limits.is_none() => {
                 GroupWriter::in_place_of(only, aborted, target)?
             }
-            [only] => match self.source.copy_of(group.start)? {
+            [only] if place.is_some() => match self.source.copy_of(group.start)? {
                 Some(copy) => GroupWriter::upon_copy(only, copy, aborted, target)?,
                 None => GroupWriter::begin(only.segment.base, aborted, target)?,
             },
@@ -290,11 +290,13 @@ impl Job<'_> {
             }
             writer.append(&survey.log, output)?;
         }
-        self.let_go(ready);
+        if !writer.may_read_again() {
+            self.let_go(ready);
+        }
         Ok(())
     }
 
-    /// Lets go of the log that `ready` was made of: nobody reads it again.
+    /// Lets go of the log that `ready` was made of.
     fn let_go(&self, ready: &[(usize, ChunkOutput)]) {
         let place = |number: &usize| place_of(self.source, *number).ok();
         let places: Vec<_> = ready.iter().filter_map(|(number, _)| place(number)).collect();

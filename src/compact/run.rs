@@ -29,7 +29,7 @@ use crate::segment::{
 use crate::swap::{PartitionClaim, recover, view};
 use crate::units::Offset;
 
-/// Up to this, a partition is never worth more than one thread.
+/// Up to this, a partition is never worth that all threads wait for each other at it.
 const LARGE_PARTITION_BYTES: u64 = 4 << 20;
 
 /// A validated request to compact.
@@ -233,7 +233,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Small partitions side by side, each on one thread, then large ones, each on all threads.
+    /// Small partitions side by side, then large ones, each on all threads.
     fn all(&self, partitions: &[Opened]) -> Result<Vec<PartitionReport>> {
         let (large, mut small): (Vec<&Opened>, Vec<&Opened>) =
             partitions.iter().partition(|opened| self.is_large(opened));
@@ -254,9 +254,9 @@ impl Run<'_> {
         opened.size_bytes > LARGE_PARTITION_BYTES && opened.size_bytes > fair_share_bytes
     }
 
-    /// As many partitions at a time as there are threads, and some more that go on while others
-    /// wait for the disk; within one there is nothing else to wait for. The last ones have several
-    /// threads each.
+    /// As many partitions at a time as there are threads, each on one, and some more that go on
+    /// while others wait for the disk; within one there is nothing else to wait for. The last ones
+    /// have several threads each, for those that nobody else will have.
     fn side_by_side(&self, partitions: &[&Opened]) -> Result<Vec<PartitionReport>> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -273,7 +273,7 @@ impl Run<'_> {
                 // The last ones would leave the threads idle that are done.
                 let threads = self.threads / (partitions.len() - number);
                 if threads > pool.current_num_threads() {
-                    pool = pool_of(threads)?;
+                    pool = pool_of(threads).unwrap_or(pool);
                 }
                 let turn = self.turns.take();
                 let report = pool.install(|| self.one(opened));

@@ -69,6 +69,8 @@ pub struct Survey {
     pub largest_timestamp: Timestamp,
     /// The largest timestamp in the first header, or -1.
     pub first_batch_timestamp: Timestamp,
+    /// Whether some are of magic 0 or 1, or hold no records: such rarely stay as they are.
+    pub has_odd_batches: bool,
     /// The batches in stretches, each a task.
     pub chunks: Vec<Chunk>,
     /// Transactional and control batches, in order.

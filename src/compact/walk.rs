@@ -15,12 +15,12 @@ use super::survey::{Chunk, LastSeen, Survey, Walking};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw};
 use crate::segment::{
-    Damaged, Entries, Examined, Frontier, IndexEntry, Kind, LogFile, Segment, TxnBatch,
+    Batches, Damaged, Entries, Examined, Frontier, IndexEntry, Kind, LogFile, Segment, TxnBatch,
 };
 use crate::units::{Offset, Position, Timestamp};
 
 /// A log is walked by several threads in stretches of about this.
-const STRETCH_BYTES: u64 = 4 << 20;
+const STRETCH_BYTES: u64 = 2 << 20;
 
 /// Where stretches of `log` may begin, the first at its start.
 fn stretches_of(segment: &Segment, log: &LogFile) -> Result<Vec<Position>> {
@@ -34,7 +34,7 @@ fn stretches_of(segment: &Segment, log: &LogFile) -> Result<Vec<Position>> {
     let entries: Entries<'_, IndexEntry> = Entries::of(&index, segment.named());
     for due in (1..size_bytes / STRETCH_BYTES).map(|number| Position(number * STRETCH_BYTES)) {
         let Some(entry) = entries.first_not(|entry| entry.position < due) else { break };
-        if starts.last() < Some(&entry.position) && entry.fits(log)? {
+        if starts.last() < Some(&entry.position) && entry.header_in(log)?.is_some() {
             starts.push(entry.position);
         }
     }
@@ -50,31 +50,43 @@ struct Walker<'a> {
 }
 
 impl Walker<'_> {
-    /// All stretches at a time; `None` if they cannot be put together.
-    fn in_stretches(&self, starts: &[Position]) -> Result<Option<Walk>> {
-        let ends = starts.iter().skip(1).map(|end| Some(*end)).chain([None]);
-        let stretches: Vec<(Position, Option<Position>)> =
-            starts.iter().copied().zip(ends).collect();
-        let walks: Vec<Walk> = stretches
-            .par_iter()
-            .map(|(start, end)| self.through(*start, *end))
-            .collect::<Result<_>>()?;
-        let mut walks = starts.iter().zip(walks);
-        let Some((_, first)) = walks.next() else { return Ok(None) };
-        Ok(walks.try_fold(first, |walk, (start, later)| walk.and_then(*start, later)))
+    /// All of it.
+    fn through(&self) -> Result<Walk> {
+        self.walk(self.log.start(), self.log.batches(), Frontier::of(self.log))
     }
 
-    /// From a batch on, to `end` if there is one.
-    fn through(&self, start: Position, end: Option<Position>) -> Result<Walk> {
-        const HEADER_REACH_BYTES: usize = 64 << 10;
-        let mut walk = Walk::at(start, self.base, self.walking.chunk_bytes);
-        let mut decoder = Decoder::new();
-        let mut frontier = Frontier::of(self.log).until(end);
-        let batches = self.log.batches_from(start);
-        let mut batches = match end {
+    /// All stretches at a time; `None` if one is damaged, or they do not follow each other.
+    fn in_stretches(&self, starts: &[Position]) -> Result<Option<Walk>> {
+        let ends = starts.iter().skip(1).map(|end| Some(*end)).chain([None]);
+        let stretches: Vec<_> = starts.iter().copied().zip(ends).collect();
+        let walks = stretches.par_iter().map(|(start, end)| self.stretch(*start, *end));
+        let walks: Vec<Walk> = walks.collect::<Result<_>>()?;
+        let mut walks = starts.iter().zip(walks);
+        let Some((_, first)) = walks.next() else { return Ok(None) };
+        let all = walks.try_fold(first, |walk, (start, later)| walk.and_then(*start, later));
+        Ok(all.filter(|walk| walk.damage.is_empty()))
+    }
+
+    /// From what may be the start of a batch to `end`, if there is one, or to the first damage: to
+    /// find where that ends is for one walk to do, not for each.
+    fn stretch(&self, start: Position, end: Option<Position>) -> Result<Walk> {
+        let batches = self.log.batches_from(start).up_to_damage();
+        let batches = match end {
             Some(end) => batches.until(end),
             None => batches,
         };
+        self.walk(start, batches, Frontier::of(self.log).until(end))
+    }
+
+    fn walk(
+        &self,
+        start: Position,
+        mut batches: Batches<'_>,
+        mut frontier: Frontier<'_>,
+    ) -> Result<Walk> {
+        const HEADER_REACH_BYTES: usize = 64 << 10;
+        let mut walk = Walk::at(start, self.base, self.walking.chunk_bytes);
+        let mut decoder = Decoder::new();
         loop {
             frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
             let Some(item) = batches.next() else { return Ok(walk) };
@@ -140,6 +152,7 @@ pub struct Walk {
     records: u64,
     largest_timestamp: Option<Timestamp>,
     first_batch_timestamp: Option<Timestamp>,
+    has_odd_batches: bool,
     chunk_bytes: u64,
     chunks: Vec<Chunk>,
     chunk_start: Position,
@@ -168,10 +181,13 @@ impl Walk {
         if walking.around_damage {
             return walker.around_damage();
         }
-        match walker.in_stretches(&stretches_of(segment, log)?)? {
-            Some(walk) => Ok(walk),
-            None => walker.through(log.start(), None),
+        let starts = stretches_of(segment, log)?;
+        if starts.len() > 1
+            && let Some(walk) = walker.in_stretches(&starts)?
+        {
+            return Ok(walk);
         }
+        walker.through()
     }
 
     fn at(start: Position, base: Offset, chunk_bytes: u64) -> Walk {
@@ -204,6 +220,7 @@ impl Walk {
         self.records += later.records;
         self.largest_timestamp = self.largest_timestamp.max(later.largest_timestamp);
         self.first_batch_timestamp = self.first_batch_timestamp.or(later.first_batch_timestamp);
+        self.has_odd_batches |= later.has_odd_batches;
         self.chunks.append(&mut later.chunks);
         (self.chunk_start, self.chunk_least) = (later.chunk_start, later.chunk_least);
         self.damage_start = later.damage_start;
@@ -244,6 +261,7 @@ impl Walk {
         let header = &batch.header;
         self.batches += 1;
         self.records += u64::try_from(header.record_count).unwrap_or(1);
+        self.has_odd_batches |= header.magic < 2 || header.record_count <= 0;
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
         if at.0 - self.chunk_start.0 >= self.chunk_bytes {
@@ -295,6 +313,7 @@ impl Walk {
             records: self.records,
             largest_timestamp: self.largest_timestamp.unwrap_or(Timestamp::NONE),
             first_batch_timestamp: self.first_batch_timestamp.unwrap_or(Timestamp::NONE),
+            has_odd_batches: self.has_odd_batches,
             chunks: self.chunks,
             txn_batches: self.txn_batches,
             producers: self.producers,
@@ -370,7 +389,7 @@ mod tests {
             cuts.sort();
             cuts.dedup();
             let walker = walker(&log, None);
-            let one = walker.through(log.start(), None).unwrap();
+            let one = walker.through().unwrap();
             let all = walker.in_stretches(&cuts).unwrap().unwrap();
             prop_assert_eq!(facts(&all), facts(&one));
 
@@ -402,6 +421,59 @@ mod tests {
         }
     }
 
+    /// A partition with one segment, which is as large as five stretches, and its index.
+    fn large_segment(root: &Path) -> (Segment, Vec<IndexEntry>) {
+        let segments = segments();
+        let log = segments[0].log().unwrap();
+        let (_, batch) = log.batches().next().unwrap().unwrap();
+        let header = batch.header;
+        let size_bytes = header.size_bytes;
+        let count = header.last_offset.0 - header.base_offset.0 + 1;
+        let copies = 5 * STRETCH_BYTES as usize / size_bytes + 1;
+        let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+        for number in 0..copies {
+            let (base, position) = (number as i64 * count, Position(bytes.len() as u64));
+            if number % 10 == 9 {
+                entries.push(IndexEntry { offset: Offset(base + count - 1), position });
+            }
+            bytes.extend(base.to_be_bytes());
+            bytes.extend(&log.bytes()[8..size_bytes]);
+        }
+        let dir = root.join("t-0");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("00000000000000000000.log"), bytes).unwrap();
+        (PartitionDir::open(&dir).unwrap().segments.remove(0), entries)
+    }
+
+    fn put_index(segment: &Segment, entries: &[IndexEntry]) {
+        let fields = entries.iter().flat_map(|e| [e.offset.0 as u32, e.position.0 as u32]);
+        let bytes: Vec<u8> = fields.flat_map(u32::to_be_bytes).collect();
+        fs::write(segment.path(Kind::Index), bytes).unwrap();
+    }
+
+    #[test]
+    fn whatever_an_index_says_a_large_log_is_what_one_walk_sees() {
+        let temp = tempfile::tempdir().unwrap();
+        let (segment, entries) = large_segment(temp.path());
+        let log = segment.log().unwrap();
+        let one = facts(&walker(&log, None).through().unwrap());
+        let starts_by = |change: &dyn Fn(IndexEntry) -> IndexEntry| {
+            put_index(&segment, &entries.iter().map(|entry| change(*entry)).collect::<Vec<_>>());
+            let walk = Walk::of(&segment, &log, None, &WALKING).unwrap();
+            assert_eq!(facts(&walk), one);
+            stretches_of(&segment, &log).unwrap().len()
+        };
+        assert_eq!(starts_by(&|entry| entry), 5);
+        // As before Kafka 4, for several batches at a time.
+        assert_eq!(starts_by(&|e| IndexEntry { offset: Offset(e.offset.0 + 1000), ..e }), 5);
+        assert_eq!(starts_by(&|e| IndexEntry { position: e.position.plus(1), ..e }), 1);
+        assert_eq!(starts_by(&|e| IndexEntry { offset: Offset(0), ..e }), 1);
+        let backwards = |e: IndexEntry| Position(log.bytes().len() as u64 - e.position.0);
+        starts_by(&|e| IndexEntry { position: backwards(e), ..e });
+        fs::remove_file(segment.path(Kind::Index)).unwrap();
+        assert_eq!(stretches_of(&segment, &log).unwrap(), [Position(0)]);
+    }
+
     #[test]
     fn sound_batches_that_do_not_follow_each_other_are_not_put_together() {
         let segments = segments();
@@ -415,11 +487,13 @@ mod tests {
 
         let entry =
             IndexEntry { offset: first.header.last_offset, position: Position(size_bytes as u64) };
-        assert!(entry.fits(&twice).unwrap());
-        assert!(!IndexEntry { position: Position(1), ..entry }.fits(&twice).unwrap());
-        assert!(!IndexEntry { offset: entry.offset.next(), ..entry }.fits(&twice).unwrap());
+        let fits = |entry: IndexEntry| entry.header_in(&twice).unwrap().is_some();
+        assert!(fits(entry));
+        assert!(fits(IndexEntry { offset: entry.offset.next(), ..entry }));
+        assert!(!fits(IndexEntry { offset: Offset(entry.offset.0 - 1), ..entry }));
+        assert!(!fits(IndexEntry { position: Position(1), ..entry }));
         let walker = walker(&twice, None);
         assert!(walker.in_stretches(&[Position(0), entry.position]).unwrap().is_none());
-        assert_eq!(walker.through(Position(0), None).unwrap().damage.len(), 1);
+        assert_eq!(walker.through().unwrap().damage.len(), 1);
     }
 }

@@ -201,6 +201,16 @@ impl StagedFile {
         self.file.write(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
+    /// Asks for room for `size_bytes`, so that what is written in whatever order lies together.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn reserve(&mut self, size_bytes: u64) -> Result<()> {
+        self.file
+            .reserve(size_bytes)
+            .map_err(|source| Error::io(&self.path, "cannot write", source))
+    }
+
     /// Writes `bytes` where they are to lie; what is written like this is not appended to. It goes
     /// past the system's cache if place and size are multiples of [`ALIGNED_BYTES`], and so is the
     /// address.

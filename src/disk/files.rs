@@ -2,7 +2,6 @@
 //! cut the power between two operations, fill the disk, fail a read.
 
 use std::fmt::Debug;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
@@ -65,9 +64,7 @@ pub trait Files: Debug + Send + Sync {
     ///
     /// # Errors
     /// The system's.
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
 }
 
 /// A file that is being written.
@@ -77,6 +74,12 @@ pub trait NewFile: Send {
     /// # Errors
     /// The system's.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Asks for room for `size_bytes`, so that what is written in whatever order lies together.
+    ///
+    /// # Errors
+    /// The system's; where it cannot be had beforehand there is none.
+    fn reserve(&mut self, size_bytes: u64) -> io::Result<()>;
 
     /// Writes `bytes` where they are to lie, in whatever order that comes. Nothing is appended to a
     /// file that is written like this.

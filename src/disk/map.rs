@@ -60,11 +60,14 @@ impl Map {
         }
     }
 
-    /// Takes the pages of `range` out of the map, which costs less now, where others wait for a
-    /// disk, than at the end. Who reads them all the same has them brought in again.
+    /// Takes the pages that lie within `range` out of the map, which costs less now, where others
+    /// wait for a disk, than at the end. Who reads them all the same has them brought in again.
     pub fn let_go(&self, range: Range<usize>) {
+        const LARGEST_PAGE_BYTES: usize = 64 << 10;
+        let start = range.start.next_multiple_of(LARGEST_PAGE_BYTES);
+        let end = range.end / LARGEST_PAGE_BYTES * LARGEST_PAGE_BYTES;
         if let Some(mapped) = &self.mapped {
-            let_go(mapped, range.start, range.len());
+            let_go(mapped, start, end.saturating_sub(start));
         }
     }
 }

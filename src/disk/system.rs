@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::Advice::DontNeed;
-use rustix::fs::fadvise;
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::Errno;
 
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
@@ -18,7 +18,7 @@ use super::past_cache::{ALIGNED_BYTES, PastCache, write_past_cache};
 const GATHERED_BYTES: usize = 256 << 10;
 /// So much of a file that goes through the system's cache is begun to be put on the disk at a time:
 /// the sync at the end then has little left to wait for.
-const BEGUN_BYTES: u64 = 1 << 20;
+const BEGUN_BYTES: u64 = 2 << 20;
 /// What of a new file lies behind so many bytes goes past the system's cache.
 const THROUGH_CACHE_BYTES: u64 = 16 << 20;
 /// Blocks in which it goes there: at this size, a disk is about as fast as it can be.
@@ -94,6 +94,10 @@ impl Files for System {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
 }
 
 struct SystemFile {
@@ -144,9 +148,7 @@ impl SystemFile {
         self.end += bytes.len() as u64;
         let waiting_bytes = self.end - self.begun;
         if waiting_bytes >= BEGUN_BYTES {
-            // Linux begins with those that are not written yet, and takes only those that are out
-            // of its cache. Where this fails the sync does it all.
-            let _ = fadvise(&self.file, self.begun, NonZeroU64::new(waiting_bytes), DontNeed);
+            begin_writing(&self.file, self.begun, waiting_bytes);
             self.begun = self.end;
         }
         Ok(())
@@ -171,6 +173,13 @@ impl SystemFile {
     }
 }
 
+/// Has the disk begin with what was written to a stretch of a file: the advice that it is not
+/// needed has Linux write what is not on the disk yet, and drop from its cache only what is.
+fn begin_writing(file: &File, start: u64, size_bytes: u64) {
+    // Where this fails the sync does it all.
+    let _ = fadvise(file, start, NonZeroU64::new(size_bytes), Advice::DontNeed);
+}
+
 impl NewFile for SystemFile {
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if let Some(left) = self.through_cache_bytes {
@@ -192,11 +201,20 @@ impl NewFile for SystemFile {
         Err(io::Error::other("the writing thread stopped"))
     }
 
-    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
-        match self.block_bytes {
-            0 => self.file.write_all_at(bytes, position),
-            _ => write_past_cache(&self.file, bytes, position),
+    fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
+        match fallocate(&self.file, FallocateFlags::empty(), 0, size_bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            outcome => Ok(outcome?),
         }
+    }
+
+    fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
+        if self.block_bytes > 0 {
+            return write_past_cache(&self.file, bytes, position);
+        }
+        self.file.write_all_at(bytes, position)?;
+        begin_writing(&self.file, position, bytes.len() as u64);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! Who waits for the disk lets others work meanwhile.
 //!
-//! As many tasks work at a time as there are turns, but there may be more of them: a sync gives the
-//! turn away while it lasts, and has it again before it returns.
+//! As many tasks work at a time as there are turns, but there may be more of them: a sync gives a
+//! turn away while it lasts, and has it again before it returns. A task that syncs on several
+//! threads at a time gives away as many.
 
 use std::io;
 use std::path::Path;
@@ -128,6 +129,10 @@ impl Files for InTurn {
 impl NewFile for NewInTurn {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write(bytes)
+    }
+
+    fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.file.reserve(size_bytes)
     }
 
     fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {

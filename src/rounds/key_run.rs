@@ -307,6 +307,9 @@ fn check(bytes: &[u8], known: &RunRef, level: Level) -> Result<Header, Wrong> {
     if header.entries != known.entries || wanted_bytes != Some(entries.len() as u64) {
         return Err(format!("it does not hold {} entries", known.entries).into());
     }
+    if header.layout.all_rise(entries, known.first_hash) {
+        return Ok(header);
+    }
     let mut before: Option<KeyHash> = None;
     for (index, bytes) in entries.chunks_exact(header.layout.entry_bytes()).enumerate() {
         let wrong = |what: &str| Wrong {

@@ -131,5 +131,7 @@ fn start_of(segment: &Segment, log: &LogFile, offset: Offset) -> Result<Position
     let Some(entry) = below.filter(|entry| entry.position > log.start()) else {
         return Ok(log.start());
     };
-    Ok(if entry.fits(log)? { entry.position } else { log.start() })
+    let header = entry.header_in(log)?;
+    let is_exact = header.is_some_and(|header| header.last_offset == entry.offset);
+    Ok(if is_exact { entry.position } else { log.start() })
 }

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::sums::{DIRECT_BYTES, Sums};
 use crate::disk::{Disk, Map};
@@ -18,7 +19,7 @@ use crate::units::{Offset, Position};
 pub struct LogFile {
     path: PathBuf,
     base: Offset,
-    map: Map,
+    map: Arc<Map>,
     sums: Sums,
     /// Where its batches are looked for: anywhere, unless it is a part.
     start: Position,
@@ -55,7 +56,8 @@ impl LogFile {
     /// The log at `path`, which is mapped already.
     pub fn of(path: &Path, base: Offset, map: Map) -> LogFile {
         let end = map.len();
-        LogFile { path: path.into(), base, map, sums: Sums::default(), start: Position(0), end }
+        let (map, sums, start) = (Arc::new(map), Sums::default(), Position(0));
+        LogFile { path: path.into(), base, map, sums, start, end }
     }
 
     /// Only the batches from `start` to `end`, which must be the starts of batches; without an
@@ -110,6 +112,11 @@ impl LogFile {
         &self.map
     }
 
+    /// The map, for who may read it longer than this lives.
+    pub fn shared_map(&self) -> Arc<Map> {
+        Arc::clone(&self.map)
+    }
+
     /// Whether a damaged stretch is what an unfinished append leaves at the end of the segment
     /// that is written to: a batch that is cut short, or the zeros of preallocated space.
     pub fn is_unfinished_tail(&self, damaged: &Damaged) -> bool {
@@ -127,7 +134,7 @@ impl LogFile {
     /// The batches from `position`, which must be the start of one.
     pub fn batches_from(&self, position: Position) -> Batches<'_> {
         let (bytes, sums, end) = (&self.map, &self.sums, self.end);
-        Batches { bytes, sums, position, end, check_crc: false }
+        Batches { bytes, sums, position, end, check_crc: false, ends_at_damage: false }
     }
 
     /// The batches from the start, each with its checksum compared.
@@ -144,9 +151,16 @@ pub struct Batches<'a> {
     position: Position,
     end: usize,
     check_crc: bool,
+    ends_at_damage: bool,
 }
 
 impl<'a> Batches<'a> {
+    /// Ends the iteration at the first damage, without looking for where that ends: it is told as
+    /// if it reached to the end of the file.
+    pub fn up_to_damage(self) -> Batches<'a> {
+        Batches { ends_at_damage: true, ..self }
+    }
+
     /// Ends the iteration at the first batch that starts at or behind `end`.
     pub fn until(self, end: Position) -> Batches<'a> {
         Batches { end: end.index().min(self.end), ..self }
@@ -267,7 +281,7 @@ impl<'a> Iterator for Batches<'a> {
                 Some(Ok((position, batch)))
             }
             Err(flaw) => {
-                let size_bytes = self.way_out(rest);
+                let size_bytes = if self.ends_at_damage { rest.len() } else { self.way_out(rest) };
                 Some(Err(self.damage(flaw, size_bytes)))
             }
         }
@@ -307,6 +321,22 @@ mod tests {
         file.set_len(4096).unwrap();
         let error = log.bytes_to_copy(4096..BYTES).unwrap_err().to_string();
         assert!(error.contains("cut short"), "{error}");
+    }
+
+    #[test]
+    fn who_goes_up_to_damage_does_not_look_for_where_it_ends() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("00000000000000000000.log");
+        let (one, other) = (message(0, None), message(1, None));
+        std::fs::write(&path, [&one[..], &[3; 100], &other].concat()).unwrap();
+        let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+        let mut all = log.batches();
+        assert!(all.next().unwrap().is_ok() && all.next().unwrap().is_err());
+        assert_eq!(all.position(), Position(one.len() as u64 + 100));
+        let mut some = log.batches().up_to_damage();
+        assert!(some.next().unwrap().is_ok() && some.next().unwrap().is_err());
+        assert!(some.next().is_none());
+        assert_eq!(some.position().index(), log.bytes().len());
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `.index`: every few kilobytes of log, which offset lies at which position (`OffsetIndex`).
 //!
-//! An entry is the last offset of a batch, relative to the segment's base, and the position where
-//! that batch starts.
+//! An entry is an offset, relative to the segment's base, and a position where a batch starts: the
+//! last offset of that batch or, up to Kafka 3, of all that were appended with it.
 
 use super::index_entries::{Entries, Entry};
 use super::{Frontier, LogFile};
 use crate::bytes::Cursor;
 use crate::error::Result;
-use crate::format::{Batch, HEADER_BYTES};
+use crate::format::{Batch, BatchHeader, HEADER_BYTES};
 use crate::units::{Offset, Position};
 
 /// The size of an entry.
@@ -23,21 +23,21 @@ pub struct IndexEntry {
 }
 
 impl IndexEntry {
-    /// Whether a batch with a sound header starts in `log` where this says, and ends at its offset.
+    /// The header of the batch that starts in `log` where this says, if a sound one is there, and
+    /// its offsets do not lie above this one's. Up to Kafka 3 an entry is that of all the batches
+    /// that were appended at a time, and its offset the last one's.
     ///
     /// # Errors
     /// The disk's.
-    pub fn fits(&self, log: &LogFile) -> Result<bool> {
+    pub fn header_in(&self, log: &LogFile) -> Result<Option<BatchHeader>> {
         if self.position.index().saturating_add(HEADER_BYTES) > log.bytes().len() {
-            return Ok(false);
+            return Ok(None);
         }
         Frontier::of(log).reach(self.position, HEADER_BYTES)?;
-        let batch = log.bytes().get(self.position.index()..).map(Batch::parse);
-        Ok(batch.is_some_and(|batch| {
-            batch.is_ok_and(|batch| {
-                batch.header.last_offset == self.offset && batch.check_header().is_ok()
-            })
-        }))
+        let rest = log.bytes().get(self.position.index()..).unwrap_or_default();
+        let batch = Batch::parse(rest).ok().filter(|batch| batch.check_header().is_ok());
+        let header = batch.map(|batch| batch.header);
+        Ok(header.filter(|header| (log.base()..=self.offset).contains(&header.last_offset)))
     }
 }
 

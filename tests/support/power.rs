@@ -110,6 +110,10 @@ impl NewFile for NotedFile {
         self.file.write(bytes)
     }
 
+    fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.file.reserve(size_bytes)
+    }
+
     fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
         self.notes.note(Op::WriteAt(self.path.clone(), bytes.into(), position));
         self.file.write_at(bytes, position)
@@ -437,6 +441,11 @@ impl NewFile for RefusingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk.pass(true)?;
         self.file.write(bytes)
+    }
+
+    fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
+        self.disk.pass(true)?;
+        self.file.reserve(size_bytes)
     }
 
     fn write_at(&mut self, bytes: &[u8], position: u64) -> io::Result<()> {
