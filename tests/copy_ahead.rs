@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io};
 
-use logcompact::compact::OnDamage;
+use logcompact::compact::{ErasedKeys, OnDamage};
 use logcompact::disk::{Disk, Files, Map, NewFile, Owner, System};
 use logcompact::report::RunOutcome;
 use support::compacting::{Way, by, files_in};
-use support::copy_folder;
 use support::log::{Log, put, tombstone};
 use support::power::{Noting, Op, Refusing};
+use support::{copy_folder, logcompact};
 
 const ENOSPC: i32 = 28;
 /// Too few to tell all keys apart in one pass.
@@ -137,6 +137,52 @@ fn what_was_copied_of_a_log_with_damage_in_it_does_not_stay() {
             assert!(files_in(&dir) == files_in(&beside), "at {at}, {on_damage:?}");
         }
     }
+}
+
+#[test]
+fn what_was_copied_and_has_a_key_that_is_to_be_erased_does_not_stay() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = a_log(temp.path(), Odd::Nothing);
+    for key in ["key-0", "key-5555", "key-10999", "none of them"] {
+        let mut way = by("offset");
+        let erased = ErasedKeys::parse(key.as_bytes()).unwrap();
+        way.policy.rewrites.erased = Some(Arc::new(erased));
+        let (dir, report) = way.compact(&source, &temp.path().join(key));
+        let is_there = key != "none of them";
+        assert_eq!(report.totals.removed.erased, u64::from(is_there));
+        let bytes = fs::read(dir.join(LOG)).unwrap();
+        let has_key = |key: &[u8]| bytes.windows(key.len()).any(|bytes| bytes == key);
+        // In front of a key stands its length, in zigzag.
+        let wanted = [&[key.len() as u8 * 2], key.as_bytes(), &[0xe8, 7]].concat();
+        assert!(!has_key(&wanted), "{key}");
+        let whole = fs::metadata(source.join(LOG)).unwrap().len();
+        assert_eq!(bytes.len() as u64 == whole, !is_there);
+    }
+}
+
+#[test]
+fn rounds_go_on_from_a_segment_that_was_copied() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let value = "v".repeat(500);
+    let out = temp.path().join("out");
+    let dest = out.join("t-0");
+    let round = || {
+        let source = temp.path().join("t-0");
+        logcompact().args(["compact", "-q", "--out"]).arg(&out).arg(&source).assert().success();
+        logcompact().args(["verify", "-q"]).arg(&dest).assert().success();
+        fs::read(source.join(LOG)).unwrap() == fs::read(dest.join(LOG)).unwrap()
+    };
+    for hundred in 0..110 {
+        let keys: Vec<String> = (0..100).map(|n| format!("key-{}", hundred * 100 + n)).collect();
+        log.batch(&keys.iter().map(|key| put(key, &value)).collect::<Vec<_>>());
+    }
+    log.roll().batch(&[put("other", "1")]).flush();
+    assert!(round(), "nothing is lost");
+    log.roll().batch(&[put("another", "1")]).flush();
+    assert!(round(), "nothing is lost of the first segment");
+    log.batch(&[put("key-0", "again")]).roll().batch(&[put("active", "1")]).flush();
+    assert!(!round(), "its first record is");
 }
 
 /// Files of which the log is replaced, as a broker's cleaner does it, as soon as it was opened.
