@@ -187,12 +187,13 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
     });
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
-    let copies = CopyAhead::of(range, &chunks, &groups, task.place.as_ref(), policy);
     // What the key index says may still be against a record.
     let is_final = task.round.is_none_or(|round| round.earlier.is_none());
+    let place = task.place.as_ref();
+    let copies = is_final.then(|| CopyAhead::of(range, &chunks, &groups, place, policy));
     let listener = Listeners {
         maker: is_final.then_some(&maker),
-        copies: is_final.then_some(&copies),
+        copies: copies.as_ref(),
         collector: collector.as_ref(),
     };
     let mut election = electorate.hold(&listener)?;
@@ -229,7 +230,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         round.meet(newcomers, &mut election, policy, (budget, task.archive))
     });
     let met = met.transpose()?;
-    let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
+    let voted = Voted { maker: &maker, election: &election, copies: copies.as_ref() };
     let in_place = task.in_place;
     let job = Job { source: &voted, groups: &groups, policy, in_place, budget, progress };
     let (rewritten, index) = at_once(

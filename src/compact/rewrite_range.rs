@@ -87,7 +87,8 @@ pub trait ChunkSource: Sync {
         spare: ChunkOutput,
     ) -> Result<ChunkOutput>;
 
-    /// A copy of a whole segment, by number, if one was made beforehand.
+    /// A copy of a whole segment, by number, if one was made beforehand; only of one that is a
+    /// group by itself.
     ///
     /// # Errors
     /// The system's.
@@ -226,14 +227,12 @@ impl Job<'_> {
         };
         let target = self.target(place, last.segment.modified);
         let aborted = self.source.aborted_txns(group.clone());
-        let mut writer = match segments {
-            [only] if self.in_place && target.limits.is_none() => {
+        let copy = self.source.copy_of(group.start)?;
+        let mut writer = match (segments, copy) {
+            ([only], Some(copy)) => GroupWriter::upon_copy(only, copy, aborted, target)?,
+            ([only], None) if self.in_place && target.limits.is_none() => {
                 GroupWriter::in_place_of(only, aborted, target)?
             }
-            [only] if place.is_some() => match self.source.copy_of(group.start)? {
-                Some(copy) => GroupWriter::upon_copy(only, copy, aborted, target)?,
-                None => GroupWriter::begin(only.segment.base, aborted, target)?,
-            },
             _ => GroupWriter::begin(first.segment.base, aborted, target)?,
         };
         let chunks = self.source.chunks();

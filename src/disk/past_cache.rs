@@ -87,15 +87,7 @@ fn write_all(
 ) -> io::Result<()> {
     file.sync_data()?;
     for block in coming {
-        let written = file.write_all_at(block.bytes(), block.position);
-        if let Err(error) = written {
-            // Some file systems say so only now.
-            if error.kind() != io::ErrorKind::InvalidInput {
-                return Err(error);
-            }
-            go_past_cache(file, false)?;
-            file.write_all_at(block.bytes(), block.position)?;
-        }
+        write_aligned(file, block.bytes(), block.position)?;
         // Who fills them may be done.
         let _ = give_back.send(block);
     }
@@ -111,20 +103,25 @@ pub fn write_past_cache(file: &File, bytes: &[u8], position: u64) -> io::Result<
     let aligned_bytes = if is_aligned { bytes.len() / ALIGNED_BYTES * ALIGNED_BYTES } else { 0 };
     let (aligned, rest) = bytes.split_at(aligned_bytes);
     if !aligned.is_empty() {
-        let is_past = go_past_cache(file, true).is_ok();
-        let written = file.write_all_at(aligned, position);
-        if is_past {
-            go_past_cache(file, false)?;
-        }
-        match written {
-            // Some file systems say so only now.
-            Err(error) if is_past && error.kind() == io::ErrorKind::InvalidInput => {
-                file.write_all_at(aligned, position)?;
-            }
-            outcome => outcome?,
-        }
+        // Where that cannot be, they go through it.
+        let _ = go_past_cache(file, true);
+        let written = write_aligned(file, aligned, position);
+        go_past_cache(file, false)?;
+        written?;
     }
     file.write_all_at(rest, position + aligned_bytes as u64)
+}
+
+/// Writes past the cache what may go there; through it, if the file system says only now that it
+/// cannot.
+fn write_aligned(file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+    match file.write_all_at(bytes, position) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            go_past_cache(file, false)?;
+            file.write_all_at(bytes, position)
+        }
+        outcome => outcome,
+    }
 }
 
 fn go_past_cache(file: &File, is_past: bool) -> io::Result<()> {
