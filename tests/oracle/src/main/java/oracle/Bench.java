@@ -126,9 +126,9 @@ public final class Bench {
             double[][] seconds = new double[4][turns];
             for (int turn = 0; turn < turns; turn++) {
                 seconds[0][turn] = contestants.kafkaDumps(source, "--print-data-log");
-                seconds[1][turn] = contestants.logcompact("dump", "--format", "json", source);
+                seconds[1][turn] = contestants.logcompactReads("dump", source, "--format", "json");
                 seconds[2][turn] = contestants.kafkaDumps(source, "--deep-iteration");
-                seconds[3][turn] = contestants.logcompact("verify", source);
+                seconds[3][turn] = contestants.logcompactReads("verify", source);
             }
             System.out.printf("| dump --format json, %s, against --print-data-log | %d | %s |%n",
                 load.name(), mebibytes, versus(seconds[0], seconds[1]));

@@ -64,7 +64,7 @@ final class Contestants {
             cleaners.add(new KafkaCleaner(partition, copy, NOW_MS, false));
         }
         ExecutorService pool = Executors.newFixedThreadPool(threads);
-        settle();
+        settle(out);
         long start = System.nanoTime();
         List<Future<Double>> running = new ArrayList<>();
         for (KafkaCleaner cleaner : cleaners) {
@@ -83,7 +83,7 @@ final class Contestants {
 
     double logcompactCleans(Path source, String... options) throws Exception {
         Path out = cleared("logcompact");
-        settle();
+        settle(source);
         List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
             NOW_MS, "--out", out));
         command.addAll(Arrays.asList(options));
@@ -95,11 +95,18 @@ final class Contestants {
         Path copy = cleared("logcompact").resolve(source.getFileName());
         Files.createDirectories(copy.getParent());
         process(List.of("cp", "-r", source.toString(), copy.toString()));
-        settle();
+        settle(copy);
         return logcompact("compact", copy, "--quiet", "--now", NOW_MS, "--in-place");
     }
 
-    double logcompact(Object... words) throws Exception {
+    double logcompactReads(String command, Path source, String... options) throws Exception {
+        settle(source);
+        List<Object> words = new ArrayList<>(List.of(command, source));
+        words.addAll(Arrays.asList(options));
+        return logcompact(words.toArray());
+    }
+
+    private double logcompact(Object... words) throws Exception {
         List<String> command = new ArrayList<>(List.of(binary));
         for (Object word : words) {
             command.add(word.toString());
@@ -109,7 +116,7 @@ final class Contestants {
 
     double copies(Path source) throws Exception {
         Path copy = cleared("copy");
-        settle();
+        settle(source);
         return process(List.of("cp", "-r", source.toString(), copy.toString()));
     }
 
@@ -121,6 +128,7 @@ final class Contestants {
     // Reads all logs on all threads and takes a CRC-32C over them: the least that a tool can do
     // which trusts nothing.
     double checksums(List<Path> partitions) throws Exception {
+        settle(partitions.toArray(Path[]::new));
         long start = System.nanoTime();
         List<Runnable> parts = new ArrayList<>();
         int threads = Runtime.getRuntime().availableProcessors();
@@ -166,14 +174,23 @@ final class Contestants {
         for (String name : Comparison.namesOf(source, ".log")) {
             logs.add(source.resolve(name).toString());
         }
+        settle(source);
         return process(List.of("java", "-Xmx2g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off",
             "-cp", System.getProperty("java.class.path"), "kafka.tools.DumpLogSegments", option,
             "--files", String.join(",", logs)));
     }
 
-    // What others have written is on the disk before anybody's clock starts.
-    private static void settle() throws Exception {
+    // What others have written is on the disk before anybody's clock starts, and what is to be read
+    // is in memory, all of it: there are systems that give idle pages back.
+    private static void settle(Path... sources) throws Exception {
         process(List.of("sync"));
+        for (Path source : sources) {
+            try (Stream<Path> files = Files.walk(source)) {
+                for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
+                    checksum(file, 0, 1);
+                }
+            }
+        }
     }
 
     private static double process(List<String> command) throws Exception {
