@@ -26,6 +26,7 @@ use super::marks::{Marks, MarksFrom};
 use super::plan::Plan;
 use super::policy::Policy;
 use super::record_set::RecordSet;
+use super::roll::Roll;
 use super::scan::{Bodies, ChunkScan, ScanContext};
 use super::strategy::{ByStrategy, Entry, MOST_CHUNKS, Strategy};
 use super::survey::{Chunk, Survey};
@@ -111,11 +112,22 @@ pub struct Count {
 /// Who hears of a chunk whose records are all decided, while its bodies are at hand. Called from
 /// many threads.
 pub trait Listener: Sync {
-    /// The chunk's number in the range, the vote's result, its decompressed bodies.
+    /// The chunk's number in the range, and what is at hand of it.
     ///
     /// # Errors
     /// What ends the vote.
-    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()>;
+    fn decided(&self, number: usize, chunk: &Decided<'_>) -> Result<()>;
+}
+
+/// A chunk whose records are all decided.
+#[derive(Clone, Copy)]
+pub struct Decided<'a> {
+    /// The vote's result.
+    pub result: &'a ChunkResult,
+    /// Its decompressed bodies.
+    pub bodies: &'a Bodies,
+    /// Who voted, if the votes tell.
+    pub roll: Option<&'a dyn Roll>,
 }
 
 /// What is voted on, and by which rules.
@@ -329,9 +341,11 @@ impl<S: Strategy> Pass<'_, S> {
             .collect();
         let context = self.context(windows.most_kept_bytes());
         let scans = windows.lend(window.len());
-        scans.par_iter_mut().zip(window).zip(&asked).for_each(|((scan, number), asked)| {
-            self.scan(*number, asked.as_ref(), &context, scan);
-        });
+        scans.par_iter_mut().with_max_len(1).zip(window).zip(&asked).for_each(
+            |((scan, number), asked)| {
+                self.scan(*number, asked.as_ref(), &context, scan);
+            },
+        );
         for (scan, number) in scans.iter_mut().zip(window) {
             self.note(*number, scan, election)?;
         }
@@ -340,7 +354,7 @@ impl<S: Strategy> Pass<'_, S> {
         let times = self.outlook();
         let (hasher, in_place) = (self.hasher, self.electorate.in_place);
         let ring = Ring { results, hasher, budget_bytes, in_place };
-        self.shards.par_iter_mut().enumerate().for_each(|(shard_number, shard)| {
+        self.shards.par_iter_mut().with_max_len(1).enumerate().for_each(|(shard_number, shard)| {
             shard.expect(times, budget_bytes);
             for (scan, number) in scans.iter().zip(window).rev() {
                 if let Some(ballot) = scan.ballots.get(shard_number) {
@@ -352,12 +366,14 @@ impl<S: Strategy> Pass<'_, S> {
         self.heard += counts.map(|(words, others)| (words + others) as u64).sum::<u64>();
         note_memory();
         if S::Entry::NEWEST_STANDS && election.damage.is_empty() {
-            scans.par_iter().zip(window).try_for_each(|(scan, number)| {
+            scans.par_iter().with_max_len(1).zip(window).try_for_each(|(scan, number)| {
                 let Some(result) = results.get(*number).filter(|it| it.is_decided()) else {
                     return Ok(());
                 };
                 result.note_marks(&scan.marks, self.marks_room);
-                listener.decided(*number, result, &scan.bodies)
+                let roll = scan.roll(self.packer);
+                let roll = roll.as_ref().map(|votes| votes as &dyn Roll);
+                listener.decided(*number, &Decided { result, bodies: &scan.bodies, roll })
             })?;
         }
         windows.learn();
@@ -447,9 +463,19 @@ impl ChunkResult {
         self.undecided.get().is_none()
     }
 
+    /// How many records voted.
+    pub fn voters(&self) -> u32 {
+        self.voters
+    }
+
+    /// How many of its voting records stay.
+    pub fn kept(&self) -> u32 {
+        self.retained.count(0, self.voters)
+    }
+
     /// Whether all its voting records stay.
     pub fn keeps_all(&self) -> bool {
-        self.retained.count(0, self.voters) == self.voters
+        self.kept() == self.voters
     }
 
     /// Where records that stay lie, asked from record `first` on.

@@ -65,6 +65,17 @@ impl Packer {
         KeyWord::of(front | last_bytes(key, rest_bytes) << front_bits)
     }
 
+    /// The key that was packed so, in the place of what is in `key`; zeros may follow it.
+    #[inline]
+    pub fn unpack(&self, packed: &[u8], key: &mut Vec<u8>) {
+        key.clear();
+        let Some((&front, mut rest)) = packed.split_first() else { return };
+        let shared = usize::from(front & !AS_LONG);
+        let length = if front & AS_LONG != 0 { self.pattern.len() } else { take_length(&mut rest) };
+        key.extend_from_slice(self.pattern.get(..shared).unwrap_or_default());
+        key.extend_from_slice(rest.get(..length.saturating_sub(shared)).unwrap_or_default());
+    }
+
     /// How long the front is that key and pattern share.
     #[inline]
     fn shared_front(&self, key: &[u8]) -> usize {
@@ -106,6 +117,19 @@ fn put_length(out: &mut Vec<u8>, mut length: usize) {
         length >>= 7;
     }
     out.push(length as u8);
+}
+
+fn take_length(packed: &mut &[u8]) -> usize {
+    let mut length = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let Some((&byte, rest)) = packed.split_first() else { break };
+        *packed = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    length
 }
 
 /// Bytes of which there are no more than sixteen, at the start of sixteen: two loads that overlap,
@@ -169,10 +193,12 @@ mod tests {
             let mut out = Vec::new();
             let packer = Packer::like(pattern.as_bytes());
             keys.iter().for_each(|key| packer.pack(key.as_bytes(), &mut out));
-            let mut rest = out.as_slice();
+            let (mut rest, mut again) = (out.as_slice(), Vec::new());
             for key in &keys {
                 let (read, behind) = unpacked(pattern.as_bytes(), rest);
                 prop_assert_eq!(read, key.as_bytes());
+                packer.unpack(rest, &mut again);
+                prop_assert_eq!(&again, key.as_bytes());
                 rest = behind;
             }
             prop_assert!(rest.is_empty());
@@ -193,6 +219,11 @@ mod tests {
             };
             let wanted = bytes.and_then(|bytes| KeyWord::of(u64::from_le_bytes(bytes)));
             prop_assert_eq!(word, wanted);
+            if let Some(word) = word {
+                let mut again = Vec::new();
+                Packer::like(pattern.as_bytes()).unpack(&word.bits().to_le_bytes(), &mut again);
+                prop_assert_eq!(again, key.as_bytes());
+            }
         }
     }
 

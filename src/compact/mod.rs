@@ -37,6 +37,7 @@ mod rework;
 mod rewrite;
 mod rewrite_range;
 mod rewrites;
+mod roll;
 mod round;
 mod run;
 mod run_rounds;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::copy_ahead::CopyAhead;
-use super::election::{ChunkAt, ChunkResult, Election, Listener};
+use super::election::{ChunkAt, ChunkResult, Decided, Election, Listener};
 use super::group_writer::{GroupWriter, Target, Written};
 use super::policy::{OnDamage, Policy};
 use super::rewrite::{ChunkOutput, RewriteContext, Tally};
@@ -148,7 +148,8 @@ fn place_of(source: &dyn ChunkSource, number: usize) -> Result<(&ChunkAt, &Surve
 }
 
 impl Listener for Maker<'_> {
-    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()> {
+    fn decided(&self, number: usize, chunk: &Decided<'_>) -> Result<()> {
+        let Decided { result, bodies, .. } = *chunk;
         if bodies.is_empty() {
             return Ok(()); // nothing would be saved, and the batches that stay need no memory
         }
@@ -253,7 +254,8 @@ impl Job<'_> {
                 || self.write(&mut writer, &ready),
                 || {
                     spares.resize_with(stop - next, ChunkOutput::default);
-                    let tasks = (next..stop).into_par_iter().zip(std::mem::take(&mut spares));
+                    let tasks = (next..stop).into_par_iter().with_max_len(1);
+                    let tasks = tasks.zip(std::mem::take(&mut spares));
                     tasks.map(|(number, spare)| self.output(number, spare)).collect()
                 },
             );

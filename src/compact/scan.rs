@@ -9,6 +9,7 @@ use super::key_index::{KeyHasher, SHARDS};
 use super::key_pack::Packer;
 use super::policy::NullKeys;
 use super::record_set::RecordSet;
+use super::roll::{Offsets, Votes};
 use super::strategy::{Bid, Entry, Strategy};
 use super::survey::{Chunk, Survey, modified_ms};
 use super::transactions::SegmentTxns;
@@ -69,6 +70,10 @@ impl Bodies {
 pub struct ChunkScan<C> {
     /// Votes by shard.
     pub ballots: Vec<Ballot<C>>,
+    /// Which offsets they are of.
+    offsets: Offsets,
+    /// Whether some of its records had no say in this pass.
+    lacks_votes: bool,
     /// Decompressed bodies.
     pub bodies: Bodies,
     /// Whether there are bodies for which there was no room.
@@ -103,6 +108,8 @@ impl<C> Default for ChunkScan<C> {
     fn default() -> ChunkScan<C> {
         ChunkScan {
             ballots: Vec::new(),
+            offsets: Offsets::default(),
+            lacks_votes: false,
             bodies: Bodies::default(),
             lacked_room: false,
             voters: 0,
@@ -153,6 +160,7 @@ impl<C: Copy> ChunkScan<C> {
         decoder: &mut Decoder,
     ) {
         self.clear(SHARDS);
+        self.lacks_votes = asked.is_some();
         let modified = modified_ms(&survey.segment);
         let mut least = chunk.least;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
@@ -172,22 +180,30 @@ impl<C: Copy> ChunkScan<C> {
         }
     }
 
+    /// Who voted; `None` if its votes do not tell of all records, or not where they are.
+    pub fn roll<'a>(&'a self, packer: &'a Packer) -> Option<Votes<'a, C>> {
+        Votes::of(&self.ballots, &self.offsets, packer).filter(|_| !self.lacks_votes)
+    }
+
     /// What its votes and bodies have allocated.
     pub fn allocated_bytes(&self) -> usize {
         let ballots = self.ballots.iter().map(Ballot::allocated_bytes);
         let places = self.bodies.places.capacity() * size_of::<(u32, Range<usize>)>();
         let marks = self.marks.capacity() * size_of::<u32>();
-        ballots.sum::<usize>() + self.bodies.room.allocated_bytes() + places + marks
+        let offsets = self.offsets.allocated_bytes();
+        ballots.sum::<usize>() + offsets + self.bodies.room.allocated_bytes() + places + marks
     }
 
     fn clear(&mut self, shards: usize) {
-        let ChunkScan { mut ballots, mut bodies, mut marks, .. } = std::mem::take(self);
+        let ChunkScan { mut ballots, mut offsets, mut bodies, mut marks, .. } =
+            std::mem::take(self);
         ballots.resize_with(shards, Ballot::default);
         ballots.iter_mut().for_each(Ballot::clear);
+        offsets.clear();
         bodies.room.clear();
         bodies.places.clear();
         marks.clear();
-        *self = ChunkScan { ballots, bodies, marks, ..ChunkScan::default() };
+        *self = ChunkScan { ballots, offsets, bodies, marks, ..ChunkScan::default() };
     }
 
     fn batch<S: Strategy<Claim = C>>(
@@ -240,6 +256,7 @@ impl<C: Copy> ChunkScan<C> {
         };
         let count = self.voters - before;
         self.records += u64::from(count);
+        self.offsets.note(before, count, header);
         if header.is_wrapper() {
             self.set_sizes.push(count);
         }

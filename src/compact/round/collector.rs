@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
+use super::join::newest_stands;
 use super::newcomers::{Newcomer, NewcomerList, Newcomers};
-use crate::compact::election::{ChunkAt, ChunkResult};
+use crate::compact::election::{ChunkAt, ChunkResult, Decided};
 use crate::compact::policy::Policy;
-use crate::compact::scan::Bodies;
 use crate::compact::share::{Share, Shares};
 use crate::compact::strategy::{ByStrategy, Claim, Strategy};
 use crate::compact::survey::Survey;
@@ -51,29 +51,33 @@ impl<'a> Collector<'a> {
         Collector { range, txns, chunks, policy, log_start, seed, newcomers, heard }
     }
 
-    /// Hears of a chunk whose records are all decided; what of it was decompressed is in `bodies`.
+    /// Hears of a chunk whose records are all decided.
     ///
     /// # Errors
     /// A batch that does not decode, though it did in the vote; those of the temporary file.
-    pub fn chunk(
+    pub fn decided(&self, number: usize, chunk: &Decided<'_>) -> Result<()> {
+        self.chunk(number, chunk.result, Some(chunk))
+    }
+
+    fn chunk(
         &self,
         number: usize,
         result: &ChunkResult,
-        bodies: Option<&Bodies>,
+        at_hand: Option<&Decided<'_>>,
     ) -> Result<()> {
         let is_heard = self.heard.get(number).is_some_and(|h| h.swap(true, Ordering::Relaxed));
         if is_heard {
             return Ok(());
         }
-        self.policy.topic.strategy.apply(Hearing { collector: self, number, result, bodies })
+        self.policy.topic.strategy.apply(Hearing { collector: self, number, result, at_hand })
     }
 
     /// Hears of the chunks that it has not heard of, now that the vote is over.
     ///
     /// # Errors
-    /// As [`Collector::chunk`].
+    /// As [`Collector::decided`].
     pub fn rest(&self, results: &[ChunkResult]) -> Result<()> {
-        let results = results.par_iter().enumerate();
+        let results = results.par_iter().with_max_len(1).enumerate();
         results.try_for_each(|(number, result)| self.chunk(number, result, None))
     }
 }
@@ -83,14 +87,14 @@ struct Hearing<'a> {
     collector: &'a Collector<'a>,
     number: usize,
     result: &'a ChunkResult,
-    bodies: Option<&'a Bodies>,
+    at_hand: Option<&'a Decided<'a>>,
 }
 
 impl ByStrategy for Hearing<'_> {
     type Outcome = Result<()>;
 
     fn by<S: Strategy>(self, strategy: &S) -> Result<()> {
-        let Hearing { collector, number, result, bodies } = self;
+        let Hearing { collector, number, result, at_hand } = self;
         let no_txns = SegmentTxns::default();
         let at = collector.chunks.get(number);
         let Some((at, survey)) = at.and_then(|at| Some((at, collector.range.get(at.segment)?)))
@@ -99,9 +103,19 @@ impl ByStrategy for Hearing<'_> {
         };
         let txns = collector.txns.get(at.segment).unwrap_or(&no_txns);
         let mut shares = Shares::of(result);
-        let list = collector.newcomers.list();
+        let list = collector.newcomers.list(result.kept() as usize);
         let chunk = number as u32;
         let mut found = Found { strategy, collector, result, chunk, list, outcome: Ok(()) };
+        if let Some(roll) =
+            at_hand.and_then(|chunk| chunk.roll).filter(|_| is_for_a_roll::<S>(result))
+        {
+            roll.call(&result.retained, &mut |ordinal, offset, key| {
+                found.called(ordinal, offset, key);
+            });
+            found.outcome?;
+            return collector.newcomers.add(&found.list);
+        }
+        let bodies = at_hand.map(|chunk| chunk.bodies);
         with_decoder(|decoder| {
             let batches = survey.log.batches_from(at.chunk.start).until(at.chunk.end);
             for (number, item) in batches.enumerate() {
@@ -120,6 +134,16 @@ impl ByStrategy for Hearing<'_> {
             collector.newcomers.add(&found.list)
         })
     }
+}
+
+/// Whether offset and key are all that there is to know of the records of a chunk that stay, and
+/// these are so many that to go through all votes is less work than to look up theirs.
+fn is_for_a_roll<S: Strategy>(result: &ChunkResult) -> bool {
+    const MOST_VOTES_EACH: u32 = 32;
+    newest_stands::<S>()
+        && size_of::<S::Claim>() == 0
+        && result.with_tombstone.is_empty()
+        && result.kept() >= result.voters() / MOST_VOTES_EACH
 }
 
 /// What was found in a chunk.
@@ -184,6 +208,15 @@ impl<S: Strategy> Found<'_, S> {
         Ok(())
     }
 
+    /// A record that stays, of a key that it does not delete.
+    fn called(&mut self, ordinal: u32, offset: Offset, key: &[u8]) {
+        if offset >= self.collector.log_start {
+            let hash = self.collector.seed.hash(key);
+            let entry = Entry { hash, offset, claim: (0, false), deletes: false, gone: false };
+            self.put(entry, ordinal);
+        }
+    }
+
     fn record(&mut self, record: &Record<'_>, ordinal: u32, stays: bool) {
         let Some(key) = record.key.filter(|_| record.offset >= self.collector.log_start) else {
             return;
@@ -198,6 +231,10 @@ impl<S: Strategy> Found<'_, S> {
             deletes,
             gone: !stays,
         };
+        self.put(entry, ordinal);
+    }
+
+    fn put(&mut self, entry: Entry, ordinal: u32) {
         let newcomer = Newcomer { entry, chunk: self.chunk, ordinal };
         if let Err(error) = self.list.push(&newcomer) {
             self.outcome = Err(error);

@@ -194,7 +194,7 @@ mod tests {
             let claim = if layout.with_claim { newcomer.entry.claim } else { (0, false) };
             Newcomer { entry: Entry { claim, ..newcomer.entry }, ..*newcomer }
         };
-        let mut all = newcomers.list();
+        let mut all = newcomers.list(0);
         list.iter().map(claimed).for_each(|newcomer| all.push(&newcomer).unwrap());
         newcomers.add(&all).unwrap();
         newcomers

@@ -117,11 +117,60 @@ pub struct Gathered {
 }
 
 /// Where a newcomer lies. The upper half of its hash nearly always decides on the order.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Seat {
     hash_top: u64,
     slice: u32,
     start: u32,
+}
+
+/// The upper half of a hash.
+#[inline]
+fn top_half(hash: KeyHash) -> u64 {
+    (hash.0 >> u64::BITS) as u64
+}
+
+/// Sorts seats by the upper halves of hashes, which lie from `from` to `last`, and evenly: by a
+/// counting sort to places of a few each, and within these. If they were not even, it would take
+/// longer.
+fn sorted(mut seats: Vec<Seat>, from: u64, last: u64) -> Vec<Seat> {
+    const SEATS_A_PLACE: usize = 4;
+    const MOST_PLACE_BITS: u32 = 16;
+    let place_bits = (seats.len() / SEATS_A_PLACE).max(1).ilog2().min(MOST_PLACE_BITS);
+    if place_bits < 4 {
+        seats.sort_unstable_by_key(|seat| seat.hash_top);
+        return seats;
+    }
+    let span = last.saturating_sub(from);
+    let shift = (u64::BITS - span.leading_zeros()).saturating_sub(place_bits);
+    let place = |seat: &Seat| (seat.hash_top.saturating_sub(from) >> shift) as usize;
+    let mut ends = vec![0u32; (span >> shift) as usize + 1];
+    for seat in &seats {
+        if let Some(count) = ends.get_mut(place(seat)) {
+            *count += 1;
+        }
+    }
+    // From how many there are at each place to where these start; filling moves that to their end.
+    let mut end = 0;
+    for at in &mut ends {
+        (end, *at) = (end + *at, end);
+    }
+    let mut order = vec![Seat::default(); seats.len()];
+    for seat in &seats {
+        let Some(at) = ends.get_mut(place(seat)) else { continue };
+        if let Some(free) = order.get_mut(*at as usize) {
+            *free = *seat;
+        }
+        *at += 1;
+    }
+    let mut rest = order.as_mut_slice();
+    let mut start = 0;
+    for end in ends {
+        let (here, behind) = rest.split_at_mut_checked((end - start) as usize).unwrap_or_default();
+        here.sort_unstable_by_key(|seat| seat.hash_top);
+        (rest, start) = (behind, end);
+    }
+    order
 }
 
 impl Gathered {
@@ -151,11 +200,10 @@ impl Gathered {
                 if was_away && layout.decode(newcomer).is_none() {
                     return Err(Error::bug("the temporary file gives other bytes than it got"));
                 }
-                let hash_top = (hash.0 >> u64::BITS) as u64;
-                order.push(Seat { hash_top, slice, start: index * size as u32 });
+                order.push(Seat { hash_top: top_half(hash), slice, start: index * size as u32 });
             }
         }
-        order.sort_unstable_by_key(|seat| seat.hash_top);
+        let order = sorted(order, top_half(from), top_half(last));
         let mut gathered = Gathered { slices, layout, order };
         gathered.settle_ties();
         Ok(gathered)

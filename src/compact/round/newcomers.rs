@@ -156,9 +156,10 @@ impl Newcomers {
         (self.seed, self.layout.0)
     }
 
-    /// A list of newcomers that are to be added.
-    pub fn list(&self) -> NewcomerList {
-        NewcomerList { layout: self.layout, bytes: Vec::new() }
+    /// A list of newcomers that are to be added, mostly `count` of them.
+    pub fn list(&self, count: usize) -> NewcomerList {
+        let bytes = Vec::with_capacity(count * self.layout.newcomer_bytes());
+        NewcomerList { layout: self.layout, bytes }
     }
 
     /// Adds some.
@@ -391,7 +392,7 @@ mod tests {
     }
 
     fn list(newcomers: &Newcomers, some: &[Newcomer]) -> NewcomerList {
-        let mut list = newcomers.list();
+        let mut list = newcomers.list(0);
         some.iter().for_each(|newcomer| list.push(newcomer).unwrap());
         list
     }
@@ -491,7 +492,7 @@ mod tests {
         let newcomers = Newcomers::new(SEED, LAYOUT, 0, None);
         let mut beyond = newcomer(1);
         beyond.entry.offset = Offset(1 << 60);
-        let mut list = newcomers.list();
+        let mut list = newcomers.list(0);
         assert!(list.push(&beyond).is_err());
         newcomers.add(&list).unwrap();
         assert!(newcomers.range(KeyHash(0), None).unwrap().is_empty());

@@ -7,13 +7,11 @@ use super::older::{Due, Older};
 use super::options::RoundOptions;
 use crate::compact::budget::Budget;
 use crate::compact::copy_ahead::CopyAhead;
-use crate::compact::election::ChunkResult;
-use crate::compact::election::{Election, Listener};
+use crate::compact::election::{Decided, Election, Listener};
 use crate::compact::evidence::Archive;
 use crate::compact::plan::Plan;
 use crate::compact::policy::Policy;
 use crate::compact::rewrite_range::Maker;
-use crate::compact::scan::Bodies;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::disk::Disk;
@@ -92,14 +90,14 @@ pub struct Listeners<'a> {
 }
 
 impl Listener for Listeners<'_> {
-    fn decided(&self, number: usize, result: &ChunkResult, bodies: &Bodies) -> Result<()> {
+    fn decided(&self, number: usize, chunk: &Decided<'_>) -> Result<()> {
         if let Some(copies) = self.copies {
-            copies.decided(number, result);
+            copies.decided(number, chunk.result);
         }
         if let Some(collector) = self.collector {
-            collector.chunk(number, result, Some(bodies))?;
+            collector.decided(number, chunk)?;
         }
-        self.maker.map_or(Ok(()), |maker| maker.decided(number, result, bodies))
+        self.maker.map_or(Ok(()), |maker| maker.decided(number, chunk))
     }
 }
 
