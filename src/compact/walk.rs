@@ -32,10 +32,16 @@ fn stretches_of(segment: &Segment, log: &LogFile) -> Result<Vec<Position>> {
     }
     let Some(index) = segment.read(Kind::Index)? else { return Ok(starts) };
     let entries: Entries<'_, IndexEntry> = Entries::of(&index, segment.named());
-    for due in (1..size_bytes / STRETCH_BYTES).map(|number| Position(number * STRETCH_BYTES)) {
-        let Some(entry) = entries.first_not(|entry| entry.position < due) else { break };
-        if starts.last() < Some(&entry.position) && entry.header_in(log)?.is_some() {
-            starts.push(entry.position);
+    let due = (1..size_bytes / STRETCH_BYTES).map(|number| Position(number * STRETCH_BYTES));
+    let mut told: Vec<IndexEntry> =
+        due.map_while(|due| entries.first_not(|entry| entry.position < due)).collect();
+    told.dedup_by_key(|entry| entry.position);
+    // Each is a page far from any other.
+    let sound = told.par_iter().map(|entry| Ok((entry.position, entry.header_in(log)?.is_some())));
+    let sound: Vec<(Position, bool)> = sound.collect::<Result<_>>()?;
+    for (position, is_sound) in sound {
+        if is_sound && starts.last() < Some(&position) {
+            starts.push(position);
         }
     }
     Ok(starts)
@@ -59,7 +65,8 @@ impl Walker<'_> {
     fn in_stretches(&self, starts: &[Position]) -> Result<Option<Walk>> {
         let ends = starts.iter().skip(1).map(|end| Some(*end)).chain([None]);
         let stretches: Vec<_> = starts.iter().copied().zip(ends).collect();
-        let walks = stretches.par_iter().map(|(start, end)| self.stretch(*start, *end));
+        let walks =
+            stretches.par_iter().with_max_len(1).map(|(start, end)| self.stretch(*start, *end));
         let walks: Vec<Walk> = walks.collect::<Result<_>>()?;
         let mut walks = starts.iter().zip(walks);
         let Some((_, first)) = walks.next() else { return Ok(None) };
