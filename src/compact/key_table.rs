@@ -135,6 +135,16 @@ impl<F: Front> Tables<F> {
     }
 }
 
+/// So many values, in memory that was written to. What is promised to be zeros, as by `vec!`, is
+/// first read where a key is searched: the system then has two faults a page, and the second one
+/// halts all threads.
+fn written<T: Clone>(value: T, count: usize) -> Vec<T> {
+    // Unseen by who would make a promise of it again.
+    let mut values = std::hint::black_box(Vec::with_capacity(count));
+    values.resize(count, value);
+    values
+}
+
 /// The highest bits choose the table.
 #[inline]
 fn table_of(hash: u32) -> usize {
@@ -187,8 +197,8 @@ impl<F: Front> Table<F> {
 
     fn grow(&mut self, more_slots: usize, hash_of: impl Fn(u64) -> u32) {
         let size = self.slots.len() + more_slots;
-        let slots = std::mem::replace(&mut self.slots, vec![0; size]);
-        let fronts = std::mem::replace(&mut self.fronts, vec![F::BLANK; size]);
+        let slots = std::mem::replace(&mut self.slots, written(0, size));
+        let fronts = std::mem::replace(&mut self.fronts, written(F::BLANK, size));
         for (slot, front) in slots.into_iter().zip(fronts) {
             if slot != 0
                 && let Err(vacant) = self.find(hash_of(slot), |_| false)
