@@ -552,3 +552,49 @@ fn an_abort_whose_data_lies_in_front_of_the_round_keeps_its_entry() {
     }
     logcompact().args(["verify", "--strict"]).arg(&out).assert().success();
 }
+
+#[test]
+fn what_lies_below_the_log_start_may_be_unknown_to_the_key_index() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("logs");
+    let mut log = Log::create(&root, "t-0");
+    for _ in 0..2 {
+        log.batch(&[put("below", "1"), put("twice", "1")]);
+    }
+    log.batch(&[put("above", "1")]).roll();
+    log.batch(&[put("active", "1")]).flush();
+    fs::write(root.join("log-start-offset-checkpoint"), "0\n1\nt 0 4\n").unwrap();
+    let out = temp.path().join("out");
+    assert!(compact(&root, &out, &["-q"]).status.success());
+    let dest = out.join("t-0");
+    assert_sound(&dest, "the log starts behind");
+    // Once it is said that the log starts with them, they are missed.
+    fs::write(out.join("log-start-offset-checkpoint"), "0\n0\n").unwrap();
+    assert_eq!(rules(&found(&dest)), BTreeMap::from([("rounds-key", 4)]));
+}
+
+#[test]
+fn what_the_votes_tell_the_key_index_is_what_lies_in_the_log() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let keys: Vec<String> =
+        (0..90).map(|n| format!("key-{}", "long-".repeat(n % 4 * n)) + &n.to_string()).collect();
+    for (number, some) in keys.chunks(3).chain(keys.chunks(4)).enumerate() {
+        let mut records: Vec<_> = some.iter().map(|key| put(key, "value")).collect();
+        records.push((None, Some(b"no key")));
+        match number % 4 {
+            0 => log.transactional(7, &records).marker(7, true),
+            1 => log.pass_over(number).batch(&records),
+            _ => log.batch(&records),
+        };
+    }
+    let source = log.roll().batch(&[put("active", "1")]).flush();
+    for null_keys in ["drop", "keep"] {
+        let out = temp.path().join(null_keys);
+        for options in [&["--to-offset", "70"][..], &[]] {
+            let options = [&["-q", "--null-keys", null_keys], options].concat();
+            assert!(compact(&source, &out, &options).status.success());
+            assert_sound(&out.join("t-0"), &format!("{options:?}"));
+        }
+    }
+}

@@ -9,25 +9,29 @@ use crate::units::Offset;
 
 /// Who voted in a chunk.
 pub trait Roll: Sync {
-    /// Calls `each` with ordinal, offset and key of those that are in `kept`, in no order.
+    /// Calls `each` with ordinal, offset and key of those who voted and are in `kept`, in no order:
+    /// a record without a key may be kept, but had no vote.
     fn call(&self, kept: &RecordSet, each: &mut dyn FnMut(u32, Offset, &[u8]));
 }
 
 /// The offsets of numbered records, as far as the headers of their batches tell.
 #[derive(Clone, Debug, Default)]
 pub struct Offsets {
-    /// The first record of each stretch without a gap, and its offset.
+    /// The first record of each stretch of offsets that follow each other, and its offset.
     stretches: Vec<(u32, Offset)>,
-    has_gaps: bool,
+    /// There was a batch with fewer records than offsets, or of which the header does not tell the
+    /// first one.
+    are_unknown: bool,
 }
 
 impl Offsets {
     /// Takes note of the next batch, which has `count` records from number `first` on, each at an
-    /// offset above that of the one before it.
+    /// offset above that of the one before it and none outside of what its header says.
     pub fn note(&mut self, first: u32, count: u32, header: &BatchHeader) {
         let span = header.last_offset.0.checked_sub(header.base_offset.0);
-        self.has_gaps |= header.magic < 2 || span != Some(i64::from(count) - 1);
-        if !self.has_gaps && self.from(first) != Some(header.base_offset) {
+        self.are_unknown |= header.magic < 2 || span != Some(i64::from(count) - 1);
+        let goes_on = offset_in(&self.stretches, first).map(|(offset, _)| offset);
+        if !self.are_unknown && goes_on != Some(header.base_offset) {
             self.stretches.push((first, header.base_offset));
         }
     }
@@ -35,28 +39,23 @@ impl Offsets {
     /// Forgets all, but not the memory that it took up.
     pub fn clear(&mut self) {
         self.stretches.clear();
-        self.has_gaps = false;
+        self.are_unknown = false;
     }
 
     /// What it has allocated.
     pub fn allocated_bytes(&self) -> usize {
         self.stretches.capacity() * size_of::<(u32, Offset)>()
     }
-
-    /// That of record `ordinal`, of those behind which all is forgotten.
-    #[inline]
-    fn from(&self, ordinal: u32) -> Option<Offset> {
-        offset_in(&self.stretches, ordinal).map(|(offset, _)| offset)
-    }
 }
 
-/// The offset of record `ordinal`, and the stretches that reach no further than it.
+/// The offset that record `ordinal` has if it lies in the last stretch that begins in front of it,
+/// and the stretches up to that one: who asks from the newest to the oldest asks in these next.
 #[inline]
 fn offset_in(mut stretches: &[(u32, Offset)], ordinal: u32) -> Option<(Offset, &[(u32, Offset)])> {
     loop {
         let ((first, offset), before) = stretches.split_last()?;
         if *first <= ordinal {
-            return Some((Offset(offset.0 + i64::from(ordinal - first)), stretches));
+            return Some((Offset(offset.0.wrapping_add(i64::from(ordinal - first))), stretches));
         }
         stretches = before;
     }
@@ -77,7 +76,7 @@ impl<'a, C: Copy> Votes<'a, C> {
         offsets: &'a Offsets,
         packer: &'a Packer,
     ) -> Option<Votes<'a, C>> {
-        (!offsets.has_gaps).then_some(Votes { ballots, offsets, packer })
+        (!offsets.are_unknown).then_some(Votes { ballots, offsets, packer })
     }
 }
 

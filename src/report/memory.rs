@@ -3,35 +3,19 @@
 //! Linux keeps a peak only for the sum with mapped files, which would count the logs that are read.
 //! So the anonymous part is looked at wherever a step has just filled its buffers.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Looks at the memory that the process holds now, unless somebody just did: the system takes
-/// longer to tell than some steps take.
+/// Looks at the memory that the process holds now; costs a few microseconds.
 pub fn note_memory() {
-    const PAUSE_MICROS: u64 = 2000;
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    static DUE_MICROS: AtomicU64 = AtomicU64::new(0);
-    let now = START.elapsed().as_micros() as u64;
-    let due = DUE_MICROS.load(Ordering::Relaxed);
-    let next = now + PAUSE_MICROS;
-    let (set, unset) = (Ordering::Relaxed, Ordering::Relaxed);
-    if now >= due && DUE_MICROS.compare_exchange(due, next, set, unset).is_ok() {
-        look();
-    }
-}
-
-fn look() {
     PEAK_BYTES.fetch_max(anonymous_bytes(), Ordering::Relaxed);
 }
 
 /// The largest amount of anonymous memory that was ever noted, in bytes, mapped files left out; 0
 /// where the system does not say (it does on Linux).
 pub fn peak_memory_bytes() -> u64 {
-    look();
+    note_memory();
     PEAK_BYTES.load(Ordering::Relaxed)
 }
 

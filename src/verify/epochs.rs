@@ -114,7 +114,7 @@ pub fn finish(
 
 /// Where the log starts, if its log directory says so: a broker names it only where it is not the
 /// base of the first segment (`LogManager.checkpointLogStartOffsetsInDir`).
-fn log_start(dir: &PartitionDir) -> Option<Offset> {
+pub(super) fn log_start(dir: &PartitionDir) -> Option<Offset> {
     const NAME: &str = "log-start-offset-checkpoint";
     let base = dir.segments.first()?.base;
     let (log_dir, name) = LogDir::around(&dir.path)?;

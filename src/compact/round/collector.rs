@@ -1,5 +1,6 @@
 //! What stands for each key after the vote over an increment: the newcomers that the key index is
-//! to hear of. Hashing them costs one more look at the records that stay, while they are at hand.
+//! to hear of. Where the votes tell offset and key, they are called by the roll; else it takes one
+//! more look at the records that stay.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -156,7 +156,7 @@ impl Newcomers {
         (self.seed, self.layout.0)
     }
 
-    /// A list of newcomers that are to be added, mostly `count` of them.
+    /// A list of newcomers that are to be added, about `count` of them.
     pub fn list(&self, count: usize) -> NewcomerList {
         let bytes = Vec::with_capacity(count * self.layout.newcomer_bytes());
         NewcomerList { layout: self.layout, bytes }

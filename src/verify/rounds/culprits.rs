@@ -12,6 +12,7 @@ use std::cell::RefCell;
 
 use roaring::RoaringTreemap;
 
+use super::super::epochs::log_start;
 use super::super::finding::{Finding, Findings, Severity};
 use super::super::stretch::Stretch;
 use super::super::windows::{self, Sight};
@@ -96,6 +97,7 @@ pub fn tell(
         dir,
         segments,
         known,
+        log_start: log_start(dir).unwrap_or_default(),
         most: usize::try_from(most.max(least)).unwrap_or(usize::MAX),
         sums: vec![0; 1 << SUM_BITS],
         from: KeyHash(0),
@@ -122,6 +124,8 @@ struct Search<'a> {
     dir: &'a PartitionDir,
     segments: Vec<&'a Segment>,
     known: &'a Known,
+    /// Records in front of it may stay without standing for a key.
+    log_start: Offset,
     most: usize,
     /// By the upper bits of hashes: the sum of records, then less that of entries.
     sums: Vec<u128>,
@@ -278,7 +282,8 @@ impl Search<'_> {
 
     /// A record that does not stand for its key by the index.
     fn stray(&mut self, keyed: &Keyed, entry: Option<&Entry>) {
-        if keyed.is_dead || self.disordered.binary_search(&keyed.base).is_ok() {
+        let is_in_front = keyed.offset < self.log_start;
+        if keyed.is_dead || is_in_front || self.disordered.binary_search(&keyed.base).is_ok() {
             return;
         }
         let what = match entry {
