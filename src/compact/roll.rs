@@ -80,31 +80,26 @@ impl<'a, C: Copy> Votes<'a, C> {
     }
 }
 
-impl<C: Copy + Sync> Roll for Votes<'_, C> {
+impl<'a, C: Copy + Sync> Roll for Votes<'a, C> {
     fn call(&self, kept: &RecordSet, each: &mut dyn FnMut(u32, Offset, &[u8])) {
         let mut key = Vec::new();
+        let mut tell = |ordinal, packed: &[u8], stretches: &mut &'a [(u32, Offset)]| {
+            if kept.contains(ordinal)
+                && let Some((offset, reached)) = offset_in(stretches, ordinal)
+            {
+                *stretches = reached;
+                self.packer.unpack(packed, &mut key);
+                each(ordinal, offset, &key);
+            }
+        };
         for ballot in self.ballots {
             let mut stretches = self.offsets.stretches.as_slice();
             for vote in ballot.words_newest_first() {
-                let ordinal = vote.candidate.ordinal();
-                if kept.contains(ordinal)
-                    && let Some((offset, reached)) = offset_in(stretches, ordinal)
-                {
-                    stretches = reached;
-                    self.packer.unpack(&vote.word.bits().to_le_bytes(), &mut key);
-                    each(ordinal, offset, &key);
-                }
+                tell(vote.candidate.ordinal(), &vote.word.bits().to_le_bytes(), &mut stretches);
             }
             let mut stretches = self.offsets.stretches.as_slice();
             for (vote, packed) in ballot.newest_first() {
-                let ordinal = vote.candidate.ordinal();
-                if kept.contains(ordinal)
-                    && let Some((offset, reached)) = offset_in(stretches, ordinal)
-                {
-                    stretches = reached;
-                    self.packer.unpack(packed, &mut key);
-                    each(ordinal, offset, &key);
-                }
+                tell(vote.candidate.ordinal(), packed, &mut stretches);
             }
         }
     }
