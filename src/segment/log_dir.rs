@@ -8,10 +8,10 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{FileName, Kind, OffsetCheckpoint, TopicPartition, partition_name};
+use super::{FileName, Kind, OffsetCheckpoint, PartitionDir, TopicPartition, partition_name};
 use crate::disk::open_listed;
 use crate::error::{Error, Result};
-use crate::units::Position;
+use crate::units::{Offset, Position};
 
 /// Up to where a broker's cleaner has cleaned.
 pub const CLEANER_CHECKPOINT: &str = "cleaner-offset-checkpoint";
@@ -62,6 +62,19 @@ impl LogDir {
     pub fn is_a_brokers(&self) -> bool {
         const OF_A_BROKER: [&str; 2] = ["meta.properties", "recovery-point-offset-checkpoint"];
         OF_A_BROKER.iter().any(|name| self.path.join(name).exists())
+    }
+
+    /// Where the log of a partition starts, if the log directory around it says so: a broker names
+    /// it only where it is not the base of the first segment
+    /// (`LogManager.checkpointLogStartOffsetsInDir`).
+    pub fn log_start_of(dir: &PartitionDir) -> Option<Offset> {
+        let base = dir.segments.first()?.base;
+        let (log_dir, name) = LogDir::around(&dir.path)?;
+        if !log_dir.path.join(LOG_START_CHECKPOINT).is_file() {
+            return None;
+        }
+        let starts = log_dir.checkpoint(LOG_START_CHECKPOINT).ok()?;
+        Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
     }
 
     /// One of its offset checkpoints; empty if there is no such file.

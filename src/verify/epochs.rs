@@ -100,7 +100,7 @@ pub fn finish(
     let (Some(entry), Some((_, range))) = (entries.first(), ranges.first()) else { return };
     let (epoch, at) = range.first;
     // In front of the log's start, entries are removed and batches may be left.
-    let start = log_start(dir);
+    let start = LogDir::log_start_of(dir);
     if at >= entry.start_offset || start.is_some_and(|start| start >= entry.start_offset) {
         return;
     }
@@ -110,17 +110,4 @@ pub fn finish(
         entry.start_offset
     );
     found.push(Finding::about(RULE, severity, &path, text).of(at));
-}
-
-/// Where the log starts, if its log directory says so: a broker names it only where it is not the
-/// base of the first segment (`LogManager.checkpointLogStartOffsetsInDir`).
-pub(super) fn log_start(dir: &PartitionDir) -> Option<Offset> {
-    const NAME: &str = "log-start-offset-checkpoint";
-    let base = dir.segments.first()?.base;
-    let (log_dir, name) = LogDir::around(&dir.path)?;
-    if !log_dir.path.join(NAME).is_file() {
-        return None;
-    }
-    let starts = log_dir.checkpoint(NAME).ok()?;
-    Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
 }

@@ -143,12 +143,7 @@ fn log_end(dir: &PartitionDir) -> Result<Offset> {
 /// The first segment's base, or where deleted records moved the start to.
 fn log_start(dir: &PartitionDir, end: Offset) -> Offset {
     let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
-    let kept = || {
-        let (log_dir, name) = LogDir::around(&dir.path)?;
-        let starts = log_dir.checkpoint("log-start-offset-checkpoint").ok()?;
-        starts.offsets.get(&name).copied().filter(|start| *start <= end)
-    };
-    kept().map_or(base, |start| start.max(base))
+    LogDir::log_start_of(dir).filter(|start| *start <= end).unwrap_or(base)
 }
 
 /// Which end of a transaction a control batch marks, if it does.

@@ -12,7 +12,6 @@ use std::cell::RefCell;
 
 use roaring::RoaringTreemap;
 
-use super::super::epochs::log_start;
 use super::super::finding::{Finding, Findings, Severity};
 use super::super::stretch::Stretch;
 use super::super::windows::{self, Sight};
@@ -20,7 +19,7 @@ use super::key_sum::{Known, term};
 use crate::error::Result;
 use crate::format::Decoder;
 use crate::rounds::{Entry, KeyHash, WholeIndex};
-use crate::segment::{Kind, LogFile, PartitionDir, Segment};
+use crate::segment::{Kind, LogDir, LogFile, PartitionDir, Segment};
 use crate::units::{Offset, Position};
 
 thread_local! {
@@ -97,7 +96,7 @@ pub fn tell(
         dir,
         segments,
         known,
-        log_start: log_start(dir).unwrap_or_default(),
+        log_start: LogDir::log_start_of(dir).unwrap_or_default(),
         most: usize::try_from(most.max(least)).unwrap_or(usize::MAX),
         sums: vec![0; 1 << SUM_BITS],
         from: KeyHash(0),
