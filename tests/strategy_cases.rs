@@ -332,6 +332,24 @@ fn records_below_the_log_start_lose_to_any_candidate_and_beat_none() {
 }
 
 #[test]
+fn a_deletion_below_the_log_start_goes_when_its_time_has_come_and_hides_nothing() {
+    // As Kafka's cleaner has it, whose map begins at the log start.
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("logs");
+    fs::create_dir(&dir).unwrap();
+    log_of(&dir, PLAIN, "a=1@1 a!@2 a!@3 b=1@4 b!@5 c=1@6 b=2@7");
+    let start = "0\n1\nt 0 5\n";
+    fs::write(dir.join("log-start-offset-checkpoint"), start).unwrap();
+    for strategy in ["offset", "timestamp", "first"] {
+        let (out, report) =
+            dropping(strategy).compact(&dir.join("t-0"), &temp.path().join(strategy));
+        assert_eq!(offsets(&out), [0, 5, 6], "{strategy}");
+        let removed = &report.totals.removed;
+        assert_eq!((removed.superseded, removed.tombstones), (2, 2), "{strategy}");
+    }
+}
+
+#[test]
 fn in_place_a_deletion_outlives_in_one_run_what_it_beats_behind_it() {
     // Segments are replaced one after the other: were the run interrupted when the deletion is gone
     // and `k=2` is not, the next one would take `k=2` for the newest.

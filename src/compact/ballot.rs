@@ -11,6 +11,16 @@ pub enum Standing {
     Expired,
     /// It lies below the log start: it stays if no other record has its key, and hides nothing.
     BelowStart,
+    /// It is both: it goes, and hides nothing.
+    ExpiredBelowStart,
+}
+
+impl Standing {
+    /// Whether it hides what it beats.
+    #[inline]
+    pub fn hides(self) -> bool {
+        matches!(self, Standing::Stays | Standing::Expired)
+    }
 }
 
 /// Which record of its chunk a candidate is, under two bits of standing.
@@ -38,7 +48,8 @@ impl Candidate {
         match self.0 >> Self::ORDINAL_BITS {
             0 => Standing::Stays,
             1 => Standing::Expired,
-            _ => Standing::BelowStart,
+            2 => Standing::BelowStart,
+            _ => Standing::ExpiredBelowStart,
         }
     }
 
@@ -154,7 +165,7 @@ mod tests {
             (b"one", Standing::Stays),
             (b"", Standing::Expired),
             (b"three", Standing::BelowStart),
-            (b"4", Standing::Stays),
+            (b"4", Standing::ExpiredBelowStart),
         ];
         for (ordinal, (key, standing)) in cast.iter().enumerate() {
             ballot.keys.extend_from_slice(key);

@@ -74,17 +74,14 @@ impl<S: Strategy> Contest<S> {
             for vote in votes.by_ref().take(AT_A_TIME) {
                 let candidate = vote.candidate;
                 let standing = candidate.standing();
-                let sighting = match standing {
-                    Standing::BelowStart => self.words.look(vote.word, ring.hasher),
-                    Standing::Stays | Standing::Expired => {
-                        let entry = || S::Entry::put(champion(chunk, candidate, vote.claim));
-                        self.words.sight(vote.word, ring.hasher, entry, budget_bytes)
-                    }
+                let sighting = if standing.hides() {
+                    let entry = || S::Entry::put(champion(chunk, candidate, vote.claim));
+                    self.words.sight(vote.word, ring.hasher, entry, budget_bytes)
+                } else {
+                    self.words.look(vote.word, ring.hasher)
                 };
-                match (sighting, standing) {
-                    (Sighting::Again(found), Standing::Stays | Standing::Expired)
-                        if !S::Entry::NEWEST_STANDS =>
-                    {
+                match sighting {
+                    Sighting::Again(found) if standing.hides() && !S::Entry::NEWEST_STANDS => {
                         let newer = self.words.front(found).and_then(S::Entry::get);
                         let older = champion(chunk, candidate, vote.claim);
                         if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring))
@@ -92,7 +89,7 @@ impl<S: Strategy> Contest<S> {
                             self.words.set_front(found, S::Entry::put(stands));
                         }
                     }
-                    (sighting, _) => self.settle(sighting, candidate, result),
+                    sighting => self.settle(sighting, candidate, result),
                 }
             }
         }
@@ -105,17 +102,14 @@ impl<S: Strategy> Contest<S> {
             }
             for (vote, key) in votes.by_ref().take(AT_A_TIME) {
                 let standing = vote.candidate.standing();
-                let sighting = match standing {
-                    Standing::BelowStart => self.keys.look(vote.hash, key),
-                    Standing::Stays | Standing::Expired => {
-                        let entry = || S::Entry::put(champion(chunk, vote.candidate, vote.claim));
-                        self.keys.sight(vote.hash, key, entry, budget_bytes)
-                    }
+                let sighting = if standing.hides() {
+                    let entry = || S::Entry::put(champion(chunk, vote.candidate, vote.claim));
+                    self.keys.sight(vote.hash, key, entry, budget_bytes)
+                } else {
+                    self.keys.look(vote.hash, key)
                 };
-                match (sighting, standing) {
-                    (Sighting::Again(place), Standing::Stays | Standing::Expired)
-                        if !S::Entry::NEWEST_STANDS =>
-                    {
+                match sighting {
+                    Sighting::Again(place) if standing.hides() && !S::Entry::NEWEST_STANDS => {
                         let newer = self.keys.front(place).and_then(S::Entry::get);
                         let older = champion(chunk, vote.candidate, vote.claim);
                         if let Some(stands) = newer.map(|newer| self.challenge(newer, older, ring))
@@ -123,7 +117,7 @@ impl<S: Strategy> Contest<S> {
                             self.keys.set_front(place, S::Entry::put(stands));
                         }
                     }
-                    (sighting, _) => self.settle(sighting, vote.candidate, result),
+                    sighting => self.settle(sighting, vote.candidate, result),
                 }
             }
         }
@@ -132,14 +126,17 @@ impl<S: Strategy> Contest<S> {
     /// What follows for a candidate if whoever was heard of its key before it stands.
     #[inline]
     fn settle<P>(&mut self, sighting: Sighting<P>, candidate: Candidate, result: &ChunkResult) {
-        match (sighting, candidate.standing()) {
+        let standing = candidate.standing();
+        match (sighting, standing) {
             (Sighting::Again(_), _) => self.superseded += 1,
             // Who is in the index may still be beaten by an older one; see `crown`.
-            (Sighting::First, Standing::Stays | Standing::Expired) if !S::Entry::NEWEST_STANDS => {}
+            (Sighting::First, _) if standing.hides() && !S::Entry::NEWEST_STANDS => {}
             (Sighting::First, Standing::Expired) => {
                 self.expired += 1;
                 result.note_expired(candidate.ordinal());
             }
+            // There may be several of a key; none of them is to be heard of any more.
+            (Sighting::First, Standing::ExpiredBelowStart) => self.expired += 1,
             (Sighting::First, _) => result.retained.insert(candidate.ordinal()),
             (Sighting::NoRoom, _) => result.leave_undecided(candidate.ordinal()),
         }

@@ -352,12 +352,11 @@ impl<C: Copy> ChunkScan<C> {
             self.erased.push(evidence_of(&record, ordinal)?);
             return Ok(());
         }
-        let standing = if deletes && expired {
-            Standing::Expired
-        } else if record.offset < context.log_start {
-            Standing::BelowStart
-        } else {
-            Standing::Stays
+        let standing = match (deletes && expired, record.offset < context.log_start) {
+            (false, false) => Standing::Stays,
+            (true, false) => Standing::Expired,
+            (false, true) => Standing::BelowStart,
+            (true, true) => Standing::ExpiredBelowStart,
         };
         let Bid { claim, is_malformed } = context.strategy.claim(record, deletes);
         self.malformed += u64::from(is_malformed);
