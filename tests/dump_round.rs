@@ -60,6 +60,17 @@ fn the_current_round_is_shown_with_its_segments() {
 }
 
 #[test]
+fn what_the_key_index_does_not_know_is_named() {
+    let stand = stand();
+    let text = |stand: &Stand| String::from_utf8(dump(&stand.dest(), &[]).stdout).unwrap();
+    assert!(!text(&stand).contains("unindexed"));
+    fs::write(stand.source().join("log-start-offset-checkpoint"), "0\n1\nt 0 12\n").unwrap();
+    stand.round(stand.log.end(), &["-q", "--full"]);
+    let wanted = "unindexed   offsets 0 to below 12: they lay below the log start";
+    assert!(text(&stand).contains(wanted), "{}", text(&stand));
+}
+
+#[test]
 fn as_json_it_is_the_file() {
     let stand = stand();
     let output = dump(&stand.dest(), &["--format", "json"]);

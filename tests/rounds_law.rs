@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use support::events::Event;
+use support::logcompact;
 use support::power::Die;
 use support::rounds::{
     Grown, LIVELY, Shape, compact, compacted_end, records_of, round, scratch, spoil_below,
@@ -90,10 +91,12 @@ struct Seen {
     spoilt: usize,
     taken: usize,
     survivors: usize,
+    /// Records that survive below where the log starts.
+    below_start: usize,
 }
 
-/// One case: a log, its cuts, its options; all by the seed.
-fn check(seed: u64, shape: Shape, seen: &mut Seen) {
+/// One case: a log, its cuts, its options; all by the seed. The log may start within a segment.
+fn check(seed: u64, shape: Shape, starts_within: bool, seen: &mut Seen) {
     let mut die = Die(seed.wrapping_mul(977));
     let log = Grown::random(seed, shape);
     let mut temp = scratch();
@@ -103,6 +106,10 @@ fn check(seed: u64, shape: Shape, seen: &mut Seen) {
     let common = common_options(&mut die);
     let cuts = cuts(&log, &mut die);
     let is_verified = die.throw(3) == 0;
+    let log_start = if starts_within { die.throw(cuts[0] as u64) as i64 } else { 0 };
+    if starts_within {
+        write_log_start(&source, log_start);
+    }
     let mut end = 0;
     let mut first = 0;
     for (number, cut) in cuts.iter().enumerate() {
@@ -120,6 +127,11 @@ fn check(seed: u64, shape: Shape, seen: &mut Seen) {
         if !is_last && die.throw(3) == 0 {
             options.extend(["--to-offset".to_owned(), die.throw(*cut as u64).to_string()]);
         }
+        // It would forget deletions that are gone.
+        let may_reindex = starts_within && !common.contains(&"--drop-tombstones".to_owned());
+        if may_reindex && number > 0 && die.throw(4) == 0 {
+            options.push("--reindex".to_owned());
+        }
         if is_verified {
             options.push("--verify".to_owned());
         }
@@ -128,6 +140,9 @@ fn check(seed: u64, shape: Shape, seen: &mut Seen) {
         let dest = round(&dir, &out, &texts(&options));
         let now_at = compacted_end(&dest);
         assert!(now_at >= end, "{case}: {now_at} after {end}");
+        if starts_within {
+            logcompact().arg("verify").arg(&dest).assert().success();
+        }
         seen.moved += usize::from(now_at > end);
         end = now_at;
     }
@@ -139,11 +154,19 @@ fn check(seed: u64, shape: Shape, seen: &mut Seen) {
         options.extend(["--to-offset".to_owned(), (end - 1).to_string()]);
     }
     let fresh = round(&whole, &fresh, &texts(&options));
-    let case = format!("LOGCOMPACT_SEED={seed}, cuts {cuts:?}, {common:?}");
+    let case = format!("LOGCOMPACT_SEED={seed}, cuts {cuts:?}, {common:?}, start {log_start}");
     println!("{case}: {}", temp.path().display());
     let fresh = records_of(&fresh);
     assert_same(&records_of(&out.join("t-0")), &fresh, &case);
     seen.survivors += fresh.keys().filter(|offset| **offset < end).count();
+    seen.below_start += fresh.keys().filter(|offset| **offset < log_start).count();
+}
+
+/// Has the log in `root` start at `offset`, whatever segments there are.
+fn write_log_start(root: &Path, offset: i64) {
+    std::fs::create_dir_all(root).unwrap();
+    let text = format!("0\n1\nt 0 {offset}\n");
+    std::fs::write(root.join("log-start-offset-checkpoint"), text).unwrap();
 }
 
 #[test]
@@ -151,11 +174,24 @@ fn any_split_into_rounds_gives_what_one_compaction_gives() {
     let mut seen = Seen::default();
     let seeds = seeds(24);
     let cases = (seeds.end - seeds.start) as usize;
-    seeds.for_each(|seed| check(seed, LIVELY, &mut seen));
+    seeds.for_each(|seed| check(seed, LIVELY, false, &mut seen));
     println!("{cases} cases: {seen:?}");
     if cases > 20 {
         assert!(seen.moved > cases * 3 / 2 && seen.survivors > cases * 4, "{seen:?}");
         assert!(seen.spoilt > cases * 2 && seen.taken > cases / 4, "{seen:?}");
+    }
+}
+
+#[test]
+fn any_split_gives_the_same_where_the_log_starts_within_a_segment() {
+    let mut seen = Seen::default();
+    let seeds = seeds(24);
+    let cases = (seeds.end - seeds.start) as usize;
+    let shape = Shape { keys: 60, roll_one_in: 9, ..LIVELY };
+    seeds.for_each(|seed| check(seed, shape, true, &mut seen));
+    println!("{cases} cases: {seen:?}");
+    if cases > 20 {
+        assert!(seen.moved > cases * 3 / 2 && seen.below_start > cases, "{seen:?}");
     }
 }
 

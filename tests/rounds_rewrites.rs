@@ -9,9 +9,9 @@ use std::fs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use logcompact::format::codec::Codec;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::events::Event;
-use support::rounds::{Grown, Stand, compact, lying, records_of, round, scratch};
+use support::rounds::{Grown, Stand, compact, current, lying, records_of, round, scratch};
 
 /// A time in milliseconds.
 const THEN: i64 = 1_700_000_000_000;
@@ -63,6 +63,54 @@ fn a_key_that_was_erased_is_forgotten_by_the_rounds_behind_it() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{strategy}: {said}");
     }
+}
+
+#[test]
+fn below_the_log_start_too_a_key_is_erased_and_a_newer_record_supersedes_all_older_ones() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let list = temp.path().join("keys");
+    fs::write(&list, "secret\n").unwrap();
+    let put = |key| Event::put(key, "value", THEN);
+    let mut log = Grown::empty();
+    log.plain(&[put("secret"), put("twice"), put("twice"), put("stays")]);
+    log.plain(&[put("above")]);
+    log.roll();
+    log.plain(&[put("active 0")]);
+    log.write(&source, log.end());
+    fs::write(source.join("log-start-offset-checkpoint"), "0\n1\nt 0 4\n").unwrap();
+    let next = |log: &Grown, options: &[&str]| {
+        let options = [&["-q", "--verify", "--min-rewrite-ratio", "0.5"], options].concat();
+        let dest = round(&log.write(&source, log.end()), &out, &options);
+        let offsets: Vec<i64> = records_of(&dest).into_keys().collect();
+        (offsets, current(&dest))
+    };
+    let (offsets, file) = next(&log, &[]);
+    assert_eq!(offsets, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(file["unindexed"], json!([{ "base_offset": 0, "next_offset": 4 }]));
+    log.roll();
+    log.plain(&[put("twice")]);
+    log.roll();
+    log.plain(&[put("active 1")]);
+    let (offsets, file) = next(&log, &[]);
+    // Two of five wait; who reads the key index finds what `stays` waits for.
+    assert_eq!(offsets, [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(file["segments"][0]["dead"], 2);
+    assert!(file["io"]["destination_bytes_read"].as_u64() > Some(0));
+    let (offsets, file) = next(&log, &["--erase-keys", list.to_str().unwrap()]);
+    assert_eq!(offsets, [3, 4, 5, 6, 7]);
+    assert_ne!(file["unindexed"], json!([]));
+    log.roll();
+    log.plain(&[put("stays")]);
+    log.roll();
+    log.plain(&[put("active 2")]);
+    let (offsets, file) = next(&log, &[]);
+    assert_eq!(offsets, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(file["unindexed"], json!([]), "none is left");
+    log.roll();
+    log.plain(&[put("last")]);
+    let (_, file) = next(&log, &[]);
+    assert_eq!(file["io"]["destination_bytes_read"], 0, "nothing is looked for any more");
 }
 
 #[test]

@@ -42,6 +42,7 @@ use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
+use crate::rounds::OffsetRanges;
 use crate::segment::{Kind, PartitionDir, Place};
 use crate::units::Offset;
 
@@ -184,7 +185,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     };
     let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
     let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
-        Collector::new((range, &txns, &chunks), policy, plan.log_start, round.seed, newcomers)
+        let unindexed = OffsetRanges::of(plan.below_log_start(surveys));
+        Collector::new((range, &txns, &chunks), policy, unindexed, round.seed, newcomers)
     });
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
     // What the key index says may still be against a record.
@@ -227,7 +229,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         collector.rest(&election.chunks)?;
     }
     let met = task.round.zip(newcomers).map(|(round, newcomers)| {
-        round.meet(newcomers, &mut election, policy, (budget, task.archive))
+        round.meet(newcomers, &mut election, policy, (budget, task.archive), task.temp_dir)
     });
     let met = met.transpose()?;
     let voted = Voted { maker: &maker, election: &election, copies: copies.as_ref() };

@@ -135,6 +135,13 @@ fn facts(round: &RoundFile) -> Vec<(&'static str, String)> {
         ),
     ));
     facts.push(("key index", key_index(round)));
+    let ranges = round.unindexed.iter();
+    let ranges = ranges.map(|it| format!("{} to below {}", it.base_offset, it.next_offset));
+    let ranges: Vec<String> = ranges.collect();
+    if !ranges.is_empty() {
+        let ranges = ranges.join(", ");
+        facts.push(("unindexed", format!("offsets {ranges}: they lay below the log start")));
+    }
     facts
 }
 

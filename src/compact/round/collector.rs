@@ -17,7 +17,7 @@ use crate::compact::transactions::SegmentTxns;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records, Reread};
-use crate::rounds::{Entry, KeyHashSeed};
+use crate::rounds::{Entry, KeyHashSeed, OffsetRanges};
 use crate::units::Offset;
 
 /// Collects the newcomers of a range, chunk by chunk, each chunk once.
@@ -30,8 +30,8 @@ pub struct Collector<'a> {
     pub chunks: &'a [ChunkAt],
     /// The rules.
     pub policy: &'a Policy,
-    /// Records below it stand for nothing.
-    pub log_start: Offset,
+    /// Where records stand for nothing.
+    pub unindexed: OffsetRanges,
     /// Hashes keys.
     pub seed: KeyHashSeed,
     /// Where they go.
@@ -44,12 +44,12 @@ impl<'a> Collector<'a> {
     pub fn new(
         (range, txns, chunks): (&'a [Survey], &'a [SegmentTxns], &'a [ChunkAt]),
         policy: &'a Policy,
-        log_start: Offset,
+        unindexed: OffsetRanges,
         seed: KeyHashSeed,
         newcomers: &'a Newcomers,
     ) -> Collector<'a> {
         let heard = std::iter::repeat_with(AtomicBool::default).take(chunks.len()).collect();
-        Collector { range, txns, chunks, policy, log_start, seed, newcomers, heard }
+        Collector { range, txns, chunks, policy, unindexed, seed, newcomers, heard }
     }
 
     /// Hears of a chunk whose records are all decided.
@@ -211,7 +211,7 @@ impl<S: Strategy> Found<'_, S> {
 
     /// A record that stays, of a key that it does not delete.
     fn called(&mut self, ordinal: u32, offset: Offset, key: &[u8]) {
-        if offset >= self.collector.log_start {
+        if !self.collector.unindexed.contains(offset) {
             let hash = self.collector.seed.hash(key);
             let entry = Entry { hash, offset, claim: (0, false), deletes: false, gone: false };
             self.put(entry, ordinal);
@@ -219,9 +219,8 @@ impl<S: Strategy> Found<'_, S> {
     }
 
     fn record(&mut self, record: &Record<'_>, ordinal: u32, stays: bool) {
-        let Some(key) = record.key.filter(|_| record.offset >= self.collector.log_start) else {
-            return;
-        };
+        let unindexed = &self.collector.unindexed;
+        let Some(key) = record.key.filter(|_| !unindexed.contains(record.offset)) else { return };
         let deletes = record.deletes(self.collector.policy.empty_is_tombstone);
         let own = self.strategy.claim(record, deletes).claim;
         let claim = if self.result.is_widened(ordinal) { S::widened(own) } else { own };

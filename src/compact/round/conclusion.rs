@@ -20,8 +20,8 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::rounds::{
-    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, RoundFile, RoundIo, SegmentRef,
-    TailRef,
+    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, OffsetRanges, RoundFile, RoundIo,
+    SegmentRef, TailRef,
 };
 use crate::segment::{
     FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
@@ -73,7 +73,8 @@ impl Round<'_> {
             start_offset: self.earlier.as_ref().map_or(facts.plan.log_start, |e| e.end),
             high_watermark: Offset(facts.plan.end.0 - 1),
             source_bytes_read: read(facts.surveys),
-            destination_bytes_read: met.older.as_ref().map_or(0, |older| read(&older.surveys)),
+            destination_bytes_read: met.unindexed.bytes_read
+                + met.older.as_ref().map_or(0, |older| read(&older.surveys)),
             index_bytes_read: self.index.read_so_far().1,
             segments_untouched: before - rewritten,
             segments_rewritten: rewritten,
@@ -108,6 +109,7 @@ impl Round<'_> {
         let staged_bytes: u64 = staged.segments.iter().map(|segment| segment.size_bytes).sum();
         let report = self.report(met, facts);
         let marks = self.marks(facts.surveys, end)?;
+        let below_start = OffsetRanges::of(facts.plan.below_log_start(facts.surveys));
         let file = RoundFile {
             format: FORMAT,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,6 +139,7 @@ impl Round<'_> {
             hash: HashFunction::with(self.seed),
             index: written.base.clone(),
             layers: written.layers.clone(),
+            unindexed: met.unindexed.left.clone().and(below_start),
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,

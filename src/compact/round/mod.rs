@@ -3,7 +3,8 @@
 //! `standing` opens a destination and tells which round follows; `ahead` is the part of the source
 //! that the round reads. `collector` hears who stands for each key after the vote over it, the
 //! `newcomers`, and `this_round` has them meet the key `index`: who loses in the increment, and who
-//! in the destination, whose segments are then read and written anew (`older`). A `conclusion` says
+//! in the destination, whose segments are then read and written anew (`older`). Records that the
+//! index has no room for are heard `again` (`unindexed`). A `conclusion` says
 //! what the destination is to hold, and the `journal` takes it there.
 //!
 //! The state lies in `.logcompact/` in the destination's partition directory. A `round_file` says
@@ -11,6 +12,7 @@
 //! record stands for each key, so that a `join` finds who loses. What a round changes of it comes
 //! upon it as one of its `layers`. All of it is checked before it is believed.
 
+mod again;
 mod ahead;
 mod collector;
 mod conclusion;
@@ -27,6 +29,7 @@ mod parts;
 mod reindex;
 mod standing;
 mod this_round;
+mod unindexed;
 
 pub use collector::Collector;
 pub use conclusion::{Conclusion, Facts};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::this_round::Earlier;
 use crate::compact::account::counters;
 use crate::compact::budget::Budget;
 use crate::compact::election::{ChunkAt, ChunkResult, Count, Election, chunks_of};
@@ -27,8 +28,8 @@ use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
 use crate::report::{Counters, ErasedRecord, Progress};
-use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, SegmentRef};
-use crate::segment::{PartitionDir, Segment, check_record, check_records};
+use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, OffsetRanges, SegmentRef};
+use crate::segment::{Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 
 /// What of the destination's segments a round finds superseded, decided segment by segment.
@@ -108,6 +109,7 @@ struct Reading<'a> {
     dead: &'a DeadOffsets,
     policy: &'a Policy,
     seed: KeyHashSeed,
+    unindexed: &'a OffsetRanges,
 }
 
 /// What was read of a chunk.
@@ -121,25 +123,25 @@ struct Read {
 }
 
 impl Older {
-    /// Reads the segments numbered `rewritten` of `destination`, of which the offsets `dead` are
-    /// superseded.
+    /// Reads the segments numbered `rewritten` of what stands in the destination, of which the
+    /// offsets `dead` are superseded.
     ///
     /// # Errors
     /// Refused: a destination that is damaged, or that has not the records that it should. The
     /// system's.
     pub fn read(
-        destination: &PartitionDir,
+        earlier: &Earlier,
         rewritten: &[usize],
         dead: &DeadOffsets,
         policy: &Policy,
-        seed: KeyHashSeed,
         (chunk_bytes, archive): (u64, &Arc<Archive>),
     ) -> Result<Older> {
+        let standing = &earlier.compacted.segments;
         let segments: Vec<(&Segment, Option<Offset>)> = rewritten
             .iter()
             .filter_map(|number| {
-                let next = destination.segments.get(number + 1).map(|next| next.base);
-                Some((destination.segments.get(*number)?, next.or(Some(Offset(i64::MAX)))))
+                let next = standing.get(number + 1).map(|next| next.base);
+                Some((standing.get(*number)?, next.or(Some(Offset(i64::MAX)))))
             })
             .collect();
         let walking = Walking {
@@ -159,7 +161,8 @@ impl Older {
             return Err(broken(&Error::corrupt(survey.log.path(), damaged.position, flaw)));
         }
         let chunks = chunks_of(&surveys);
-        let reading = Reading { dead, policy, seed };
+        let (seed, unindexed) = (earlier.file.hash.seed, &earlier.file.unindexed);
+        let reading = Reading { dead, policy, seed, unindexed };
         let reads: Vec<Read> = chunks
             .par_iter()
             .filter_map(|at| Some((surveys.get(at.segment)?, at.chunk)))
@@ -348,7 +351,10 @@ impl InBatch<'_> {
                 self.read.count.superseded += 1;
             } else if deletes && expired {
                 self.read.count.expired_tombstones += 1;
-                self.read.removed.push(self.reading.seed.hash(key));
+                // What the index says of the key, if it does, it says of another record.
+                if !self.reading.unindexed.contains(record.offset) {
+                    self.read.removed.push(self.reading.seed.hash(key));
+                }
             } else {
                 self.retained.push(ordinal);
             }

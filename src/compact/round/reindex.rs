@@ -1,25 +1,22 @@
 //! The key index built anew from the destination: a round of its own that reads every compacted
-//! segment and writes none.
+//! segment and writes none. What was not indexed, since it lay below the log start, is not either.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::collector::Collector;
+use super::again::hear_again;
 use super::found::Found;
 use super::index::KeyIndex;
 use super::index_write::WrittenIndex;
 use super::join::Leaving;
 use super::newcomers::Newcomers;
-use super::older::Older;
 use super::this_round::Earlier;
 use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
-use crate::compact::rewrites::Rewrites;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::error::Result;
 use crate::rounds::{DeadOffsets, EntryLayout, KeyHashSeed};
-use crate::units::{Offset, Timestamp};
 
 /// What comes of it.
 pub struct Reindexed {
@@ -40,27 +37,14 @@ pub fn reindex(
     (seed, layout): (KeyHashSeed, EntryLayout),
     (to_dir, number): (&Path, u64),
     policy: &Policy,
-    (budget, archive): (&Budget, &Arc<Archive>),
+    with: (&Budget, &Arc<Archive>),
 ) -> Result<Reindexed> {
-    // Whatever is there is indexed, even what has had its time.
-    let patient = Policy {
-        now: Timestamp(i64::MIN),
-        drop_tombstones: false,
-        rewrites: Rewrites::default(),
-        ..policy.clone()
-    };
     let numbers: Vec<usize> = (0..earlier.compacted.segments.len()).collect();
-    let dead = &earlier.dead;
-    let reading = (budget.chunk_bytes, archive);
-    let older = Older::read(&earlier.compacted, &numbers, dead, &patient, seed, reading)?;
-    let newcomers = Newcomers::new(seed, layout, budget.newcomers_bytes, Some(to_dir));
-    let range = (older.surveys.as_slice(), older.txns.as_slice(), older.chunks.as_slice());
-    let collector = Collector::new(range, policy, Offset(0), seed, &newcomers);
-    collector.rest(&older.election.chunks)?;
-    drop(collector);
+    let newcomers = Newcomers::new(seed, layout, with.0.newcomers_bytes, Some(to_dir));
+    hear_again(earlier, &numbers, earlier.file.unindexed.clone(), policy, with, &newcomers)?;
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
     let (found, index) = policy.topic.strategy.apply(building)?;
-    let mut dead = dead.clone();
+    let mut dead = earlier.dead.clone();
     dead.insert(&found.dead)?;
     Ok(Reindexed { index, dead })
 }

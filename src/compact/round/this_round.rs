@@ -5,6 +5,7 @@ use super::index::KeyIndex;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
+use super::unindexed::Unindexed;
 use crate::compact::budget::Budget;
 use crate::compact::copy_ahead::CopyAhead;
 use crate::compact::election::{Decided, Election, Listener};
@@ -18,7 +19,7 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::RoundReport;
 use crate::rounds::{
-    DeadOffsets, Entry, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
+    DeadOffsets, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
 };
 use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
 use crate::units::Offset;
@@ -73,6 +74,8 @@ pub struct Met {
     pub due: Due,
     /// The segments that are written anew.
     pub older: Option<Older>,
+    /// What the key index does not know of the destination.
+    pub unindexed: Unindexed,
     /// The keys that are erased and that the key index knows, sorted.
     pub erased: Vec<KeyHash>,
     /// Newcomers that lost to a deletion of which only the key index knows, rising.
@@ -178,12 +181,12 @@ impl Round<'_> {
         self.earlier.as_ref().map_or(known, |earlier| Some(earlier.end))
     }
 
-    /// What the key index knows of the keys that are to be erased.
-    fn entries_of_erased(&self, policy: &Policy) -> Result<Vec<Entry>> {
-        let Some(keys) = &policy.rewrites.erased else { return Ok(Vec::new()) };
-        let mut hashes: Vec<KeyHash> = keys.iter().map(|key| self.seed.hash(key)).collect();
+    /// The keys that are to be erased, sorted.
+    fn hashes_of_erased(&self, policy: &Policy) -> Vec<KeyHash> {
+        let keys = policy.rewrites.erased.iter().flat_map(|keys| keys.iter());
+        let mut hashes: Vec<KeyHash> = keys.map(|key| self.seed.hash(key)).collect();
         hashes.sort_unstable();
-        self.index.find(&hashes)
+        hashes
     }
 
     /// Has the newcomers meet what stands: who loses in the increment is taken out of the
@@ -197,10 +200,11 @@ impl Round<'_> {
         election: &mut Election,
         policy: &Policy,
         (budget, archive): (&Budget, &Arc<Archive>),
+        temp_dir: Option<&Path>,
     ) -> Result<Met> {
         let Some(earlier) = &self.earlier else {
-            let (due, older, erased, outlived) = Default::default();
-            return Ok(Met { newcomers, due, older, erased, outlived });
+            let (due, older, unindexed, erased, outlived) = Default::default();
+            return Ok(Met { newcomers, due, older, unindexed, erased, outlived });
         };
         let meeting = Meeting { index: &self.index, newcomers: &newcomers };
         let mut found = policy.topic.strategy.apply(meeting)?;
@@ -217,27 +221,33 @@ impl Round<'_> {
             count.late += 1;
         }
         let drops_tombstones = election.count.expired_tombstones > 0;
-        let erased = self.entries_of_erased(policy)?;
-        let mut offsets: Vec<Offset> =
-            erased.iter().filter(|entry| !entry.gone).map(|entry| entry.offset).collect();
+        let erased = self.hashes_of_erased(policy);
+        let room = self.newcomers(budget, temp_dir);
+        let with = (budget, archive);
+        let unindexed = Unindexed::meet(earlier, (&newcomers, &erased), &room, policy, with)?;
+        drop(room);
+        // Of these there is something in the index.
+        let erased = self.index.find(&erased)?;
+        let indexed = erased.iter().filter(|entry| !entry.gone).map(|entry| entry.offset);
+        let mut offsets: Vec<Offset> = indexed.chain(unindexed.erased.iter().copied()).collect();
         offsets.sort_unstable();
         let mut dead = earlier.dead.clone();
         dead.insert(&found.dead)?;
+        dead.insert(&unindexed.superseded)?;
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
         let older = if due.rewritten.is_empty() {
             None
         } else {
-            let (compacted, seed) = (&earlier.compacted, self.seed);
             let reading = (budget.chunk_bytes, archive);
-            Some(Older::read(compacted, &due.rewritten, &dead, policy, seed, reading)?)
+            Some(Older::read(earlier, &due.rewritten, &dead, policy, reading)?)
         };
         // What is erased decides nothing any more: it would be missed where it is to lose, and
         // would win against what is written later.
         let mut erased: Vec<KeyHash> = erased.iter().map(|entry| entry.hash).collect();
         erased.sort_unstable();
         let outlived = found.outlived;
-        Ok(Met { newcomers, due, older, erased, outlived })
+        Ok(Met { newcomers, due, older, unindexed, erased, outlived })
     }
 }
 

@@ -19,7 +19,7 @@ use super::key_sum::{Known, term};
 use crate::error::Result;
 use crate::format::Decoder;
 use crate::rounds::{Entry, KeyHash, WholeIndex};
-use crate::segment::{Kind, LogDir, LogFile, PartitionDir, Segment};
+use crate::segment::{Kind, LogFile, PartitionDir, Segment};
 use crate::units::{Offset, Position};
 
 thread_local! {
@@ -96,7 +96,6 @@ pub fn tell(
         dir,
         segments,
         known,
-        log_start: LogDir::log_start_of(dir).unwrap_or_default(),
         most: usize::try_from(most.max(least)).unwrap_or(usize::MAX),
         sums: vec![0; 1 << SUM_BITS],
         from: KeyHash(0),
@@ -123,8 +122,6 @@ struct Search<'a> {
     dir: &'a PartitionDir,
     segments: Vec<&'a Segment>,
     known: &'a Known,
-    /// Records in front of it may stay without standing for a key.
-    log_start: Offset,
     most: usize,
     /// By the upper bits of hashes: the sum of records, then less that of entries.
     sums: Vec<u128>,
@@ -281,8 +278,7 @@ impl Search<'_> {
 
     /// A record that does not stand for its key by the index.
     fn stray(&mut self, keyed: &Keyed, entry: Option<&Entry>) {
-        let is_in_front = keyed.offset < self.log_start;
-        if keyed.is_dead || is_in_front || self.disordered.binary_search(&keyed.base).is_ok() {
+        if keyed.is_dead || self.disordered.binary_search(&keyed.base).is_ok() {
             return;
         }
         let what = match entry {
@@ -370,12 +366,16 @@ fn look(log: &LogFile, stretch: Stretch, known: &Known) -> SeenKeys {
                     seen.reach(record.offset, header.last_offset);
                 }
                 let Some(key) = record.key else { continue };
+                let is_dead = known.dead.contains(record.offset);
+                if !is_dead && known.unindexed.contains(record.offset) {
+                    continue;
+                }
                 seen.keyed.push(Keyed {
                     hash: known.seed.hash(key),
                     offset: record.offset,
                     position,
                     deletes: record.deletes(known.empty_is_tombstone),
-                    is_dead: known.dead.contains(record.offset),
+                    is_dead,
                     base: log.base(),
                 });
             }

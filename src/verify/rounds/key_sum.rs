@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::format::Record;
-use crate::rounds::{DeadOffsets, Entry, KeyHash, KeyHashSeed, RoundFile};
+use crate::rounds::{DeadOffsets, Entry, KeyHash, KeyHashSeed, OffsetRanges, RoundFile};
 use crate::units::Offset;
 
 /// By what records are compared.
@@ -21,13 +21,17 @@ pub struct Known {
     pub end: Offset,
     /// Records that are superseded and wait.
     pub dead: DeadOffsets,
+    /// Where the key index knows of no record.
+    pub unindexed: OffsetRanges,
 }
 
 impl Known {
     /// What the round of `file` says.
     pub fn of(file: &RoundFile, dead: DeadOffsets) -> Known {
         let (seed, end) = (file.hash.seed, file.end_offset());
-        Known { seed, empty_is_tombstone: file.rules.empty_is_tombstone, end, dead }
+        let (empty_is_tombstone, unindexed) =
+            (file.rules.empty_is_tombstone, file.unindexed.clone());
+        Known { seed, empty_is_tombstone, end, dead, unindexed }
     }
 }
 
@@ -35,7 +39,7 @@ impl Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySum {
     terms: u128,
-    /// Those with a key that are not superseded.
+    /// Those with a key that are not superseded, where the index knows of them.
     live: u64,
     /// Those that are.
     dead: u64,
@@ -47,6 +51,9 @@ impl KeySum {
         let Some(key) = record.key else { return };
         if !known.dead.is_empty() && known.dead.contains(record.offset) {
             self.dead += 1;
+            return;
+        }
+        if known.unindexed.contains(record.offset) {
             return;
         }
         let deletes = record.deletes(known.empty_is_tombstone);
@@ -150,6 +157,7 @@ mod tests {
             empty_is_tombstone: false,
             end: Offset(9),
             dead: DeadOffsets::default(),
+            unindexed: OffsetRanges::default(),
         };
         assert_eq!(standing.entries, 1);
         assert!(KeySum::default().is_of(&standing, &known));
