@@ -243,6 +243,32 @@ fn a_dirty_ratio_that_is_not_reached_carries_the_partition_over_as_it_is() {
 }
 
 #[test]
+fn what_was_aborted_in_front_of_the_log_start_goes() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("logs");
+    let mut log = Log::create(&root, "t-0");
+    log.transactional(7, &[put("A", "aborted")]).marker(7, false);
+    log.batch(&[put("B", "1"), put("B", "2"), put("C", "1")]).roll();
+    let source = log.batch(&[put("Z", "1")]).flush();
+    let start_at = |offset: i64| {
+        let text = format!("0\n1\nt 0 {offset}\n");
+        fs::write(root.join("log-start-offset-checkpoint"), text).unwrap();
+    };
+    start_at(4);
+    compact(&source, &temp.path().join("out"), &["--keep-rounds", "0"]);
+    // The marker stays for a while.
+    let survivors_then = ["1 \0\0\0\0 \0\0\0\0\0\0", "2 B 1", "3 B 2", "4 C 1", "5 Z 1"];
+    assert_eq!(survivors(&temp.path().join("out/t-0")), survivors_then);
+    // Behind all that could be compacted: there is nothing to do, as in Kafka.
+    start_at(5);
+    let report = compact(&source, &temp.path().join("behind"), &["--keep-rounds", "0"]);
+    let reason = report["partitions"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("the log starts behind them, at offset 5"), "{reason}");
+    let log = |dir: &Path| fs::read(dir.join("00000000000000000000.log")).unwrap();
+    assert_eq!(log(&temp.path().join("behind/t-0")), log(&source));
+}
+
+#[test]
 fn the_delete_policy_drops_whole_old_segments_and_counts_their_records() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");

@@ -200,6 +200,14 @@ fn an_aborted_transaction_must_have_its_entry_and_an_entry_its_transaction() {
     let removed = Copy::of("broker-3.9.1/tx-0");
     removed.change(index, |bytes| drop(bytes.drain(34..68)));
     assert_eq!(removed.rules(), ["txnindex-missing"]);
+    // Kafka's cleaner forgets what was aborted in front of the log start.
+    let starting = |offset: i64| {
+        let beside = removed.dir.with_file_name("log-start-offset-checkpoint");
+        fs::write(beside, format!("0\n1\ntx 0 {offset}\n")).unwrap();
+        removed.rules()
+    };
+    assert_eq!(starting(139), ["txnindex-missing"]);
+    assert_eq!(starting(140), [""; 0]);
     let invented = Copy::of("broker-3.9.1/tx-0");
     invented.change(index, |bytes| bytes[25] ^= 1);
     assert_eq!(invented.rules(), ["txnindex-missing", "txnindex-entry"]);

@@ -48,6 +48,8 @@ pub enum NothingToClean {
     OnlyActive,
     /// A transaction without a marker begins within the first segment.
     OpenTransaction(Offset),
+    /// The log starts behind the range.
+    BelowLogStart(Offset),
     /// Nothing lies in front of the offset that it was to be compacted to.
     Bounded(Offset),
     /// The first segment is younger than `min.compaction.lag.ms`.
@@ -82,6 +84,9 @@ impl std::fmt::Display for NothingToClean {
                 "0 cleanable segments (a transaction without a marker begins at offset {offset}, \
                  in the first segment)"
             ),
+            NothingToClean::BelowLogStart(start) => {
+                write!(f, "0 cleanable segments (the log starts behind them, at offset {start})")
+            }
             NothingToClean::Bounded(bound) => {
                 write!(f, "0 cleanable segments (none of --to-offset in front of offset {bound})")
             }
@@ -144,6 +149,9 @@ impl Plan {
             Some(NothingToClean::NotCompacted)
         } else if cleaned == retired {
             Some(bound)
+        } else if log_start >= end {
+            // As in Kafka: there is no key whose newest record could be known.
+            Some(NothingToClean::BelowLogStart(log_start))
         } else {
             plan.not_dirty(surveys, known, policy)
         };

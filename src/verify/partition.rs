@@ -15,8 +15,8 @@ use super::transactions::TxnCheck;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
-    EpochEntry, FileName, Kind, PartitionDir, PartitionMetadata, Segment, Suffix, TopicPartition,
-    parse_epochs, parse_snapshot,
+    EpochEntry, FileName, Kind, LogDir, PartitionDir, PartitionMetadata, Segment, Suffix,
+    TopicPartition, parse_epochs, parse_snapshot,
 };
 use crate::units::Offset;
 
@@ -114,7 +114,7 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>, rounds: RoundsChec
     let mut checked = Checked { findings: opened.findings, ..Checked::default() };
     checked.summary.partitions = 1;
     let mut across = Across::default();
-    let mut txns = TxnCheck::default();
+    let mut txns = TxnCheck::from(LogDir::log_start_of(dir).unwrap_or_default());
     let mut log_end = dir.segments.last().map(|segment| segment.base);
     for (segment, mut part) in dir.segments.iter().zip(parts) {
         checked.summary.add(&part.summary);

@@ -50,9 +50,16 @@ pub struct SegmentTxns {
 pub struct TxnCheck {
     /// The data of each producer's open transaction, by its offset.
     open: HashMap<i64, Vec<Offset>>,
+    /// In front of it, Kafka's cleaner forgets which transactions were aborted, and nobody reads.
+    log_start: Offset,
 }
 
 impl TxnCheck {
+    /// The same of a log that starts at `log_start`, whatever lies in front of that.
+    pub fn from(log_start: Offset) -> TxnCheck {
+        TxnCheck { log_start, ..TxnCheck::default() }
+    }
+
     /// Checks one segment's index against its markers.
     pub fn segment(&mut self, txns: &SegmentTxns, found: &mut Findings) {
         let indexed: HashSet<(i64, Offset)> =
@@ -71,6 +78,7 @@ impl TxnCheck {
                     let first = data.first().copied();
                     markers.insert((step.producer_id, step.offset), data);
                     if let Some(first) = first
+                        && step.offset >= self.log_start
                         && !indexed.contains(&(step.producer_id, step.offset))
                     {
                         found.push(missing(txns, step, first));

@@ -1,7 +1,9 @@
 // For every seed and shape: make a directory, let Kafka's cleaner and logcompact clean it, compare,
 // let Kafka load ours; then a second pass over Kafka's result with a later clock; then the active
-// segment too, with snapshots and without; what dump selects of it; what other strategies leave of
-// it; and what is left where keys are erased, and batches and segments made anew. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact must not.
+// segment too, with snapshots and without; a log that starts within a segment; what dump selects of
+// it; what other strategies leave of it; and what is left where keys are erased, and batches and
+// segments made anew. And once: Kafka's cleaner gives a damaged batch a valid checksum, logcompact
+// must not.
 package oracle;
 
 import java.io.IOException;
@@ -68,6 +70,7 @@ public final class Campaign {
             good &= compare(name + " pass 2", first.get(), dir.resolve("2"), later, false).isPresent();
         }
         good &= compare(name + " with active", source, dir.resolve("3"), now, true).isPresent();
+        good &= startsWithin(shape, seed, dir.resolve("5"));
         good &= rolled(name, source, dir.resolve("4"), now, seed % 2 == 0);
         Optional<String> problem = Selecting.complaint(
             binary, source, dir.resolve("select"), now, new Random(seed));
@@ -87,15 +90,49 @@ public final class Campaign {
         }
     }
 
-    // Cleans `source` both ways; Kafka's result if there is no difference.
+    // The log starts somewhere within a segment, as after records were deleted up to an offset. It
+    // has no transactions: Kafka forgets which were aborted in front of the start.
+    private boolean startsWithin(Shape like, long seed, Path dir) throws Exception {
+        Shape shape = like.transactions(false, false);
+        Random random = new Random(seed + 2);
+        String name = shape.name() + "-seed-" + seed;
+        Path source = dir.resolve("source").resolve(shape.name() + "-0");
+        long lastMs = RandomLog.write(source, shape, seed);
+        long now = shape.producersRetire() ? lastMs + 1000 : FAR_MS;
+        long active = Long.parseLong(last(source, ".log").substring(0, 20));
+        long start = active > 0 ? random.nextLong(active) : 0;
+        boolean roll = random.nextBoolean();
+        String starts = name + " starts at " + start + (roll ? " with active" : "");
+        Optional<Path> first = compare(starts, source, dir.resolve("1"), now, roll, start);
+        if (first.isEmpty()) {
+            return false;
+        }
+        long later = now + TWO_DAYS_MS;
+        Path again = dir.resolve("2");
+        return compare(starts + " pass 2", first.get(), again, later, false, start).isPresent();
+    }
+
     private Optional<Path> compare(String name, Path source, Path dir, long now, boolean active)
             throws Exception {
+        return compare(name, source, dir, now, active, 0);
+    }
+
+    // Cleans `source` both ways; Kafka's result if there is no difference. The log starts at `start`,
+    // if that is not 0.
+    private Optional<Path> compare(
+            String name, Path source, Path dir, long now, boolean active, long start)
+            throws Exception {
+        if (start > 0) {
+            String topic = source.getFileName().toString().replaceFirst("-0$", "");
+            Path checkpoint = source.resolveSibling("log-start-offset-checkpoint");
+            Files.writeString(checkpoint, "0\n1\n" + topic + " 0 " + start + "\n");
+        }
         Path kafkas = dir.resolve("kafka").resolve(source.getFileName());
         Path out = dir.resolve("logcompact");
         Path ours = out.resolve(source.getFileName());
         boolean kafkaGaveUp = false;
         try {
-            KafkaCleaner.clean(source, kafkas, now, active);
+            KafkaCleaner.clean(source, kafkas, now, active, start);
         } catch (IllegalStateException emptyLegacyBatch) {
             kafkaGaveUp = true; // "Empty batches are only supported for magic v2 and above"
         }
@@ -185,10 +222,10 @@ public final class Campaign {
         Shape shape = Shape.all().stream().filter(s -> s.name().equals("none")).findFirst().get();
         RandomLog.write(source, shape, 1);
         Path kafkas = dir.resolve("kafka").resolve("none-0");
-        KafkaCleaner.clean(source, kafkas, FAR_MS, false);
+        KafkaCleaner.clean(source, kafkas, FAR_MS, false, 0);
         Damage.flipSurvivor(source, kafkas);
         remove(kafkas);
-        KafkaCleaner.clean(source, kafkas, FAR_MS, false);
+        KafkaCleaner.clean(source, kafkas, FAR_MS, false, 0);
         boolean blessed = Damage.allValid(kafkas) && !Damage.allValid(source);
         System.out.println("a flipped byte: Kafka's cleaner "
             + (blessed ? "gave it a valid checksum" : "noticed"));

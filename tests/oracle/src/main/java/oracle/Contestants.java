@@ -61,7 +61,7 @@ final class Contestants {
         List<KafkaCleaner> cleaners = new ArrayList<>();
         for (Path partition : partitions) {
             Path copy = out.resolve(partition.getFileName());
-            cleaners.add(new KafkaCleaner(partition, copy, NOW_MS, false));
+            cleaners.add(new KafkaCleaner(partition, copy, NOW_MS, false, 0));
         }
         ExecutorService pool = Executors.newFixedThreadPool(threads);
         settle(out);

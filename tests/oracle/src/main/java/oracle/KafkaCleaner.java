@@ -26,13 +26,13 @@ public final class KafkaCleaner implements AutoCloseable {
     private final long end;
 
     // Opens a copy of `from` at `to`, to be cleaned at the clock `nowMs`; `roll` rolls first, so that
-    // the active segment is cleaned too.
-    KafkaCleaner(Path from, Path to, long nowMs, boolean roll) throws IOException {
+    // the active segment is cleaned too. The log starts at its first segment, or at `start`.
+    KafkaCleaner(Path from, Path to, long nowMs, boolean roll, long start) throws IOException {
         KafkaLog.copy(from, to);
         this.dir = to;
         this.nowMs = nowMs;
         this.clock = new Clock(nowMs);
-        this.kafka = KafkaLog.open(to, clock, true, new Properties());
+        this.kafka = KafkaLog.open(to, clock, true, new Properties(), start);
         UnifiedLog log = kafka.log;
         log.updateHighWatermark(log.logEndOffset());
         // Where an open transaction leaves nothing to clean, a roll would be for nothing.
@@ -66,8 +66,9 @@ public final class KafkaCleaner implements AutoCloseable {
     }
 
     // Cleans `from` into `to`; gives the seconds that the cleaner took.
-    static double clean(Path from, Path to, long nowMs, boolean roll) throws Exception {
-        try (KafkaCleaner cleaner = new KafkaCleaner(from, to, nowMs, roll)) {
+    static double clean(Path from, Path to, long nowMs, boolean roll, long start)
+            throws Exception {
+        try (KafkaCleaner cleaner = new KafkaCleaner(from, to, nowMs, roll, start)) {
             return cleaner.clean();
         }
     }

@@ -28,6 +28,12 @@ final class KafkaLog implements AutoCloseable {
     // After a clean shutdown nothing is recovered; otherwise everything is, from offset 0.
     static KafkaLog open(Path dir, Clock clock, boolean cleanShutdown, Properties overrides)
             throws IOException {
+        return open(dir, clock, cleanShutdown, overrides, 0L);
+    }
+
+    // The same, where the log starts at offset `start`, as a broker knows from its checkpoint.
+    static KafkaLog open(Path dir, Clock clock, boolean cleanShutdown, Properties overrides,
+            long start) throws IOException {
         KafkaScheduler scheduler = new KafkaScheduler(1);
         scheduler.startup();
         Properties config = new Properties();
@@ -39,7 +45,7 @@ final class KafkaLog implements AutoCloseable {
         config.put("message.timestamp.after.max.ms", Long.toString(Long.MAX_VALUE));
         config.putAll(overrides);
         UnifiedLog log = UnifiedLog.create(
-            dir.toAbsolutePath().toFile(), new LogConfig(config), 0L,
+            dir.toAbsolutePath().toFile(), new LogConfig(config), start,
             cleanShutdown ? Long.MAX_VALUE : 0L, scheduler, new BrokerTopicStats(), clock,
             300_000, new ProducerStateManagerConfig(PRODUCER_EXPIRATION_MS, false), 600_000,
             new LogDirFailureChannel(1), cleanShutdown, Optional.empty());

@@ -27,7 +27,7 @@ record Shape(String name, byte magic, CompressionType codec, int batches, int ke
             nullKeys, producersRetire, logAppendTime, sequencesWrap);
     }
 
-    private Shape transactions(boolean some, boolean open) {
+    Shape transactions(boolean some, boolean open) {
         return new Shape(name, magic, codec, batches, keys, some, open,
             nullKeys, producersRetire, logAppendTime, sequencesWrap);
     }
