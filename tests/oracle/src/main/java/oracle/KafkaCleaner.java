@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Iterator;
 import java.util.Properties;
 import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.storage.internals.log.Cleaner;
@@ -36,9 +37,10 @@ public final class KafkaCleaner implements AutoCloseable {
         UnifiedLog log = kafka.log;
         log.updateHighWatermark(log.logEndOffset());
         // Where an open transaction leaves nothing to clean, a roll would be for nothing.
-        LogSegment first = log.logSegments().iterator().next();
-        if (roll && log.logSegments(first.baseOffset(), log.lastStableOffset()).size() > 1
-                || roll && log.lastStableOffset() == log.logEndOffset()) {
+        Iterator<LogSegment> segments = log.logSegments().iterator();
+        segments.next();
+        long border = segments.hasNext() ? segments.next().baseOffset() : log.logEndOffset();
+        if (roll && border <= log.lastStableOffset()) {
             log.roll();
         }
         this.end = Math.min(log.activeSegment().baseOffset(), log.lastStableOffset());
