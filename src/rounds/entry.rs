@@ -178,6 +178,14 @@ impl EntryLayout {
         }
     }
 
+    /// Whether they are, and none of a tombstone that is gone.
+    pub fn all_stand(self, bytes: &[u8], least: KeyHash) -> bool {
+        match self.with_claim {
+            true => all_rise::<32>(bytes, least, ABSENT | GONE),
+            false => all_rise::<24>(bytes, least, ABSENT | CLAIM_BIT | GONE),
+        }
+    }
+
     #[cold]
     fn decode_absent(self, bytes: &[u8]) -> Option<KeyState> {
         let mut cursor = Cursor::new(bytes);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::entry::{Entry, EntryLayout, KeyHash, KeyHashSeed, KeyState};
+use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
 use super::key_run::{CRC_BYTES, Header, RunRef};
 use super::state_file::append_crc;
@@ -45,19 +45,29 @@ impl RunWriter {
         self.layout.encode_state(&state, &mut self.bytes)
     }
 
-    /// Appends an entry as it lies in a run, if it is one, and behind the last; what it is.
-    #[inline]
-    pub fn push_encoded(&mut self, bytes: &[u8]) -> Option<Entry> {
-        let entry = self.layout.decode(bytes)?;
-        let goes_on = self.goes_on_with(entry.hash);
-        goes_on.then(|| {
-            self.bytes.extend_from_slice(bytes);
-            entry
-        })
+    /// Appends what `put` appends to the bytes of the run; whether these are entries of records
+    /// that are there, in order and behind the last. If they are not, nothing is to be made of it.
+    ///
+    /// # Errors
+    /// Those of `put`.
+    pub fn append(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<bool> {
+        let start = self.bytes.len();
+        put(&mut self.bytes)?;
+        let new = self.bytes.get(start..).unwrap_or_default();
+        let least = match self.last_hash {
+            None => Some(self.first_hash),
+            Some(last) => last.0.checked_add(1).map(KeyHash),
+        };
+        let Some(last) = new.rchunks_exact(self.layout.entry_bytes()).next() else {
+            return Ok(new.is_empty());
+        };
+        let are_sound = least.is_some_and(|least| self.layout.all_stand(new, least));
+        self.entries += (new.len() / self.layout.entry_bytes()) as u64;
+        self.last_hash = self.layout.decode(last).map(|entry| entry.hash);
+        Ok(are_sound)
     }
 
     /// Counts an entry with this hash, if it lies behind the last.
-    #[inline]
     fn goes_on_with(&mut self, hash: KeyHash) -> bool {
         let is_behind = match self.last_hash {
             None => hash >= self.first_hash,

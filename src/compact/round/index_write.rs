@@ -306,9 +306,8 @@ impl Writing<'_> {
         let mut writer = writer.with_room(usize::try_from(about).unwrap_or(0));
         // What is sorted at a time stays in a core's own cache.
         for piece in part.cut(bytes.div_ceil(PIECE_BYTES)) {
-            let newcomers = piece.of(self.newcomers)?;
-            let mut entries = newcomers.encoded();
-            if !entries.all(|it| writer.push_encoded(it).is_some_and(|entry| !entry.gone)) {
+            let append = |bytes: &mut _| piece.append_entries(self.newcomers, bytes);
+            if !writer.append(append)? {
                 return Ok(None);
             }
         }

@@ -26,6 +26,7 @@ mod newcomers;
 mod older;
 mod options;
 mod parts;
+mod places;
 mod reindex;
 mod standing;
 mod this_round;

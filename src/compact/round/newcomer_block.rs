@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::newcomers::{Newcomer, NewcomerLayout, hash_of};
+use super::places::Places;
 use crate::error::{Error, Result};
 use crate::rounds::KeyHash;
 
 /// There is a slot for about so many.
-const NEWCOMERS_A_SLOT: usize = 8;
-const MOST_SLOT_BITS: u32 = 12;
+const NEWCOMERS_A_SLOT: usize = 2;
+const MOST_SLOT_BITS: u32 = 13;
 
 /// Newcomers as they lie in a file, distributed to slots by the top bits of their hashes. Within a
 /// slot they have no order.
@@ -130,47 +131,76 @@ fn top_half(hash: KeyHash) -> u64 {
     (hash.0 >> u64::BITS) as u64
 }
 
-/// Sorts seats by the upper halves of hashes, which lie from `from` to `last`, and evenly: by a
-/// counting sort to places of a few each, and within these. If they were not even, it would take
-/// longer.
+/// Sorts seats by the upper halves of hashes, which lie from `from` to `last`.
 fn sorted(mut seats: Vec<Seat>, from: u64, last: u64) -> Vec<Seat> {
-    const SEATS_A_PLACE: usize = 4;
-    const MOST_PLACE_BITS: u32 = 16;
-    let place_bits = (seats.len() / SEATS_A_PLACE).max(1).ilog2().min(MOST_PLACE_BITS);
-    if place_bits < 4 {
+    const FEW: usize = 64;
+    if seats.len() < FEW {
         seats.sort_unstable_by_key(|seat| seat.hash_top);
         return seats;
     }
-    let span = last.saturating_sub(from);
-    let shift = (u64::BITS - span.leading_zeros()).saturating_sub(place_bits);
-    let place = |seat: &Seat| (seat.hash_top.saturating_sub(from) >> shift) as usize;
-    let mut ends = vec![0u32; (span >> shift) as usize + 1];
+    let mut places = Places::of(seats.len(), from, last);
+    seats.iter().for_each(|seat| places.count(seat.hash_top));
+    let mut order = vec![Seat::default(); places.open()];
     for seat in &seats {
-        if let Some(count) = ends.get_mut(place(seat)) {
-            *count += 1;
-        }
-    }
-    // From how many there are at each place to where these start; filling moves that to their end.
-    let mut end = 0;
-    for at in &mut ends {
-        (end, *at) = (end + *at, end);
-    }
-    let mut order = vec![Seat::default(); seats.len()];
-    for seat in &seats {
-        let Some(at) = ends.get_mut(place(seat)) else { continue };
-        if let Some(free) = order.get_mut(*at as usize) {
+        if let Some(free) = order.get_mut(places.seat(seat.hash_top)) {
             *free = *seat;
         }
-        *at += 1;
     }
-    let mut rest = order.as_mut_slice();
-    let mut start = 0;
-    for end in ends {
-        let (here, behind) = rest.split_at_mut_checked((end - start) as usize).unwrap_or_default();
-        here.sort_unstable_by_key(|seat| seat.hash_top);
-        (rest, start) = (behind, end);
-    }
+    places.sort_each(&mut order, |few| few.sort_unstable_by_key(|seat| seat.hash_top));
     order
+}
+
+/// Appends to `bytes` the entries of those in `slices` that have hashes from `from` to `last`, as
+/// they lie in a run, sorted by hash. That they are entries is not looked at.
+pub fn append_entries(
+    slices: &[Slice],
+    (from, last): (KeyHash, KeyHash),
+    layout: NewcomerLayout,
+    bytes: &mut Vec<u8>,
+) {
+    match layout.entry.with_claim {
+        false => append::<24>(slices, (from, last), layout, bytes),
+        true => append::<32>(slices, (from, last), layout, bytes),
+    }
+}
+
+/// The same, where an entry takes `SIZE_BYTES`.
+fn append<const SIZE_BYTES: usize>(
+    slices: &[Slice],
+    (from, last): (KeyHash, KeyHash),
+    layout: NewcomerLayout,
+    bytes: &mut Vec<u8>,
+) {
+    let most = slices.iter().map(|slice| slice.bytes().len()).sum::<usize>();
+    let mut places = Places::of(most / layout.newcomer_bytes(), top_half(from), top_half(last));
+    each(slices, (from, last), layout, |hash_top, _: &[u8; SIZE_BYTES]| places.count(hash_top));
+    let start = bytes.len();
+    bytes.resize(start + places.open() * SIZE_BYTES, 0);
+    let appended = bytes.get_mut(start..).unwrap_or_default();
+    let (entries, _) = appended.as_chunks_mut::<SIZE_BYTES>();
+    each(slices, (from, last), layout, |hash_top, entry| {
+        if let Some(seat) = entries.get_mut(places.seat(hash_top)) {
+            *seat = *entry;
+        }
+    });
+    places.sort_each(entries, |few| few.sort_unstable_by_key(|entry| hash_of(entry)));
+}
+
+/// Tells of those that have hashes from `from` to `last`: the upper half of the hash, the entry.
+fn each<const SIZE_BYTES: usize>(
+    slices: &[Slice],
+    (from, last): (KeyHash, KeyHash),
+    layout: NewcomerLayout,
+    mut tell: impl FnMut(u64, &[u8; SIZE_BYTES]),
+) {
+    for slice in slices {
+        for newcomer in slice.bytes().chunks_exact(layout.newcomer_bytes()) {
+            let Some(entry) = newcomer.first_chunk() else { continue };
+            if let Some(hash) = hash_of(entry).filter(|hash| (from..=last).contains(hash)) {
+                tell(top_half(hash), entry);
+            }
+        }
+    }
 }
 
 impl Gathered {
@@ -241,12 +271,6 @@ impl Gathered {
     /// They, sorted.
     pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
         self.order.iter().filter_map(|seat| self.newcomer(*seat))
-    }
-
-    /// Their entries as they lie in a run, sorted by hash.
-    pub fn encoded(&self) -> impl Iterator<Item = &[u8]> {
-        let size = self.layout.0.entry_bytes();
-        self.order.iter().filter_map(move |seat| self.bytes(*seat).get(..size))
     }
 
     /// Appends them as they lie in a file, sorted.

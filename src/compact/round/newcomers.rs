@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use super::newcomer_block::{Block, Distribution, Gathered, Slice};
+use super::newcomer_block::{Block, Distribution, Gathered, Slice, append_entries};
 use crate::bytes::Cursor;
 use crate::disk::Scratch;
 use crate::error::{Error, Result};
@@ -40,19 +40,27 @@ const PLACE_BYTES: usize = 8;
 /// How newcomers lie in memory and in the temporary file: the entry as it will lie in a run, then
 /// chunk and ordinal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewcomerLayout(pub EntryLayout);
+pub struct NewcomerLayout {
+    /// Of the entry.
+    pub entry: EntryLayout,
+    /// Whether chunk and ordinal are there; where they are not they are 0.
+    pub with_place: bool,
+}
 
 impl NewcomerLayout {
     /// The size of one.
     pub fn newcomer_bytes(self) -> usize {
-        self.0.entry_bytes() + PLACE_BYTES
+        self.entry.entry_bytes() + if self.with_place { PLACE_BYTES } else { 0 }
     }
 
     /// The one that `bytes` are.
     #[inline]
     pub fn decode(self, bytes: &[u8]) -> Option<Newcomer> {
-        let (entry, place) = bytes.split_at_checked(self.0.entry_bytes())?;
-        let entry = self.0.decode(entry)?;
+        let (entry, place) = bytes.split_at_checked(self.entry.entry_bytes())?;
+        let entry = self.entry.decode(entry)?;
+        if !self.with_place {
+            return Some(Newcomer { entry, chunk: 0, ordinal: 0 });
+        }
         let mut place = Cursor::new(place);
         Some(Newcomer { entry, chunk: place.u32().ok()?, ordinal: place.u32().ok()? })
     }
@@ -71,7 +79,10 @@ impl NewcomerList {
     /// An offset that has no room in an entry.
     #[inline]
     pub fn push(&mut self, newcomer: &Newcomer) -> Result<()> {
-        self.layout.0.encode(&newcomer.entry, &mut self.bytes)?;
+        self.layout.entry.encode(&newcomer.entry, &mut self.bytes)?;
+        if !self.layout.with_place {
+            return Ok(());
+        }
         let place = u64::from(newcomer.chunk) << u32::BITS | u64::from(newcomer.ordinal);
         self.bytes.extend_from_slice(&place.to_be_bytes());
         Ok(())
@@ -141,7 +152,7 @@ impl Newcomers {
         };
         Newcomers {
             seed,
-            layout: NewcomerLayout(layout),
+            layout: NewcomerLayout { entry: layout, with_place: true },
             held: Mutex::new(held),
             spilling: Mutex::default(),
             block_bytes: (budget_bytes / 16).clamp(LEAST_BLOCK_BYTES, MOST_BLOCK_BYTES),
@@ -151,9 +162,16 @@ impl Newcomers {
         }
     }
 
+    /// The same for newcomers of which none can come late, so that it need not be known where in
+    /// the increment they are. None must have come yet.
+    pub fn without_places(mut self) -> Newcomers {
+        self.layout.with_place = false;
+        self
+    }
+
     /// The key index that they are for: its seed, and its layout.
     pub fn made_for(&self) -> (KeyHashSeed, EntryLayout) {
-        (self.seed, self.layout.0)
+        (self.seed, self.layout.entry)
     }
 
     /// A list of newcomers that are to be added, about `count` of them.
@@ -204,6 +222,28 @@ impl Newcomers {
         let Some(last) = last_hash(below).filter(|last| *last >= from) else {
             return Ok(Gathered::none(self.layout));
         };
+        Gathered::within(self.around(from, last)?, from, last, self.layout)
+    }
+
+    /// Appends to `bytes` the entries of those with hashes from `from` to below `below` as they lie
+    /// in a run, sorted by hash. All must have come.
+    ///
+    /// # Errors
+    /// The system's at the temporary file.
+    pub fn append_entries(
+        &self,
+        from: KeyHash,
+        below: Option<KeyHash>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<()> {
+        if let Some(last) = last_hash(below).filter(|last| *last >= from) {
+            append_entries(&self.around(from, last)?, (from, last), self.layout, bytes);
+        }
+        Ok(())
+    }
+
+    /// Those with hashes from `from` to `last`, and some around them.
+    fn around(&self, from: KeyHash, last: KeyHash) -> Result<Vec<Slice>> {
         let (blocks, pieces) = {
             let held = self.sealed()?;
             let is_met = |piece: &&Piece| piece.first <= last && piece.last >= from;
@@ -213,7 +253,7 @@ impl Newcomers {
         for piece in pieces {
             self.read(piece, from, last, &mut slices)?;
         }
-        Gathered::within(slices, from, last, self.layout)
+        Ok(slices)
     }
 
     /// About how many there are from `from` to below `below`: hashes are taken to lie evenly in
@@ -437,8 +477,14 @@ mod tests {
                 let about = several.each_ref().map(|it| it.about(from, below).unwrap());
                 assert_eq!(about, [about[0]; 3]);
                 assert!(about[0].abs_diff(wanted.len() as u64) < 300, "{about:?}");
+                let mut entries = Vec::new();
+                let encode = |it: &Newcomer| LAYOUT.encode(&it.entry, &mut entries).unwrap();
+                wanted.iter().for_each(encode);
                 for newcomers in &several {
                     assert!(ranged(newcomers, from, below) == wanted);
+                    let mut bytes = Vec::new();
+                    newcomers.append_entries(from, below, &mut bytes).unwrap();
+                    assert!(bytes == entries);
                 }
             }
         }

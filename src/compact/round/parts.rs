@@ -60,6 +60,14 @@ impl Part {
     pub fn of(self, newcomers: &Newcomers) -> Result<Gathered> {
         newcomers.range(self.from, self.below)
     }
+
+    /// Appends the entries of the newcomers in it to `bytes`, as they lie in a run.
+    ///
+    /// # Errors
+    /// Those of the newcomers.
+    pub fn append_entries(self, newcomers: &Newcomers, bytes: &mut Vec<u8>) -> Result<()> {
+        newcomers.append_entries(self.from, self.below, bytes)
+    }
 }
 
 /// Nothing, if no newcomer lies in any of `parts`. If there is but one part, its newcomers, so that

@@ -41,6 +41,7 @@ pub fn reindex(
 ) -> Result<Reindexed> {
     let numbers: Vec<usize> = (0..earlier.compacted.segments.len()).collect();
     let newcomers = Newcomers::new(seed, layout, with.0.newcomers_bytes, Some(to_dir));
+    let newcomers = newcomers.without_places();
     hear_again(earlier, &numbers, earlier.file.unindexed.clone(), policy, with, &newcomers)?;
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
     let (found, index) = policy.topic.strategy.apply(building)?;

@@ -144,7 +144,8 @@ impl Round<'_> {
 
     /// Room for the newcomers.
     pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
-        Newcomers::new(self.seed, self.layout, budget.newcomers_bytes, temp_dir)
+        let all = Newcomers::new(self.seed, self.layout, budget.newcomers_bytes, temp_dir);
+        if self.earlier.is_none() { all.without_places() } else { all }
     }
 
     /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination
@@ -222,7 +223,7 @@ impl Round<'_> {
         }
         let drops_tombstones = election.count.expired_tombstones > 0;
         let erased = self.hashes_of_erased(policy);
-        let room = self.newcomers(budget, temp_dir);
+        let room = self.newcomers(budget, temp_dir).without_places();
         let with = (budget, archive);
         let unindexed = Unindexed::meet(earlier, (&newcomers, &erased), &room, policy, with)?;
         drop(room);
