@@ -369,7 +369,8 @@ fn little_memory_takes_more_passes_and_finds_the_same() {
     let [much, little] = [64 << 20, 1].map(|memory_bytes| {
         let rule = StateRule::default();
         let (relation, outlived) = (COMPACTION, &[][..]);
-        let options = Options { relation, rule, erased: None, outlived, memory_bytes };
+        let (erased, log_start) = (None, None);
+        let options = Options { relation, log_start, rule, erased, outlived, memory_bytes };
         compare(&before, &after, &options, &NoProgress)
     });
     assert_eq!(much.findings, little.findings);

@@ -66,7 +66,7 @@ fn what_the_key_index_does_not_know_is_named() {
     assert!(!text(&stand).contains("unindexed"));
     fs::write(stand.source().join("log-start-offset-checkpoint"), "0\n1\nt 0 12\n").unwrap();
     stand.round(stand.log.end(), &["-q", "--full"]);
-    let wanted = "unindexed   offsets 0 to below 12: they lay below the log start";
+    let wanted = "unindexed   what lies below offset 12, where the log starts";
     assert!(text(&stand).contains(wanted), "{}", text(&stand));
 }
 

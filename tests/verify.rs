@@ -208,6 +208,7 @@ fn an_aborted_transaction_must_have_its_entry_and_an_entry_its_transaction() {
     };
     assert_eq!(starting(139), ["txnindex-missing"]);
     assert_eq!(starting(140), [""; 0]);
+    assert_eq!(starting(99_999), ["txnindex-missing"], "where there is no such offset");
     let invented = Copy::of("broker-3.9.1/tx-0");
     invented.change(index, |bytes| bytes[25] ^= 1);
     assert_eq!(invented.rules(), ["txnindex-missing", "txnindex-entry"]);

@@ -34,6 +34,7 @@ pub fn run(args: VerifyArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             rule,
             erased: None,
             outlived: &[],
+            log_start: None,
             memory_bytes: common.memory_bytes(),
         };
         compare(&against, &sources, &options, &mut verified, common)

@@ -8,6 +8,7 @@ use super::round::holds_rounds;
 use crate::disk::{Disk, Owner, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionOutcome, PartitionReport};
+use crate::rounds::RoundKind;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint,
     PartitionDir, Place, Sources, Suffix, TopicPartition, by_log_dir, carry_log_dir_files,
@@ -202,7 +203,8 @@ impl Destination {
     }
 }
 
-/// What the source has deleted since, the destination has still.
+/// What the source has deleted since, the destination has still; one that began with another
+/// directory starts where that did.
 fn keep_log_starts(
     reports: &[PartitionReport],
     before: &OffsetCheckpoint,
@@ -211,6 +213,15 @@ fn keep_log_starts(
     let continued = |report: &&PartitionReport| {
         report.round.as_ref().is_some_and(|round| round.is_upon_others())
     };
+    let rebased = |report: &&PartitionReport| {
+        report.round.as_ref().is_some_and(|round| round.kind == RoundKind::Rebase.name())
+    };
+    for report in reports.iter().filter(rebased) {
+        let (name, start) = (name_of(report), report.log_start_offset);
+        if start > Offset(0) || all.offsets.contains_key(&name) {
+            all.offsets.insert(name, start);
+        }
+    }
     for name in reports.iter().filter(continued).map(name_of) {
         match before.offsets.get(&name) {
             Some(start) => all.offsets.insert(name, *start),

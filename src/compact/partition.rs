@@ -42,7 +42,6 @@ use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
-use crate::rounds::OffsetRanges;
 use crate::segment::{Kind, PartitionDir, Place};
 use crate::units::Offset;
 
@@ -139,6 +138,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     };
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     let mut plan = Plan::make(surveys, &known, policy)?;
+    task.round.map_or(Ok(()), |round| round.refuse_short_rebase(&plan))?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     looked.warn_of_unindexed(&mut done.warnings);
     if let Some(idle) = task.round.and_then(|round| round.idle(surveys, &plan, policy)) {
@@ -185,8 +185,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     };
     let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
     let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
-        let unindexed = OffsetRanges::of(plan.below_log_start(surveys));
-        Collector::new((range, &txns, &chunks), policy, unindexed, round.seed, newcomers)
+        let indexed = plan.log_start..Offset(i64::MAX);
+        Collector::new((range, &txns, &chunks), policy, indexed, round.seed, newcomers)
     });
     let groups = plan.groups_counted_from(plan.retired, &plan.groups);
     // What the key index says may still be against a record.

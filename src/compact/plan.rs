@@ -175,12 +175,6 @@ impl Plan {
         self.retired..self.cleaned
     }
 
-    /// The part of the range that lies below the log start.
-    pub fn below_log_start(&self, surveys: &[Survey]) -> Range<Offset> {
-        let front = surveys.get(self.retired).map_or(self.end, |survey| survey.segment.base);
-        front..self.log_start.min(self.end)
-    }
-
     /// Some of its groups, with segments counted from `first`.
     pub fn groups_counted_from(&self, first: usize, groups: &[Range<usize>]) -> Vec<Range<usize>> {
         let counted = |at: usize| at.saturating_sub(first);

@@ -419,15 +419,14 @@ impl Run<'_> {
             return Ok(done);
         }
         let after = after_commit(source, place, &done.commit)?;
-        let log_start = done.plan.as_ref().map_or(done.log_end, |plan| plan.log_start);
-        self.ask_witness(source, after, log_start, done)
+        self.ask_witness(source, after, None, done)
     }
 
     pub(super) fn ask_witness(
         &self,
         source: &PartitionDir,
         after: PartitionDir,
-        log_start: Offset,
+        log_start: Option<Offset>,
         done: Done,
     ) -> Result<Done> {
         let Some(witness) = &self.options.witness else { return Ok(done) };
@@ -439,10 +438,11 @@ impl Run<'_> {
             // Keys may have several records until they are worth writing anew.
             _ if is_waiting => plan.end,
             true => plan.first_dirty,
-            false => log_start,
+            false => log_start.unwrap_or(plan.log_start),
         });
         let end = plan.map_or(log_end, |plan| plan.end);
-        let claim = Claim { log_end, first_dirty, end, outlived: done.outlived.clone() };
+        let outlived = done.outlived.clone();
+        let claim = Claim { log_start, log_end, first_dirty, end, outlived };
         let differences = witness.differences(source, after, &claim, policy);
         let Some(first) = differences.first() else { return Ok(done) };
         let reason = format!(

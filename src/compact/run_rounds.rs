@@ -104,7 +104,7 @@ impl Run<'_> {
         let task = Task {
             source: &begun.source,
             in_place: false,
-            log_start: opened.log_start,
+            log_start: begun.round.log_start(opened.log_start),
             first_dirty: begun.round.first_dirty(opened.first_dirty),
             place: place.clone(),
             temp_dir,
@@ -142,8 +142,9 @@ impl Run<'_> {
         let first = before.segments.first().map_or(done.log_end, |segment| segment.base);
         let log_start = match (&begun.round.earlier, &done.plan) {
             (None, Some(plan)) => plan.log_start,
-            _ => first,
+            (None, None) => first,
+            (Some(earlier), _) => first.max(earlier.file.unindexed_below),
         };
-        self.ask_witness(&before, after, log_start, done)
+        self.ask_witness(&before, after, Some(log_start), done)
     }
 }

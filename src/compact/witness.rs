@@ -12,6 +12,9 @@ use crate::units::{Offset, Position};
 /// What a compaction says that it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
+    /// Where the log starts, if its log directory is not to be asked: of a round, it is where the
+    /// destination's does.
+    pub log_start: Option<Offset>,
     /// The offset behind the last record when it began.
     pub log_end: Offset,
     /// Where the range begins of which records voted.

@@ -18,7 +18,6 @@ mod journal_steps;
 mod key_run;
 mod layers;
 mod manifest;
-mod offset_ranges;
 mod open_runs;
 mod ranges;
 mod round_file;
@@ -35,7 +34,6 @@ pub use journal::{COMPANIONS, Change, Journal};
 pub use key_run::{KeyRun, Level, MOST_RUN_BYTES, RunRef, States};
 pub use layers::{Layers, MOST_LAYERS, Merged, are_in_order, entries_of, merged, stands_for};
 pub use manifest::{Difference, differences};
-pub use offset_ranges::OffsetRanges;
 pub use open_runs::OpenRuns;
 pub use ranges::{Range, ranges_of, within};
 pub use round_file::{

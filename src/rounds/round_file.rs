@@ -9,7 +9,6 @@ use super::dead::{DeadOffsets, FileRef};
 use super::entry::{EntryLayout, KeyHashSeed};
 use super::key_run::RunRef;
 use super::layers::are_in_order;
-use super::offset_ranges::OffsetRanges;
 use super::state_file::{parse_round, round_digits};
 use crate::error::{Error, Result};
 use crate::report::Counters;
@@ -50,10 +49,10 @@ pub struct RoundFile {
     /// The layers upon them, the oldest first, each runs in the order of hashes.
     #[serde(default)]
     pub layers: Vec<Vec<RunRef>>,
-    /// Where the destination may hold keyed records of which the key index knows nothing: they lay
-    /// below the log start when they were compacted.
+    /// Where the destination's log starts, if it may hold records in front of that: the key index
+    /// knows none of them. Else 0.
     #[serde(default)]
-    pub unindexed: OffsetRanges,
+    pub unindexed_below: Offset,
     /// The destination's compacted segments, rising.
     pub segments: Vec<SegmentRef>,
     /// The superseded records in them.
@@ -286,10 +285,7 @@ impl RoundFile {
             (!(-1..i64::MAX).contains(&self.high_watermark.0), "its high watermark is none"),
             (self.hash.function != KeyHashSeed::FUNCTION, "its hash function is unknown"),
             (!self.has_sound_index(), "the runs of its key index are not in order"),
-            (
-                !self.unindexed.are_sound_below(self.end_offset()),
-                "what its key index does not know is not in order",
-            ),
+            (self.unindexed_below.0 < 0, "what its key index knows begins nowhere"),
             (!self.has_sound_segments(), "its segments are not in order"),
             (!self.has_sound_dead(), "its superseded records do not add up"),
         ];
@@ -382,7 +378,7 @@ pub fn sample(round: u64) -> RoundFile {
         hash: HashFunction::with(KeyHashSeed(u64::MAX)),
         index: Vec::new(),
         layers: Vec::new(),
-        unindexed: OffsetRanges::of(Offset(0)..Offset(7)),
+        unindexed_below: Offset(7),
         segments: vec![segment(0, 50), segment(50, 100)],
         dead: None,
         tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
@@ -419,11 +415,11 @@ mod tests {
 
     #[test]
     fn a_round_of_which_the_index_had_no_layers_yet_is_read() {
-        let round = RoundFile { unindexed: OffsetRanges::default(), ..sample(1) };
+        let round = RoundFile { unindexed_below: Offset(0), ..sample(1) };
         let text = String::from_utf8(seal(&round).unwrap()).unwrap();
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
         json.as_object_mut().unwrap().remove("layers").unwrap();
-        json.as_object_mut().unwrap().remove("unindexed").unwrap();
+        json.as_object_mut().unwrap().remove("unindexed_below").unwrap();
         assert_eq!(serde_json::from_value::<RoundFile>(json).unwrap(), round);
     }
 
@@ -449,7 +445,7 @@ mod tests {
             RoundFile { index: vec![run("keys-000004-0000.kidx", 0)], ..sound.clone() },
             RoundFile { index: vec![run("../../etc/passwd", 0)], ..sound.clone() },
             RoundFile { layers: vec![vec![run("keys-000001-0000.kidx", 0)]], ..sound.clone() },
-            RoundFile { unindexed: OffsetRanges::of(Offset(0)..Offset(101)), ..sound.clone() },
+            RoundFile { unindexed_below: Offset(-1), ..sound.clone() },
             RoundFile { tail: sound.tail.repeat(2), ..sound.clone() },
             RoundFile { segments: sound.segments.repeat(2), ..sound.clone() },
         ];

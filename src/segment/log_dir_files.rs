@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, Sources, TopicPartition};
+use super::{
+    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, Sources, TopicPartition,
+};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::units::Offset;
 
 /// Files of a log directory, besides the checkpoints, that a broker expects or honours.
 const LOG_DIR_FILES: [&str; 3] =
@@ -15,7 +18,8 @@ const LOG_DIR_FILES: [&str; 3] =
 
 /// Gives the folder `out` what a log directory has beside its partitions, for those `included`.
 /// `change` has a look at each checkpoint, by its name, and at what stood there before. Of others
-/// than those, what stood there stays.
+/// than those, what stood there stays. Of partitions that were named themselves it is where their
+/// logs start, for what lies in front of that is not to come back.
 ///
 /// # Errors
 /// The system's.
@@ -26,19 +30,23 @@ pub fn carry_log_dir_files(
     included: &BTreeSet<TopicPartition>,
     change: impl Fn(&str, &OffsetCheckpoint, &mut OffsetCheckpoint),
 ) -> Result<()> {
-    if sources.log_dirs.is_empty() {
-        return Ok(());
-    }
     for name in CHECKPOINT_NAMES {
         let mut merged = OffsetCheckpoint::default();
         for dir in &sources.log_dirs {
             merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
+        }
+        if name == LOG_START_CHECKPOINT {
+            merged.offsets.extend(starts_of_named(sources));
         }
         merged.offsets.retain(|partition, _| included.contains(partition));
         let before = LogDir { path: out.into() }.checkpoint(name).unwrap_or_default();
         change(name, &before, &mut merged);
         let others = before.offsets.into_iter().filter(|(name, _)| !included.contains(name));
         merged.offsets.extend(others);
+        let is_for_nothing = merged.offsets.is_empty() && !out.join(name).exists();
+        if sources.log_dirs.is_empty() && (name != LOG_START_CHECKPOINT || is_for_nothing) {
+            continue;
+        }
         put(disk, &out.join(name), merged.render().as_bytes())?;
     }
     // The identity of a log directory belongs to one directory only.
@@ -56,6 +64,17 @@ pub fn carry_log_dir_files(
         }
     }
     Ok(())
+}
+
+/// Where the logs of partitions start that were named themselves, not found in a log directory.
+fn starts_of_named(sources: &Sources) -> impl Iterator<Item = (TopicPartition, Offset)> {
+    let is_within = |path: &Path| sources.log_dirs.iter().any(|dir| path.starts_with(&dir.path));
+    let named = sources.partitions.iter().filter(move |path| !is_within(path));
+    named.filter_map(|path| {
+        let (dir, name) = LogDir::around(path)?;
+        let starts = dir.checkpoint(LOG_START_CHECKPOINT).ok()?;
+        Some((name.clone(), *starts.offsets.get(&name)?))
+    })
 }
 
 /// Writes a file, or puts it in the place of one that says something else.

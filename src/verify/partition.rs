@@ -114,7 +114,11 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>, rounds: RoundsChec
     let mut checked = Checked { findings: opened.findings, ..Checked::default() };
     checked.summary.partitions = 1;
     let mut across = Across::default();
-    let mut txns = TxnCheck::from(LogDir::log_start_of(dir).unwrap_or_default());
+    let end = parts.iter().map(|part| part.next_offset).max().flatten();
+    let start = LogDir::log_start_of(dir).filter(|start| Some(*start) <= end);
+    let mut txns = TxnCheck::from(start.unwrap_or_default());
+    // What lies in front of it is nothing that a snapshot knows.
+    start.into_iter().for_each(|start| across.producers.hole(start));
     let mut log_end = dir.segments.last().map(|segment| segment.base);
     for (segment, mut part) in dir.segments.iter().zip(parts) {
         checked.summary.add(&part.summary);

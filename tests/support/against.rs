@@ -19,7 +19,8 @@ pub fn compared(before: &Path, after: &Path, relation: Relation) -> Compared {
 /// The same by another rule.
 pub fn compared_by(rule: &StateRule, before: &Path, after: &Path, relation: Relation) -> Compared {
     let (rule, memory_bytes) = (rule.clone(), MEMORY_BYTES);
-    let options = Options { relation, rule, erased: None, outlived: &[], memory_bytes };
+    let (erased, log_start) = (None, None);
+    let options = Options { relation, log_start, rule, erased, outlived: &[], memory_bytes };
     compare(before, after, &options, &NoProgress)
 }
 

@@ -58,7 +58,8 @@ impl Witness for Reader {
         let below = if policy.include_active { log_end } else { active };
         let erased = keys.map(|_| Erased { has_key: &has_key, below });
         let (rule, memory_bytes) = (self.rule.clone(), self.memory_bytes);
-        let options = Options { relation, rule, erased, outlived: &claim.outlived, memory_bytes };
+        let (log_start, outlived) = (claim.log_start, claim.outlived.as_slice());
+        let options = Options { relation, log_start, rule, erased, outlived, memory_bytes };
         let compared = compare_dirs(before.clone(), after, &options, &NoProgress);
         // Damage that was asked to be lived with is in the report already.
         let is_known = |finding: &Finding| {

@@ -135,12 +135,10 @@ fn facts(round: &RoundFile) -> Vec<(&'static str, String)> {
         ),
     ));
     facts.push(("key index", key_index(round)));
-    let ranges = round.unindexed.iter();
-    let ranges = ranges.map(|it| format!("{} to below {}", it.base_offset, it.next_offset));
-    let ranges: Vec<String> = ranges.collect();
-    if !ranges.is_empty() {
-        let ranges = ranges.join(", ");
-        facts.push(("unindexed", format!("offsets {ranges}: they lay below the log start")));
+    if round.unindexed_below > Offset(0) {
+        let below =
+            format!("what lies below offset {}, where the log starts", round.unindexed_below);
+        facts.push(("unindexed", below));
     }
     facts
 }

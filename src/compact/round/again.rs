@@ -1,5 +1,6 @@
 //! Records that the destination holds, heard once more as if they were new.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::collector::Collector;
@@ -12,18 +13,17 @@ use crate::compact::policy::Policy;
 use crate::compact::rewrites::Rewrites;
 use crate::compact::survey::Survey;
 use crate::error::Result;
-use crate::rounds::OffsetRanges;
-use crate::units::Timestamp;
+use crate::units::{Offset, Timestamp};
 
-/// Adds to `newcomers` the keyed records in the destination's segments `numbers`, but for those in
-/// `unheard` and those that are known to be superseded; how many bytes were read.
+/// Adds to `newcomers` the keyed records at the offsets `indexed` in the destination's segments
+/// `numbers`, but for those that are known to be superseded; how many bytes were read.
 ///
 /// # Errors
 /// Refused: a destination that is damaged. The system's.
 pub fn hear_again(
     earlier: &Earlier,
     numbers: &[usize],
-    unheard: OffsetRanges,
+    indexed: Range<Offset>,
     policy: &Policy,
     (budget, archive): (&Budget, &Arc<Archive>),
     newcomers: &Newcomers,
@@ -39,7 +39,7 @@ pub fn hear_again(
     let older = Older::read(earlier, numbers, &earlier.dead, &patient, reading)?;
     let range = (older.surveys.as_slice(), older.txns.as_slice(), older.chunks.as_slice());
     let seed = earlier.file.hash.seed;
-    let collector = Collector::new(range, policy, unheard, seed, newcomers);
+    let collector = Collector::new(range, policy, indexed, seed, newcomers);
     collector.rest(&older.election.chunks)?;
     Ok(older.surveys.iter().map(Survey::size_bytes).sum())
 }

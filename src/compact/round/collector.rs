@@ -2,6 +2,7 @@
 //! to hear of. Where the votes tell offset and key, they are called by the roll; else it takes one
 //! more look at the records that stay.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
@@ -17,7 +18,7 @@ use crate::compact::transactions::SegmentTxns;
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records, Reread};
-use crate::rounds::{Entry, KeyHashSeed, OffsetRanges};
+use crate::rounds::{Entry, KeyHashSeed};
 use crate::units::Offset;
 
 /// Collects the newcomers of a range, chunk by chunk, each chunk once.
@@ -30,8 +31,8 @@ pub struct Collector<'a> {
     pub chunks: &'a [ChunkAt],
     /// The rules.
     pub policy: &'a Policy,
-    /// Where records stand for nothing.
-    pub unindexed: OffsetRanges,
+    /// Where records stand for their keys.
+    pub indexed: Range<Offset>,
     /// Hashes keys.
     pub seed: KeyHashSeed,
     /// Where they go.
@@ -44,12 +45,12 @@ impl<'a> Collector<'a> {
     pub fn new(
         (range, txns, chunks): (&'a [Survey], &'a [SegmentTxns], &'a [ChunkAt]),
         policy: &'a Policy,
-        unindexed: OffsetRanges,
+        indexed: Range<Offset>,
         seed: KeyHashSeed,
         newcomers: &'a Newcomers,
     ) -> Collector<'a> {
         let heard = std::iter::repeat_with(AtomicBool::default).take(chunks.len()).collect();
-        Collector { range, txns, chunks, policy, unindexed, seed, newcomers, heard }
+        Collector { range, txns, chunks, policy, indexed, seed, newcomers, heard }
     }
 
     /// Hears of a chunk whose records are all decided.
@@ -211,7 +212,7 @@ impl<S: Strategy> Found<'_, S> {
 
     /// A record that stays, of a key that it does not delete.
     fn called(&mut self, ordinal: u32, offset: Offset, key: &[u8]) {
-        if !self.collector.unindexed.contains(offset) {
+        if self.collector.indexed.contains(&offset) {
             let hash = self.collector.seed.hash(key);
             let entry = Entry { hash, offset, claim: (0, false), deletes: false, gone: false };
             self.put(entry, ordinal);
@@ -219,8 +220,8 @@ impl<S: Strategy> Found<'_, S> {
     }
 
     fn record(&mut self, record: &Record<'_>, ordinal: u32, stays: bool) {
-        let unindexed = &self.collector.unindexed;
-        let Some(key) = record.key.filter(|_| !unindexed.contains(record.offset)) else { return };
+        let is_indexed = self.collector.indexed.contains(&record.offset);
+        let Some(key) = record.key.filter(|_| is_indexed) else { return };
         let deletes = record.deletes(self.collector.policy.empty_is_tombstone);
         let own = self.strategy.claim(record, deletes).claim;
         let claim = if self.result.is_widened(ordinal) { S::widened(own) } else { own };

@@ -20,8 +20,8 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::rounds::{
-    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, OffsetRanges, RoundFile, RoundIo,
-    SegmentRef, TailRef,
+    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, RoundFile, RoundIo, SegmentRef,
+    TailRef,
 };
 use crate::segment::{
     FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
@@ -109,7 +109,6 @@ impl Round<'_> {
         let staged_bytes: u64 = staged.segments.iter().map(|segment| segment.size_bytes).sum();
         let report = self.report(met, facts);
         let marks = self.marks(facts.surveys, end)?;
-        let below_start = OffsetRanges::of(facts.plan.below_log_start(facts.surveys));
         let file = RoundFile {
             format: FORMAT,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,7 +138,7 @@ impl Round<'_> {
             hash: HashFunction::with(self.seed),
             index: written.base.clone(),
             layers: written.layers.clone(),
-            unindexed: met.unindexed.left.clone().and(below_start),
+            unindexed_below: self.unindexed_below(met, facts),
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,
@@ -168,6 +167,17 @@ impl Round<'_> {
         let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
         let before = marks.before.or(known.and_then(|earlier| Marks::of(&earlier.file).before));
         Ok(Marks { before, ..marks })
+    }
+
+    /// Where the destination's log starts, as long as something may lie in front of that.
+    fn unindexed_below(&self, met: &Met, facts: &Facts<'_>) -> Offset {
+        let front = facts.surveys.get(facts.plan.retired).map(|survey| survey.segment.base);
+        let start = facts.plan.log_start;
+        match &self.earlier {
+            Some(_) => met.unindexed.left_below,
+            None if front.is_some_and(|front| front < start) => start,
+            None => Offset(0),
+        }
     }
 
     fn topic(&self) -> String {

@@ -28,7 +28,7 @@ use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
 use crate::report::{Counters, ErasedRecord, Progress};
-use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, OffsetRanges, SegmentRef};
+use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, SegmentRef};
 use crate::segment::{Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 
@@ -109,7 +109,7 @@ struct Reading<'a> {
     dead: &'a DeadOffsets,
     policy: &'a Policy,
     seed: KeyHashSeed,
-    unindexed: &'a OffsetRanges,
+    unindexed_below: Offset,
 }
 
 /// What was read of a chunk.
@@ -161,8 +161,8 @@ impl Older {
             return Err(broken(&Error::corrupt(survey.log.path(), damaged.position, flaw)));
         }
         let chunks = chunks_of(&surveys);
-        let (seed, unindexed) = (earlier.file.hash.seed, &earlier.file.unindexed);
-        let reading = Reading { dead, policy, seed, unindexed };
+        let (seed, unindexed_below) = (earlier.file.hash.seed, earlier.file.unindexed_below);
+        let reading = Reading { dead, policy, seed, unindexed_below };
         let reads: Vec<Read> = chunks
             .par_iter()
             .filter_map(|at| Some((surveys.get(at.segment)?, at.chunk)))
@@ -352,7 +352,7 @@ impl InBatch<'_> {
             } else if deletes && expired {
                 self.read.count.expired_tombstones += 1;
                 // What the index says of the key, if it does, it says of another record.
-                if !self.reading.unindexed.contains(record.offset) {
+                if record.offset >= self.reading.unindexed_below {
                     self.read.removed.push(self.reading.seed.hash(key));
                 }
             } else {

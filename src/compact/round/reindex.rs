@@ -17,6 +17,7 @@ use crate::compact::policy::Policy;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::error::Result;
 use crate::rounds::{DeadOffsets, EntryLayout, KeyHashSeed};
+use crate::units::Offset;
 
 /// What comes of it.
 pub struct Reindexed {
@@ -42,7 +43,8 @@ pub fn reindex(
     let numbers: Vec<usize> = (0..earlier.compacted.segments.len()).collect();
     let newcomers = Newcomers::new(seed, layout, with.0.newcomers_bytes, Some(to_dir));
     let newcomers = newcomers.without_places();
-    hear_again(earlier, &numbers, earlier.file.unindexed.clone(), policy, with, &newcomers)?;
+    let indexed = earlier.file.unindexed_below..Offset(i64::MAX);
+    hear_again(earlier, &numbers, indexed, policy, with, &newcomers)?;
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
     let (found, index) = policy.topic.strategy.apply(building)?;
     let mut dead = earlier.dead.clone();

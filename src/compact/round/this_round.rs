@@ -16,12 +16,14 @@ use crate::compact::rewrite_range::Maker;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::RoundReport;
 use crate::rounds::{
     DeadOffsets, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
 };
-use crate::segment::{FileName, Kind as FileKind, PartitionDir, ProducerEntry, parse_snapshot};
+use crate::segment::{
+    FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, parse_snapshot,
+};
 use crate::units::Offset;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +110,42 @@ impl Round<'_> {
     /// The producers that had begun a transaction below the watermark that ends behind it.
     pub fn begun(&self) -> &[i64] {
         self.earlier.as_ref().map_or(&[], |earlier| &earlier.file.open_producers)
+    }
+
+    /// Where the log starts of which the destination is to be a copy, if that is within a segment;
+    /// `known` is where the source's does. A destination keeps what the source deletes, so once it
+    /// is there it has a start of its own; and so has a directory that it is rebased on.
+    pub fn log_start(&self, known: Option<Offset>) -> Option<Offset> {
+        match (&self.earlier, &self.base) {
+            (Some(earlier), _) => Some(earlier.file.unindexed_below),
+            (None, None) => known,
+            (None, Some(base)) => {
+                let source = self.source.segments.first().map(|segment| segment.base);
+                LogDir::log_start_of(base).filter(|start| source.is_none_or(|end| *start <= end))
+            }
+        }
+    }
+
+    /// Refuses a rebase that would end in front of where the source begins: the next round would
+    /// not find what lies between.
+    ///
+    /// # Errors
+    /// That.
+    pub fn refuse_short_rebase(&self, plan: &Plan) -> Result<()> {
+        let start = self.source.segments.first().map_or(plan.end, |segment| segment.base);
+        if self.base.is_none() || plan.end >= start {
+            return Ok(());
+        }
+        let why = match &plan.nothing_because {
+            Some(nothing) => nothing.to_string(),
+            None => "an open transaction, min.compaction.lag.ms or --to-offset".to_owned(),
+        };
+        Err(Error::refused(format!(
+            "--rebase-from must be compacted up to where the source begins, offset {start}, but \
+             this round would end at offset {} ({why}); the next one would not find what lies \
+             between",
+            plan.end
+        )))
     }
 
     /// Bytes of log that were compacted before.

@@ -1,9 +1,9 @@
 //! Records of the destination of which the key index knows nothing.
 //!
-//! They lay below the log start when they were compacted. Such a record stays as long as no record
-//! behind the log start has its key, so there may be several of one key; and whatever comes later
-//! with that key supersedes all of them, by any strategy. As long as a destination holds some,
-//! each round reads them again.
+//! They lie in front of where its log starts. Such a record stays as long as no record behind that
+//! has its key, so there may be several of one key; and whatever comes later with that key
+//! supersedes all of them, by any strategy. As long as a destination holds some, each round reads
+//! them again.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
 use crate::error::Result;
-use crate::rounds::{KeyHash, OffsetRanges};
+use crate::rounds::KeyHash;
 use crate::units::Offset;
 
 /// What becomes of them in a round.
@@ -26,8 +26,8 @@ pub struct Unindexed {
     pub superseded: Vec<Offset>,
     /// Those whose key is to be erased, rising.
     pub erased: Vec<Offset>,
-    /// Where there may be others.
-    pub left: OffsetRanges,
+    /// Below which offset there may be others; 0 if there are none.
+    pub left_below: Offset,
     /// What was read for that.
     pub bytes_read: u64,
 }
@@ -45,18 +45,18 @@ impl Unindexed {
         policy: &Policy,
         with: (&Budget, &Arc<Archive>),
     ) -> Result<Unindexed> {
-        let unindexed = &earlier.file.unindexed;
+        let below = earlier.file.unindexed_below;
         let is_idle = erased.is_empty() && newcomers.about(KeyHash(0), None)? == 0;
-        if unindexed.is_empty() || is_idle {
-            return Ok(Unindexed { left: unindexed.clone(), ..Unindexed::default() });
+        if below == Offset(0) || is_idle {
+            return Ok(Unindexed { left_below: below, ..Unindexed::default() });
         }
         let segments = earlier.file.segments.iter().enumerate();
         let numbers: Vec<usize> = segments
-            .filter(|(_, segment)| unindexed.meets(segment.base_offset..segment.next_offset))
+            .filter(|(_, segment)| segment.base_offset < below)
             .map(|(number, _)| number)
             .collect();
-        let others = unindexed.others();
-        let bytes_read = hear_again(earlier, &numbers, others, policy, with, room)?;
+        let theirs = Offset(i64::MIN)..below;
+        let bytes_read = hear_again(earlier, &numbers, theirs, policy, with, room)?;
         let parts: Vec<Part> = (0..PARTS)
             .into_par_iter()
             .map(|number| Part::meet(number, room, newcomers, erased))
@@ -71,8 +71,9 @@ impl Unindexed {
         // A destination that was tampered with may have an offset twice.
         all.superseded.dedup();
         all.erased.sort_unstable();
-        if stays {
-            all.left.clone_from(unindexed);
+        // The increment may have some too.
+        if stays || earlier.end < below {
+            all.left_below = below;
         }
         Ok(all)
     }

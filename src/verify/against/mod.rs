@@ -125,6 +125,8 @@ pub struct Options<'a> {
     pub outlived: &'a [Offset],
     /// What the two are to each other.
     pub relation: Relation,
+    /// Where the log that is compared against starts, if its log directory is not to be asked.
+    pub log_start: Option<Offset>,
     /// Which record of a key is its state.
     pub rule: StateRule,
     /// How much the table of keys may take up; with less, keys take several passes.
@@ -248,6 +250,7 @@ fn try_compare(
     counts: &mut Counts,
 ) -> Result<()> {
     let mut sides = Both { before: Side::open(before)?, after: Side::open(after)? };
+    sides.before.start = options.log_start.unwrap_or(sides.before.start);
     if let Relation::Compaction { log_end: Some(log_end), .. } = options.relation {
         sides.before.end = sides.before.end.min(log_end);
     }

@@ -367,7 +367,7 @@ fn look(log: &LogFile, stretch: Stretch, known: &Known) -> SeenKeys {
                 }
                 let Some(key) = record.key else { continue };
                 let is_dead = known.dead.contains(record.offset);
-                if !is_dead && known.unindexed.contains(record.offset) {
+                if !is_dead && record.offset < known.unindexed_below {
                     continue;
                 }
                 seen.keyed.push(Keyed {

@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::format::Record;
-use crate::rounds::{DeadOffsets, Entry, KeyHash, KeyHashSeed, OffsetRanges, RoundFile};
+use crate::rounds::{DeadOffsets, Entry, KeyHash, KeyHashSeed, RoundFile};
 use crate::units::Offset;
 
 /// By what records are compared.
@@ -21,17 +21,16 @@ pub struct Known {
     pub end: Offset,
     /// Records that are superseded and wait.
     pub dead: DeadOffsets,
-    /// Where the key index knows of no record.
-    pub unindexed: OffsetRanges,
+    /// Below it, the key index knows of no record.
+    pub unindexed_below: Offset,
 }
 
 impl Known {
     /// What the round of `file` says.
     pub fn of(file: &RoundFile, dead: DeadOffsets) -> Known {
         let (seed, end) = (file.hash.seed, file.end_offset());
-        let (empty_is_tombstone, unindexed) =
-            (file.rules.empty_is_tombstone, file.unindexed.clone());
-        Known { seed, empty_is_tombstone, end, dead, unindexed }
+        let empty_is_tombstone = file.rules.empty_is_tombstone;
+        Known { seed, empty_is_tombstone, end, dead, unindexed_below: file.unindexed_below }
     }
 }
 
@@ -53,7 +52,7 @@ impl KeySum {
             self.dead += 1;
             return;
         }
-        if known.unindexed.contains(record.offset) {
+        if record.offset < known.unindexed_below {
             return;
         }
         let deletes = record.deletes(known.empty_is_tombstone);
@@ -157,7 +156,7 @@ mod tests {
             empty_is_tombstone: false,
             end: Offset(9),
             dead: DeadOffsets::default(),
-            unindexed: OffsetRanges::default(),
+            unindexed_below: Offset(0),
         };
         assert_eq!(standing.entries, 1);
         assert!(KeySum::default().is_of(&standing, &known));

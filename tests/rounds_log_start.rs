@@ -1,0 +1,201 @@
+//! Logs that start within a segment, in rounds: a destination starts where the source did when it
+//! was begun, or where the directory does that it was rebased on.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use support::events::Event;
+use support::logcompact;
+use support::rounds::{Grown, compact, compacted_end, current, records_of, round, scratch};
+
+const THEN: i64 = 1_700_000_000_000;
+const DAY_MS: i64 = 86_400_000;
+const NOW_MS: i64 = 1_795_300_000_000;
+const CHECKPOINT: &str = "log-start-offset-checkpoint";
+
+fn put(key: &str, value: &str) -> Event {
+    Event::put(key, value, THEN)
+}
+
+fn start_at(root: &Path, offset: i64) {
+    fs::create_dir_all(root).unwrap();
+    fs::write(root.join(CHECKPOINT), format!("0\n1\nt 0 {offset}\n")).unwrap();
+}
+
+fn started_at(root: &Path) -> Option<i64> {
+    let text = fs::read_to_string(root.join(CHECKPOINT)).ok()?;
+    let line = text.lines().find(|line| line.starts_with("t 0 "))?;
+    line.split(' ').next_back()?.parse().ok()
+}
+
+fn offsets(dest: &Path) -> Vec<i64> {
+    records_of(dest).into_keys().collect()
+}
+
+fn assert_sound(out: &Path) {
+    logcompact().arg("verify").arg(out).assert().success();
+}
+
+#[test]
+fn where_the_log_starts_is_said_of_a_partition_that_was_named_itself_too() {
+    let temp = scratch();
+    let source = temp.path().join("source");
+    let mut log = Grown::empty();
+    log.plain(&[put("k", "1"), put("x", "1"), Event::delete("k", THEN), put("y", "1")]);
+    log.plain(&[put("z", "1")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let partition = log.write(&source, log.end());
+    for (number, keep_rounds) in ["0", "2"].into_iter().enumerate() {
+        start_at(&source, 4);
+        // Of what lies in front, the deletion hides nothing; so it must not come back.
+        let out = temp.path().join(format!("out {number}"));
+        let options = ["-q", "--verify", "--drop-tombstones", "--keep-rounds", keep_rounds];
+        let dest = round(&partition, &out, &options);
+        assert_eq!(offsets(&dest), [0, 1, 3, 4, 5]);
+        assert_eq!(started_at(&out), Some(4));
+        assert!(!out.join("cleaner-offset-checkpoint").exists());
+        fs::remove_file(source.join(CHECKPOINT)).unwrap();
+        let plain = temp.path().join(format!("plain {number}"));
+        assert_eq!(offsets(&round(&partition, &plain, &options)), [1, 3, 4, 5]);
+        assert!(!plain.join(CHECKPOINT).exists());
+    }
+}
+
+#[test]
+fn a_start_that_the_source_moves_is_not_the_destinations_and_no_deletion_is_undone() {
+    for strategy in ["offset", "timestamp", "first", "header:v"] {
+        for (drops, first_start) in [(true, 0), (false, 0), (true, 1), (false, 1)] {
+            let temp = scratch();
+            let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+            let mut log = Grown::empty();
+            log.plain(&[put("below", "1"), Event::put("late", "1", THEN + 100), put("k", "1")]);
+            log.roll();
+            let mut ends = vec![log.end() + 1];
+            log.plain(&[put("active", "1")]);
+            log.plain(&[Event::delete("k", THEN + 1), Event::put("late", "2", THEN + 50)]);
+            log.plain(&[put("y", "1")]);
+            log.roll();
+            ends.push(log.end() + 1);
+            log.plain(&[put("active", "2")]);
+            log.roll();
+            log.plain(&[put("active", "3")]);
+            ends.push(log.end());
+            let mut dest = Path::new("").to_owned();
+            for (night, end) in ends.into_iter().enumerate() {
+                start_at(&source, [first_start, 6, 7][night]);
+                let now = (NOW_MS + 3 * DAY_MS * night as i64).to_string();
+                let mut options = vec!["-q", "--verify", "--strategy", strategy, "--now", &now];
+                options.extend(drops.then_some("--drop-tombstones"));
+                dest = round(&log.write(&source, end), &out, &options);
+                assert_sound(&dest);
+            }
+            let records = records_of(&dest);
+            let late = if matches!(strategy, "timestamp" | "first") { 1 } else { 5 };
+            // Once it has had its time, the deletion of `k` at 4 is gone, and what it deleted too.
+            assert_eq!(
+                records.keys().copied().collect::<Vec<_>>(),
+                match strategy {
+                    "first" => vec![0, late, 3, 6, 8],
+                    _ => vec![0, late, 6, 7, 8],
+                },
+                "{strategy}, dropping at once: {drops}, starting at {first_start}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_destination_is_rebased_on_starts_where_it_does() {
+    let temp = scratch();
+    let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    log.plain(&[put("a", "1"), put("b", "1"), put("c", "1")]);
+    log.plain(&[Event::delete("a", THEN), put("b", "2")]);
+    log.roll();
+    let first = log.end();
+    log.plain(&[put("z", "1"), put("z", "2"), put("y", "1")]);
+    log.roll();
+    let second = log.end();
+    log.plain(&[put("active", "1")]);
+    let whole = log.end();
+    log.roll();
+    log.plain(&[put("active", "2")]);
+    for start in [first + 1, second, whole] {
+        for end in [second, whole] {
+            let _ = fs::remove_dir_all(&out);
+            let options = ["-q", "--verify", "--drop-tombstones"];
+            log.write(&older, first);
+            let base = ["--rebase-from", older.to_str().unwrap()];
+            start_at(&source, start);
+            let dir = log.write_from(&source, first, end);
+            let dest = round(&dir, &out, &[&options[..], &base].concat());
+            assert_sound(&out);
+            assert_eq!(current(&dest)["unindexed_below"], 0);
+            // `a` was deleted, and of `b` there is the newer one; and brokers see them.
+            assert_eq!(started_at(&out).unwrap_or(0), 0);
+            let below = |dest: &Path| offsets(dest).into_iter().filter(|at| *at < first).collect();
+            let kept: Vec<i64> = below(&dest);
+            assert_eq!(kept, [2, 4], "{start} {end}");
+            let dest = round(&log.write_from(&source, first, log.end()), &out, &options);
+            assert_sound(&out);
+            assert_eq!(compacted_end(&dest), log.ends()[3], "{start} {end}");
+            assert_eq!(offsets(&dest), [2, 4, 6, 7, 8, 9], "{start} {end}");
+        }
+    }
+}
+
+#[test]
+fn a_base_that_starts_within_a_segment_is_hidden_up_to_there() {
+    let temp = scratch();
+    let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    log.plain(&[put("a", "1"), put("a", "2"), put("b", "1"), put("c", "1")]);
+    log.roll();
+    let first = log.end();
+    log.plain(&[put("z", "1"), put("b", "2")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let end = log.end();
+    log.plain(&[put("a", "3")]);
+    log.roll();
+    log.plain(&[put("active", "2")]);
+    log.write(&older, first);
+    start_at(&older, 3);
+    let base = ["-q", "--verify", "--rebase-from", older.to_str().unwrap()];
+    let dest = round(&log.write_from(&source, first, end), &out, &base);
+    assert_sound(&out);
+    assert_eq!((offsets(&dest), started_at(&out)), (vec![0, 1, 3, 4, 5, 6], Some(3)));
+    assert_eq!(current(&dest)["unindexed_below"], 3);
+    let dest = round(&log.write_from(&source, first, log.end()), &out, &["-q", "--verify"]);
+    assert_sound(&out);
+    assert_eq!((offsets(&dest), started_at(&out)), (vec![3, 4, 5, 6, 7, 8], Some(3)));
+    assert_eq!(current(&dest)["unindexed_below"], 0);
+}
+
+#[test]
+fn a_rebase_that_ends_in_front_of_the_source_is_refused() {
+    let temp = scratch();
+    let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    for segment in 0..3 {
+        log.plain(&[put("a", &segment.to_string()), put("b", "1")]);
+        log.roll();
+    }
+    log.plain(&[put("active", "1")]);
+    log.write(&older, 4);
+    let dir = log.write_from(&source, 4, log.end());
+    let options = ["-q", "--rebase-from", older.to_str().unwrap(), "--to-offset", "1"];
+    let output = compact(&dir, &out, &options);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("up to where the source begins, offset 4"), "{said}");
+    assert!(!out.join("t-0").exists());
+    let dest = round(&dir, &out, &[&options[..4], &["4"]].concat());
+    let records: BTreeMap<i64, Value> = records_of(&dest);
+    assert_eq!(records.keys().copied().collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+}
