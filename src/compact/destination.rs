@@ -218,8 +218,10 @@ fn keep_log_starts(
     };
     for report in reports.iter().filter(rebased) {
         let (name, start) = (name_of(report), report.log_start_offset);
-        if start > Offset(0) || all.offsets.contains_key(&name) {
+        if start > Offset(0) {
             all.offsets.insert(name, start);
+        } else {
+            all.offsets.remove(&name);
         }
     }
     for name in reports.iter().filter(continued).map(name_of) {
