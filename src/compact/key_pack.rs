@@ -13,17 +13,23 @@ const MOST_SHARED: usize = 0x7f;
 const AS_LONG: u8 = 0x80;
 /// Rests up to this are copied in one step of a fixed size.
 const SHORT_BYTES: usize = 16;
+/// Fronts up to this too.
+const FRONT_BYTES: usize = 32;
 
 /// Packs keys after one pattern.
 #[derive(Clone, Debug, Default)]
 pub struct Packer {
     pattern: Vec<u8>,
+    /// The first bytes of the pattern, or all, and zeros behind them.
+    front: [u8; FRONT_BYTES],
 }
 
 impl Packer {
     /// A packer for keys that are like `pattern`; any other key fares no worse than a byte or two.
     pub fn like(pattern: &[u8]) -> Packer {
-        Packer { pattern: pattern.to_vec() }
+        let mut front = [0; FRONT_BYTES];
+        front.iter_mut().zip(pattern).for_each(|(front, byte)| *front = *byte);
+        Packer { pattern: pattern.to_vec(), front }
     }
 
     /// Appends the packed key to `out`.
@@ -72,8 +78,20 @@ impl Packer {
         let Some((&front, mut rest)) = packed.split_first() else { return };
         let shared = usize::from(front & !AS_LONG);
         let length = if front & AS_LONG != 0 { self.pattern.len() } else { take_length(&mut rest) };
-        key.extend_from_slice(self.pattern.get(..shared).unwrap_or_default());
-        key.extend_from_slice(rest.get(..length.saturating_sub(shared)).unwrap_or_default());
+        let rest = rest.get(..length.saturating_sub(shared)).unwrap_or_default();
+        if shared > FRONT_BYTES {
+            key.extend_from_slice(self.pattern.get(..shared).unwrap_or_default());
+        } else {
+            key.extend_from_slice(&self.front);
+            key.truncate(shared);
+        }
+        match short(rest) {
+            Some(bytes) => {
+                key.extend_from_slice(&bytes);
+                key.truncate(shared + rest.len());
+            }
+            None => key.extend_from_slice(rest),
+        }
     }
 
     /// How long the front is that key and pattern share.

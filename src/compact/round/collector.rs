@@ -211,6 +211,7 @@ impl<S: Strategy> Found<'_, S> {
     }
 
     /// A record that stays, of a key that it does not delete.
+    #[inline]
     fn called(&mut self, ordinal: u32, offset: Offset, key: &[u8]) {
         if self.collector.indexed.contains(&offset) {
             let hash = self.collector.seed.hash(key);
@@ -235,6 +236,7 @@ impl<S: Strategy> Found<'_, S> {
         self.put(entry, ordinal);
     }
 
+    #[inline]
     fn put(&mut self, entry: Entry, ordinal: u32) {
         let newcomer = Newcomer { entry, chunk: self.chunk, ordinal };
         if let Err(error) = self.list.push(&newcomer) {
