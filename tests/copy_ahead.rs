@@ -113,6 +113,72 @@ fn the_output_is_the_same_with_a_copy_and_without() {
     }
 }
 
+/// How many bytes of the cleaned log came without being written.
+fn shared(notes: &Noting, log: &str) -> usize {
+    let bytes = notes.ops().into_iter().map(|op| match op {
+        Op::Share(path, bytes) if path.ends_with(log) => bytes.len(),
+        _ => 0,
+    });
+    bytes.sum()
+}
+
+#[test]
+fn where_files_can_share_their_blocks_what_stays_whole_is_not_written() {
+    let odds = [Odd::Nothing, Odd::FirstAgain, Odd::LastAgain, Odd::Tombstone, Odd::NullKey];
+    for odd in odds {
+        let temp = tempfile::tempdir().unwrap();
+        let source = a_log(temp.path(), odd);
+        let (written_out, _) = by("offset").compact(&source, &temp.path().join("written"));
+        // Timestamps rise in it, so the winners are the same.
+        for (strategy, threads) in [("offset", 1), ("offset", 2), ("timestamp", 2)] {
+            let what = format!("{odd:?}, {strategy}, {threads} threads");
+            let notes = Noting::sharing();
+            let way = Way { threads, disk: Disk::of(notes.clone()), ..by(strategy) };
+            let (dir, report) = way.compact(&source, &temp.path().join(&what));
+            assert_eq!(report.outcome, RunOutcome::Ok, "{what}: {report:?}");
+            assert!(files_in(&dir) == files_in(&written_out), "{what}");
+            let modified = |dir: &Path| fs::metadata(dir.join(LOG)).unwrap().modified().unwrap();
+            assert_eq!(modified(&dir), modified(&source), "{what}");
+            let size_bytes = fs::metadata(dir.join(LOG)).unwrap().len() as usize;
+            let (at, on) = written(&notes);
+            match odd {
+                Odd::Nothing => {
+                    assert_eq!((at, on, shared(&notes, LOG)), (0, 0, size_bytes), "{what}");
+                }
+                _ => assert_eq!((at, on), (0, size_bytes), "{what}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_active_segment_is_shared_too_up_to_where_it_is_whole() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let value = "v".repeat(500);
+    log.batch(&[put("first", "1")]).roll();
+    for hundred in 0..40u32 {
+        let keys: Vec<String> = (0..100).map(|n| format!("key-{}", hundred * 100 + n)).collect();
+        log.batch(&keys.iter().map(|key| put(key, &value)).collect::<Vec<_>>());
+    }
+    let source = log.flush();
+    let active = "00000000000000000001.log";
+    let whole = fs::read(source.join(active)).unwrap();
+    for preallocated_bytes in [0, 100_000] {
+        let mut bytes = whole.clone();
+        bytes.resize(whole.len() + preallocated_bytes, 0);
+        fs::write(source.join(active), bytes).unwrap();
+        let notes = Noting::sharing();
+        let way = Way { disk: Disk::of(notes.clone()), ..by("offset") };
+        let out = temp.path().join(preallocated_bytes.to_string());
+        let (dir, report) = way.compact(&source, &out);
+        assert_eq!(report.outcome, RunOutcome::Ok, "{report:?}");
+        assert!(fs::read(dir.join(active)).unwrap() == whole);
+        let is_shared = shared(&notes, active) == whole.len();
+        assert_eq!(is_shared, preallocated_bytes == 0, "a torn tail has its indexes built anew");
+    }
+}
+
 #[test]
 fn what_was_copied_of_a_log_with_damage_in_it_does_not_stay() {
     for at in [100_000, 3_000_000, 5_600_000] {

@@ -76,7 +76,14 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
         return rebuild_segment(survey, keep_damage, target);
     };
     let modified = Some(segment.modified);
-    place.put(segment.base, Kind::Log, whole_batches(survey), modified)?;
+    // A part of a segment has no indexes, so it begins at its start.
+    let (log, keep_bytes) = (&survey.log, survey.reach().index());
+    place.put_log_of(
+        segment.base,
+        (log.path(), &log.shared_map()),
+        keep_bytes,
+        segment.modified,
+    )?;
     place.put(segment.base, Kind::Index, &offset_index, modified)?;
     place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
     carry_txn_index(survey, target)
@@ -101,11 +108,6 @@ pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
     [Kind::Index, Kind::TimeIndex, Kind::Log]
         .into_iter()
         .try_for_each(|kind| place.put(base, kind, &[], None))
-}
-
-fn whole_batches(survey: &Survey) -> &[u8] {
-    let (start, end) = (survey.log.start().index(), survey.reach().index());
-    survey.log.bytes().get(start..end).unwrap_or_default()
 }
 
 fn carry_txn_index(survey: &Survey, target: &Target) -> Result<()> {

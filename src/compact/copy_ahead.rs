@@ -4,13 +4,16 @@
 //! a segment was kept so far it is copied, from its end to its start, and the disk is at work while
 //! the processors are. The first record that is lost ends that. A copy is only an offer: who writes
 //! the segment takes it if the output is what the source is, to its end.
+//!
+//! Where files can share their blocks nothing is copied: what was kept to its end is shared when it
+//! is taken. Whether they can shows with the first.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,14 +37,22 @@ const NAP: Duration = Duration::from_micros(200);
 pub struct CopyAhead<'a> {
     range: &'a [Survey],
     chunks: &'a [ChunkAt],
-    segments: Arc<[Option<Ahead>]>,
+    copies: Arc<Copies>,
     worker: Mutex<Worker>,
+}
+
+/// What the threads that vote have in common with the one that copies.
+struct Copies {
+    segments: Vec<Option<Ahead>>,
+    /// Whether they share the source's blocks, once that is known.
+    are_shared: OnceLock<bool>,
 }
 
 /// A segment that may be copied.
 struct Ahead {
     /// Its log as the vote reads it, whatever becomes of the file.
     map: Arc<Map>,
+    from: PathBuf,
     disk: Disk,
     to: PathBuf,
     owner: Option<Owner>,
@@ -56,6 +67,8 @@ struct Copied {
     /// Open while it is neither whole nor given up.
     file: Option<StagedFile>,
     was_begun: bool,
+    /// It has the source's blocks.
+    is_shared: bool,
     /// Bytes by where they start.
     ranges: BTreeMap<usize, usize>,
 }
@@ -91,6 +104,7 @@ impl<'a> CopyAhead<'a> {
             let place = place.filter(|_| alone.contains(&number) && may_stay(survey))?;
             Some(Ahead {
                 map: survey.log.shared_map(),
+                from: survey.segment.path(Kind::Log),
                 disk: place.disk.clone(),
                 to: place.path(survey.segment.base, Kind::Log),
                 owner: place.owner,
@@ -100,7 +114,8 @@ impl<'a> CopyAhead<'a> {
             })
         };
         let segments = range.iter().enumerate().map(ahead).collect();
-        CopyAhead { range, chunks, segments, worker: Mutex::default() }
+        let copies = Arc::new(Copies { segments, are_shared: OnceLock::new() });
+        CopyAhead { range, chunks, copies, worker: Mutex::default() }
     }
 
     /// Hears, once, of a chunk whose records are all decided.
@@ -109,8 +124,7 @@ impl<'a> CopyAhead<'a> {
         let Some(ahead) = self.ahead(at.segment).filter(|ahead| !ahead.is_given_up()) else {
             return;
         };
-        // Tombstones that stay get their time.
-        let range = if result.keeps_all() && result.with_tombstone.is_empty() {
+        let range = if result.keeps_as_it_is() {
             let aligned = |at: usize| at / ALIGNED_BYTES * ALIGNED_BYTES;
             let (start, end) = (at.chunk.start.index(), at.chunk.end.index());
             let is_last = self.range.get(at.segment).is_some_and(|s| at.chunk.end == s.end);
@@ -121,24 +135,29 @@ impl<'a> CopyAhead<'a> {
             0..0
         };
         let before = ahead.ordered_bytes.fetch_add(range.len(), Ordering::Relaxed);
-        if !range.is_empty() || before > 0 {
+        if !self.copies.are_shared() && (!range.is_empty() || before > 0) {
             self.order(Order { segment: at.segment, range });
         }
     }
 
-    /// The copy of a segment, whole but not synced, if there is one. Waits for it; a thread of the
-    /// pool does other work meanwhile.
+    /// The copy of a segment, whole but not synced, if there is one and all of it was kept. Waits
+    /// for it; a thread of the pool does other work meanwhile.
     ///
     /// # Errors
     /// The system's: that the copy cannot be opened again, or what was begun not be removed.
-    pub fn take(&self, segment: usize) -> Result<Option<StagedFile>> {
+    pub fn take(&self, segment: usize, is_kept: bool) -> Result<Option<StagedFile>> {
         let Some(ahead) = self.ahead(segment) else { return Ok(None) };
-        if ahead.ordered_bytes.load(Ordering::Relaxed) != ahead.map.len() {
+        let is_ordered = ahead.ordered_bytes.load(Ordering::Relaxed) == ahead.map.len();
+        if !is_kept {
             ahead.give_up();
         }
         loop {
             let is_at_work = self.worker().is_at_work();
-            let copied = ahead.copied();
+            let mut copied = ahead.copied();
+            let is_shared = self.copies.share(ahead, &mut copied);
+            if !(is_ordered || is_shared) {
+                ahead.give_up();
+            }
             if ahead.is_given_up() || !(is_at_work || ahead.is_whole(&copied)) {
                 ahead.give_up();
                 let remove = || ahead.disk.remove_if_there(&ahead.to);
@@ -155,7 +174,7 @@ impl<'a> CopyAhead<'a> {
     }
 
     fn ahead(&self, segment: usize) -> Option<&Ahead> {
-        self.segments.get(segment)?.as_ref()
+        self.copies.segments.get(segment)?.as_ref()
     }
 
     fn worker(&self) -> MutexGuard<'_, Worker> {
@@ -166,8 +185,8 @@ impl<'a> CopyAhead<'a> {
         let mut worker = self.worker();
         if worker.orders.is_none() {
             let (send, receive) = channel();
-            let segments = Arc::clone(&self.segments);
-            let copy = move || copy_all(&segments, &receive);
+            let copies = Arc::clone(&self.copies);
+            let copy = move || copies.make(&receive);
             worker.thread = std::thread::Builder::new().name("copy".to_owned()).spawn(copy).ok();
             worker.orders = Some(send);
         }
@@ -181,7 +200,7 @@ impl<'a> CopyAhead<'a> {
 impl Drop for CopyAhead<'_> {
     /// Nobody writes to a folder that may be removed next.
     fn drop(&mut self) {
-        self.segments.iter().flatten().for_each(Ahead::give_up);
+        self.copies.segments.iter().flatten().for_each(Ahead::give_up);
         let mut worker = self.worker();
         worker.orders = None;
         if let Some(thread) = worker.thread.take() {
@@ -210,39 +229,75 @@ fn may_stay(survey: &Survey) -> bool {
         && !survey.has_odd_batches
 }
 
-/// What the thread does. Where something fails the segment is given up: who writes it as usual
-/// meets the same failure, if it is one, and tells of it.
-fn copy_all(segments: &[Option<Ahead>], orders: &Receiver<Order>) {
-    let mut open = HashSet::new();
-    for Order { segment, range } in orders {
-        let Some(Some(ahead)) = segments.get(segment) else { continue };
-        let mut copied = ahead.copied();
-        if open.len() >= MOST_OPEN && !open.contains(&segment) {
-            ahead.give_up();
+impl Copies {
+    /// What the thread does. Where something fails the segment is given up: who writes it as usual
+    /// meets the same failure, if it is one, and tells of it.
+    fn make(&self, orders: &Receiver<Order>) {
+        let mut open = HashSet::new();
+        for Order { segment, range } in orders {
+            let Some(Some(ahead)) = self.segments.get(segment) else { continue };
+            let mut copied = ahead.copied();
+            if self.are_shared() || self.share(ahead, &mut copied) {
+                continue; // others are when they are taken
+            }
+            if open.len() >= MOST_OPEN && !open.contains(&segment) {
+                ahead.give_up();
+            }
+            if ahead.is_given_up() || ahead.copy(&mut copied, range).is_err() {
+                ahead.give_up();
+                copied.file = None;
+            }
+            match copied.file {
+                Some(_) => open.insert(segment),
+                None => open.remove(&segment),
+            };
         }
-        if ahead.is_given_up() || ahead.copy(&mut copied, range).is_err() {
-            ahead.give_up();
-            copied.file = None;
+    }
+
+    /// Has a copy that was not begun share the source's blocks, unless that is known to fail;
+    /// whether it does now.
+    fn share(&self, ahead: &Ahead, copied: &mut Copied) -> bool {
+        let may_be = self.are_shared.get().is_none_or(|are_shared| *are_shared);
+        if !may_be || copied.was_begun || ahead.is_given_up() {
+            return copied.is_shared;
         }
-        match copied.file {
-            Some(_) => open.insert(segment),
-            None => open.remove(&segment),
-        };
+        match ahead.share(copied) {
+            Ok(is_shared) => drop(self.are_shared.set(is_shared)),
+            Err(_) => ahead.give_up(),
+        }
+        copied.is_shared
+    }
+
+    fn are_shared(&self) -> bool {
+        self.are_shared.get().is_some_and(|are_shared| *are_shared)
     }
 }
 
 impl Ahead {
+    /// Begins the copy. It is whole at once, and that is said, if it can share the source's blocks.
+    fn share(&self, copied: &mut Copied) -> Result<bool> {
+        let file = self.begin(copied)?;
+        if file.share(&self.from, &self.map, self.map.len() as u64)? {
+            (copied.is_shared, copied.file) = (true, None);
+        }
+        Ok(copied.is_shared)
+    }
+
+    fn begin<'a>(&self, copied: &'a mut Copied) -> Result<&'a mut StagedFile> {
+        let file = self.disk.create(&self.to, self.owner)?;
+        copied.was_begun = true;
+        Ok(copied.file.insert(file))
+    }
+
     fn copy(&self, copied: &mut Copied, range: Range<usize>) -> Result<()> {
+        let is_first = copied.ranges.is_empty();
         let file = match &mut copied.file {
+            None => self.begin(copied)?,
             Some(file) => file,
-            None => {
-                let file = self.disk.create(&self.to, self.owner)?;
-                copied.was_begun = true;
-                let file = copied.file.insert(file);
-                file.reserve(self.map.len() as u64)?;
-                file
-            }
         };
+        if is_first {
+            file.reserve(self.map.len() as u64)?;
+        }
         for start in range.clone().step_by(PIECE_BYTES) {
             // A page that cannot be read fails the write.
             let piece = self.map.get(start..range.end.min(start + PIECE_BYTES));
@@ -257,7 +312,7 @@ impl Ahead {
     }
 
     fn is_whole(&self, copied: &Copied) -> bool {
-        copied.ranges.values().sum::<usize>() == self.map.len()
+        copied.is_shared || copied.ranges.values().sum::<usize>() == self.map.len()
     }
 
     fn copied(&self) -> MutexGuard<'_, Copied> {

@@ -478,6 +478,12 @@ impl ChunkResult {
         self.kept() == self.voters
     }
 
+    /// Whether it comes out as it went in, as far as its records tell: tombstones that stay get
+    /// their time.
+    pub fn keeps_as_it_is(&self) -> bool {
+        self.keeps_all() && self.with_tombstone.is_empty()
+    }
+
     /// Where records that stay lie, asked from record `first` on.
     pub fn marks_from(&self, first: u32) -> MarksFrom<'_> {
         self.marks.get().map_or_else(MarksFrom::default, |marks| marks.from(first))

@@ -192,10 +192,10 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     // What the key index says may still be against a record.
     let is_final = task.round.is_none_or(|round| round.earlier.is_none());
     let place = task.place.as_ref();
-    let copies = is_final.then(|| CopyAhead::of(range, &chunks, &groups, place, policy));
+    let copies = CopyAhead::of(range, &chunks, &groups, place, policy);
     let listener = Listeners {
         maker: is_final.then_some(&maker),
-        copies: copies.as_ref(),
+        copies: is_final.then_some(&copies),
         collector: collector.as_ref(),
     };
     let mut election = electorate.hold(&listener)?;
@@ -232,7 +232,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         round.meet(newcomers, &mut election, policy, (budget, task.archive), task.temp_dir)
     });
     let met = met.transpose()?;
-    let voted = Voted { maker: &maker, election: &election, copies: copies.as_ref() };
+    let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
     let in_place = task.in_place;
     let job = Job { source: &voted, groups: &groups, policy, in_place, budget, progress };
     let (rewritten, index) = at_once(

@@ -137,8 +137,17 @@ impl ChunkSource for Voted<'_> {
     }
 
     fn copy_of(&self, segment: usize) -> Result<Option<StagedFile>> {
-        self.copies.map_or(Ok(None), |copies| copies.take(segment))
+        let Some(copies) = self.copies else { return Ok(None) };
+        let chunks = chunks_of(self.maker.chunks, &(segment..segment + 1));
+        let mut results = self.election.chunks.get(chunks).unwrap_or_default().iter();
+        copies.take(segment, results.all(ChunkResult::keeps_as_it_is))
     }
+}
+
+/// The chunks of these segments, by number.
+fn chunks_of(chunks: &[ChunkAt], segments: &Range<usize>) -> Range<usize> {
+    let before = |segment| chunks.partition_point(|at| at.segment < segment);
+    before(segments.start)..before(segments.end)
 }
 
 fn place_of(source: &dyn ChunkSource, number: usize) -> Result<(&ChunkAt, &Survey)> {
@@ -237,8 +246,7 @@ impl Job<'_> {
             _ => GroupWriter::begin(first.segment.base, aborted, target)?,
         };
         let chunks = self.source.chunks();
-        let start = chunks.partition_point(|at| at.segment < group.start);
-        let end = chunks.partition_point(|at| at.segment < group.end);
+        let Range { start, end } = chunks_of(chunks, &group);
         // What is unpacked takes more; how much more is known from the first few.
         let chunk_bytes = self.budget.chunk_bytes;
         let is_recoded = self.policy.rewrites.compression.is_some();

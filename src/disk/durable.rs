@@ -201,6 +201,18 @@ impl StagedFile {
         self.file.write(bytes).map_err(|source| Error::io(&self.path, "cannot write", source))
     }
 
+    /// Makes the first `keep_bytes` of the file at `from`, as `map` shows it, the content of this
+    /// one, to which nothing was written yet, without writing them. `false`, and nothing has
+    /// happened, where that cannot be done: on most file systems, on another one than that of
+    /// `from`, or if another file is called so by now.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> Result<bool> {
+        let shared = self.file.share(from, map, keep_bytes);
+        shared.map_err(|source| Error::io(&self.path, "cannot write", source))
+    }
+
     /// Asks for room for `size_bytes`, so that what is written in whatever order lies together.
     ///
     /// # Errors

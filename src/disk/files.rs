@@ -75,6 +75,14 @@ pub trait NewFile: Send {
     /// The system's.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Makes the first `keep_bytes` of the file at `from`, as `map` shows it, the content of this
+    /// one, to which nothing was written yet, without writing them; what is written next comes
+    /// behind them. `false`, and nothing has happened, where that cannot be done.
+    ///
+    /// # Errors
+    /// The system's.
+    fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> io::Result<bool>;
+
     /// Asks for room for `size_bytes`, so that what is written in whatever order lies together.
     ///
     /// # Errors

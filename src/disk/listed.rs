@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// What `kind` is called, if it is neither a file nor a folder.
@@ -13,15 +14,11 @@ pub fn oddity(kind: FileType) -> Option<&'static str> {
     if kind.is_symlink() {
         return Some("a link");
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return Some("a pipe");
-        }
-        if kind.is_socket() {
-            return Some("a socket");
-        }
+    if kind.is_fifo() {
+        return Some("a pipe");
+    }
+    if kind.is_socket() {
+        return Some("a socket");
     }
     Some("a device")
 }
@@ -34,7 +31,7 @@ pub fn open_listed(path: &Path) -> io::Result<File> {
     let listed = fs::symlink_metadata(path)?;
     refuse_odd(&listed)?;
     let file = File::open(path)?;
-    if is_same(&listed, &file.metadata()?) {
+    if identity(&listed) == identity(&file.metadata()?) {
         Ok(file)
     } else {
         Err(io::Error::other("another file has just taken its place"))
@@ -60,18 +57,12 @@ fn refuse_odd(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-#[cfg(unix)]
-fn is_same(listed: &Metadata, opened: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (listed.dev(), listed.ino()) == (opened.dev(), opened.ino())
+/// What the system calls a file, whatever its name is: its device and number.
+pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
-#[cfg(not(unix))]
-fn is_same(_listed: &Metadata, opened: &Metadata) -> bool {
-    opened.is_file()
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -6,13 +6,15 @@ use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::listed::{open_listed, open_named};
+use super::listed::{identity, open_listed, open_named};
 
 /// The bytes of a file as they were when it was mapped: its length is taken once, what is
 /// appended later is not seen.
 pub struct Map {
     // An empty file cannot be mapped.
     mapped: Option<memmap2::Mmap>,
+    /// What the system calls the file, whatever its name is: its device and number.
+    identity: (u64, u64),
 }
 
 impl Map {
@@ -33,10 +35,15 @@ impl Map {
     }
 
     fn of(file: File) -> io::Result<Map> {
-        if file.metadata()?.len() == 0 {
-            return Ok(Map { mapped: None });
-        }
-        Ok(Map { mapped: Some(map_readonly(&file)?) })
+        let metadata = file.metadata()?;
+        let mapped = if metadata.len() == 0 { None } else { Some(map_readonly(&file)?) };
+        Ok(Map { mapped, identity: identity(&metadata) })
+    }
+
+    /// Whether it shows `file`. As long as it does, no other file is called so by the system.
+    pub(super) fn is_of(&self, file: &File) -> bool {
+        self.mapped.is_some()
+            && file.metadata().is_ok_and(|metadata| identity(&metadata) == self.identity)
     }
 
     /// Has the system bring in the pages of `range` now, so that to read them does not end the

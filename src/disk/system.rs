@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::files::{Files, NewFile, Owner};
 use super::map::Map;
 use super::past_cache::{ALIGNED_BYTES, PastCache, write_past_cache};
+use super::share::share;
 
 /// Small writes are put together up to here; larger ones go as they are.
 const GATHERED_BYTES: usize = 256 << 10;
@@ -199,6 +200,16 @@ impl NewFile for SystemFile {
         }
         self.go_through_cache()?;
         Err(io::Error::other("the writing thread stopped"))
+    }
+
+    fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> io::Result<bool> {
+        if !share(&self.file, from, map, keep_bytes)? {
+            return Ok(false);
+        }
+        self.end = self.file.seek(SeekFrom::End(0))?;
+        self.begun = self.end;
+        self.through_cache_bytes = None;
+        Ok(true)
     }
 
     fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {

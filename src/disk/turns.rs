@@ -131,6 +131,10 @@ impl NewFile for NewInTurn {
         self.file.write(bytes)
     }
 
+    fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> io::Result<bool> {
+        self.file.share(from, map, keep_bytes)
+    }
+
     fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
         self.file.reserve(size_bytes)
     }

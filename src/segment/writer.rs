@@ -10,7 +10,7 @@ use super::{
     AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, LogFile, OffsetIndexBuilder, Segment, Suffix,
     TIME_ENTRY_BYTES, TimeIndexBuilder,
 };
-use crate::disk::{Disk, Owner, StagedFile};
+use crate::disk::{Disk, LEAST_SHARED_BYTES, Map, Owner, StagedFile};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -49,6 +49,26 @@ impl Place {
     /// The system's; a file that exists is refused.
     pub fn create(&self, base: Offset, kind: Kind) -> Result<StagedFile> {
         self.disk.create(&self.path(base, kind), self.owner)
+    }
+
+    /// Puts a log here: the first `keep_bytes` of the one at `from`, which `map` shows. Where files
+    /// can share their blocks, it takes no room.
+    ///
+    /// # Errors
+    /// As [`Place::create`].
+    pub fn put_log_of(
+        &self,
+        base: Offset,
+        (from, map): (&Path, &Map),
+        keep_bytes: usize,
+        modified: SystemTime,
+    ) -> Result<()> {
+        let mut file = self.create(base, Kind::Log)?;
+        let size_bytes = keep_bytes as u64;
+        if size_bytes < LEAST_SHARED_BYTES || !file.share(from, map, size_bytes)? {
+            file.write(map.get(..keep_bytes).unwrap_or_default())?;
+        }
+        file.finish(Some(modified))
     }
 
     /// Writes one of a segment's files whole.

@@ -21,6 +21,8 @@ pub enum Op {
     Create(PathBuf),
     Append(PathBuf, u64),
     Write(PathBuf, Vec<u8>),
+    /// These bytes came without being written.
+    Share(PathBuf, Vec<u8>),
     WriteAt(PathBuf, Vec<u8>, u64),
     Finish(PathBuf, Option<SystemTime>),
     CreateDir(PathBuf),
@@ -35,9 +37,15 @@ pub enum Op {
 #[derive(Clone, Debug, Default)]
 pub struct Noting {
     ops: Arc<Mutex<Vec<Op>>>,
+    shares: bool,
 }
 
 impl Noting {
+    /// On a file system where files can share their blocks.
+    pub fn sharing() -> Noting {
+        Noting { shares: true, ..Noting::default() }
+    }
+
     /// What was done so far.
     pub fn ops(&self) -> Vec<Op> {
         self.ops.lock().unwrap().clone()
@@ -108,6 +116,15 @@ impl NewFile for NotedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.notes.note(Op::Write(self.path.clone(), bytes.into()));
         self.file.write(bytes)
+    }
+
+    // As the system does it where it can, but that the bytes are copied.
+    fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> io::Result<bool> {
+        let is_there = fs::metadata(from).is_ok_and(|there| there.len() >= keep_bytes);
+        let bytes = map.get(..keep_bytes as usize).filter(|_| is_there && self.notes.shares);
+        let Some(bytes) = bytes else { return Ok(false) };
+        self.notes.note(Op::Share(self.path.clone(), bytes.into()));
+        self.file.write(bytes).map(|()| true)
     }
 
     fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
@@ -190,7 +207,9 @@ pub fn cut_power(before: &Path, root: &Path, ops: &[Op], loss: Loss, to: &Path) 
                 inode.safe_bytes = inode.bytes.len().min(inode.safe_bytes);
                 inode.is_synced = false;
             }
-            Op::Write(path, bytes) => inodes[seen[path]].bytes.extend_from_slice(bytes),
+            Op::Write(path, bytes) | Op::Share(path, bytes) => {
+                inodes[seen[path]].bytes.extend_from_slice(bytes)
+            }
             Op::WriteAt(path, bytes, position) => {
                 let (all, start) = (&mut inodes[seen[path]].bytes, *position as usize);
                 all.resize(all.len().max(start + bytes.len()), 0);
@@ -278,6 +297,7 @@ fn parent(op: &Op) -> &Path {
         Op::Create(path) | Op::Remove(path) | Op::RemoveDir(path) | Op::Rename(_, path) => path,
         Op::Append(path, _)
         | Op::Write(path, _)
+        | Op::Share(path, _)
         | Op::WriteAt(path, ..)
         | Op::Finish(path, _)
         | Op::CreateDir(path)
@@ -303,7 +323,7 @@ fn apply(op: &Op, inode: usize, names: &mut BTreeMap<PathBuf, usize>) {
                 names.insert(place, inode);
             }
         }
-        Op::Append(..) | Op::Write(..) | Op::WriteAt(..) | Op::Finish(..) => {}
+        Op::Append(..) | Op::Write(..) | Op::Share(..) | Op::WriteAt(..) | Op::Finish(..) => {}
         Op::CreateDir(_) | Op::SyncDir(_) | Op::SyncFile(_) => {}
     }
 }
@@ -441,6 +461,11 @@ impl NewFile for RefusingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk.pass(true)?;
         self.file.write(bytes)
+    }
+
+    fn share(&mut self, from: &Path, map: &Map, keep_bytes: u64) -> io::Result<bool> {
+        self.disk.pass(true)?;
+        self.file.share(from, map, keep_bytes)
     }
 
     fn reserve(&mut self, size_bytes: u64) -> io::Result<()> {
