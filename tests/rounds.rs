@@ -116,6 +116,25 @@ fn what_has_had_its_time_goes_once_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
+fn what_goes_at_this_very_instant_goes_once_and_then_there_is_nothing_to_do() {
+    let then = 1_700_000_000_000;
+    let mut log = Grown::empty();
+    let without_key = Event { key: None, ..Event::delete("", then) };
+    log.plain(&[Event::delete("a", then), Event::put("b", "1", then), without_key.clone()]);
+    log.plain(&[without_key]);
+    log.roll();
+    log.plain(&[Event::put("active", "1", then)]);
+    let stand = Stand::of(log);
+    let options = ["-q", "--delete-retention-ms", "0", "--null-keys", "keep"];
+    assert_eq!(records_of(&stand.round(stand.log.end(), &options)).len(), 5);
+    let dest = stand.round(stand.log.end(), &options);
+    assert_eq!(records_of(&dest).into_keys().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let before = lying(&stand.out());
+    stand.round(stand.log.end(), &options);
+    assert_untouched(&before, &stand.out(), "once more");
+}
+
+#[test]
 fn nothing_below_the_watermark_is_read() {
     let stand = Stand::of(Grown::random(6, LIVELY));
     let ends = stand.log.ends();

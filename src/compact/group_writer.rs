@@ -292,7 +292,8 @@ impl<'a> GroupWriter<'a> {
 impl Contents {
     fn add(&mut self, batch: &OutBatch, now: Timestamp) {
         self.records += u64::from(batch.records);
-        let ahead = batch.delete_horizon.filter(|horizon| *horizon >= now);
+        let is_ahead = |at: &Timestamp| *at > now || (*at == now && batch.has_new_horizon);
+        let ahead = batch.delete_horizon.filter(is_ahead);
         let horizons = [self.earliest_horizon, ahead];
         self.earliest_horizon = horizons.into_iter().flatten().min();
     }

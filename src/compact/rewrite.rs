@@ -42,6 +42,8 @@ pub struct OutBatch {
     pub records: u32,
     /// When its tombstones, or its marker, may go.
     pub delete_horizon: Option<Timestamp>,
+    /// It got that now; what an older one lets go is gone.
+    pub has_new_horizon: bool,
     /// Whether it is a compressed set of magic 0 or 1, whose first offset the header does not show.
     pub is_wrapper: bool,
     /// Where its bytes are.
@@ -227,7 +229,10 @@ impl ChunkOutput {
                 let mut rebuild = Rebuild::new(&wanted, horizon, &mut self.made, &mut self.body);
                 source.for_each_kept(decoder, share, |record| rebuild.push(record))?;
                 let header = rebuild.finish(encoder).map_err(|error| error.to_string())?;
-                self.batches.push(OutBatch::new(&header, From::Made(start)));
+                let out = OutBatch::new(&header, From::Made(start));
+                let has_new_horizon =
+                    source.batch.header.delete_horizon() != header.delete_horizon();
+                self.batches.push(OutBatch { has_new_horizon, ..out });
             }
             Verdict::RebuildLegacy => {
                 tally.batches_rewritten += 1;
@@ -298,6 +303,7 @@ impl OutBatch {
             size_bytes: header.size_bytes,
             records: u32::try_from(header.record_count).unwrap_or(0),
             delete_horizon: header.delete_horizon(),
+            has_new_horizon: false,
             is_wrapper: header.is_wrapper(),
             from,
         }
