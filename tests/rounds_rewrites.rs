@@ -11,7 +11,10 @@ use base64::prelude::BASE64_STANDARD;
 use logcompact::format::codec::Codec;
 use serde_json::Value;
 use support::events::Event;
-use support::rounds::{Grown, Stand, compact, current, lying, records_of, round, scratch};
+use support::rounds::{
+    Grown, Stand, compact, compacted_end, current, lying, records_of, round, scratch,
+};
+use support::{copy_folder, logcompact, testdata};
 
 /// A time in milliseconds.
 const THEN: i64 = 1_700_000_000_000;
@@ -147,4 +150,23 @@ fn damage_that_is_found_while_batches_are_encoded_anew_leaves_nothing_of_the_rou
     assert!(said.contains(&format!("{damaged:020}.log position 0")), "{said}");
     assert!(there() == before, "{said}");
     stand.round(stand.log.end(), &["-q", "--compression", "zstd:1"]);
+}
+
+#[test]
+fn a_set_that_lost_its_last_record_behind_the_watermark_is_no_segment_that_is_missing() {
+    let temp = scratch();
+    let source = temp.path().join("source");
+    copy_folder(&testdata("storage-4.1.1/v1-gzip-0"), &source.join("v1-gzip-0"));
+    let keys = temp.path().join("keys");
+    // Of two segments behind the watermark it is the last.
+    fs::write(&keys, "k0\n").unwrap();
+    for format in ["2", "keep"] {
+        let out = temp.path().join(format);
+        let erase = ["-q", "--to-offset", "185", "--erase-keys", keys.to_str().unwrap()];
+        let options = [&erase[..], &["--message-format", format]].concat();
+        assert_eq!(compact(&source, &out, &options).status.code(), Some(0));
+        assert_eq!(compacted_end(&out.join("v1-gzip-0")), 186);
+        assert!(!records_of(&out.join("v1-gzip-0")).contains_key(&283));
+        logcompact().args(["verify", "-q", "--strict"]).arg(&out).assert().success();
+    }
 }

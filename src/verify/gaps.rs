@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use super::finding::{Finding, Findings, Severity};
+use crate::rounds::StateDir;
 use crate::segment::{CLEANER_CHECKPOINT, FileName, Kind, LogDir, PartitionDir};
 use crate::units::Offset;
 
@@ -92,8 +93,13 @@ fn evidence(
     Some(format!("the cleaner's checkpoint is at {cleaned}, so it has not taken what is missing"))
 }
 
-/// Up to where a broker's cleaner has cleaned, if its checkpoint tells of the partition.
+/// Up to where a broker's cleaner has cleaned, if its checkpoint tells of the partition. Where
+/// rounds were at work it does not tell all: they also erase keys behind that. Which segments they
+/// have left is known from their state.
 fn cleaned_up_to(dir: &PartitionDir) -> Option<Offset> {
+    if dir.path.join(StateDir::NAME).is_dir() {
+        return None;
+    }
     let (log_dir, name) = LogDir::around(Path::new(&dir.path))?;
     log_dir.checkpoint(CLEANER_CHECKPOINT).ok()?.offsets.get(&name).copied()
 }
