@@ -199,3 +199,39 @@ fn a_rebase_that_ends_in_front_of_the_source_is_refused() {
     let records: BTreeMap<i64, Value> = records_of(&dest);
     assert_eq!(records.keys().copied().collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
 }
+
+#[test]
+fn who_starts_over_does_not_lose_unsaid_what_the_source_has_hidden() {
+    let temp = scratch();
+    let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    for key in ["a", "b", "c", "d"] {
+        log.plain(&[put(key, "1")]);
+    }
+    log.roll();
+    log.plain(&[put("z", "1")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let dir = log.write(&source, log.end());
+    let dest = round(&dir, &out, &["-q"]);
+    start_at(&source, 2);
+    log.write(&older, log.end());
+    start_at(&older, 1);
+    for asked in [&["-q", "--full"][..], &["-q", "--rebase-from", older.to_str().unwrap()]] {
+        let output = compact(&dir, &out, asked);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("--force"), "{said}");
+        assert_eq!(started_at(&out), None);
+    }
+    assert!(said_of(&dir, &out).contains("begins at offset 2, but the destination at 0"));
+    round(&dir, &out, &["-q", "--full", "--force"]);
+    assert_eq!((started_at(&out), offsets(&dest)), (Some(2), vec![0, 1, 2, 3, 4, 5]));
+    assert_sound(&out);
+    // It starts there itself now.
+    round(&dir, &out, &["-q", "--full"]);
+}
+
+fn said_of(dir: &Path, out: &Path) -> String {
+    String::from_utf8_lossy(&compact(dir, out, &["-q", "--full"]).stderr).into_owned()
+}

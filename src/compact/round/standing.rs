@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::rounds::{
     Change, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir, differences,
 };
-use crate::segment::{PartitionDir, Place, Segment, TopicPartition, partition_name};
+use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
 use crate::units::Offset;
 
 /// Whether the partition directory at `path` holds rounds.
@@ -285,9 +285,7 @@ impl Standing {
 
     /// Whoever starts over loses what the source has no more.
     fn refuse_loss(&self, source: &PartitionDir, options: &RoundOptions) -> Result<()> {
-        let first = |segments: &[Segment]| segments.first().map(|segment| segment.base);
-        let (here, there) = (first(&self.dir.segments), first(&source.segments));
-        match (here, there) {
+        match (starts_at(&self.dir), starts_at(source)) {
             (Some(here), Some(there))
                 if here < there && !options.force && options.rebase.is_none() =>
             {
@@ -303,8 +301,8 @@ impl Standing {
 
     /// Whoever rebases again loses what neither the base nor the source has, or has any more.
     fn refuse_gap(&self, begun: &Begun<'_>, options: &RoundOptions) -> Result<()> {
-        let first = |segments: &[Segment]| segments.first().map(|segment| segment.base);
-        let (here, there) = (first(&self.dir.segments), first(&begun.source.segments));
+        let base = begun.round.base.as_ref().filter(|base| !base.segments.is_empty());
+        let (here, there) = (starts_at(&self.dir), starts_at(base.unwrap_or(begun.round.source)));
         let begins_earlier = here.zip(there).is_some_and(|(here, there)| here < there);
         let stands = self.current.is_some() && here.is_some();
         if options.force || !(begins_earlier || (stands && begun.has_gap)) {
@@ -330,6 +328,11 @@ impl Standing {
             file.round
         )))
     }
+}
+
+/// Where the log in a directory starts for those who read it.
+fn starts_at(dir: &PartitionDir) -> Option<Offset> {
+    LogDir::log_start_of(dir).or_else(|| Some(dir.segments.first()?.base))
 }
 
 /// The round that starts over, or is the first: of `source` alone, or upon what it is rebased on.
@@ -415,8 +418,15 @@ fn rebased(
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
     let reached = Marks::end_of(&base.segments)?;
     let asked = rebase.high_watermark.map(Offset::next);
-    // What the base does not reach, the source may have.
-    let border = asked.map_or(start, |asked| asked.min(reached).max(start));
+    // What the base does not reach, the source may have; what the source has no more, the base. The
+    // active segment is the source's, for the next round goes on with that.
+    let border = match asked.map(|asked| asked.min(reached).max(start)) {
+        None => start,
+        Some(border) if border < Marks::end_of(&view.segments)? => {
+            border_of_both(&mut base, &mut view, border)?.max(start)
+        }
+        Some(_) => view.segments.last().map_or(start, |active| active.base),
+    };
     let (theirs, ours) =
         (Marks::around(&base.segments, border)?, Marks::around(&view.segments, border)?);
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
@@ -431,10 +441,10 @@ fn rebased(
     let ends = match asked {
         _ if reached < border => Some(BaseEnds::InFrontOfSource(from, reached, border)),
         Some(asked) if reached < asked => Some(BaseEnds::InFrontOfWatermark(from, reached)),
+        Some(asked) if asked < border => Some(BaseEnds::BehindWatermark(from, border)),
         _ => None,
     };
-    with_border(&mut base, border)?;
-    with_border(&mut view, border)?;
+    border_of_both(&mut base, &mut view, border)?;
     view.segments.retain(|segment| segment.base >= border);
     base.segments.retain(|segment| segment.base < border);
     if view.segments.is_empty() {
@@ -445,12 +455,29 @@ fn rebased(
     Ok((view, base, ends))
 }
 
-/// A directory to rebase on that ends earlier than one would expect.
+/// Where both have a border, at `border` or in front of it: no batch of either is cut in two.
+fn border_of_both(
+    base: &mut PartitionDir,
+    view: &mut PartitionDir,
+    mut border: Offset,
+) -> Result<Offset> {
+    loop {
+        let common = with_border(base, with_border(view, border)?)?;
+        if common == border {
+            return Ok(border);
+        }
+        border = common;
+    }
+}
+
+/// A directory to rebase on that ends elsewhere than one would expect.
 enum BaseEnds {
     /// Between its end and where the source begins there is nothing.
     InFrontOfSource(PathBuf, Offset, Offset),
     /// It was to be taken further.
     InFrontOfWatermark(PathBuf, Offset),
+    /// It was not to be taken as far, but the source has no more what lies between.
+    BehindWatermark(PathBuf, Offset),
 }
 
 impl std::fmt::Display for BaseEnds {
@@ -465,6 +492,12 @@ impl std::fmt::Display for BaseEnds {
             BaseEnds::InFrontOfWatermark(from, reached) => write!(
                 f,
                 "{} ends at offset {reached} already; the source is read from there on",
+                from.display()
+            ),
+            BaseEnds::BehindWatermark(from, border) => write!(
+                f,
+                "the source begins at offset {border}, behind --rebase-high-watermark; {} is \
+                 taken up to there",
                 from.display()
             ),
         }
