@@ -153,3 +153,85 @@ fn the_cleaners_checkpoint_is_brought_up_to_date_though_nothing_else_is_to_do() 
     assert_untouched(&lies, &out, "nothing to do");
     assert!(dir.exists());
 }
+
+#[test]
+fn what_lies_in_the_output_is_not_read_for_reading_it_would_change_it() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(4);
+    let dir = log.write(&source, log.end());
+    let dest = round(&dir, &out, &FAR);
+    let keys = temp.path().join("keys");
+    fs::write(&keys, "a\n").unwrap();
+    let link = temp.path().join("link");
+    std::os::unix::fs::symlink(&out, &link).unwrap();
+    let before = lying(&out);
+    let erase = ["-q", "--full", "--erase-keys", keys.to_str().unwrap()];
+    for read in [&dest, &link.join("t-0")] {
+        for options in [&erase[..], &["--include-active"], &["--dry-run"]] {
+            let (code, said) = stderr(read, &out, options);
+            assert_eq!(code, Some(2), "{said}");
+            assert!(said.contains("lies inside the output"), "{said}");
+        }
+    }
+    for base in [&out, &dest, &link] {
+        let (code, said) = stderr(&dir, &out, &["--rebase-from", base.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("lies inside the output"), "{said}");
+    }
+    assert_untouched(&before, &out, "what was read");
+    round(&dest, &temp.path().join("other"), &FAR);
+}
+
+#[test]
+fn wherever_a_base_is_to_end_nothing_between_it_and_the_source_is_lost() {
+    let temp = scratch();
+    let (source, old) = (temp.path().join("source"), temp.path().join("old"));
+    let log = segments(5);
+    round(&log.write(&source, log.end()), &old, &[&FAR[..], &["--include-active"]].concat());
+    let shorter = log.write_from(&source, 6, log.end());
+    let kept: Vec<i64> = records_of(&old.join("t-0")).into_keys().collect();
+    // The log ends behind offset 15, which is the active segment.
+    for (watermark, warning) in [
+        ("3", "behind --rebase-high-watermark"),
+        ("5", ""),
+        ("9", ""),
+        ("14", ""),
+        ("15", ""),
+        ("99", "ends at offset 16 already"),
+    ] {
+        let out = temp.path().join(watermark);
+        let rebase = ["--rebase-from", old.to_str().unwrap(), "--rebase-high-watermark", watermark];
+        let (code, said) = stderr(&shorter, &out, &[&FAR[1..], &rebase].concat());
+        assert_eq!(code, Some(0), "{watermark}: {said}");
+        assert!(said.contains(warning) && said.contains("warning") != warning.is_empty(), "{said}");
+        let found: Vec<i64> = records_of(&out.join("t-0")).into_keys().collect();
+        assert_eq!(found, kept, "{watermark}");
+        // The next night goes on.
+        let before = lying(&out);
+        assert_eq!(compact(&shorter, &out, &FAR).status.code(), Some(0), "{watermark}");
+        assert_untouched(&before, &out, watermark);
+    }
+}
+
+#[test]
+fn the_cleaners_checkpoint_says_how_far_a_partition_is_clean_that_was_named_itself_too() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(5);
+    let dir = log.write(&source, log.end());
+    fs::write(source.join("recovery-point-offset-checkpoint"), "0\n0\n").unwrap();
+    let run = |source: &Path, options: &[&str], end: &str| {
+        let output = compact(source, &out, &[&FAR[..], options].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let text = fs::read_to_string(checkpoint(&out)).unwrap();
+        assert_eq!(text, format!("0\n1\nt 0 {end}\n"), "{options:?}");
+        support::logcompact().args(["verify", "-q"]).arg(&out).assert().success();
+    };
+    run(&source, &["--to-offset", "5"], "6");
+    run(&dir, &[], "15");
+    run(&dir, &["--full", "--to-offset", "8"], "9");
+    // As a run leaves it that is killed behind its last commit.
+    fs::write(checkpoint(&out), "0\n1\nt 0 3\n").unwrap();
+    run(&dir, &["--to-offset", "8"], "9");
+}

@@ -1,6 +1,7 @@
 //! Where the output goes: nowhere, into a folder of its own, or in place of the source.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::commit::Commit;
@@ -33,6 +34,30 @@ impl Output {
     /// Whether the source itself is to be changed.
     pub fn is_in_place(&self) -> bool {
         matches!(self, Output::InPlace { .. })
+    }
+
+    /// Refuses to read what lies in the output folder: without `--in-place` nothing that is read
+    /// is changed.
+    ///
+    /// # Errors
+    /// That, with what to do.
+    pub fn refuse_sources_within<'a>(
+        &self,
+        read: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> Result<()> {
+        let Output::Folder(out) = self else { return Ok(()) };
+        let Ok(full) = fs::canonicalize(out) else { return Ok(()) };
+        let lies_within =
+            |path: &&PathBuf| fs::canonicalize(path).is_ok_and(|path| path.starts_with(&full));
+        match read.into_iter().find(lies_within) {
+            None => Ok(()),
+            Some(path) => Err(Error::refused(format!(
+                "{}: lies inside the output {}, which would change it; name another place with \
+                 --out, or say --in-place",
+                path.display(),
+                out.display()
+            ))),
+        }
     }
 }
 
@@ -170,7 +195,8 @@ impl Destination {
                 // A run that was killed behind its last commit did not come to this.
                 let idle = reports.iter().filter(|report| !report.is_written());
                 let idle: Vec<_> = idle.filter_map(cleaned_to).collect();
-                if !(idle.is_empty() || sources.log_dirs.is_empty()) {
+                let is_told = !sources.log_dirs.is_empty() || out.join(CLEANER_CHECKPOINT).exists();
+                if is_told && !idle.is_empty() {
                     let by_dir = [(LogDir { path: out.into() }, idle)].into();
                     change_checkpoints(disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
                         all.offsets.extend(cleaned);

@@ -70,6 +70,8 @@ pub fn run(
     let threads = rayon::current_num_threads();
     let turns = Turns::new(threads);
     let options = &CompactOptions { disk: options.disk.in_turn(&turns), ..options.clone() };
+    let base = options.rounds.rebase.iter().map(|rebase| &rebase.from);
+    options.output.refuse_sources_within(sources.partitions.iter().chain(base))?;
     let partitions = open_all(sources, options)?;
     let destination = if options.dry_run {
         Destination::Nowhere

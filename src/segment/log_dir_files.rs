@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, Sources, TopicPartition,
+    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, Sources,
+    TopicPartition,
 };
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -19,7 +20,8 @@ const LOG_DIR_FILES: [&str; 3] =
 /// Gives the folder `out` what a log directory has beside its partitions, for those `included`.
 /// `change` has a look at each checkpoint, by its name, and at what stood there before. Of others
 /// than those, what stood there stays. Of partitions that were named themselves it is where their
-/// logs start, for what lies in front of that is not to come back.
+/// logs start, for what lies in front of that is not to come back; and how far they are clean, if
+/// there is a checkpoint that says it.
 ///
 /// # Errors
 /// The system's.
@@ -43,8 +45,14 @@ pub fn carry_log_dir_files(
         change(name, &before, &mut merged);
         let others = before.offsets.into_iter().filter(|(name, _)| !included.contains(name));
         merged.offsets.extend(others);
-        let is_for_nothing = merged.offsets.is_empty() && !out.join(name).exists();
-        if sources.log_dirs.is_empty() && (name != LOG_START_CHECKPOINT || is_for_nothing) {
+        let is_kept = match name {
+            _ if !sources.log_dirs.is_empty() => true,
+            LOG_START_CHECKPOINT => !merged.offsets.is_empty() || out.join(name).exists(),
+            // One that says of a partition what is no longer so would be believed.
+            CLEANER_CHECKPOINT => out.join(name).exists(),
+            _ => false,
+        };
+        if !is_kept {
             continue;
         }
         put(disk, &out.join(name), merged.render().as_bytes())?;
