@@ -211,7 +211,7 @@ fn what_was_copied_and_has_a_key_that_is_to_be_erased_does_not_stay() {
     let source = a_log(temp.path(), Odd::Nothing);
     for key in ["key-0", "key-5555", "key-10999", "none of them"] {
         let mut way = by("offset");
-        let erased = ErasedKeys::parse(key.as_bytes()).unwrap();
+        let erased = ErasedKeys::parse(key, usize::MAX).unwrap();
         way.policy.rewrites.erased = Some(Arc::new(erased));
         let (dir, report) = way.compact(&source, &temp.path().join(key));
         let is_there = key != "none of them";

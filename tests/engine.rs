@@ -210,3 +210,22 @@ fn bodies_that_grow_a_thousandfold_stay_within_memory_too() {
     let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
     assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
 }
+
+#[test]
+fn keys_of_a_hundred_kilobytes_stay_within_memory_too() {
+    const LIMIT_BYTES: u64 = 16 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    for n in 0..200u32 {
+        let key = format!("{:08x}", (n % 150).wrapping_mul(0x9e37_79b9)).repeat(12_500);
+        log.batch(&[put(&key, "x")]);
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let (roomy, tight) = (temp.path().join("roomy"), temp.path().join("tight"));
+    compact(&source, &roomy, &["--memory", "1GiB"]);
+    let report = compact(&source, &tight, &["--threads", "16", "--memory", "16MiB"]);
+    assert!(files_in(&roomy) == files_in(&tight));
+    assert_eq!(report["totals"]["records_kept"], 150);
+    let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
+}

@@ -419,6 +419,9 @@ fn a_list_that_cannot_be_read_ends_the_run_before_it_begins() {
     refused(Some(""), &[], "there is no key in it");
     refused(Some("a\n\nbase64:??\n"), &[], "line 3");
     refused(Some("a"), &["--on-damage", "keep"], "--on-damage skip");
+    let many: String = (0..30_000).map(|n| format!("key-{n}\n")).collect();
+    refused(Some(&many), &["--memory", "1MiB"], "half of --memory is 524288");
+    refused(Some(&"a\n".repeat(1 << 20)), &["--memory", "1MiB"], "half of --memory is 524288");
     fs::remove_file(&list).unwrap();
     fs::create_dir(&list).unwrap();
     refused(None, &[], "--erase-keys");

@@ -1,14 +1,16 @@
 //! A log that is being written to while it is read: what was there is read, what comes is not
-//! mistaken for damage.
+//! mistaken for damage, and what goes is missed without harm.
 
 mod support;
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use logcompact::report::{Progress, RunOutcome};
+use support::compacting::{Way, by, files_in};
 use support::log::{Log, PLAIN, batch_bytes, put};
 use support::logcompact;
 use support::state::content_of;
@@ -75,4 +77,62 @@ fn a_compaction_of_a_log_that_grows_has_what_was_there_when_it_began() {
             std::fs::remove_dir_all(&out).unwrap();
         }
     });
+}
+
+/// Cuts the second half off a file once it was told so many times how far it is.
+struct CutShort {
+    path: PathBuf,
+    left: AtomicI64,
+}
+
+impl Progress for CutShort {
+    fn begin(&self, _what: &str, _total_bytes: u64) {}
+
+    fn advance(&self, _bytes: u64) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            let file = OpenOptions::new().write(true).open(&self.path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }
+    }
+
+    fn finish(&self) {}
+}
+
+#[test]
+fn a_log_that_is_cut_short_at_any_step_costs_its_partition_and_not_the_process() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    for n in 0..2500 {
+        let key = format!("key-{}", n % 2000);
+        log.batch(&[put(&key, &"v".repeat(1000)), put("hot", "x")]);
+    }
+    let source = log.roll().batch(&[put("active", "1")]).flush();
+    let path = source.join(format!("{:020}.log", 0));
+    let whole = fs::read(&path).unwrap();
+    for strategy in ["offset", "timestamp"] {
+        let way = Way { threads: 1, memory_bytes: 8 << 20, ..by(strategy) };
+        let out = temp.path().join(strategy);
+        let cut_at = |left: i64| {
+            let _ = fs::remove_dir_all(&out);
+            fs::write(&path, &whole).unwrap();
+            let progress = CutShort { path: path.clone(), left: AtomicI64::new(left) };
+            let report = way.try_compact_telling(&source, &out, &progress).unwrap();
+            (report, left - progress.left.into_inner())
+        };
+        let (report, steps) = cut_at(i64::MAX / 2);
+        assert_eq!(report.outcome, RunOutcome::Ok);
+        assert!(steps > 30, "{steps}");
+        let wanted = files_in(&out.join("t-0"));
+        for step in 0..steps {
+            let (report, _) = cut_at(step);
+            if report.outcome == RunOutcome::Ok {
+                assert!(step > steps / 2, "{strategy}, step {step} of {steps}");
+                assert!(files_in(&out.join("t-0")) == wanted, "{strategy}, step {step}");
+                continue;
+            }
+            let reason = report.partitions[0].reason.as_deref().unwrap();
+            assert!(reason.contains("cut short"), "{strategy}, step {step}: {reason}");
+            assert!(!out.join("t-0").exists(), "{strategy}, step {step}");
+        }
+    }
 }

@@ -133,7 +133,7 @@ fn rewritten(root: &Path) -> Case {
     }
     log.batch(&[put("key-1", "active"), put("b", "x")]).flush();
     fs::write(source.join(".kafka_cleanshutdown"), "{}").unwrap();
-    let erased = ErasedKeys::parse(b"key-1\nkey-2\nkey-3").unwrap();
+    let erased = ErasedKeys::parse("key-1\nkey-2\nkey-3", usize::MAX).unwrap();
     let rewrites = Rewrites {
         erased: Some(Arc::new(erased)),
         compression: Some(Compression { codec: Codec::Lz4, level: None }),

@@ -91,7 +91,7 @@ impl Asked {
         if !self.erased.is_empty() {
             let lines = self.erased.iter().map(|key| BASE64_STANDARD.encode([*key]));
             let list: String = lines.map(|line| format!("base64:{line}\n")).collect();
-            rewrites.erased = Some(Arc::new(ErasedKeys::parse(list.as_bytes()).unwrap()));
+            rewrites.erased = Some(Arc::new(ErasedKeys::parse(list, usize::MAX).unwrap()));
         }
         way.policy.topic.segment_bytes = self.segment_bytes.unwrap_or(1 << 30);
         way

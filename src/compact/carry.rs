@@ -19,11 +19,15 @@ use crate::units::Offset;
 
 /// Checks every batch of a segment that is to be carried over, checksum and records, and counts
 /// those of `erased` keys.
-pub fn look_at(survey: &Survey, erased: Option<&ErasedKeys>) -> (Vec<Damaged>, u64) {
+///
+/// # Errors
+/// The system's: that it cannot be read.
+pub fn look_at(survey: &Survey, erased: Option<&ErasedKeys>) -> Result<(Vec<Damaged>, u64)> {
     let (mut damage, mut found) = (Vec::new(), 0);
     with_decoder(|decoder| {
         for chunk in &survey.chunks {
             let mut least = chunk.least;
+            survey.log.ready(chunk.start, chunk.end)?;
             for item in survey.log.batches_from(chunk.start).until(chunk.end) {
                 let Ok((position, batch)) = item else {
                     continue;
@@ -44,8 +48,8 @@ pub fn look_at(survey: &Survey, erased: Option<&ErasedKeys>) -> (Vec<Damaged>, u
                 }
             }
         }
-    });
-    (damage, found)
+        Ok((damage, found))
+    })
 }
 
 fn count_erased(

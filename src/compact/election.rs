@@ -262,6 +262,9 @@ pub fn chunks_of(surveys: &[Survey]) -> Vec<ChunkAt> {
         .collect()
 }
 
+/// So many times as much as its log a chunk may take at first.
+const EXPANDING: usize = 16;
+
 /// How many chunks are voted on at a time, from what the last ones took; and their memory.
 struct Windows<C> {
     budget_bytes: usize,
@@ -274,7 +277,9 @@ impl<C: Copy> Windows<C> {
     fn new(budget: &Budget) -> Windows<C> {
         // The first ones are few, for nothing is known yet of what they take.
         let threads = rayon::current_num_threads();
-        let (size, most) = (threads * 2, threads * CHUNKS_A_THREAD);
+        let (few, most) = (threads * 2, threads * CHUNKS_A_THREAD);
+        let chunk_bytes = usize::try_from(budget.chunk_bytes).unwrap_or(usize::MAX);
+        let size = few.min(budget.window_bytes / chunk_bytes.saturating_mul(EXPANDING)).max(1);
         Windows { budget_bytes: budget.window_bytes, scans: Vec::new(), size, most }
     }
 
@@ -294,13 +299,19 @@ impl<C: Copy> Windows<C> {
 
     fn learn(&mut self) {
         let largest = self.scans.iter().map(ChunkScan::allocated_bytes).max().unwrap_or(0);
-        let threads = rayon::current_num_threads();
         if self.scans.iter().any(|scan| scan.lacked_room) {
-            self.most = (self.size / 2).max(threads);
+            self.most = (self.size / 2).max(rayon::current_num_threads());
         }
         let fitting = self.budget_bytes / largest.max(1);
-        self.size = fitting.min(self.size * 4).clamp(threads, self.most);
+        self.size = fitting.min(self.size * 4).clamp(1, self.most);
         self.scans.truncate(self.size);
+        // Long keys fall to other ballots each time, and each would keep the room for one.
+        let most_bytes = 2 * self.budget_bytes;
+        if self.scans.iter().map(ChunkScan::allocated_bytes).sum::<usize>() > most_bytes {
+            let share_bytes = self.budget_bytes / self.size;
+            let is_large = |scan: &&mut ChunkScan<C>| scan.allocated_bytes() > share_bytes;
+            self.scans.iter_mut().filter(is_large).for_each(|scan| *scan = ChunkScan::default());
+        }
     }
 }
 
@@ -341,11 +352,9 @@ impl<S: Strategy> Pass<'_, S> {
             .collect();
         let context = self.context(windows.most_kept_bytes());
         let scans = windows.lend(window.len());
-        scans.par_iter_mut().with_max_len(1).zip(window).zip(&asked).for_each(
-            |((scan, number), asked)| {
-                self.scan(*number, asked.as_ref(), &context, scan);
-            },
-        );
+        scans.par_iter_mut().with_max_len(1).zip(window).zip(&asked).try_for_each(
+            |((scan, number), asked)| self.scan(*number, asked.as_ref(), &context, scan),
+        )?;
         for (scan, number) in scans.iter_mut().zip(window) {
             self.note(*number, scan, election)?;
         }
@@ -413,15 +422,17 @@ impl<S: Strategy> Pass<'_, S> {
         asked: Option<&RecordSet>,
         context: &ScanContext<'_, S>,
         scan: &mut ChunkScan<S::Claim>,
-    ) {
+    ) -> Result<()> {
         let no_txns = SegmentTxns::default();
-        let Some(at) = self.chunks.get(number) else { return };
-        let Some(survey) = self.electorate.surveys.get(at.segment) else { return };
+        let Some(at) = self.chunks.get(number) else { return Ok(()) };
+        let Some(survey) = self.electorate.surveys.get(at.segment) else { return Ok(()) };
+        survey.log.ready(at.chunk.start, at.chunk.end)?;
         let txns = self.electorate.txns.get(at.segment).unwrap_or(&no_txns);
         with_decoder(|decoder| scan.read(survey, at.chunk, txns, asked, context, decoder));
         if self.is_first {
             self.electorate.progress.advance(at.chunk.end.0 - at.chunk.start.0);
         }
+        Ok(())
     }
 
     fn note(

@@ -25,16 +25,30 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The keys of a list, to be found by their bytes.
 pub struct ErasedKeys {
-    keys: HashTable<ErasedKey>,
-    /// Of all keys.
-    size_bytes: usize,
+    bytes: Bytes,
+    keys: Vec<ErasedKey>,
+    /// Whether a record had it, by key.
+    found: Vec<AtomicBool>,
+    /// The numbers of keys, by their hash.
+    table: HashTable<u32>,
 }
 
-struct ErasedKey {
-    bytes: Box<[u8]>,
-    line: usize,
-    found: AtomicBool,
+/// Where the bytes of keys are: in the list, or, if they were in base64 there, behind it.
+struct Bytes {
+    list: Vec<u8>,
+    decoded: Vec<u8>,
 }
+
+/// Where a key is in both, and on which line it was.
+struct ErasedKey {
+    start: usize,
+    size_bytes: u32,
+    line: u32,
+}
+
+/// What a key takes beside its bytes: place, mark, number in a table that may be less than half
+/// full, and the hash by which rounds look for it.
+const BYTES_A_KEY: usize = size_of::<ErasedKey>() + 1 + 5 * (size_of::<u32>() + 1) / 2 + 16;
 
 /// Why a list of keys is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,52 +59,124 @@ pub enum KeyListError {
     /// A line cannot be read.
     #[error("line {0}: what stands behind base64: is not base64")]
     NotBase64(usize),
+    /// There are more lines than can be numbered, or there is one of more bytes than that.
+    #[error("it has four billion lines, or a line of four billion bytes; split it")]
+    TooLong,
+    /// To hold the keys takes more memory than there is for them.
+    #[error(
+        "to hold its keys takes {wanted_bytes} bytes and more, and half of --memory is \
+         {most_bytes}; pass a larger --memory, or split the list"
+    )]
+    NoRoom {
+        /// What they take.
+        wanted_bytes: usize,
+        /// What they may take.
+        most_bytes: usize,
+    },
+}
+
+/// A line of a list.
+struct Line<'a> {
+    /// From 1.
+    number: usize,
+    /// Where it starts in the list.
+    start: usize,
+    text: &'a [u8],
+}
+
+/// The lines of a list that are not empty.
+fn lines(list: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let mut next = if list.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let text = list.get(next..).unwrap_or_default();
+    let numbered = (1..).zip(text.split(|byte| *byte == b'\n'));
+    let lines = numbered.map(move |(number, line)| {
+        let start = next;
+        next += line.len() + 1;
+        Line { number, start, text: line.strip_suffix(b"\r").unwrap_or(line) }
+    });
+    lines.filter(|line| !line.text.is_empty())
 }
 
 impl ErasedKeys {
     /// Reads a list: a key a line, as bytes, or in base64 behind `base64:`. Lines end in LF or
     /// CRLF, the last may end nowhere; empty lines say nothing. `base64:` alone is the key of no
-    /// bytes.
+    /// bytes. With the list itself, the keys may take `most_bytes`.
     ///
     /// # Errors
     /// [`KeyListError`].
-    pub fn parse(list: &[u8]) -> Result<ErasedKeys, KeyListError> {
-        let list = list.strip_prefix(BYTE_ORDER_MARK).unwrap_or(list);
-        let mut keys = ErasedKeys { keys: HashTable::new(), size_bytes: 0 };
-        for (number, line) in (1..).zip(list.split(|byte| *byte == b'\n')) {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match line.strip_prefix(BASE64_PREFIX) {
+    pub fn parse(list: impl Into<Vec<u8>>, most_bytes: usize) -> Result<ErasedKeys, KeyListError> {
+        let list: Vec<u8> = list.into();
+        let (mut count, mut decoded_bytes) = (0, 0);
+        for line in lines(&list) {
+            if u32::try_from(line.number.max(line.text.len())).is_err() {
+                return Err(KeyListError::TooLong);
+            }
+            count += 1;
+            decoded_bytes += line.text.strip_prefix(BASE64_PREFIX).map_or(0, <[u8]>::len);
+        }
+        let wanted_bytes = list.capacity() + decoded_bytes + count * BYTES_A_KEY;
+        if count == 0 {
+            return Err(KeyListError::NoKeys);
+        }
+        if wanted_bytes > most_bytes {
+            return Err(KeyListError::NoRoom { wanted_bytes, most_bytes });
+        }
+        let mut bytes = Bytes { list: Vec::new(), decoded: Vec::with_capacity(decoded_bytes) };
+        let mut keys = Vec::with_capacity(count);
+        for line in lines(&list) {
+            let (start, size) = match line.text.strip_prefix(BASE64_PREFIX) {
                 Some(text) => {
-                    let key = BASE64.decode(text).map_err(|_| KeyListError::NotBase64(number))?;
-                    keys.add(key.into(), number);
+                    let start = bytes.decoded.len();
+                    let decoded = BASE64.decode_vec(text, &mut bytes.decoded);
+                    decoded.map_err(|_| KeyListError::NotBase64(line.number))?;
+                    (list.len() + start, bytes.decoded.len() - start)
                 }
-                None if line.is_empty() => {}
-                None => keys.add(line.into(), number),
+                None => (line.start, line.text.len()),
+            };
+            keys.push(ErasedKey { start, size_bytes: size as u32, line: line.number as u32 });
+        }
+        bytes.list = list;
+        Ok(ErasedKeys::of(bytes, keys))
+    }
+
+    /// Those of `keys` that are not there a second time.
+    fn of(bytes: Bytes, mut keys: Vec<ErasedKey>) -> ErasedKeys {
+        let mut table: HashTable<u32> = HashTable::with_capacity(keys.len());
+        let mut kept: usize = 0;
+        for number in 0..keys.len() {
+            let Some(text) = keys.get(number).map(|key| bytes.of(key)) else { break };
+            let hash = xxh3_64(text);
+            let is = |known: &u32| keys.get(*known as usize).is_some_and(|k| bytes.of(k) == text);
+            if table.find(hash, is).is_none() {
+                keys.swap(kept, number);
+                let hash_of =
+                    |known: &u32| keys.get(*known as usize).map_or(0, |key| xxh3_64(bytes.of(key)));
+                table.insert_unique(hash, kept as u32, hash_of);
+                kept += 1;
             }
         }
-        if keys.keys.is_empty() { Err(KeyListError::NoKeys) } else { Ok(keys) }
+        keys.truncate(kept);
+        let found = keys.iter().map(|_| AtomicBool::new(false)).collect();
+        ErasedKeys { bytes, keys, found, table }
     }
 
-    fn add(&mut self, bytes: Box<[u8]>, line: usize) {
-        if self.find(&bytes).is_none() {
-            let hash = xxh3_64(&bytes);
-            self.size_bytes += bytes.len();
-            let key = ErasedKey { bytes, line, found: AtomicBool::new(false) };
-            self.keys.insert_unique(hash, key, |key| xxh3_64(&key.bytes));
-        }
-    }
-
+    /// The number of a key.
     #[inline]
-    fn find(&self, key: &[u8]) -> Option<&ErasedKey> {
-        self.keys.find(xxh3_64(key), |known| *known.bytes == *key)
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        let is = |known: &u32| {
+            self.keys.get(*known as usize).is_some_and(|known| self.bytes.of(known) == key)
+        };
+        self.table.find(xxh3_64(key), is).map(|number| *number as usize)
     }
 
     /// Whether the records of `key` are to go; it is remembered that there was one.
     #[inline]
     pub fn has(&self, key: &[u8]) -> bool {
-        let Some(known) = self.find(key) else { return false };
-        if !known.found.load(Ordering::Relaxed) {
-            known.found.store(true, Ordering::Relaxed);
+        let Some(found) = self.find(key).and_then(|number| self.found.get(number)) else {
+            return false;
+        };
+        if !found.load(Ordering::Relaxed) {
+            found.store(true, Ordering::Relaxed);
         }
         true
     }
@@ -102,7 +188,7 @@ impl ErasedKeys {
 
     /// The keys, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.keys.iter().map(|key| &*key.bytes)
+        self.keys.iter().map(|key| self.bytes.of(key))
     }
 
     /// How many they are.
@@ -112,15 +198,27 @@ impl ErasedKeys {
 
     /// The lines of the keys that no record has had so far, rising.
     pub fn lines_not_found(&self) -> Vec<usize> {
-        let unseen = self.keys.iter().filter(|key| !key.found.load(Ordering::Relaxed));
-        let mut lines: Vec<usize> = unseen.map(|key| key.line).collect();
+        let all = self.keys.iter().zip(&self.found);
+        let unseen = all.filter(|(_, found)| !found.load(Ordering::Relaxed));
+        let mut lines: Vec<usize> = unseen.map(|(key, _)| key.line as usize).collect();
         lines.sort_unstable();
         lines
     }
 
-    /// What they take up in memory, more or less.
+    /// What they take up in memory at most.
     pub fn allocated_bytes(&self) -> usize {
-        self.size_bytes + self.keys.capacity() * (size_of::<ErasedKey>() + 1)
+        let Bytes { list, decoded } = &self.bytes;
+        list.capacity() + decoded.capacity() + self.keys.capacity() * BYTES_A_KEY
+    }
+}
+
+impl Bytes {
+    fn of(&self, key: &ErasedKey) -> &[u8] {
+        let (bytes, start) = match key.start.checked_sub(self.list.len()) {
+            Some(start) => (&self.decoded, start),
+            None => (&self.list, key.start),
+        };
+        bytes.get(start..start + key.size_bytes as usize).unwrap_or_default()
     }
 }
 
@@ -143,7 +241,7 @@ impl fmt::Debug for ErasedKeys {
 
 impl PartialEq for ErasedKeys {
     fn eq(&self, other: &ErasedKeys) -> bool {
-        let has_all = self.keys.iter().all(|key| other.contains(&key.bytes));
+        let has_all = self.iter().all(|key| other.contains(key));
         self.count() == other.count() && has_all
     }
 }
@@ -153,8 +251,8 @@ mod tests {
     use super::*;
 
     fn keys_of(list: &[u8]) -> Vec<Vec<u8>> {
-        let parsed = ErasedKeys::parse(list).unwrap();
-        let mut keys: Vec<Vec<u8>> = parsed.keys.iter().map(|key| key.bytes.to_vec()).collect();
+        let parsed = ErasedKeys::parse(list, usize::MAX).unwrap();
+        let mut keys: Vec<Vec<u8>> = parsed.iter().map(<[u8]>::to_vec).collect();
         keys.sort();
         keys
     }
@@ -177,19 +275,42 @@ mod tests {
     #[test]
     fn a_list_without_a_key_or_with_a_line_that_cannot_be_read_is_refused() {
         for list in [&b""[..], b"\n\r\n", b"\xef\xbb\xbf"] {
-            assert_eq!(ErasedKeys::parse(list).unwrap_err(), KeyListError::NoKeys);
+            assert_eq!(ErasedKeys::parse(list, usize::MAX).unwrap_err(), KeyListError::NoKeys);
         }
         for line in [&b"base64:?"[..], b"base64:YQ==x", b"base64: YQ==", b"base64:YQ== "] {
             let list = [b"a\n\n", line, b"\nb"].concat();
-            assert_eq!(ErasedKeys::parse(&list).unwrap_err(), KeyListError::NotBase64(3));
+            assert_eq!(
+                ErasedKeys::parse(list, usize::MAX).unwrap_err(),
+                KeyListError::NotBase64(3)
+            );
         }
     }
 
     #[test]
     fn keys_that_no_record_had_are_told_by_their_lines_and_never_shown() {
-        let keys = ErasedKeys::parse(b"secret\n\nother\nsecret\nthird").unwrap();
+        let keys = ErasedKeys::parse(b"secret\n\nother\nsecret\nthird", usize::MAX).unwrap();
         assert!(keys.has(b"other") && !keys.has(b"othe") && keys.contains(b"third"));
         assert_eq!((keys.count(), keys.lines_not_found()), (3, vec![1, 5]));
         assert_eq!(format!("{keys:?}"), "ErasedKeys(3)");
+    }
+
+    #[test]
+    fn keys_take_no_more_than_was_said_and_than_they_may() {
+        let list: String = (0..30_000).map(|n| format!("key-{n}\nbase64:eHh4{n:08}\n")).collect();
+        let keys = ErasedKeys::parse(list.as_str(), usize::MAX).unwrap();
+        assert_eq!(keys.count(), 60_000);
+        let most_bytes = keys.allocated_bytes();
+        assert!(most_bytes < 70 * keys.count(), "{most_bytes}");
+        let held = keys.table.allocation_size()
+            + keys.found.capacity()
+            + keys.keys.capacity() * size_of::<ErasedKey>()
+            + keys.bytes.list.capacity()
+            + keys.bytes.decoded.capacity();
+        // And the hashes of rounds.
+        assert!(held + 16 * keys.count() <= most_bytes, "{held}");
+        assert!(ErasedKeys::parse(list.as_str(), most_bytes).is_ok());
+        let refusal = ErasedKeys::parse(list.as_str(), most_bytes - 1).unwrap_err();
+        assert!(matches!(refusal, KeyListError::NoRoom { .. }), "{refusal}");
+        assert!((0..30_000).all(|n| keys.contains(format!("key-{n}").as_bytes())));
     }
 }

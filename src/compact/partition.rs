@@ -203,7 +203,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.passes = election.passes;
     done.note_damage(range, &election.damage);
     let is_checked = policy.on_damage != OnDamage::Fail;
-    let carried = Carried::of(surveys, &plan, policy, is_checked, progress);
+    let carried = Carried::of(surveys, &plan, policy, is_checked, progress)?;
     done.note_damage(surveys, &carried.damage);
     plan.reworked = carried.reworked;
     if !done.damage.is_empty() {

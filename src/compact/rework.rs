@@ -43,13 +43,16 @@ pub struct Carried {
 
 impl Carried {
     /// Looks at the segments behind the range of `plan`. `is_checked`: their damage is known.
+    ///
+    /// # Errors
+    /// The system's: that one cannot be read.
     pub fn of(
         surveys: &[Survey],
         plan: &Plan,
         policy: &Policy,
         is_checked: bool,
         progress: &dyn Progress,
-    ) -> Carried {
+    ) -> Result<Carried> {
         let rewrites = &policy.rewrites;
         let erased = rewrites.erased.as_deref();
         // The active segment belongs to the writer, unless it is said that there is none.
@@ -57,23 +60,23 @@ impl Carried {
         let open = plan.cleaned..most.max(plan.cleaned);
         let holds_any = surveys.get(open.clone()).unwrap_or_default().iter().any(has_batches);
         let all_anew = rewrites.segments_anew && holds_any;
-        let looked: Vec<(bool, Vec<Damaged>, u64)> = (plan.cleaned..surveys.len())
+        let looked: Result<Vec<(bool, Vec<Damaged>, u64)>> = (plan.cleaned..surveys.len())
             .into_par_iter()
             .filter_map(|at| Some((at, surveys.get(at)?)))
             .map(|(at, survey)| {
                 let is_open = open.contains(&at);
                 if is_open && (all_anew || is_recoded(survey, policy)) {
-                    return (true, Vec::new(), 0);
+                    return Ok((true, Vec::new(), 0));
                 }
                 let look = !is_checked || erased.is_some();
                 let (damage, count) =
-                    if look { look_at(survey, erased) } else { Default::default() };
+                    if look { look_at(survey, erased)? } else { Default::default() };
                 progress.advance(survey.end.0);
-                (is_open && count > 0, damage, count)
+                Ok((is_open && count > 0, damage, count))
             })
             .collect();
         let mut carried = Carried::default();
-        for (at, (is_reworked, damage, count)) in (plan.cleaned..).zip(looked) {
+        for (at, (is_reworked, damage, count)) in (plan.cleaned..).zip(looked?) {
             carried.damage.extend(damage.into_iter().map(|damaged| (at, damaged)));
             match carried.reworked.last_mut() {
                 _ if !is_reworked => carried.records_not_erased += count,
@@ -81,7 +84,7 @@ impl Carried {
                 _ => carried.reworked.push(at..at + 1),
             }
         }
-        carried
+        Ok(carried)
     }
 }
 
@@ -156,6 +159,7 @@ impl Reworker<'_> {
         let mut output = spare.emptied();
         let mut room = Room::default();
         let mut least = at.chunk.least;
+        survey.log.ready(at.chunk.start, at.chunk.end)?;
         for item in survey.log.batches_from(at.chunk.start).until(at.chunk.end) {
             let Ok((position, batch)) = item else {
                 continue;

@@ -4,7 +4,7 @@
 //! Records are encoded as they come; where they will lie is only said at the end.
 
 use super::batch::{Attributes, BatchHeader, HEADER_BYTES, TimestampType};
-use super::codec::Workbench;
+use super::codec::{MAX_DECOMPRESSED_BYTES, Workbench};
 use super::encode::{RebuildError, nullable_len, put_nullable, seal};
 use super::{Codec, Header};
 use crate::bytes::{put_varint, put_varlong, varint_len, varlong_len};
@@ -109,7 +109,8 @@ impl BatchBuilder {
         self.count += 1;
     }
 
-    /// Appends the batch to `out`, and begins another in the same memory.
+    /// Appends the batch to `out`, and begins another in the same memory. It is not compressed if
+    /// that makes it larger than it may be, or if it is larger than what is ever decompressed.
     ///
     /// # Errors
     /// The codec's; a base offset that has no room behind it.
@@ -125,6 +126,9 @@ impl BatchBuilder {
             .filter(|last| self.count > 0 && last.next() != *last)
             .ok_or(RebuildError::Records("no offsets are left behind its end"))?;
         let is_append_time = appended.append_time.is_some();
+        // What nobody would unpack is not packed.
+        let is_readable = self.body.len() <= MAX_DECOMPRESSED_BYTES;
+        let codec = if is_readable { appended.codec } else { Codec::None };
         let mut header = BatchHeader {
             magic: 2,
             base_offset: appended.base_offset,
@@ -132,7 +136,7 @@ impl BatchBuilder {
             size_bytes: 0,
             leader_epoch: appended.leader_epoch,
             crc: 0,
-            attributes: Attributes::of_legacy(appended.codec, is_append_time),
+            attributes: Attributes::of_legacy(codec, is_append_time),
             base_timestamp: self.base_timestamp,
             max_timestamp: appended.append_time.unwrap_or(self.max_timestamp),
             producer_id: -1,
@@ -147,11 +151,11 @@ impl BatchBuilder {
         );
         let start = out.len();
         out.resize(start + HEADER_BYTES, 0);
-        match appended.codec {
+        match codec {
             Codec::None => out.extend_from_slice(&self.body),
             codec => workbench.compress(codec, 2, &self.body, out)?,
         }
-        if out.len() - start > appended.most_bytes && appended.codec != Codec::None {
+        if out.len() - start > appended.most_bytes && codec != Codec::None {
             out.truncate(start + HEADER_BYTES);
             out.extend_from_slice(&self.body);
             header.attributes = header.attributes.with_codec(Codec::None);

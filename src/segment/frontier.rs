@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::LogFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::units::Position;
 
 /// So much is brought in at a time; less at first, for who wants only a little.
@@ -63,11 +63,7 @@ impl<'a> Frontier<'a> {
     }
 
     fn ready_in(&self, range: Range<usize>) -> Result<()> {
-        let position = Position(range.start as u64);
-        self.log.map().ready(range).map_err(|source| {
-            let error = Error::io(self.log.path(), "cannot read", source);
-            Error { position: Some(position), ..error }
-        })
+        self.log.ready(Position(range.start as u64), Position(range.end as u64))
     }
 
     #[inline(never)]

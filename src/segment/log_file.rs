@@ -107,6 +107,18 @@ impl LogFile {
         self.map.get(range).ok_or_else(|| Error::bug("bytes from behind the end of a log"))
     }
 
+    /// Has its bytes from `start` to `end` brought in, so that to read them does not end the
+    /// process where the disk fails, or where somebody has cut the file short meanwhile.
+    ///
+    /// # Errors
+    /// That it does, or that the file has become shorter.
+    pub fn ready(&self, start: Position, end: Position) -> Result<()> {
+        self.map.ready(start.index()..end.index()).map_err(|source| {
+            let error = Error::io(&self.path, "cannot read", source);
+            Error { position: Some(start), ..error }
+        })
+    }
+
     /// The map.
     pub fn map(&self) -> &Map {
         &self.map

@@ -77,7 +77,8 @@ fn by_another_strategy(source: &Path, out: &Path, options: [u8; 2]) {
 fn rewritten(source: &Path, out: &Path, options: [u8; 2]) {
     let input = log_of(source);
     // One that is a list of just itself.
-    let alone = |key: &[u8]| ErasedKeys::parse(key).ok().filter(|keys| keys.contains(key));
+    let alone =
+        |key: &[u8]| ErasedKeys::parse(key, usize::MAX).ok().filter(|keys| keys.contains(key));
     let erased = input.records.iter().find_map(|record| alone(record.key.as_deref()?));
     let erased = erased.map(Arc::new);
     let compression =

@@ -9,7 +9,7 @@ use logcompact::compact::{
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
-use logcompact::report::{NoProgress, RunReport};
+use logcompact::report::{NoProgress, Progress, RunReport};
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 
@@ -58,6 +58,16 @@ impl Way {
 
     /// Compacts one partition; the report, or what the run failed for.
     pub fn try_compact(&self, source: &Path, out: &Path) -> Result<RunReport, String> {
+        self.try_compact_telling(source, out, &NoProgress)
+    }
+
+    /// The same, telling how far it is.
+    pub fn try_compact_telling(
+        &self,
+        source: &Path,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> Result<RunReport, String> {
         let output = match self.in_place {
             true => Output::InPlace { force: true },
             false => Output::Folder(out.to_path_buf()),
@@ -74,7 +84,7 @@ impl Way {
         };
         let sources = find_partitions(&[source.to_path_buf()]).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();
-        let report = pool.install(|| run(&sources, &options, &NoProgress));
+        let report = pool.install(|| run(&sources, &options, progress));
         report.map_err(|error| error.to_string())
     }
 }

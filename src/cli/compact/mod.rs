@@ -96,7 +96,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
             OnDamageArg::Skip => OnDamage::Skip,
             OnDamageArg::Keep => OnDamage::Keep,
         },
-        rewrites: rewrites::of(args)?,
+        rewrites: rewrites::of(args, memory_limit_bytes)?,
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;

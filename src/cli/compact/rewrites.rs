@@ -1,6 +1,7 @@
 //! `--erase-keys`, `--compression` and `--segment-bytes`, validated.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::report::grouped;
 const MOST_LINES: usize = 10;
 
 /// What is to be rewritten whether or not compaction has a reason to.
-pub fn of(args: &CompactArgs) -> anyhow::Result<Rewrites> {
+pub fn of(args: &CompactArgs, memory_limit_bytes: u64) -> anyhow::Result<Rewrites> {
+    let keys_in = |path| keys_in(path, memory_limit_bytes / 2);
     let erased = args.erase_keys.as_deref().map(keys_in).transpose()?;
     if erased.is_some() && args.on_damage == OnDamageArg::Keep {
         bail!(
@@ -30,10 +32,16 @@ pub fn of(args: &CompactArgs) -> anyhow::Result<Rewrites> {
     Ok(Rewrites { erased: erased.map(Arc::new), compression, segments_anew })
 }
 
-fn keys_in(path: &Path) -> anyhow::Result<ErasedKeys> {
+/// The keys in the file at `path`, if with the file itself they take no more than `most_bytes`.
+fn keys_in(path: &Path, most_bytes: u64) -> anyhow::Result<ErasedKeys> {
     let context = || format!("--erase-keys {}", path.display());
-    let list = fs::read(path).with_context(context)?;
-    ErasedKeys::parse(&list).with_context(context)
+    let mut list = Vec::new();
+    let file = File::open(path).with_context(context)?;
+    list.reserve_exact(file.metadata().map_or(0, |file| file.len().min(most_bytes)) as usize + 1);
+    // Whatever the file is, and however large: no more of it than there is room for.
+    file.take(most_bytes.saturating_add(1)).read_to_end(&mut list).with_context(context)?;
+    let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
+    ErasedKeys::parse(list, most_bytes).with_context(context)
 }
 
 /// Says which of the keys no record had; where a typing error would otherwise pass for success.
