@@ -27,7 +27,7 @@ pub fn look_at(survey: &Survey, erased: Option<&ErasedKeys>) -> Result<(Vec<Dama
     with_decoder(|decoder| {
         for chunk in &survey.chunks {
             let mut least = chunk.least;
-            survey.log.ready(chunk.start, chunk.end)?;
+            survey.log.still_reaches(chunk.end)?;
             for item in survey.log.batches_from(chunk.start).until(chunk.end) {
                 let Ok((position, batch)) = item else {
                     continue;

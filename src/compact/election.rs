@@ -426,7 +426,7 @@ impl<S: Strategy> Pass<'_, S> {
         let no_txns = SegmentTxns::default();
         let Some(at) = self.chunks.get(number) else { return Ok(()) };
         let Some(survey) = self.electorate.surveys.get(at.segment) else { return Ok(()) };
-        survey.log.ready(at.chunk.start, at.chunk.end)?;
+        survey.log.still_reaches(at.chunk.end)?;
         let txns = self.electorate.txns.get(at.segment).unwrap_or(&no_txns);
         with_decoder(|decoder| scan.read(survey, at.chunk, txns, asked, context, decoder));
         if self.is_first {

@@ -159,7 +159,7 @@ impl Reworker<'_> {
         let mut output = spare.emptied();
         let mut room = Room::default();
         let mut least = at.chunk.least;
-        survey.log.ready(at.chunk.start, at.chunk.end)?;
+        survey.log.still_reaches(at.chunk.end)?;
         for item in survey.log.batches_from(at.chunk.start).until(at.chunk.end) {
             let Ok((position, batch)) = item else {
                 continue;

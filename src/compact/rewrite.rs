@@ -141,7 +141,7 @@ impl ChunkOutput {
     ) -> Result<ChunkOutput> {
         let mut output = spare.emptied();
         let mut shares = Shares::of(result);
-        survey.log.ready(chunk.start, chunk.end)?;
+        survey.log.still_reaches(chunk.end)?;
         for (number, item) in survey.log.batches_from(chunk.start).until(chunk.end).enumerate() {
             let Ok((position, batch)) = item else {
                 continue;

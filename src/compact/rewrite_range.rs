@@ -293,9 +293,8 @@ impl Job<'_> {
         let keeps_damage = self.policy.on_damage == OnDamage::Keep;
         for (number, output) in ready {
             let (at, survey) = place_of(self.source, *number)?;
-            // It was, when the chunk was made; what is copied of it now are many small pieces.
-            let start = if keeps_damage { at.chunk.damage_start } else { at.chunk.start };
-            survey.log.ready(start, at.chunk.end)?;
+            // What is copied of it now may be many small pieces.
+            survey.log.still_reaches(at.chunk.end)?;
             writer.came_from(survey.segment.modified);
             if keeps_damage {
                 writer.append_damage(survey.log.bytes(), &at.chunk)?;

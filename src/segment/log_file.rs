@@ -119,6 +119,16 @@ impl LogFile {
         })
     }
 
+    /// Whether what lies in front of `end` can still be read: somebody may have cut the file short
+    /// since it was brought in, and to read it would end the process then.
+    ///
+    /// # Errors
+    /// That it has become shorter.
+    pub fn still_reaches(&self, end: Position) -> Result<()> {
+        // A file is cut at its end: where the last byte is, all are.
+        self.ready(Position(end.0.saturating_sub(1)), end)
+    }
+
     /// The map.
     pub fn map(&self) -> &Map {
         &self.map

@@ -261,7 +261,7 @@ impl Reading<'_> {
         let mut voters = 0;
         let (mut set_sizes, mut with_tombstone) = (Vec::new(), Vec::new());
         let mut least = chunk.least;
-        survey.log.ready(chunk.start, chunk.end)?;
+        survey.log.still_reaches(chunk.end)?;
         with_decoder(|decoder| {
             let batches = survey.log.batches_from(chunk.start).until(chunk.end);
             for (number, item) in batches.enumerate() {
