@@ -235,3 +235,31 @@ fn the_cleaners_checkpoint_says_how_far_a_partition_is_clean_that_was_named_itse
     fs::write(checkpoint(&out), "0\n1\nt 0 3\n").unwrap();
     run(&dir, &["--to-offset", "8"], "9");
 }
+
+#[test]
+fn the_night_behind_a_rebase_knows_the_source_wherever_the_base_was_to_end() {
+    let temp = scratch();
+    let (source, old) = (temp.path().join("source"), temp.path().join("old"));
+    let mut log = Grown::empty();
+    for segment in 0..5 {
+        for key in ["a", "b", "c"] {
+            log.plain(&[Event::put(key, "x", THEN), Event::put(&format!("{segment}"), "x", THEN)]);
+        }
+        log.roll();
+    }
+    log.plain(&[Event::put("active", "x", THEN)]);
+    round(&log.write(&source, log.end()), &old, &[&FAR[..], &["--include-active"]].concat());
+    let wanted = records_of(&old.join("t-0"));
+    for watermark in 0..log.end() {
+        for (first, last) in [(0, 11), (0, 30), (6, 17)] {
+            let out = temp.path().join(format!("{watermark} {first} {last}"));
+            let watermark = watermark.to_string();
+            let rebase = ["--rebase-from", old.to_str().unwrap()];
+            let until = ["--rebase-high-watermark", &watermark, "--to-offset", &last.to_string()];
+            let shorter = log.write_from(&source, first, log.end());
+            round(&shorter, &out, &[&FAR[..], &rebase, &until].concat());
+            let dest = round(&shorter, &out, &[&FAR[..], &["--include-active"]].concat());
+            assert!(records_of(&dest) == wanted, "watermark {watermark}, {first} to {last}");
+        }
+    }
+}

@@ -160,8 +160,12 @@ impl Round<'_> {
     }
 
     /// The batches around the watermark, by which the next round knows the source again. Only what
-    /// this round has read is looked at.
+    /// this round has read is looked at; what it is rebased on is not the source, which may have
+    /// the same batches otherwise.
     fn marks(&self, surveys: &[Survey], end: Offset) -> Result<Marks> {
+        if self.base.is_some() {
+            return Marks::around(&self.source.segments, end);
+        }
         let segments: Vec<Segment> = surveys.iter().map(|survey| survey.segment.clone()).collect();
         let marks = Marks::around(&segments, end)?;
         let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
