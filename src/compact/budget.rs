@@ -25,8 +25,6 @@ const BITS_A_RECORD: u64 = 3;
 const BYTES_A_CHUNK: usize = 512;
 /// What the key index takes for a key, more or less.
 const BYTES_A_KEY: u64 = 24;
-/// With less each shard of the key index would be mostly empty slots.
-const LEAST_INDEX_BYTES: usize = 64 << 10;
 /// How often a range is read at most, more or less, however little memory there is.
 const MOST_PASSES: u64 = 256;
 
@@ -94,7 +92,6 @@ impl Budget {
         // Something must be left, or there would be no end of passes.
         let key_bytes = BYTES_A_KEY + entry_bytes as u64;
         let least_bytes = bytes(records.saturating_mul(key_bytes) / MOST_PASSES);
-        let least_bytes = least_bytes.max(LEAST_INDEX_BYTES);
         let index_bytes = self.index_bytes.saturating_sub(known_bytes).max(least_bytes);
         Budget { index_bytes, ..self }
     }
