@@ -65,7 +65,7 @@ fn what_the_key_index_does_not_know_is_named() {
     let text = |stand: &Stand| String::from_utf8(dump(&stand.dest(), &[]).stdout).unwrap();
     assert!(!text(&stand).contains("unindexed"));
     fs::write(stand.source().join("log-start-offset-checkpoint"), "0\n1\nt 0 12\n").unwrap();
-    stand.round(stand.log.end(), &["-q", "--full"]);
+    stand.round(stand.log.end(), &["-q", "--full", "--force"]);
     let wanted = "unindexed   what lies below offset 12, where the log starts";
     assert!(text(&stand).contains(wanted), "{}", text(&stand));
 }
