@@ -93,17 +93,11 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
     carry_txn_index(survey, target)
 }
 
-/// Copies the partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
-pub fn carry_companions(source: &PartitionDir, replaced: &[Offset], target: &Target) -> Result<()> {
-    let Some(place) = &target.place else {
-        return Ok(());
-    };
-    let copy = |name: &str| place.disk.copy_file(&source.file(name), &place.dir.join(name));
-    for offset in source.snapshots.iter().filter(|offset| !replaced.contains(offset)) {
-        let name = FileName::new(*offset, Kind::Snapshot).to_string();
-        copy(&name)?;
-    }
-    source.others.iter().try_for_each(|name| copy(name))
+/// The partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
+pub fn companions_of(source: &PartitionDir, replaced: &[Offset]) -> Vec<String> {
+    let stay = source.snapshots.iter().filter(|offset| !replaced.contains(offset));
+    let snapshots = stay.map(|offset| FileName::new(*offset, Kind::Snapshot).to_string());
+    snapshots.chain(source.others.iter().cloned()).collect()
 }
 
 /// Creates the empty segment that a roll leaves behind; its `.log` last, since without it the
@@ -123,8 +117,8 @@ fn carry_txn_index(survey: &Survey, target: &Target) -> Result<()> {
         return Ok(());
     };
     if segment.part.is_none() {
-        let (from, to) = (segment.path(Kind::TxnIndex), place.path(segment.base, Kind::TxnIndex));
-        return place.disk.copy_file(&from, &to);
+        let name = FileName { suffix: place.suffix, ..FileName::new(segment.base, Kind::TxnIndex) };
+        return place.copy(&segment.path(Kind::TxnIndex), &name.to_string());
     }
     // Of a part, the transactions whose markers are in it.
     let (mut entries, _) = parse_txn_index(&map);

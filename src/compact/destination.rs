@@ -139,7 +139,8 @@ impl Destination {
                     .map(|log| Owner::of(&log).map_err(|error| unreadable(&log, error)))
                     .transpose()?;
                 let (disk, dir) = (disk.clone(), source.path.clone());
-                Ok(Some(Place { disk, dir, suffix: Some(Suffix::Cleaned), owner }))
+                let suffix = Some(Suffix::Cleaned);
+                Ok(Some(Place { disk, dir, suffix, owner, unsynced: None }))
             }
         }
     }

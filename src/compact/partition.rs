@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use super::account::{counters, prove};
 use super::budget::Budget;
-use super::carry::{carry_companions, carry_segment, put_empty_segment};
+use super::carry::{carry_segment, companions_of, put_empty_segment};
 use super::commit::Commit;
 use super::copy_ahead::CopyAhead;
 use super::damage::LEFT_ALONE;
@@ -36,12 +36,13 @@ use super::producers::ActiveProducers;
 use super::rework::{Carried, Reworker};
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker, Voted};
-use super::round::{Collector, Conclusion, Facts, Listeners, Round, WrittenIndex};
+use super::round::{Collector, Facts, Listeners, Round, WrittenIndex};
 use super::survey::Survey;
 use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
+use crate::rounds::Journal;
 use crate::segment::{Kind, PartitionDir, Place};
 use crate::units::Offset;
 
@@ -101,7 +102,7 @@ pub struct Done {
     /// Of a round: records of the source that lost to a deletion that is gone from both, rising.
     pub outlived: Vec<Offset>,
     /// What is left to do in the destination.
-    pub conclusion: Option<Conclusion>,
+    pub journal: Option<Journal>,
 }
 
 impl Done {
@@ -126,6 +127,8 @@ impl Done {
 /// # Errors
 /// The system's, and bugs. Damage and refusals are part of [`Done`].
 pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Result<Done> {
+    let place = task.place.as_ref().map(Place::syncing_together);
+    let task = &Task { place, ..*task };
     let mut done = Done::default();
     let Some(looked) = Looked::at(task, policy, &mut done)? else { return Ok(done) };
     let Looked { surveys, outcomes, indexed, .. } = &looked;
@@ -269,9 +272,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     if task.place.is_some() {
         done.commit.snapshot = snapshot_of(task, &looked, &plan, &done.commit)?;
     }
+    let mut as_before = Vec::new();
     if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
-        carry_over(task.source, surveys, &plan, &done.commit, place, policy)?;
-        place.disk.sync_dir(&place.dir)?;
+        as_before = carry_over(task, surveys, &plan, &done.commit, place, policy)?;
     }
     done.counters = counters(surveys, &plan, policy, &election, &found, &tally, &written);
     prove(&done.counters)?;
@@ -291,14 +294,16 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         index: &index,
         counters: &done.counters,
         log_end: done.log_end,
+        as_before: &as_before,
     };
     let concluded = task.round.zip(met.as_ref()).map(|(round, met)| {
         let place = task.place.as_ref();
-        let conclusion = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
-        Ok((round.report(met, &facts), conclusion))
+        let journal = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
+        Ok((round.report(met, &facts), journal.flatten()))
     });
-    let (report, conclusion) = concluded.transpose()?.unzip();
-    (done.round, done.conclusion) = (report, conclusion.flatten());
+    let (report, journal) = concluded.transpose()?.unzip();
+    (done.round, done.journal) = (report, journal.flatten());
+    task.place.as_ref().map_or(Ok(()), Place::sync)?;
     if let Some(met) = &met {
         done.rewritten.clone_from(&met.due.rewritten);
         done.outlived.clone_from(&met.outlived);
@@ -369,14 +374,16 @@ fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
     warnings
 }
 
+/// Copies what is not compacted, but for the companions that a round's destination has as they are,
+/// whose names it gives.
 fn carry_over(
-    source: &PartitionDir,
+    task: &Task<'_>,
     surveys: &[Survey],
     plan: &Plan,
     commit: &Commit,
     place: &Place,
     policy: &Policy,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let target = Target {
         place: Some(place.clone()),
         index_interval_bytes: policy.topic.index_interval_bytes,
@@ -394,9 +401,11 @@ fn carry_over(
     let written = commit.snapshot.iter().map(|(offset, _)| offset);
     let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);
     let replaced: Vec<Offset> = gone.chain(written).copied().collect();
-    carry_companions(source, &replaced, &target)?;
-    commit
-        .snapshot
-        .as_ref()
-        .map_or(Ok(()), |(offset, bytes)| place.put(*offset, Kind::Snapshot, bytes, None))
+    let stands = |name: &String| task.round.is_some_and(|round| round.stands(name));
+    let companions = companions_of(task.source, &replaced).into_iter();
+    let (as_before, companions): (Vec<String>, Vec<String>) = companions.partition(stands);
+    companions.iter().try_for_each(|name| place.copy(&task.source.file(name), name))?;
+    let snapshot = commit.snapshot.as_ref();
+    snapshot.map_or(Ok(()), |(at, bytes)| place.put(*at, Kind::Snapshot, bytes, None))?;
+    Ok(as_before)
 }

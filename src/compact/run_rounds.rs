@@ -60,15 +60,8 @@ impl Run<'_> {
             let place = self.destination.place_for(source, &opened.name)?;
             let temp_dir = self.destination.temp_dir(&source.path);
             return self.carry_out(opened, &begun, place, temp_dir, |place, done| {
-                if let Some(conclusion) = &done.conclusion {
-                    let state = &begun.round.state;
-                    if options.keep_rounds > 0 {
-                        state.switch(conclusion.file.round)?;
-                        // There already, so that a run that finds nothing to do touches nothing.
-                        disk.write_whole_file(&state.lock_file(), &[], None, None)?;
-                    } else {
-                        disk.remove_dir_if_there(state.path())?;
-                    }
+                if options.keep_rounds == 0 {
+                    disk.remove_dir_if_there(begun.round.state.path())?;
                 }
                 self.destination.commit(&opened.name, place, &done.commit)
             });
@@ -82,12 +75,13 @@ impl Run<'_> {
             Ok(begun) => begun.within(&self.budget_of(opened)),
         };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
-        let done = self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
-            match done.conclusion.as_ref().and_then(|conclusion| conclusion.journal.as_ref()) {
+        let done =
+            self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| match &done
+                .journal
+            {
                 Some(journal) => standing.commit(journal, options.keep_rounds),
                 None => standing.discard(),
-            }
-        })?;
+            })?;
         Ok(if options.reindex { done.though_reindexed() } else { done })
     }
 

@@ -111,10 +111,18 @@ impl Disk {
     /// # Errors
     /// The system's, with the path.
     pub fn copy_file(&self, from: &Path, to: &Path) -> Result<()> {
-        let read = |source| Error::io(from, "cannot read", source);
-        let bytes = self.map(from)?;
-        let modified = std::fs::metadata(from).and_then(|m| m.modified()).map_err(read)?;
+        let (bytes, modified) = self.read_with_time(from)?;
         self.write_whole_file(to, &bytes, None, Some(modified))
+    }
+
+    /// What is in the file at `path`, and when it was changed last.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn read_with_time(&self, path: &Path) -> Result<(Map, SystemTime)> {
+        let bytes = self.map(path)?;
+        let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+        Ok((bytes, modified.map_err(|source| Error::io(path, "cannot read", source))?))
     }
 
     /// Creates a folder and those above it.
@@ -136,6 +144,14 @@ impl Disk {
             return Err(Error::io(to, "cannot rename to", exists));
         }
         self.files.rename(from, to).map_err(|source| Error::io(to, "cannot rename to", source))
+    }
+
+    /// Gives a file, which is synced, the name of another one, whose place it takes.
+    ///
+    /// # Errors
+    /// The system's, with the new path.
+    pub fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        self.files.rename(from, to).map_err(|source| Error::io(to, "cannot replace", source))
     }
 
     /// Removes a file.

@@ -80,10 +80,12 @@ impl Staging {
         self.dir.join(name)
     }
 
-    /// Gives a partition that is complete and synced its name.
+    /// Gives a partition that is complete, each of its files synced, its name, which is durable
+    /// once the run has ended.
     pub fn commit(&self, name: &str) -> Result<()> {
-        self.disk.rename(&self.place_of(name), &self.out.join(name))?;
-        self.disk.sync_dir(&self.out)
+        let staged = self.place_of(name);
+        self.disk.sync_dir(&staged)?;
+        self.disk.rename(&staged, &self.out.join(name))
     }
 
     /// Removes what was written of a partition.
@@ -117,6 +119,8 @@ impl Drop for Staging {
         // The run failed. Nothing here has a final name; an output folder that is empty after
         // this was ours, too.
         let _ = self.disk.remove_dir_if_there(&self.dir);
-        let _ = fs::remove_dir(&self.out);
+        if fs::remove_dir(&self.out).is_err() {
+            let _ = self.disk.sync_dir(&self.out);
+        }
     }
 }

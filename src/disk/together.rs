@@ -1,8 +1,10 @@
 //! Files that are written whole and wait to be synced, so that many are synced at a time: what the
 //! file system does for one sync it then does for several, and nobody waits for each by itself.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::SystemTime;
 
 use super::StagedFile;
 use crate::error::{Error, Result};
@@ -17,19 +19,25 @@ const FEW: usize = 4;
 /// The files that wait.
 #[derive(Default)]
 pub struct SyncTogether {
-    waiting: Mutex<Vec<StagedFile>>,
+    waiting: Mutex<Vec<Unsynced>>,
+}
+
+struct Unsynced {
+    file: StagedFile,
+    modified: Option<SystemTime>,
 }
 
 impl SyncTogether {
-    /// Takes a file; syncs it and others, if too many wait.
+    /// Takes a file that is whole, and is to carry the modification time `modified`; syncs it and
+    /// others, if too many wait.
     ///
     /// # Errors
     /// The system's.
-    pub fn add(&self, mut file: StagedFile) -> Result<()> {
+    pub fn add(&self, mut file: StagedFile, modified: Option<SystemTime>) -> Result<()> {
         // While it waits it holds no memory.
         file.flush()?;
         let mut waiting = locked(&self.waiting);
-        waiting.push(file);
+        waiting.push(Unsynced { file, modified });
         if waiting.len() < MOST_WAITING {
             return Ok(());
         }
@@ -42,21 +50,34 @@ impl SyncTogether {
     ///
     /// # Errors
     /// The system's.
-    pub fn finish(self) -> Result<()> {
-        sync(self.waiting.into_inner().unwrap_or_else(PoisonError::into_inner))
+    pub fn finish(&self) -> Result<()> {
+        let files = std::mem::take(&mut *locked(&self.waiting));
+        sync(files)
     }
 }
 
-fn sync(files: Vec<StagedFile>) -> Result<()> {
+impl fmt::Debug for SyncTogether {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncTogether").finish_non_exhaustive()
+    }
+}
+
+impl Unsynced {
+    fn sync(self) -> Result<()> {
+        self.file.finish(self.modified)
+    }
+}
+
+fn sync(files: Vec<Unsynced>) -> Result<()> {
     if files.len() < FEW {
-        return files.into_iter().try_for_each(|file| file.finish(None));
+        return files.into_iter().try_for_each(Unsynced::sync);
     }
     let helpers = files.len().min(THREADS) - 1;
     let queue = Mutex::new(files.into_iter());
     let next = || locked(&queue).next();
     let work = || {
         while let Some(file) = next() {
-            file.finish(None)?;
+            file.sync()?;
         }
         Ok(())
     };
@@ -92,7 +113,7 @@ mod tests {
                 let path = dir.path().join(number.to_string());
                 let mut file = Disk::default().create(&path, None).unwrap();
                 file.write(number.to_string().as_bytes()).unwrap();
-                together.add(file).unwrap();
+                together.add(file, None).unwrap();
                 assert!(locked(&together.waiting).len() < MOST_WAITING);
             }
             together.finish().unwrap();

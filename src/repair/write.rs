@@ -156,7 +156,8 @@ fn cleaned(kept: &Kept) -> Result<Place> {
     let log = segment.path(Kind::Log);
     let owner = Owner::of(&log).map_err(|source| Error::io(&log, "cannot read", source))?;
     let (disk, dir) = (segment.disk.clone(), segment.dir.clone());
-    Ok(Place { disk, dir, suffix: Some(Suffix::Cleaned), owner: Some(owner) })
+    let (suffix, owner) = (Some(Suffix::Cleaned), Some(owner));
+    Ok(Place { disk, dir, suffix, owner, unsynced: None })
 }
 
 fn write_log(kept: &Kept, place: &Place) -> Result<()> {

@@ -12,8 +12,9 @@
 //!    broker that finds it removes it and every `.swap` from there on, and has the old segments.
 //!    (The round cannot be finished then. That is noticed, and said.)
 //! 2. Without it the swap is complete: a broker finishes it, as this program does. The old files
-//!    go, the oldest first, a `.log` before its companions.
-//! 3. `.swap` goes from the names, `.log`s first.
+//!    go: in any order those that a broker would remove then, others the oldest first, a `.log`
+//!    before its companions.
+//! 3. `.swap` goes from the names, `.log`s first, from the outside in.
 //!
 //! The changes come one after another. Producer snapshots come before them, for a broker would not
 //! know the producers of a log without the one at its end; other files that belong to no segment

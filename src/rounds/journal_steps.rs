@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::journal::{Change, Journal};
@@ -60,7 +61,7 @@ pub enum Step {
     Remove(String),
     /// A `.swap` takes its name.
     Place(String),
-    /// A companion is replaced by that in `next/`.
+    /// A companion comes from `next/`, in the place of that which is there.
     Replace(String),
     /// What was done to names in the partition directory is durable.
     Sync,
@@ -83,7 +84,6 @@ fn is_snapshot(name: &str) -> bool {
 /// The steps of `journal` that are left, given the files in `next/` and in the partition directory.
 /// `Err` says which file is gone.
 pub fn steps(journal: &Journal, next: &Files, placed: &Files) -> Result<Vec<Step>, String> {
-    let mut steps = Vec::new();
     let Change { remove, install } = journal.companions();
     let (mut early, mut late) = (Vec::new(), Vec::new());
     for name in install {
@@ -94,19 +94,25 @@ pub fn steps(journal: &Journal, next: &Files, placed: &Files) -> Result<Vec<Step
             return Err(format!("{name} is not there"));
         }
     }
+    let changes = journal.changes().iter();
+    let changes = changes.map(|change| of_change(change, journal.sizes_bytes(), next, placed));
+    let changes = changes.collect::<Result<Vec<_>, String>>()?.concat();
+    let mut steps = early;
     // A broker that finds a log without the snapshot at its end, and takes the older ones for
-    // stray, would forget all producers and open transactions.
-    if !early.is_empty() {
-        steps.extend(early);
+    // stray, would forget all producers and open transactions. With a mark nothing counts yet.
+    if !(steps.is_empty() || matches!(changes.first(), Some(Step::Mark(_)))) {
         steps.push(Step::Sync);
     }
-    for change in journal.changes() {
-        steps.extend(of_change(change, journal.sizes_bytes(), next, placed)?);
+    steps.extend(changes);
+    late.extend(remove.iter().filter(|name| placed.has(name)).cloned().map(Step::Remove));
+    // Companions of a log that is in its place may come with what comes last.
+    if let ([.., Step::Place(name), Step::Sync], [_, ..]) = (&*steps, &*late)
+        && !is_log(name)
+    {
+        steps.pop();
     }
     steps.extend(late);
-    steps.extend(remove.iter().filter(|name| placed.has(name)).cloned().map(Step::Remove));
-    // A replacement is durable at once, and all in front of it.
-    if !matches!(steps.last(), Some(Step::Sync | Step::Replace(_))) {
+    if steps.last() != Some(&Step::Sync) {
         steps.push(Step::Sync);
     }
     Ok(steps)
@@ -157,13 +163,15 @@ fn of_change(
     let is_new = |name: &String| installed.contains(name) && !next.has(name) && !is_swap(name);
     let listed: BTreeSet<&String> = change.remove.iter().collect();
     let unlisted = change.install.iter().filter(|name| !listed.contains(name));
+    let swapped = swapped(change);
     let mut is_synced = true;
     for name in change.remove.iter().chain(unlisted).filter(|name| placed.has(name)) {
         if is_new(name) {
             continue;
         }
         steps.push(Step::Remove(name.clone()));
-        is_synced = is_log(name);
+        // Whoever ends the swap removes all that it takes the place of, in whatever order it went.
+        is_synced = is_log(name) && !offset_of(name).is_some_and(|it| swapped.contains(&it));
         if is_synced {
             steps.push(Step::Sync);
         }
@@ -173,8 +181,12 @@ fn of_change(
     }
     let to_place = change.install.iter().filter(|name| next.has(name) || is_swap(name));
     let (logs, companions): (Vec<&String>, Vec<&String>) = to_place.partition(|name| is_log(name));
-    // Whatever lies between two `.log.swap`, a broker takes for old segments.
-    steps.extend(logs.into_iter().flat_map(|log| [Step::Place(log.clone()), Step::Sync]));
+    // Whatever lies between two `.log.swap`, a broker takes for old segments: so they go from the
+    // outside in.
+    let mut logs = logs.into_iter().cloned().map(Step::Place);
+    while let Some(first) = logs.next() {
+        steps.extend([first].into_iter().chain(logs.next_back()).chain([Step::Sync]));
+    }
     if !companions.is_empty() {
         steps.extend(companions.into_iter().cloned().map(Step::Place));
         steps.push(Step::Sync);
@@ -182,10 +194,20 @@ fn of_change(
     Ok(steps)
 }
 
+fn offset_of(name: &str) -> Option<Offset> {
+    FileName::parse(name).map(|file| file.offset)
+}
+
+/// The old segments that a broker takes for replaced by those that come, as far as names tell.
+fn swapped(change: &Change) -> Range<Offset> {
+    let bases = || change.install.iter().filter_map(|name| offset_of(name));
+    let (lowest, highest) = (bases().min(), bases().max());
+    lowest.unwrap_or_default()..highest.map(Offset::next).unwrap_or_default()
+}
+
 /// What says that the swap of a change is not complete: a file `.cleaned` with its lowest offset.
 fn mark_of(change: &Change) -> Option<String> {
-    let bases = change.install.iter().filter_map(|name| FileName::parse(name));
-    let lowest: Option<Offset> = bases.map(|file| file.offset).min();
+    let lowest: Option<Offset> = change.install.iter().filter_map(|name| offset_of(name)).min();
     let mark =
         |offset| FileName { suffix: Some(Suffix::Cleaned), ..FileName::new(offset, Kind::Log) };
     lowest.map(|offset| mark(offset).to_string())
@@ -197,11 +219,11 @@ fn mark_of(change: &Change) -> Option<String> {
 /// The system's. What is left undone then is done when the journal is applied again.
 pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result<()> {
     steps.iter().try_for_each(|step| match step {
-        Step::Mark(name) => disk.write_whole_file(&dir.join(name), &[], None, None),
+        Step::Mark(name) => disk.create(&dir.join(name), None).map(drop),
         Step::Stage(name) => disk.rename(&next.join(name), &dir.join(swap_of(name))),
         Step::Remove(name) => disk.remove_if_there(&dir.join(name)),
         Step::Place(name) => disk.rename(&dir.join(swap_of(name)), &dir.join(name)),
-        Step::Replace(name) => disk.replace_file(&dir.join(name), &disk.map(&next.join(name))?),
+        Step::Replace(name) => disk.replace(&next.join(name), &dir.join(name)),
         Step::Sync => disk.sync_dir(dir),
         Step::SyncNext => disk.sync_dir(next),
     })
@@ -468,7 +490,6 @@ mod tests {
             "remove .log.cleaned",
             "sync",
             "remove .log",
-            "sync",
             "remove .index",
             "remove .txnindex",
             "remove 50.log",

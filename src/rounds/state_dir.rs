@@ -17,6 +17,7 @@ use super::sealed::{Unsealed, seal, unseal};
 use super::state_file::{self, Remedy, damaged};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::segment::Place;
 
 /// The folder `.logcompact` in a destination's partition directory. A broker looks at plain files
 /// of a partition directory only.
@@ -127,11 +128,25 @@ impl StateDir {
     /// # Errors
     /// The system's. A file that would not be read again would be a bug.
     pub fn write(&self, round: &RoundFile) -> Result<()> {
-        if let Some(flaw) = round.flaw(round.round) {
-            return Err(Error::bug(format!("the file of round {}: {flaw}", round.round)));
-        }
+        refuse_flaw(round)?;
         let path = self.path.join(RoundFile::file_name(round.round));
         self.disk.replace_file(&path, &seal(round)?)
+    }
+
+    /// Writes the state of a first round where its whole partition is staged, at `place`: the file
+    /// of the round, that it is the current one, and the file that later runs lock, so that one
+    /// which finds nothing to do touches nothing. None of it counts before the partition has its
+    /// name.
+    ///
+    /// # Errors
+    /// As [`StateDir::write`].
+    pub fn write_staged(&self, round: &RoundFile, place: &Place) -> Result<()> {
+        refuse_flaw(round)?;
+        let name = RoundFile::file_name(round.round);
+        place.put_beside(&self.path.join(&name), &seal(round)?, None)?;
+        place.put_beside(&self.path.join(CURRENT), line_of(&name).as_bytes(), None)?;
+        place.put_beside(&self.lock_file(), &[], None)?;
+        self.disk.sync_dir(&self.path)
     }
 
     /// Makes a round the current one: from here on its files count, and no others.
@@ -140,7 +155,7 @@ impl StateDir {
     /// The system's; a round whose file cannot be read does not become current.
     pub fn switch(&self, round: u64) -> Result<()> {
         self.read(round)?;
-        let line = format!("{}\n", RoundFile::file_name(round));
+        let line = line_of(&RoundFile::file_name(round));
         self.disk.replace_file(&self.path.join(CURRENT), line.as_bytes())
     }
 
@@ -253,6 +268,18 @@ impl StateDir {
             names.extend(OsStr::to_str(&name).map(str::to_owned));
         }
         Ok(names)
+    }
+}
+
+/// What `CURRENT` says.
+fn line_of(name: &str) -> String {
+    format!("{name}\n")
+}
+
+fn refuse_flaw(round: &RoundFile) -> Result<()> {
+    match round.flaw(round.round) {
+        Some(flaw) => Err(Error::bug(format!("the file of round {}: {flaw}", round.round))),
+        None => Ok(()),
     }
 }
 

@@ -4,13 +4,14 @@
 //! (`UnifiedLog.append`, `LogSegment.recover`).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
     AbortedTxn, FileName, INDEX_ENTRY_BYTES, Kind, LogFile, OffsetIndexBuilder, Segment, Suffix,
     TIME_ENTRY_BYTES, TimeIndexBuilder,
 };
-use crate::disk::{Disk, LEAST_SHARED_BYTES, Map, Owner, StagedFile};
+use crate::disk::{Disk, LEAST_SHARED_BYTES, Map, Owner, StagedFile, SyncTogether};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -30,12 +31,15 @@ pub struct Place {
     pub suffix: Option<Suffix>,
     /// Whose the files are to be; who runs the program if nothing is said.
     pub owner: Option<Owner>,
+    /// Where small files wait for their sync; without it each is synced when it is whole.
+    pub unsynced: Option<Arc<SyncTogether>>,
 }
 
 impl Place {
     /// A folder where files get their final names at once.
     pub fn folder(disk: &Disk, dir: &Path) -> Place {
-        Place { disk: disk.clone(), dir: dir.into(), suffix: None, owner: None }
+        let (disk, dir) = (disk.clone(), dir.into());
+        Place { disk, dir, suffix: None, owner: None, unsynced: None }
     }
 
     /// Where a segment's file of some kind is written.
@@ -68,7 +72,7 @@ impl Place {
         if size_bytes < LEAST_SHARED_BYTES || !file.share(from, map, size_bytes)? {
             file.write(map.get(..keep_bytes).unwrap_or_default())?;
         }
-        file.finish(Some(modified))
+        self.end(file, size_bytes, Some(modified))
     }
 
     /// Writes one of a segment's files whole.
@@ -84,7 +88,54 @@ impl Place {
     ) -> Result<()> {
         let mut file = self.create(base, kind)?;
         file.write(bytes)?;
-        file.finish(modified)
+        self.end(file, bytes.len() as u64, modified)
+    }
+
+    /// Copies the file at `from`, with its modification time; here it is called `name`.
+    ///
+    /// # Errors
+    /// As [`Place::create`].
+    pub fn copy(&self, from: &Path, name: &str) -> Result<()> {
+        let (bytes, modified) = self.disk.read_with_time(from)?;
+        self.put_beside(&self.dir.join(name), &bytes, Some(modified))
+    }
+
+    /// Writes a file that is none of a segment's, in this folder or one within.
+    ///
+    /// # Errors
+    /// As [`Place::create`].
+    pub fn put_beside(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
+        let mut file = self.disk.create(path, None)?;
+        file.write(bytes)?;
+        self.end(file, bytes.len() as u64, modified)
+    }
+
+    /// The same place, where small files wait for their sync until [`Place::sync`].
+    pub fn syncing_together(&self) -> Place {
+        Place { unsynced: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Syncs the files that wait for that.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync(&self) -> Result<()> {
+        self.unsynced.as_ref().map_or(Ok(()), |unsynced| unsynced.finish())
+    }
+
+    /// Ends a file of `size_bytes` that is whole: it is synced, or waits for that.
+    fn end(&self, file: StagedFile, size_bytes: u64, modified: Option<SystemTime>) -> Result<()> {
+        // The sync of a larger one had better begin while others are written.
+        const SMALL_BYTES: u64 = 1 << 20;
+        match &self.unsynced {
+            Some(unsynced) if size_bytes <= SMALL_BYTES => unsynced.add(file, modified),
+            _ => file.finish(modified),
+        }
     }
 }
 
@@ -237,15 +288,15 @@ impl SegmentWriter {
         Ok(true)
     }
 
-    /// Writes the indexes, with `aborted` for the `.txnindex`, and syncs everything. The log and
-    /// its two indexes carry the modification time `modified`.
+    /// Writes the indexes, with `aborted` for the `.txnindex`, and syncs everything, or has it wait
+    /// for that. The log and its two indexes carry the modification time `modified`.
     ///
     /// # Errors
     /// The system's.
     pub fn finish(self, aborted: &[AbortedTxn], modified: SystemTime) -> Result<()> {
-        let SegmentWriter { base, place, log, offset_index, time_index, .. } = self;
+        let SegmentWriter { base, place, log, offset_index, time_index, position } = self;
         let (Some(log), Some(place)) = (log, place) else { return Ok(()) };
-        log.finish(Some(modified))?;
+        place.end(log, position.0, Some(modified))?;
         for (kind, bytes) in companions(offset_index, time_index, aborted) {
             let is_txn_index = kind == Kind::TxnIndex;
             if !(is_txn_index && bytes.is_empty()) {

@@ -1,4 +1,4 @@
-//! What a round leaves, as a value: the round file that is to be current, and the journal that
+//! What a round leaves: the round file that is to be current, and, as a value, the journal that
 //! takes the destination there.
 
 use std::collections::BTreeSet;
@@ -47,15 +47,8 @@ pub struct Facts<'a> {
     pub counters: &'a Counters,
     /// The offset behind the source's last record.
     pub log_end: Offset,
-}
-
-/// What is left to do once everything is staged.
-#[derive(Clone, Debug)]
-pub struct Conclusion {
-    /// What the destination holds then.
-    pub file: RoundFile,
-    /// How it gets there; none if it is new, and moved there whole.
-    pub journal: Option<Journal>,
+    /// Companions that were not staged, for they [stand](Round::stands) as they are.
+    pub as_before: &'a [String],
 }
 
 const EPOCHS: &str = "leader-epoch-checkpoint";
@@ -93,12 +86,13 @@ impl Round<'_> {
         policy.topic.strategy.apply(WriteIndex { round: self, met })
     }
 
-    /// Decides what the round leaves; the list of superseded records that is only named by the next
-    /// round file is written. What was staged lies at `place`.
+    /// Writes the state that the round leaves, and decides how the destination gets there: by a
+    /// journal, unless it is new, and comes to be with all that is in it. What was staged lies at
+    /// `place`; where there is no journal, some of it may still wait for its sync.
     ///
     /// # Errors
     /// The system's; state that is damaged.
-    pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Conclusion> {
+    pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Option<Journal>> {
         let (disk, state_dir, written) = (&place.disk, self.state.path(), facts.index);
         self.merge_epochs(place)?;
         let dead = met.due.deferred.write(disk, state_dir, self.number)?;
@@ -154,9 +148,18 @@ impl Round<'_> {
                 segments_new: report.segments_new as u64,
             },
         };
+        if self.is_staged_whole(place) {
+            return self.state.write_staged(&file, place).map(|()| None);
+        }
+        // Whatever the file of the round speaks of is durable before it is.
+        place.sync()?;
         self.state.write(&file)?;
-        let journal = self.journal(met, facts, place)?;
-        Ok(Conclusion { file, journal })
+        self.journal(met, facts, place).map(Some)
+    }
+
+    /// Whether the destination is new.
+    fn is_staged_whole(&self, place: &Place) -> bool {
+        place.dir.as_path() == self.destination || !place.dir.starts_with(self.destination)
     }
 
     /// The batches around the watermark, by which the next round knows the source again. Only what
@@ -231,10 +234,7 @@ impl Round<'_> {
     /// What of the destination goes, and what comes: first everything from the old watermark on,
     /// so that whatever was superseded is there when its older values go; then the rewritten
     /// segments, oldest first, so that a tombstone goes after what it hides.
-    fn journal(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Option<Journal>> {
-        if place.dir.as_path() == self.destination || !is_within(&place.dir, self.destination) {
-            return Ok(None);
-        }
+    fn journal(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Journal> {
         let there = list(self.destination)?;
         let staged = list(&place.dir)?;
         let start = self.earlier.as_ref().map_or(Offset(i64::MIN), |earlier| earlier.end);
@@ -259,8 +259,19 @@ impl Round<'_> {
                 changes.push(change(&|base| bases.contains(&base), &|base| new.contains(&base)));
             }
         }
-        let companions = self.companions(met, place, &there, &staged)?;
-        Journal::of(&self.state, self.number, changes, companions).map(Some)
+        let companions = self.companions(met, facts.as_before, place, (&there, &staged))?;
+        Journal::of(&self.state, self.number, changes, companions)
+    }
+
+    /// Whether a companion of the source need not be staged: the destination has it as it is, or
+    /// gets files of its kind from its first round only.
+    pub fn stands(&self, name: &str) -> bool {
+        if self.earlier.is_none() {
+            return false;
+        }
+        let is_snapshot = FileName::parse(name).is_some_and(|file| file.kind == Kind::Snapshot);
+        let is_carried = is_snapshot || COMPANIONS.contains(&name);
+        !is_carried || is_same(&self.source.file(name), &self.destination.join(name))
     }
 
     /// Snapshots and the partition's other files: those that are new or differ come, snapshots
@@ -268,9 +279,9 @@ impl Round<'_> {
     fn companions(
         &self,
         met: &Met,
+        as_before: &[String],
         place: &Place,
-        there: &BTreeSet<FileName>,
-        staged: &BTreeSet<FileName>,
+        (there, staged): (&BTreeSet<FileName>, &BTreeSet<FileName>),
     ) -> Result<Change> {
         let is_snapshot = |name: &&FileName| name.suffix.is_none() && name.kind == Kind::Snapshot;
         let staged_snapshots: BTreeSet<FileName> =
@@ -283,8 +294,10 @@ impl Round<'_> {
                 kept.map(|(_, segment)| segment.base_offset).collect()
             }
         };
-        let goes =
-            |name: &&FileName| !staged_snapshots.contains(name) && !kept.contains(&name.offset);
+        let stand: BTreeSet<FileName> =
+            as_before.iter().filter_map(|name| FileName::parse(name)).collect();
+        let stays = |name: &FileName| staged_snapshots.contains(name) || stand.contains(name);
+        let goes = |name: &&FileName| !stays(name) && !kept.contains(&name.offset);
         let remove = there.iter().filter(is_snapshot).filter(goes);
         let mut change =
             Change { remove: remove.map(ToString::to_string).collect(), install: Vec::new() };
@@ -293,8 +306,7 @@ impl Round<'_> {
         let others = others.into_iter().filter(|name| COMPANIONS.contains(&name.as_str()));
         for name in names.chain(others) {
             let (new, old) = (place.dir.join(&name), self.destination.join(&name));
-            let is_same = matches!((fs::read(&new), fs::read(&old)), (Ok(a), Ok(b)) if a == b);
-            if is_same {
+            if is_same(&new, &old) {
                 place.disk.remove(&new)?;
             } else {
                 change.install.push(name);
@@ -334,8 +346,8 @@ fn tail_of(facts: &Facts<'_>) -> Vec<TailRef> {
     tail.iter().map(segment).collect()
 }
 
-fn is_within(dir: &Path, folder: &Path) -> bool {
-    dir.starts_with(folder)
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((fs::read(a), fs::read(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Names in the order in which their files may go: a `.log` before its companions.

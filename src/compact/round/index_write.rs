@@ -342,7 +342,7 @@ impl Writing<'_> {
             return Err(Error::bug(format!("{name} is in use")));
         }
         let (run, file) = file.write(&self.index.runs.disk, self.dir, name)?;
-        self.unsynced.add(file)?;
+        self.unsynced.add(file, None)?;
         Ok(run)
     }
 }

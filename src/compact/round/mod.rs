@@ -33,7 +33,7 @@ mod this_round;
 mod unindexed;
 
 pub use collector::Collector;
-pub use conclusion::{Conclusion, Facts};
+pub use conclusion::Facts;
 pub use index_write::WrittenIndex;
 pub use options::{Rebase, RoundOptions};
 pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
