@@ -463,6 +463,9 @@ fn a_file_that_is_none_of_kafkas_is_named_because_nobody_looks_into_it() {
     run("a").stderr("");
     fs::write(source.join("export.csv"), "gone,1\n").unwrap();
     run("b").stderr(predicate::str::contains("export.csv: kept as it is, and not searched"));
+    // The destination has it still.
+    fs::remove_file(source.join("export.csv")).unwrap();
+    run("b").stderr(predicate::str::contains("export.csv: kept as it is, and not searched"));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use logcompact::format::codec::Codec;
 use serde_json::Value;
-use support::events::Event;
+use support::events::{self, Event, Kind};
 use support::rounds::{
     Grown, LIVELY, Shape, Stand, assert_untouched, compact, compacted_end, current, lying, number,
     records_of, round, scratch, spoil_below, state_files, write_topic_id,
@@ -132,6 +133,25 @@ fn what_goes_at_this_very_instant_goes_once_and_then_there_is_nothing_to_do() {
     let before = lying(&stand.out());
     stand.round(stand.log.end(), &options);
     assert_untouched(&before, &stand.out(), "once more");
+}
+
+#[test]
+fn a_tombstone_goes_when_its_time_has_come_whatever_its_batch_is_compressed_with() {
+    for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let then = 1_700_000_000_000;
+        let mut log = Grown::empty();
+        let deleted = [Event::delete("a", then), Event::put("b", "1", then)];
+        log.batch(Kind { codec, ..events::PLAIN }, &deleted);
+        log.roll();
+        log.plain(&[Event::put("active", "1", then)]);
+        let stand = Stand::of(log);
+        let dest = stand.round(stand.log.end(), &["-q", "--delete-retention-ms", "0"]);
+        assert_eq!(records_of(&dest).len(), 3, "{codec:?}");
+        let horizon = current(&dest)["segments"][0]["earliest_horizon_ms"].as_i64();
+        let later = (horizon.unwrap_or(0) + 10_000).to_string();
+        let dest = stand.round(stand.log.end(), &["-q", "--now", &later]);
+        assert_eq!(records_of(&dest).into_keys().collect::<Vec<_>>(), [1, 2], "{codec:?}");
+    }
 }
 
 #[test]

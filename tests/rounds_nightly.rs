@@ -263,3 +263,28 @@ fn the_night_behind_a_rebase_knows_the_source_wherever_the_base_was_to_end() {
         }
     }
 }
+
+#[test]
+fn a_dry_run_of_a_later_round_leaves_not_even_a_lock() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let log = segments(4);
+    round(&log.write(&source, log.ends()[1]), &out, &["-q", "--include-active"]);
+    let lock = out.join("t-0/.logcompact/lock");
+    let source = log.write(&source, log.end());
+    for is_there in [true, false] {
+        if !is_there {
+            fs::remove_file(&lock).unwrap();
+        }
+        let before = lying(&out);
+        let said = stderr(&source, &out, &["-q", "--dry-run"]);
+        assert_eq!(said, (Some(0), String::new()));
+        assert_untouched(&before, &out, "a dry run");
+    }
+    // Who is at work there is seen.
+    fs::write(&lock, "").unwrap();
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let (status, said) = stderr(&source, &out, &["-q", "--dry-run"]);
+    assert!(status == Some(2) && said.contains("another logcompact is at work here"), "{said}");
+}

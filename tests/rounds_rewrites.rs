@@ -12,7 +12,8 @@ use logcompact::format::codec::Codec;
 use serde_json::Value;
 use support::events::Event;
 use support::rounds::{
-    Grown, Stand, compact, compacted_end, current, lying, records_of, round, scratch,
+    Grown, Stand, assert_untouched, compact, compacted_end, current, lying, records_of, round,
+    scratch,
 };
 use support::{copy_folder, logcompact, testdata};
 
@@ -169,4 +170,64 @@ fn a_set_that_lost_its_last_record_behind_the_watermark_is_no_segment_that_is_mi
         assert!(!records_of(&out.join("v1-gzip-0")).contains_key(&283));
         logcompact().args(["verify", "-q", "--strict"]).arg(&out).assert().success();
     }
+}
+
+#[test]
+fn erasing_once_more_what_is_erased_touches_nothing() {
+    for include_active in [false, true] {
+        let mut log = Grown::empty();
+        log.plain(&[Event::put("secret", "1", THEN), Event::put("other", "1", THEN)]);
+        log.roll();
+        log.plain(&[Event::put("active", "1", THEN), Event::put("secret", "2", THEN)]);
+        let stand = Stand::of(log);
+        let list = stand.temp.path().join("keys");
+        fs::write(&list, "secret\nno key\n").unwrap();
+        let plain =
+            [&["-q"][..], if include_active { &["--include-active"] } else { &[] }].concat();
+        let erasing = [&plain[..], &["--erase-keys", list.to_str().unwrap()]].concat();
+        stand.round(stand.log.end(), &plain);
+        let source = stand.log.write(&stand.source(), stand.log.end());
+        round(&source, &stand.out(), &erasing);
+        let before = lying(&stand.dest());
+        let output = compact(&source, &stand.out(), &erasing[1..]);
+        assert_eq!(output.status.code(), Some(0));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.contains("1 record is left of keys"), !include_active, "{said}");
+        assert_untouched(&before, &stand.dest(), "erased once more");
+        // Until there is one again.
+        let mut log = stand.log.clone();
+        log.roll();
+        log.plain(&[Event::put("secret", "3", THEN)]);
+        log.roll();
+        log.plain(&[Event::put("active", "2", THEN)]);
+        let dest = round(&log.write(&stand.source(), log.end()), &stand.out(), &erasing);
+        assert!(!has_key(&records_of(&dest), "secret"));
+    }
+}
+
+#[test]
+fn evidence_that_memory_has_no_room_for_is_kept_in_a_later_round_too() {
+    let mut log = Grown::empty();
+    let batch = |from: i64| -> Vec<Event> {
+        (from..from + 1000).map(|n| Event::put(&format!("key {n}"), "1", THEN)).collect()
+    };
+    (0..5).for_each(|n| log.plain(&batch(n * 1000)));
+    log.roll();
+    log.plain(&[Event::put("active", "1", THEN)]);
+    let stand = Stand::of(log);
+    stand.round(stand.log.end(), &["-q"]);
+    let list = stand.temp.path().join("keys");
+    let keys: String = (0..5000).map(|n| format!("key {n}\n")).collect();
+    fs::write(&list, keys).unwrap();
+    let source = stand.log.write(&stand.source(), stand.log.end());
+    let options = ["-q", "--memory", "8MiB", "--erase-keys", list.to_str().unwrap()];
+    let report = stand.temp.path().join("report.json");
+    let dest = round(
+        &source,
+        &stand.out(),
+        &[&options[..], &["--report", report.to_str().unwrap()]].concat(),
+    );
+    assert_eq!(records_of(&dest).len(), 1);
+    let report: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+    assert_eq!(report["partitions"][0]["erased"].as_array().map(Vec::len), Some(5000));
 }

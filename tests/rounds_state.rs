@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use support::copy_folder;
 use support::events::Event;
@@ -14,6 +15,32 @@ use support::rounds::{
 const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
 const PLAIN: Shape =
     Shape { has_transactions: false, has_old_magic: false, has_null_keys: false, ..LIVELY };
+
+/// Does what a refusal says, which must lead to the right result.
+fn heed(stand: &Stand, source: &Path, said: &str, case: &str) {
+    let what = [&FAR[..], &["--min-rewrite-ratio", "1", "--segment-bytes", "1KiB"]].concat();
+    let option = ["--reindex", "--full"].into_iter().find(|option| said.contains(option));
+    let options = match option {
+        Some(option) => [&what[..], &[option]].concat(),
+        None => {
+            assert!(said.contains("remove it"), "{case}: {said}");
+            let file = said.split(": ").find(|part| part.contains(".logcompact")).unwrap();
+            fs::remove_file(file).unwrap();
+            what
+        }
+    };
+    let output = compact(source, &stand.out(), &options);
+    let then = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{case}: {said}; then {then}");
+    let mut found = records_of(&stand.dest());
+    let wanted = stand.fresh(&FAR);
+    // Superseded records wait for their rewrite.
+    found.retain(|offset, _| wanted.contains_key(offset));
+    assert_eq!(found, wanted, "{case}: {said}");
+    let output = compact(source, &stand.out(), &FAR);
+    assert_eq!(output.status.code(), Some(0), "{case}: once more");
+    assert_eq!(records_of(&stand.dest()), wanted, "{case}: once more");
+}
 
 #[test]
 fn a_flipped_byte_of_the_state_is_refused_or_changes_nothing() {
@@ -45,11 +72,8 @@ fn a_flipped_byte_of_the_state_is_refused_or_changes_nothing() {
                 }
                 Some(2) => {
                     refused += 1;
-                    let advice = ["--reindex", "--full"].iter().any(|what| said.contains(what));
-                    assert!(advice, "{case}: {said}");
-                    fs::write(&file, &bytes).unwrap();
                     assert_eq!(records_of(&stand.dest()), records_of(&keep.join("t-0")), "{case}");
-                    continue;
+                    heed(&stand, &source, &said, &case);
                 }
                 other => panic!("{case}: {other:?}: {said}"),
             }
@@ -150,8 +174,8 @@ fn a_missing_file_of_the_state_is_refused_or_not_needed() {
                 Some(0) => assert_eq!(records_of(&stand.dest()), wanted, "{case}"),
                 Some(2) => {
                     refused += 1;
-                    assert!(said.contains("--full") || said.contains("--reindex"), "{case}");
                     assert!(before.len() == lying(&stand.dest()).len(), "{case}");
+                    heed(&stand, &source, &said, &case);
                 }
                 other => panic!("{case}: {other:?}"),
             }

@@ -111,6 +111,15 @@ impl Destination {
         matches!(self, Destination::InPlace(..))
     }
 
+    /// Where the temporary file of the whole run goes if nothing is said: what is staged may come
+    /// and go.
+    pub fn temp_dir_of_run<'a>(&'a self, source: &'a Path) -> Option<&'a Path> {
+        match self {
+            Destination::Folder(staging) => Some(staging.out()),
+            _ => self.temp_dir(source),
+        }
+    }
+
     /// Where temporary files go if nothing is said; a dry run has none.
     pub fn temp_dir<'a>(&'a self, source: &'a Path) -> Option<&'a Path> {
         match self {

@@ -144,9 +144,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     task.round.map_or(Ok(()), |round| round.refuse_short_rebase(&plan))?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     looked.warn_of_unindexed(&mut done.warnings);
-    if let Some(idle) = task.round.and_then(|round| round.idle(surveys, &plan, policy)) {
-        done.round = task.round.and_then(Round::idle_report);
-        done.idle = Some(idle);
+    if idle(task, (surveys, &plan), policy, progress, &mut done)? {
         done.plan = Some(plan);
         return Ok(done);
     }
@@ -309,7 +307,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         done.outlived.clone_from(&met.outlived);
     }
     if policy.rewrites.erased.is_some() {
-        done.warnings.extend(unsearched(&task.source.others));
+        done.warnings.extend(unsearched(others_kept(task)));
         let of_older = met.and_then(|met| met.older).map(|older| older.evidence);
         let evidence = match of_older {
             Some(older) => evidence.behind(older),
@@ -319,6 +317,38 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     done.plan = Some(plan);
     Ok(done)
+}
+
+/// Whether a round has nothing to do, and if so what there is to tell.
+fn idle(
+    task: &Task<'_>,
+    (surveys, plan): (&[Survey], &Plan),
+    policy: &Policy,
+    progress: &dyn Progress,
+    done: &mut Done,
+) -> Result<bool> {
+    let Some(round) = task.round else { return Ok(false) };
+    let Some(idle) = round.idle(surveys, plan, policy)? else { return Ok(false) };
+    if policy.rewrites.erased.is_some() {
+        // Behind the watermark there is no index to ask.
+        let carried = Carried::of(surveys, plan, policy, true, progress)?;
+        if !carried.reworked.is_empty() {
+            return Ok(false);
+        }
+        done.warnings.extend(warnings_of(carried.records_not_erased, 0));
+        done.warnings.extend(unsearched(others_kept(task)));
+        done.records_not_erased = carried.records_not_erased;
+    }
+    done.round = round.idle_report();
+    done.idle = Some(idle);
+    Ok(true)
+}
+
+/// The files that are no segment's and that the result holds as they are. A later round takes over
+/// none of the source's.
+fn others_kept<'a>(task: &'a Task<'_>) -> &'a [String] {
+    let earlier = task.round.and_then(|round| round.earlier.as_ref());
+    &earlier.map_or(task.source, |earlier| &earlier.compacted).others
 }
 
 /// Does both, at the same time if there `is_room` for what they hold.

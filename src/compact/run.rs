@@ -83,7 +83,7 @@ pub fn run(
     progress.begin("compacting in two passes", 2 * total_bytes);
     // For the whole run: it stays until the report is written.
     let first = sources.partitions.first().map_or(Path::new("."), PathBuf::as_path);
-    let temp_dir = options.temp_dir.as_deref().or_else(|| destination.temp_dir(first));
+    let temp_dir = options.temp_dir.as_deref().or_else(|| destination.temp_dir_of_run(first));
     let memory_bytes = usize::try_from(options.memory_limit_bytes / 64).unwrap_or(usize::MAX);
     let archive = Archive::new(memory_bytes, temp_dir.unwrap_or(&std::env::temp_dir()));
     let run = Run {

@@ -75,13 +75,10 @@ impl Run<'_> {
             Ok(begun) => begun.within(&self.budget_of(opened)),
         };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
-        let done =
-            self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| match &done
-                .journal
-            {
-                Some(journal) => standing.commit(journal, options.keep_rounds),
-                None => standing.discard(),
-            })?;
+        let done = self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
+            let commit = |journal| standing.commit(journal, options.keep_rounds);
+            done.journal.as_ref().map_or_else(|| standing.discard(), commit)
+        })?;
         Ok(if options.reindex { done.though_reindexed() } else { done })
     }
 

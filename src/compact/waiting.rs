@@ -3,8 +3,8 @@
 //! The vote goes from the newest chunk to the oldest, the output is written the other way round. A
 //! chunk that had to be decompressed for the vote is rebuilt at once; until its turn comes its
 //! bytes wait here: in memory as far as that may be used, else in a temporary file, and where there
-//! may be none, it is made again. Of its batches only the spans are remembered; their headers are
-//! read again from the bytes.
+//! may be none, it is made again. Of its batches only the spans are remembered, and which were
+//! given a delete horizon; their headers are read again from the bytes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -34,6 +34,7 @@ struct Waiter {
 struct Span {
     from: From,
     size_bytes: usize,
+    has_new_horizons: bool,
 }
 
 enum Made {
@@ -113,7 +114,8 @@ impl Span {
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let batch = Batch::parse(rest)
                 .map_err(|flaw| Error::bug(format!("a waiting batch cannot be read: {flaw}")))?;
-            batches.push(OutBatch::new(&batch.header, self.from.plus(at)));
+            let out = OutBatch::new(&batch.header, self.from.plus(at));
+            batches.push(OutBatch { has_new_horizon: self.has_new_horizons, ..out });
             at += batch.header.size_bytes;
         }
         Ok(())
@@ -123,11 +125,13 @@ impl Span {
 fn spans_of(batches: &[OutBatch]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for batch in batches {
-        match spans.last_mut() {
-            Some(span) if span.from.plus(span.size_bytes) == batch.from => {
-                span.size_bytes += batch.size_bytes;
-            }
-            _ => spans.push(Span { from: batch.from, size_bytes: batch.size_bytes }),
+        let OutBatch { from, size_bytes, has_new_horizon: has_new_horizons, .. } = *batch;
+        let is_next = |span: &&mut Span| {
+            span.from.plus(span.size_bytes) == from && span.has_new_horizons == has_new_horizons
+        };
+        match spans.last_mut().filter(is_next) {
+            Some(span) => span.size_bytes += size_bytes,
+            None => spans.push(Span { from, size_bytes, has_new_horizons }),
         }
     }
     spans.shrink_to_fit();

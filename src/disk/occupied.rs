@@ -45,6 +45,20 @@ impl LockedFile {
         flock(&file)?;
         Ok(LockedFile { _file: file })
     }
+
+    /// The same for whoever changes nothing, and may be able to change nothing: no file comes to
+    /// be, and only the lock is taken that a reader can have, by which we are seen by our like.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn take_as_it_is(path: &Path) -> Result<Option<LockedFile>, Busy> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(Busy::Io)?,
+        };
+        flock(&file)?;
+        Ok(Some(LockedFile { _file: file }))
+    }
 }
 
 /// A folder that we hold, without leaving anything in it.

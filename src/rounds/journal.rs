@@ -130,7 +130,7 @@ impl Journal {
         let path = state.path().join(Journal::NAME);
         let Some(map) = state_file::open_if_there(state.disk(), &path)? else { return Ok(None) };
         let journal: Journal =
-            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT))?;
+            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT, Remedy::Full))?;
         match journal.flaw() {
             Some(flaw) => Err(damaged(&path, flaw, Remedy::Full)),
             None => Ok(Some(journal)),

@@ -66,7 +66,7 @@ impl StateDir {
     pub fn current(&self) -> Result<Option<RoundFile>> {
         let Some(number) = self.current_number()? else { return Ok(None) };
         for older in self.rounds()?.into_iter().filter(|round| *round < number) {
-            self.read(older)?;
+            self.read_or(older, Remedy::Remove)?;
         }
         self.read(number).map(Some)
     }
@@ -89,12 +89,16 @@ impl StateDir {
     /// # Errors
     /// As [`StateDir::current`].
     pub fn read(&self, round: u64) -> Result<RoundFile> {
+        self.read_or(round, Remedy::Full)
+    }
+
+    fn read_or(&self, round: u64, remedy: Remedy) -> Result<RoundFile> {
         let path = self.path.join(RoundFile::file_name(round));
-        let map = state_file::open(&self.disk, &path, Remedy::Full)?;
+        let map = state_file::open(&self.disk, &path, remedy)?;
         let file: RoundFile =
-            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT))?;
+            unseal(&map, FORMAT).map_err(|wrong| not_read(&path, wrong, FORMAT, remedy))?;
         match file.flaw(round) {
-            Some(flaw) => Err(damaged(&path, flaw, Remedy::Full)),
+            Some(flaw) => Err(damaged(&path, flaw, remedy)),
             None => Ok(file),
         }
     }
@@ -284,9 +288,9 @@ fn refuse_flaw(round: &RoundFile) -> Result<()> {
 }
 
 /// What is said of a file that could not be read.
-pub fn not_read(path: &Path, wrong: Unsealed, newest: u32) -> Error {
+pub fn not_read(path: &Path, wrong: Unsealed, newest: u32, remedy: Remedy) -> Error {
     match wrong {
-        Unsealed::Damaged(what) => damaged(path, what, Remedy::Full),
+        Unsealed::Damaged(what) => damaged(path, what, remedy),
         Unsealed::Newer(format) => Error::refused(format!(
             "{}: written by a later version of logcompact (format {format}, this version reads \
              {newest}); use that version, or compact with --full to build the destination anew",

@@ -16,6 +16,8 @@ pub enum Remedy {
     Reindex,
     /// `--full`: for what cannot.
     Full,
+    /// Its removal: for what is kept for the record.
+    Remove,
 }
 
 impl Remedy {
@@ -23,6 +25,7 @@ impl Remedy {
         match self {
             Remedy::Reindex => "compact with --reindex to build the key index anew",
             Remedy::Full => "compact with --full to build the destination anew",
+            Remedy::Remove => "no round needs it: remove it",
         }
     }
 }

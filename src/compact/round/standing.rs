@@ -19,9 +19,10 @@ use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
 use crate::disk::{Busy, Disk, LockedFile};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::rounds::{
-    Change, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir, differences,
+    Change, DeadOffsets, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir,
+    differences,
 };
 use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
 use crate::units::Offset;
@@ -45,7 +46,7 @@ pub struct Standing {
     state: StateDir,
     current: Option<RoundFile>,
     dir: PartitionDir,
-    _lock: LockedFile,
+    _lock: Option<LockedFile>,
 }
 
 /// A round that follows, and what it reads.
@@ -104,12 +105,18 @@ impl Standing {
         dry_run: bool,
     ) -> Result<Standing> {
         let state = StateDir::within(disk, path);
-        let lock = LockedFile::take(&state.lock_file()).map_err(|busy| match busy {
+        let path_of_lock = state.lock_file();
+        let lock = if dry_run {
+            LockedFile::take_as_it_is(&path_of_lock)
+        } else {
+            LockedFile::take(&path_of_lock).map(Some)
+        };
+        let lock = lock.map_err(|busy| match busy {
             Busy::Held => Error::refused(format!(
                 "{}: another logcompact is at work here; wait for it to end",
                 path.display()
             )),
-            Busy::Io(source) => Error::io(&state.lock_file(), "cannot lock", source),
+            Busy::Io(source) => Error::io(&path_of_lock, "cannot lock", source),
         })?;
         let starts_over = options.full || options.rebase.is_some();
         let interrupted = match Journal::load(&state) {
@@ -185,7 +192,7 @@ impl Standing {
             seed,
             layout,
             index,
-            earlier: Some(self.earlier(file)?),
+            earlier: Some(self.earlier(file, self.state.dead(file)?)),
             bound,
             source,
             base: None,
@@ -213,7 +220,12 @@ impl Standing {
         let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let (to_dir, made_for) = (self.state.path(), (seed, layout));
         let empty = KeyIndex::new(&self.disk, to_dir, made_for, Vec::new(), Vec::new())?;
-        let earlier = self.earlier(file)?;
+        // Which records are superseded the segments say as well.
+        let dead = match self.state.dead(file) {
+            Err(Error { kind: ErrorKind::Refused(_), .. }) => DeadOffsets::default(),
+            dead => dead?,
+        };
+        let earlier = self.earlier(file, dead);
         let to = (to_dir, number);
         let done = reindex(&earlier, &empty, (seed, layout), to, policy, with)?;
         let mut renewed = RoundFile {
@@ -243,12 +255,11 @@ impl Standing {
     }
 
     /// What stands, by the current round.
-    fn earlier(&self, file: &RoundFile) -> Result<Earlier> {
+    fn earlier(&self, file: &RoundFile, dead: DeadOffsets) -> Earlier {
         let end = file.end_offset();
         let mut compacted = self.dir.clone();
         compacted.segments.retain(|segment| segment.base < end);
-        let dead = self.state.dead(file)?;
-        Ok(Earlier { file: file.clone(), compacted, dead, end })
+        Earlier { file: file.clone(), compacted, dead, end }
     }
 
     /// Where a round is staged.

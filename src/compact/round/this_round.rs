@@ -187,9 +187,12 @@ impl Round<'_> {
     }
 
     /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination
-    /// has had its time.
-    pub fn idle(&self, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Option<String> {
-        let earlier = self.earlier.as_ref()?;
+    /// has had its time, or is to be erased.
+    ///
+    /// # Errors
+    /// Refused: a key index that is damaged. The system's.
+    pub fn idle(&self, surveys: &[Survey], plan: &Plan, policy: &Policy) -> Result<Option<String>> {
+        let Some(earlier) = &self.earlier else { return Ok(None) };
         let known = earlier.file.source.tail.iter().filter(|segment| segment.bytes > 0);
         let known = known.map(|segment| (segment.base_offset, segment.bytes));
         let there = surveys.iter().filter(|survey| survey.size_bytes() > 0);
@@ -197,16 +200,24 @@ impl Round<'_> {
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
         let is_idle = is_same
-            && policy.rewrites.erased.is_none()
             && plan.nothing_because.is_some()
-            && due.rewritten.is_empty();
-        is_idle.then(|| {
+            && due.rewritten.is_empty()
+            && self.holds_none_to_erase(earlier, policy)?;
+        Ok(is_idle.then(|| {
             format!(
                 "nothing to do: round {} holds all that there is to compact, up to offset {}",
                 earlier.file.round,
                 earlier.end.0 - 1
             )
-        })
+        }))
+    }
+
+    /// Whether no record below the watermark is of a key that is to be erased, as far as that can
+    /// be told from the key index.
+    fn holds_none_to_erase(&self, earlier: &Earlier, policy: &Policy) -> Result<bool> {
+        let erased = self.hashes_of_erased(policy);
+        let is_indexed = earlier.file.unindexed_below == Offset(0);
+        Ok(erased.is_empty() || (is_indexed && self.index.find(&erased)?.is_empty()))
     }
 
     /// What there is to tell if there is nothing to do.
