@@ -6,6 +6,8 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use logcompact::format::codec::Codec;
+use logcompact::segment::{PartitionDir, parse_snapshot};
 use support::events::Event;
 use support::rounds::{
     Grown, LIVELY, assert_untouched, compact, lying, records_of, round, scratch,
@@ -287,4 +289,35 @@ fn a_dry_run_of_a_later_round_leaves_not_even_a_lock() {
     held.lock().unwrap();
     let (status, said) = stderr(&source, &out, &["-q", "--dry-run"]);
     assert!(status == Some(2) && said.contains("another logcompact is at work here"), "{said}");
+}
+
+#[test]
+fn producers_that_wrote_below_the_watermark_only_are_not_forgotten_where_no_snapshot_tells_of_them()
+{
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let put = |key| [Event::put(key, "x", THEN)];
+    let mut log = Grown::empty();
+    log.transactional(1, Codec::None, &put("a"));
+    log.marker(1, true);
+    log.roll();
+    log.transactional(2, Codec::None, &put("b"));
+    log.plain(&put("c"));
+    let options = ["-q", "--include-active"];
+    for night in 0..3 {
+        let source = log.write(&source, log.end());
+        assert!(PartitionDir::open(&source).unwrap().snapshots.is_empty());
+        let dest = round(&source, &out, &options);
+        // The second night has nothing to compact, so there is no new one.
+        let newest = *PartitionDir::open(&dest).unwrap().snapshots.last().unwrap();
+        let known = fs::read(dest.join(format!("{:020}.snapshot", newest.0))).unwrap();
+        let known = parse_snapshot(&known).unwrap();
+        let ids: Vec<i64> = known.iter().map(|entry| entry.producer_id).collect();
+        assert_eq!(ids, [1, 2], "night {night}");
+        log.roll();
+        log.plain(&put("d"));
+        if night == 1 {
+            log.marker(2, true);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use support::copy_folder;
 use support::events::Event;
 use support::rounds::{
-    Grown, LIVELY, Shape, Stand, compact, lying, number, records_of, round, state_files,
+    Grown, LIVELY, Shape, Stand, compact, current, lying, number, records_of, round, state_files,
 };
 
 const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
@@ -184,4 +184,41 @@ fn a_missing_file_of_the_state_is_refused_or_not_needed() {
         }
     }
     assert!(refused >= 4, "{refused}");
+}
+
+#[test]
+fn damage_that_a_round_has_kept_is_kept_where_a_later_one_writes_its_segment_anew() {
+    let put = |key| [Event::put(key, "1", 1_700_000_000_000)];
+    let mut log = Grown::empty();
+    ["a", "b", "c"].iter().for_each(|key| log.plain(&put(key)));
+    log.roll();
+    let stand = Stand::of(log);
+    let options = ["-q", "--on-damage", "keep", "--include-active"];
+    let spoilt = |log: &Grown| {
+        let source = log.write(&stand.source(), log.end());
+        let path = source.join(format!("{:020}.log", 0));
+        let mut bytes = fs::read(&path).unwrap();
+        let (start, size) = (bytes.len() / 3, bytes.len() / 3);
+        bytes[start + size - 1] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        (source, bytes[start..][..size].to_vec())
+    };
+    let (source, damaged) = spoilt(&stand.log);
+    assert_eq!(compact(&source, &stand.out(), &options).status.code(), Some(1));
+    let mut log = stand.log.clone();
+    for night in ["a", "c"] {
+        log.plain(&put(night));
+        log.roll();
+        let (source, _) = spoilt(&log);
+        let output = compact(&source, &stand.out(), &options[1..]);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let bytes = fs::read(stand.dest().join(format!("{:020}.log", 0))).unwrap();
+        assert!(bytes.windows(damaged.len()).any(|found| found == damaged), "{night}: {said}");
+        assert!(said.contains("kept byte for byte"), "{night}: {said}");
+        let file = current(&stand.dest());
+        let records = file["segments"].as_array().unwrap().iter().map(|it| it["records"].as_i64());
+        assert_eq!(records.sum::<Option<i64>>(), Some(2), "{night}: the other one of a and c");
+    }
 }

@@ -15,15 +15,16 @@ use crate::units::Offset;
 const HEADER_REACH_BYTES: usize = 64 << 10;
 
 /// The snapshot that must be written for `commit`, if the source has none that will do; computed
-/// from the source, which knows more than what is left of it. `log_start` and the producers
-/// `before` an offset are known from elsewhere; `open` are the open transactions.
+/// from the source, which knows more than what is left of it. `log_start`, and the producers as
+/// they were somewhere `before` an offset, are known from elsewhere; `open` are the open
+/// transactions.
 ///
 /// # Errors
 /// The system's.
 pub fn snapshot_due(
     source: &PartitionDir,
     surveys: &[Survey],
-    (log_start, before): (Option<Offset>, (Offset, Vec<ProducerEntry>)),
+    (log_start, before): (Option<Offset>, impl FnOnce(Offset) -> (Offset, Vec<ProducerEntry>)),
     open: &HashMap<i64, Offset>,
     commit: &Commit,
 ) -> Result<Option<(Offset, Vec<u8>)>> {
@@ -38,6 +39,7 @@ pub fn snapshot_due(
     if newest == Some(log_end) || !is_needed {
         return Ok(None);
     }
+    let before = before(log_end);
     let mut state = match newest {
         None if before.0 > log_start || !before.1.is_empty() => {
             ProducerState::of(before.0, before.1)

@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use super::damage::{LEFT_ALONE, segment_name};
 use super::partition::{Done, Task};
 use super::policy::{OnDamage, Policy};
-use super::round::Round;
 use super::survey::{Survey, Walking};
 use crate::error::Result;
 use crate::segment::{
@@ -118,7 +117,8 @@ fn newest_snapshot(task: &Task<'_>, warnings: &mut Vec<String>) -> Result<Snapsh
             Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
         }
     }
-    let (offset, producers) = task.round.map_or_else(Default::default, Round::producers);
+    let kept = task.round.map(|round| round.producers(Offset(i64::MAX)));
+    let (offset, producers) = kept.unwrap_or_default();
     Ok(Snapshot { offset, producers })
 }
 

@@ -279,6 +279,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
 
     let older = met.as_ref().and_then(|met| met.older.as_ref());
     let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
+    if let Some(older) = older {
+        done.list_damage(&older.surveys, |_| "kept byte for byte");
+    }
     let again = older.map(|older| older.rewrite(task, context, budget, progress));
     let (more, rewritten) = again.transpose()?.unwrap_or_default();
     prove(&more)?;
@@ -369,13 +372,14 @@ fn snapshot_of(
     commit: &Commit,
 ) -> Result<Option<(Offset, Vec<u8>)>> {
     let (source, surveys) = (task.source, &looked.surveys);
-    let before = task.round.map_or_else(Default::default, Round::producers);
+    let before = |end| task.round.map_or_else(Default::default, |round| round.producers(end));
     let known = (task.log_start, before);
     let due = snapshot_due(source, surveys, known, &looked.outcomes.open, commit)?;
     let is_new_border = surveys.get(plan.cleaned).is_some_and(|s| s.segment.part.is_some());
     match (due, task.round) {
         (None, Some(round)) if is_new_border => {
-            let at_border = snapshot_at(plan.end, source, surveys, round.producers())?;
+            let before = round.producers(plan.end);
+            let at_border = snapshot_at(plan.end, source, surveys, before)?;
             Ok(at_border.map(|bytes| (plan.end, bytes)))
         }
         (due, _) => Ok(due),

@@ -259,7 +259,7 @@ impl Round<'_> {
                 changes.push(change(&|base| bases.contains(&base), &|base| new.contains(&base)));
             }
         }
-        let companions = self.companions(met, facts.as_before, place, (&there, &staged))?;
+        let companions = self.companions(met, facts, place, (&there, &staged))?;
         Journal::of(&self.state, self.number, changes, companions)
     }
 
@@ -279,7 +279,7 @@ impl Round<'_> {
     fn companions(
         &self,
         met: &Met,
-        as_before: &[String],
+        facts: &Facts<'_>,
         place: &Place,
         (there, staged): (&BTreeSet<FileName>, &BTreeSet<FileName>),
     ) -> Result<Change> {
@@ -295,9 +295,17 @@ impl Round<'_> {
             }
         };
         let stand: BTreeSet<FileName> =
-            as_before.iter().filter_map(|name| FileName::parse(name)).collect();
+            facts.as_before.iter().filter_map(|name| FileName::parse(name)).collect();
         let stays = |name: &FileName| staged_snapshots.contains(name) || stand.contains(name);
-        let goes = |name: &&FileName| !stays(name) && !kept.contains(&name.offset);
+        // Without one that says more, the newest is all that is known of producers whose records
+        // are gone.
+        let known =
+            there.iter().filter(is_snapshot).filter(|name| name.offset <= facts.log_end).max();
+        let newer = staged_snapshots.iter().chain(&stand).max();
+        let newest = known.filter(|known| newer.is_none_or(|newer| newer < known));
+        let goes = |name: &&FileName| {
+            !(stays(name) || kept.contains(&name.offset) || newest == Some(name))
+        };
         let remove = there.iter().filter(is_snapshot).filter(goes);
         let mut change =
             Change { remove: remove.map(ToString::to_string).collect(), install: Vec::new() };

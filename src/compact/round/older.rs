@@ -16,7 +16,7 @@ use crate::compact::evidence::{Archive, Evidence, evidence_of};
 use crate::compact::group_writer::Written;
 use crate::compact::partition::Task;
 use crate::compact::plan::{Plan, group};
-use crate::compact::policy::Policy;
+use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::record_set::RecordSet;
 use crate::compact::rework::Found;
 use crate::compact::rewrite::RewriteContext;
@@ -127,8 +127,8 @@ impl Older {
     /// offsets `dead` are superseded.
     ///
     /// # Errors
-    /// Refused: a destination that is damaged, or that has not the records that it should. The
-    /// system's.
+    /// Refused: a destination that is damaged, unless that is to be kept, or that has not the records
+    /// that it should. The system's.
     pub fn read(
         earlier: &Earlier,
         rewritten: &[usize],
@@ -144,19 +144,20 @@ impl Older {
                 Some((standing.get(*number)?, next.or(Some(Offset(i64::MAX)))))
             })
             .collect();
+        // It may be what an earlier round has kept.
+        let keeps_damage = policy.on_damage == OnDamage::Keep;
         let walking = Walking {
             replay_from: Offset(i64::MAX),
             chunk_bytes,
-            around_damage: false,
+            around_damage: keeps_damage,
             least_end: Offset(i64::MAX),
         };
         let surveys: Vec<Survey> = segments
             .par_iter()
             .map(|(segment, bound)| Survey::take(segment, *bound, &walking))
             .collect::<Result<_>>()?;
-        if let Some((survey, damaged)) =
-            surveys.iter().find_map(|survey| Some((survey, survey.damage.first()?)))
-        {
+        let damage = surveys.iter().find_map(|survey| Some((survey, survey.damage.first()?)));
+        if let Some((survey, damaged)) = damage.filter(|_| !keeps_damage) {
             let flaw = damaged.flaw.to_string();
             return Err(broken(&Error::corrupt(survey.log.path(), damaged.position, flaw)));
         }

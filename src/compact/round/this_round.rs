@@ -154,15 +154,18 @@ impl Round<'_> {
         compacted.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// Where the increment begins, and the producers as they were there, if the destination has
-    /// kept them.
-    pub fn producers(&self) -> (Offset, Vec<ProducerEntry>) {
+    /// The producers as they were where the increment begins, or at the next place up to `end` for
+    /// which the destination has kept them, and that place.
+    pub fn producers(&self, end: Offset) -> (Offset, Vec<ProducerEntry>) {
         let Some(earlier) = &self.earlier else { return Default::default() };
-        let name = FileName::new(earlier.end, FileKind::Snapshot).to_string();
-        let path = self.destination.join(name);
-        let map = if path.is_file() { Disk::default().map(&path).ok() } else { None };
-        let known = map.and_then(|map| parse_snapshot(&map).ok());
-        (earlier.end, known.unwrap_or_default())
+        let read = |at: Offset| {
+            let name = FileName::new(at, FileKind::Snapshot).to_string();
+            let map = Disk::default().map(&self.destination.join(name)).ok()?;
+            Some((at, parse_snapshot(&map).ok()?))
+        };
+        let there = earlier.compacted.snapshots.iter().copied();
+        let mut ahead = there.filter(|at| (earlier.end..=end).contains(at));
+        ahead.find_map(read).unwrap_or((earlier.end, Vec::new()))
     }
 
     /// The same within a budget: where there is little memory, the runs of the key index are read
