@@ -230,3 +230,46 @@ fn keys_of_a_hundred_kilobytes_stay_within_memory_too() {
     let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
     assert!(peak_bytes <= MOST_BYTES, "{peak_bytes}");
 }
+
+#[test]
+fn a_later_round_that_nearly_all_lose_in_stays_within_memory_too() {
+    const MOST_BYTES: u64 = 16 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let batches = |log: &mut Log| {
+        for batch in 0..300 {
+            let keys: Vec<String> = (0..1000).map(|n| format!("{:x}", batch * 1000 + n)).collect();
+            let puts: Vec<_> = keys.iter().map(|key| put(key, "")).collect();
+            log.batch(&puts);
+        }
+    };
+    let mut log = Log::create(temp.path(), "t-0");
+    batches(&mut log);
+    batches(log.roll());
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    for strategy in ["first", "offset"] {
+        let out = temp.path().join(strategy);
+        let options = ["--strategy", strategy, "--memory", "16MiB", "--threads", "2"];
+        compact(&source, &out, &[&options[..], &["--to-offset", "299999"]].concat());
+        let report = compact(&source, &out, &options);
+        let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
+        assert!(peak_bytes <= MOST_BYTES, "{strategy}: {peak_bytes}");
+    }
+}
+
+#[test]
+fn a_small_partition_has_all_the_memory_however_many_threads_have_nothing_to_do() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    for batch in 0..60 {
+        let keys: Vec<String> = (0..1000).map(|n| format!("{:x}", batch * 1000 + n)).collect();
+        log.batch(&keys.iter().map(|key| put(key, "")).collect::<Vec<_>>());
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let passes = |threads: &str| {
+        let out = temp.path().join(threads);
+        let report = compact(&source, &out, &["--memory", "1MiB", "--threads", threads]);
+        report["partitions"][0]["passes"].as_u64().unwrap()
+    };
+    let alone = passes("1");
+    assert!(alone > 1 && passes("8") <= 2 * alone, "{alone}");
+}

@@ -21,7 +21,8 @@ use super::witness::{Claim, Witness, after_commit};
 use crate::disk::{Disk, Turns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{
-    Counters, PartitionOutcome, PartitionReport, Progress, RoundReport, RunOutcome, RunReport,
+    Counters, MemoryWatch, PartitionOutcome, PartitionReport, Progress, RoundReport, RunOutcome,
+    RunReport,
 };
 use crate::segment::{
     FileName, LogDir, PartitionDir, Place, Sources, TopicPartition, partition_name,
@@ -67,6 +68,7 @@ pub fn run(
 ) -> Result<RunReport> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
+    let _watch = MemoryWatch::begin();
     let threads = rayon::current_num_threads();
     let turns = Turns::new(threads);
     let options = &CompactOptions { disk: options.disk.in_turn(&turns), ..options.clone() };
@@ -86,7 +88,7 @@ pub fn run(
     let temp_dir = options.temp_dir.as_deref().or_else(|| destination.temp_dir_of_run(first));
     let memory_bytes = usize::try_from(options.memory_limit_bytes / 64).unwrap_or(usize::MAX);
     let archive = Archive::new(memory_bytes, temp_dir.unwrap_or(&std::env::temp_dir()));
-    let run = Run {
+    let mut run = Run {
         options,
         archive: Arc::new(archive),
         sources,
@@ -94,9 +96,11 @@ pub fn run(
         progress,
         threads,
         turns: &turns,
+        small: 0,
         total_bytes,
         failure: Mutex::new(None),
     };
+    run.small = partitions.iter().filter(|opened| !run.is_large(opened)).count();
     let reports = run.all(&partitions);
     progress.finish();
     let reports = reports?;
@@ -227,6 +231,8 @@ pub(super) struct Run<'a> {
     threads: usize,
     /// As many as there are threads.
     turns: &'a Turns,
+    /// How many partitions are not large.
+    small: usize,
     total_bytes: u64,
     /// The first failure of a run in place.
     failure: Mutex<Option<String>>,
@@ -302,9 +308,15 @@ impl Run<'_> {
         Ok(reports)
     }
 
-    /// How many small partitions are begun and not done. Syncs are a small part of the work.
+    /// How many small partitions are begun and not done, so that each has memory to work with.
+    /// Syncs are a small part of the work.
     fn begun_at_a_time(&self) -> usize {
-        self.threads + self.threads.div_ceil(2)
+        // With less, a partition would be read over and over.
+        const LEAST_BYTES: u64 = 8 << 20;
+        let most = self.threads + self.threads.div_ceil(2);
+        let with_memory = self.options.memory_limit_bytes / LEAST_BYTES;
+        let with_memory = usize::try_from(with_memory).unwrap_or(usize::MAX).max(1);
+        most.min(self.small.max(1)).min(with_memory)
     }
 
     /// Large partitions come alone and have all the memory, small ones share it.

@@ -9,7 +9,7 @@ mod run_report;
 mod shown;
 
 pub use erased::{Erased, ErasedRecord, Sha256Sum, Trail};
-pub use memory::{note_memory, peak_memory_bytes};
+pub use memory::{MemoryWatch, note_memory, peak_memory_bytes};
 pub use progress::{NoProgress, Progress};
 pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
 pub use round_report::RoundReport;

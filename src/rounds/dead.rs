@@ -47,6 +47,11 @@ impl DeadOffsets {
         Ok(())
     }
 
+    /// Adds those of another list.
+    pub fn add(&mut self, others: &DeadOffsets) {
+        self.set |= &others.set;
+    }
+
     /// Whether `offset` is among them.
     pub fn contains(&self, offset: Offset) -> bool {
         u64::try_from(offset.0).is_ok_and(|offset| self.set.contains(offset))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::strategy::Strategy;
-use super::found::Found;
+use super::found::Losers;
 use super::join::{Leaving, Outcome, join};
 use super::newcomers::Newcomers;
 use super::parts::{parts_of, some_of};
@@ -113,40 +113,38 @@ impl KeyIndex {
         Ok(found)
     }
 
-    /// Finds who loses, in the destination and among the newcomers.
+    /// Tells `losers` who loses, in the destination and among the newcomers.
     ///
     /// # Errors
     /// The system's; a damaged run is refused.
-    pub fn find_dead<S: Strategy>(&self, newcomers: &Newcomers) -> Result<Found> {
+    pub fn find_losers<S: Strategy>(
+        &self,
+        newcomers: &Newcomers,
+        losers: &dyn Losers,
+    ) -> Result<()> {
         self.check(newcomers)?;
         let layers = Layers::of(&self.runs, &self.layers);
-        let found =
-            ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn).map(|range| {
-                let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
-                let Some(only) = some_of(&parts, newcomers)? else { return Ok(Found::default()) };
-                let run = self.open_base(&range)?;
-                let upon = layers.runs_in(0, range.from, range.below)?;
-                let found = parts.par_iter().with_min_len(self.least_in_turn).map(|part| {
-                    let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
-                    let mut found = Found::default();
-                    let Some(some) = only.as_ref().or(own.as_ref()) else { return Ok(found) };
-                    let keys = some.keys();
-                    let old = stands_for(run.as_deref(), &upon, &keys);
-                    join::<S>(old, some.iter(), Leaving::default(), |outcome| match outcome {
-                        Outcome::Dead(offset, _) => found.dead.push(offset),
-                        Outcome::Late(newcomer) => found.late.push(newcomer),
-                        Outcome::Outlived(offset) => found.outlived.push(offset),
-                        Outcome::Stands(_) | Outcome::Removed(_) => {}
-                    });
-                    Ok(found)
+        let ranges = ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn);
+        ranges.try_for_each(|range| {
+            let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
+            let Some(only) = some_of(&parts, newcomers)? else { return Ok(()) };
+            let run = self.open_base(&range)?;
+            let upon = layers.runs_in(0, range.from, range.below)?;
+            parts.par_iter().with_min_len(self.least_in_turn).try_for_each(|part| {
+                let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
+                let Some(some) = only.as_ref().or(own.as_ref()) else { return Ok(()) };
+                let keys = some.keys();
+                let old = stands_for(run.as_deref(), &upon, &keys);
+                let mut dead = Vec::new();
+                join::<S>(old, some.iter(), Leaving::default(), |outcome| match outcome {
+                    Outcome::Dead(offset, _) => dead.push(offset),
+                    Outcome::Late(newcomer) => losers.late(&newcomer),
+                    Outcome::Outlived(offset) => losers.outlived(offset),
+                    Outcome::Stands(_) | Outcome::Removed(_) => {}
                 });
-                Ok(Found::merged(found.collect::<Result<Vec<Found>>>()?))
-            });
-        let mut found = Found::merged(found.collect::<Result<Vec<Found>>>()?);
-        found.dead.par_sort_unstable();
-        // A run that lies may name an offset twice.
-        found.dead.dedup();
-        Ok(found)
+                losers.dead(dead)
+            })
+        })
     }
 
     pub(super) fn check(&self, newcomers: &Newcomers) -> Result<()> {
@@ -170,6 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::strategy::{Claim, Strategy, Timestamp, Version};
+    use super::super::found::collected::{Found, losers_of};
     use super::super::index_write::WrittenIndex;
     use super::super::layout::layout_of;
     use super::super::newcomers::Newcomer;
@@ -242,7 +241,7 @@ mod tests {
         ) -> (Found, WrittenIndex) {
             let newcomers = newcomers(list, self.layout);
             let index = self.opened();
-            let found = index.find_dead::<S>(&newcomers).unwrap();
+            let found = losers_of::<S>(&index, &newcomers).unwrap();
             let leaving = Leaving { expired: removed, erased: &[] };
             let written = index.write::<S>(self.dir.path(), self.round, &newcomers, leaving);
             let written = written.unwrap();
@@ -408,7 +407,7 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             let opened = index.opened();
             let refusals = [
-                opened.find_dead::<Timestamp>(&news).map(drop).unwrap_err(),
+                losers_of::<Timestamp>(&opened, &news).map(drop).unwrap_err(),
                 opened
                     .write::<Timestamp>(index.dir.path(), 3, &news, Leaving::default())
                     .map(drop)
@@ -507,7 +506,7 @@ mod tests {
         bytes[50] ^= 1;
         fs::write(&path, bytes).unwrap();
         let news = newcomers(&many(0..1, 100), index.layout);
-        let refusal = index.opened().find_dead::<ByOffset>(&news).unwrap_err().to_string();
+        let refusal = losers_of::<ByOffset>(&index.opened(), &news).unwrap_err().to_string();
         assert!(refusal.contains("keys-000001-0000.kidx: damaged"), "{refusal}");
         assert!(refusal.contains("compact with --reindex"), "{refusal}");
         let none = Leaving::default();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::again::hear_again;
-use super::found::Found;
+use super::found::{Losses, Lost};
 use super::index::KeyIndex;
 use super::index_write::WrittenIndex;
 use super::join::Leaving;
@@ -46,9 +46,9 @@ pub fn reindex(
     let indexed = earlier.file.unindexed_below..Offset(i64::MAX);
     hear_again(earlier, &numbers, indexed, policy, with, &newcomers)?;
     let building = Building { empty, newcomers: &newcomers, to_dir, number };
-    let (found, index) = policy.topic.strategy.apply(building)?;
+    let (lost, index) = policy.topic.strategy.apply(building)?;
     let mut dead = earlier.dead.clone();
-    dead.insert(&found.dead)?;
+    dead.add(&lost.dead);
     Ok(Reindexed { index, dead })
 }
 
@@ -61,12 +61,13 @@ struct Building<'a> {
 }
 
 impl ByStrategy for Building<'_> {
-    type Outcome = Result<(Found, WrittenIndex)>;
+    type Outcome = Result<(Lost, WrittenIndex)>;
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
-        let found = self.empty.find_dead::<S>(self.newcomers)?;
+        let losses = Losses::among(&[]);
+        self.empty.find_losers::<S>(self.newcomers, &losses)?;
         let none = Leaving::default();
         let index = self.empty.write::<S>(self.to_dir, self.number, self.newcomers, none)?;
-        Ok((found, index))
+        Ok((losses.finish()?, index))
     }
 }

@@ -1,6 +1,7 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
 use super::collector::Collector;
+use super::found::Losses;
 use super::index::KeyIndex;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
@@ -259,20 +260,14 @@ impl Round<'_> {
             let (due, older, unindexed, erased, outlived) = Default::default();
             return Ok(Met { newcomers, due, older, unindexed, erased, outlived });
         };
-        let meeting = Meeting { index: &self.index, newcomers: &newcomers };
-        let mut found = policy.topic.strategy.apply(meeting)?;
-        found.outlived.sort_unstable();
-        for late in &found.late {
-            let Some(result) = election.chunks.get(late.chunk as usize) else { continue };
-            let count = &mut election.count;
-            if late.entry.gone {
-                count.expired_tombstones = count.expired_tombstones.saturating_sub(1);
-            } else {
-                result.retained.remove(late.ordinal);
-            }
-            count.superseded += 1;
-            count.late += 1;
-        }
+        let losses = Losses::among(&election.chunks);
+        let meeting = Meeting { index: &self.index, newcomers: &newcomers, losses: &losses };
+        policy.topic.strategy.apply(meeting)?;
+        let lost = losses.finish()?;
+        let count = &mut election.count;
+        count.expired_tombstones = count.expired_tombstones.saturating_sub(lost.late_and_gone);
+        count.superseded += lost.late;
+        count.late += lost.late;
         let drops_tombstones = election.count.expired_tombstones > 0;
         let erased = self.hashes_of_erased(policy);
         let room = self.newcomers(budget, temp_dir).without_places();
@@ -285,7 +280,7 @@ impl Round<'_> {
         let mut offsets: Vec<Offset> = indexed.chain(unindexed.erased.iter().copied()).collect();
         offsets.sort_unstable();
         let mut dead = earlier.dead.clone();
-        dead.insert(&found.dead)?;
+        dead.add(&lost.dead);
         dead.insert(&unindexed.superseded)?;
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
@@ -299,7 +294,7 @@ impl Round<'_> {
         // would win against what is written later.
         let mut erased: Vec<KeyHash> = erased.iter().map(|entry| entry.hash).collect();
         erased.sort_unstable();
-        let outlived = found.outlived;
+        let outlived = lost.outlived;
         Ok(Met { newcomers, due, older, unindexed, erased, outlived })
     }
 }
@@ -308,12 +303,13 @@ impl Round<'_> {
 struct Meeting<'a> {
     index: &'a KeyIndex,
     newcomers: &'a Newcomers,
+    losses: &'a Losses<'a>,
 }
 
 impl ByStrategy for Meeting<'_> {
-    type Outcome = Result<super::found::Found>;
+    type Outcome = Result<()>;
 
     fn by<S: Strategy>(self, _strategy: &S) -> Self::Outcome {
-        self.index.find_dead::<S>(self.newcomers)
+        self.index.find_losers::<S>(self.newcomers, self.losses)
     }
 }
