@@ -272,4 +272,8 @@ fn a_small_partition_has_all_the_memory_however_many_threads_have_nothing_to_do(
     };
     let alone = passes("1");
     assert!(alone > 1 && passes("8") <= 2 * alone, "{alone}");
+    // Each thread has buffers of its own.
+    let out = temp.path().join("few");
+    let report = compact(&source, &out, &["--memory", "16MiB", "--threads", "64"]);
+    assert_eq!(report["threads"], 4);
 }

@@ -83,8 +83,13 @@ impl CommonArgs {
     }
 
     fn start_threads(&self) -> anyhow::Result<()> {
-        let threads = self.threads.map_or(0, std::num::NonZeroUsize::get);
-        Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
+        // Each has buffers and contexts of codecs of its own.
+        const BYTES_A_THREAD: u64 = 4 << 20;
+        let asked = self.threads.or_else(|| std::thread::available_parallelism().ok());
+        let asked = asked.map_or(1, std::num::NonZeroUsize::get);
+        let with_memory = self.memory_bytes() / BYTES_A_THREAD;
+        let most = usize::try_from(with_memory).unwrap_or(usize::MAX).max(1);
+        Ok(rayon::ThreadPoolBuilder::new().num_threads(asked.min(most)).build_global()?)
     }
 }
 

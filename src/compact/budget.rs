@@ -25,6 +25,10 @@ const BITS_A_RECORD: u64 = 3;
 const BYTES_A_CHUNK: usize = 512;
 /// What the key index takes for a key, more or less.
 const BYTES_A_KEY: u64 = 24;
+/// What is there before there is anything to do.
+const LEAST_BYTES: usize = 1 << 20;
+/// What a thread has that does not grow with the data.
+const BYTES_A_THREAD: usize = 512 << 10;
 /// How often a range is read at most, more or less, however little memory there is.
 const MOST_PASSES: u64 = 256;
 
@@ -58,8 +62,9 @@ impl Budget {
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
         let newcomers_bytes = share(24);
         let round_bytes = round_bytes(newcomers_bytes);
-        // What an allocator needs beyond what it is asked for.
-        let slack_bytes = share(8);
+        // What an allocator needs beyond what it is asked for, and what each thread has.
+        let threads_bytes = LEAST_BYTES + threads.max(1) * BYTES_A_THREAD;
+        let slack_bytes = share(8) + threads_bytes.min(share(8));
         let others_bytes =
             window_bytes + marks_bytes + writing_bytes + waiting_bytes + round_bytes + slack_bytes;
         Budget {

@@ -22,6 +22,10 @@ use crate::units::Position;
 
 /// Stretches in the making, for each thread.
 const STRETCHES_A_THREAD: usize = 4;
+/// What the lines of one may take, with the buffers that they come out of; more where they are to
+/// be turned round.
+const BYTES_A_STRETCH: u64 = 8 << 20;
+const REVERSED_BYTES_A_STRETCH: u64 = 32 << 20;
 
 thread_local! {
     /// With codec contexts and scratch that live as long as the thread.
@@ -56,13 +60,18 @@ impl<'s, 'scope> Ahead<'s, 'scope> {
         // A thread of the pool would wait for itself.
         let is_outside_pool = rayon::current_thread_index().is_none();
         let threads = if is_outside_pool { rayon::current_num_threads() } else { 0 };
+        let is_reverse = scene.wanted.selection.is_reverse;
+        let bytes = if is_reverse { REVERSED_BYTES_A_STRETCH } else { BYTES_A_STRETCH };
+        let with_memory = scene.wanted.selection.memory_bytes.map(|most| (most / bytes).max(1));
+        let with_memory = with_memory.and_then(|most| usize::try_from(most).ok());
+        let most_pending = threads * STRETCHES_A_THREAD;
         Ahead {
             scene,
             scope,
             unwanted,
             cuts,
             pending: VecDeque::new(),
-            most_pending: threads * STRETCHES_A_THREAD,
+            most_pending: most_pending.min(with_memory.unwrap_or(usize::MAX)),
             spare_lines: Vec::new(),
         }
     }

@@ -174,10 +174,7 @@ fn partition<'s>(
     };
     let committed = committed.transpose()?;
     let mut wanted = Wanted::new(selection, committed.as_ref());
-    let latest = match selection.state {
-        Some(memory_bytes) => Some(state::latest_of(&logs, wanted, memory_bytes)?),
-        None => None,
-    };
+    let latest = if selection.is_state { Some(state::latest_of(&logs, wanted)?) } else { None };
     if let Some(latest) = &latest {
         wanted = wanted.with_latest(latest);
     }

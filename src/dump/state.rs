@@ -33,7 +33,6 @@ type KeyHash = u128;
 pub(super) fn latest_of(
     logs: &[(&Source, &LogKind)],
     wanted: Wanted<'_>,
-    memory_bytes: u64,
 ) -> Result<RoaringTreemap, Failure> {
     // A value does not decide which record is the latest, only whether that one is shown.
     let selection = Selection {
@@ -44,6 +43,7 @@ pub(super) fn latest_of(
         ..wanted.selection.clone()
     };
     let wanted = wanted.of(&selection);
+    let memory_bytes = selection.memory_bytes.unwrap_or(u64::MAX);
     let most_keys = usize::try_from((memory_bytes / KEY_BYTES).max(LEAST_KEYS));
     let mut latest = RoaringTreemap::new();
     let mut keys = KeyRows { seeds: [RandomState::new(), RandomState::new()], from: KeyHash::MIN };

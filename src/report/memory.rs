@@ -1,7 +1,8 @@
 //! How much memory the process held at most.
 //!
 //! Linux keeps a peak only for the sum with mapped files, which would count the logs that are read.
-//! So the anonymous part is looked at all the time, and wherever a step has just filled its buffers.
+//! So the anonymous part is looked at all the time, and wherever a step has just filled its
+//! buffers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

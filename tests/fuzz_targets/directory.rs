@@ -198,7 +198,7 @@ pub fn dump(data: &[u8]) {
                 is_reverse: true,
                 ..Selection::default()
             },
-            Selection { state: Some(1 << 10), ..Selection::default() },
+            Selection { is_state: true, memory_bytes: Some(1 << 10), ..Selection::default() },
         ];
         let pairs = sinks.iter().flat_map(|sink| selections.iter().map(move |s| (sink, s)));
         for (sink, selection) in pairs {

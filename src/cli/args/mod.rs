@@ -97,7 +97,7 @@ pub enum When {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct CommonArgs {
-    /// Worker threads [default: all cores]
+    /// Worker threads, no more than one for each 4 MiB of --memory [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]

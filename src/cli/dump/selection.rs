@@ -57,9 +57,10 @@ pub fn selection(
         value_regex: args.value_regex.clone(),
         producer_ids: (!producer_ids.is_empty()).then_some(producer_ids),
         isolation,
-        state: args.state.then(|| common.memory_bytes()),
+        is_state: args.state,
         is_reverse: args.reverse,
         limit: args.limit,
+        memory_bytes: Some(common.memory_bytes()),
     })
 }
 

@@ -127,8 +127,8 @@ impl Older {
     /// offsets `dead` are superseded.
     ///
     /// # Errors
-    /// Refused: a destination that is damaged, unless that is to be kept, or that has not the records
-    /// that it should. The system's.
+    /// Refused: a destination that is damaged, unless that is to be kept, or that has not the
+    /// records that it should. The system's.
     pub fn read(
         earlier: &Earlier,
         rewritten: &[usize],

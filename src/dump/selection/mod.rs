@@ -84,12 +84,15 @@ pub struct Selection {
     /// What is shown of transactions.
     pub isolation: Isolation,
     /// Of each key, only the latest of the records that all conditions but `value_regex` leave, and
-    /// nothing if that is a tombstone. The number is how much memory the keys may take, in bytes.
-    pub state: Option<u64>,
+    /// nothing if that is a tombstone.
+    pub is_state: bool,
     /// Newest first.
     pub is_reverse: bool,
     /// How many records (batches, where only those are shown; entries of other files) at most.
     pub limit: Option<u64>,
+    /// How much memory the keys of a state may take, and what is made ahead of what is written,
+    /// more or less, in bytes.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Selection {
@@ -110,7 +113,7 @@ impl Selection {
     /// Whether only the key and value of a user's record can tell that it is selected.
     fn is_about_user_data(&self) -> bool {
         let about_keys = !self.keys.is_empty() || self.key_regex.is_some();
-        about_keys || self.value_regex.is_some() || self.state.is_some()
+        about_keys || self.value_regex.is_some() || self.is_state
     }
 
     /// Whether single records decide, or only whole batches.
@@ -127,7 +130,7 @@ impl Selection {
             ("producers", self.producer_ids.is_some()),
             ("transactions", self.isolation != Isolation::default()),
             ("timestamps", !self.time.is_everything()),
-            ("the state of a log", self.state.is_some()),
+            ("the state of a log", self.is_state),
             ("the order of a log", self.is_reverse),
         ];
         conditions.into_iter().find_map(|(what, is_set)| is_set.then_some(what))
