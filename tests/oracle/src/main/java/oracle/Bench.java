@@ -15,6 +15,7 @@ import org.apache.kafka.common.record.CompressionType;
 public final class Bench {
     private static final int PARTITIONS = 8;
     private static final String ALL = "none, all survive";
+    private static final String MEMORY = "memory a distinct key";
 
     private final Contestants contestants;
     private final Path work;
@@ -32,9 +33,25 @@ public final class Bench {
 
     public static void main(String[] args) throws Exception {
         Bench bench = new Bench(args);
+        if (bench.names().stream().noneMatch(bench.wanted)) {
+            System.err.println("no case is called so; there are: " + String.join(" | ", bench.names()));
+            System.exit(2);
+        }
         bench.cleaning();
         bench.looking();
+        bench.remembering();
         System.exit(0);
+    }
+
+    private List<String> names() {
+        List<String> names = new ArrayList<>();
+        loads().forEach(load -> names.add(load.name()));
+        names.addAll(List.of(several(), MEMORY));
+        return names;
+    }
+
+    private static String several() {
+        return PARTITIONS + " partitions, two cleaner threads";
     }
 
     private List<Load> loads() {
@@ -51,6 +68,8 @@ public final class Bench {
                 200, false),
             new Load("none, a record a batch", CompressionType.NONE, records / 4, few / 4, 120, 1,
                 false),
+            new Load("none, 5,000 records a batch", CompressionType.NONE, records, few, 120, 5000,
+                false),
             new Load("none, 10 KB values", CompressionType.NONE, records / 100, few / 100, 10_000,
                 20, false),
             new Load("none, 10 B values", CompressionType.NONE, records, few, 10, 500, false));
@@ -66,8 +85,7 @@ public final class Bench {
                 clean(load.name(), load.write(source), List.of(source), source);
             }
         }
-        String several = PARTITIONS + " partitions, two cleaner threads";
-        if (wanted.test(several)) {
+        if (wanted.test(several())) {
             Load part = new Load("part", CompressionType.NONE, records / PARTITIONS,
                 records / 12 / PARTITIONS, 120, 200, false);
             Path dir = work.resolve("partitions-" + records);
@@ -77,7 +95,7 @@ public final class Bench {
                 sources.add(dir.resolve("part-" + number));
                 bytes += part.write(sources.get(number));
             }
-            clean(several, bytes, sources, dir);
+            clean(several(), bytes, sources, dir);
         }
     }
 
@@ -109,6 +127,30 @@ public final class Bench {
             median(seconds[0]) / inPlace, median(seconds[2]), median(seconds[3]),
             median(seconds[4]), median(seconds[7]));
         System.out.flush();
+    }
+
+    // What the peak rises by where as many records have more keys.
+    private void remembering() throws Exception {
+        if (!wanted.test(MEMORY)) {
+            return;
+        }
+        Load few = loads().get(0);
+        Load many = new Load("none, many keys", CompressionType.NONE, records, records - 1, 120, 200,
+            false);
+        long[] peakBytes = new long[2];
+        long[] keys = new long[2];
+        for (Load load : List.of(few, many)) {
+            int which = load == few ? 0 : 1;
+            Path source = load.place(work);
+            load.write(source);
+            contestants.logcompactCleans(source, "--keep-rounds", "0");
+            peakBytes[which] = contestants.reported("peak_memory_bytes");
+            keys[which] = contestants.reported("records_kept");
+        }
+        System.out.println();
+        System.out.printf("%s: %.1f bytes (at the peak %d MB with %d keys, %d MB with %d)%n", MEMORY,
+            (double) (peakBytes[1] - peakBytes[0]) / (keys[1] - keys[0]), peakBytes[0] / 1_000_000,
+            keys[0], peakBytes[1] / 1_000_000, keys[1]);
     }
 
     private void looking() throws Exception {

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
@@ -88,6 +90,13 @@ final class Contestants {
             NOW_MS, "--out", out));
         command.addAll(Arrays.asList(options));
         return logcompact(command.toArray());
+    }
+
+    // A number of the report that logcompact has left.
+    long reported(String name) throws IOException {
+        String report = Files.readString(work.resolve("logcompact/logcompact-report.json"));
+        Matcher found = Pattern.compile("\"" + name + "\": *(\\d+)").matcher(report);
+        return found.find() ? Long.parseLong(found.group(1)) : 0;
     }
 
     // In place, as Kafka does it, on a copy; the copying not counted.
