@@ -84,18 +84,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_counters_are_spread_evenly_over_shards_and_within_them() {
-        let hasher = KeyHasher::new(64);
-        let (mut shards, mut within) = ([0u32; SHARDS], [0u32; 64]);
-        for n in 0..64_000u64 {
-            let digits = format!("\u{8}{n:06}");
-            let bytes = digits.bytes().rev().fold(0, |bits, byte| bits << 8 | u64::from(byte));
-            let hash = hasher.hash_word(KeyWord::of(bytes).unwrap(), SHARDS);
-            shards[hash.shard] += 1;
-            within[hash.within as usize >> 26] += 1;
-            assert_eq!(hash.within, hasher.hash_bits(bytes));
+    fn words_of_counters_are_spread_evenly_over_shards_and_within_them_by_nearly_any_seed() {
+        let words: Vec<u64> = (0..64_000)
+            .map(|n| format!("\u{8}{n:06}"))
+            .map(|digits| digits.bytes().rev().fold(0, |bits, byte| bits << 8 | u64::from(byte)))
+            .collect();
+        let mut uneven = Vec::new();
+        for number in 0..100u64 {
+            let random = |which| xxh3_64_with_seed(&[which], number);
+            let hasher = KeyHasher { seed: random(0), factor: random(1) | 1, mask: u64::MAX };
+            let (mut shards, mut within) = ([0u32; SHARDS], [0u32; 64]);
+            for bits in &words {
+                let hash = hasher.hash_word(KeyWord::of(*bits).unwrap(), SHARDS);
+                shards[hash.shard] += 1;
+                within[hash.within as usize >> 26] += 1;
+                assert_eq!(hash.within, hasher.hash_bits(*bits));
+            }
+            let is_even = shards.iter().all(|count| (1600..2400).contains(count))
+                && within.iter().all(|count| (700..1300).contains(count));
+            uneven.extend((!is_even).then_some(number));
         }
-        assert!(shards.iter().all(|count| (1600..2400).contains(count)), "{shards:?}");
-        assert!(within.iter().all(|count| (700..1300).contains(count)), "{within:?}");
+        assert!(uneven.len() <= 2, "{uneven:?}");
     }
 }
