@@ -44,6 +44,13 @@ impl KeyHasher {
         KeyHasher { seed: random.hash_one(0u8), factor: random.hash_one(1u8) | 1, mask }
     }
 
+    /// The one of this number, the same in each run.
+    #[cfg(test)]
+    pub fn numbered(number: u64) -> KeyHasher {
+        let random = |which| xxh3_64_with_seed(&[which], number);
+        KeyHasher { seed: random(0), factor: random(1) | 1, mask: u64::MAX }
+    }
+
     /// The hash of a key: independent bits for the shard, of as many as there are, and for the
     /// place in it.
     #[inline]
@@ -91,8 +98,7 @@ mod tests {
             .collect();
         let mut uneven = Vec::new();
         for number in 0..100u64 {
-            let random = |which| xxh3_64_with_seed(&[which], number);
-            let hasher = KeyHasher { seed: random(0), factor: random(1) | 1, mask: u64::MAX };
+            let hasher = KeyHasher::numbered(number);
             let (mut shards, mut within) = ([0u32; SHARDS], [0u32; 64]);
             for bits in &words {
                 let hash = hasher.hash_word(KeyWord::of(*bits).unwrap(), SHARDS);

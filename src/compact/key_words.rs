@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_stands_beside_a_word_is_its_own() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 3]>::default());
+        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 3]>::default());
         let front = |n: u64| [n as u8, (n >> 8) as u8, 7];
         for n in 0..5000 {
             let sighting = words.sight(word(n), &hasher, || front(n), usize::MAX);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_closed_set_knows_its_words_and_takes_no_other() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
+        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
         let budget = 16 << 10;
         let mut sight = |n| words.sight(word(n), &hasher, || [], budget);
         let held = (0..).take_while(|n| sight(*n) == Sighting::First).count() as u64;
@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn one_word_finds_room_in_any_budget() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
+        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
         assert_eq!(words.sight(word(1), &hasher, || [], 0), Sighting::First);
         assert!(is_again(words.sight(word(1), &hasher, || [], 0)));
     }
 
     #[test]
     fn what_is_expected_is_made_room_for_at_once() {
-        let hasher = KeyHasher::new(64);
+        let hasher = KeyHasher::numbered(1);
         let sizes = |times: f64| {
             let mut words = Words::<[u8; 0]>::default();
             let mut sizes = std::collections::BTreeSet::new();
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_word_takes_less_than_18_bytes() {
-        let (hasher, mut words) = (KeyHasher::new(64), Words::<[u8; 0]>::default());
+        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
         let mut most = 0.0f64;
         for n in 0..100_000 {
             words.sight(word(n), &hasher, || [], usize::MAX);
