@@ -56,7 +56,7 @@ impl Carried {
         let rewrites = &policy.rewrites;
         let erased = rewrites.erased.as_deref();
         // The active segment belongs to the writer, unless it is said that there is none.
-        let most = if policy.include_active { surveys.len() } else { surveys.len() - 1 };
+        let most = surveys.len().saturating_sub(usize::from(!policy.include_active));
         let open = plan.cleaned..most.max(plan.cleaned);
         let holds_any = surveys.get(open.clone()).unwrap_or_default().iter().any(has_batches);
         let all_anew = rewrites.segments_anew && holds_any;
