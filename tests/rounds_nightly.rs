@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use logcompact::format::codec::Codec;
 use logcompact::segment::{PartitionDir, parse_snapshot};
+use logcompact::units::Offset;
 use support::events::Event;
 use support::rounds::{
     Grown, LIVELY, assert_untouched, compact, lying, records_of, round, scratch,
@@ -320,4 +321,36 @@ fn producers_that_wrote_below_the_watermark_only_are_not_forgotten_where_no_snap
             log.marker(2, true);
         }
     }
+}
+
+#[test]
+fn a_snapshot_of_a_tail_that_the_source_has_no_more_is_not_gone_on_from() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let put = |key| [Event::put(key, "x", THEN)];
+    let mut log = Grown::empty();
+    log.transactional(1, Codec::None, &put("a"));
+    log.marker(1, true);
+    log.roll();
+    log.transactional(2, Codec::None, &put("b"));
+    let mut other = log.clone();
+    log.transactional(4, Codec::None, &put("c"));
+    let options = ["-q", "--include-active"];
+    let known = |dest: &Path| -> Vec<i64> {
+        let snapshots = PartitionDir::open(dest).unwrap().snapshots;
+        let read = |at: &Offset| fs::read(dest.join(format!("{:020}.snapshot", at.0))).unwrap();
+        let entries = snapshots.iter().flat_map(|at| parse_snapshot(&read(at)).unwrap());
+        entries.map(|entry| entry.producer_id).collect()
+    };
+    let dest = round(&log.write(&source, log.end()), &out, &options);
+    assert_eq!(known(&dest), [1, 2, 4]);
+    // Another leader had other records there.
+    for key in ["d", "e", "f", "g"] {
+        other.plain(&put(key));
+    }
+    other.transactional(3, Codec::None, &put("h"));
+    let dest = round(&other.write(&source, other.end()), &out, &options);
+    assert!(!known(&dest).contains(&4), "{:?}", known(&dest));
+    let dest = round(&other.write(&source, other.end()), &out, &["-q", "--full"]);
+    assert!(!known(&dest).contains(&4), "{:?}", known(&dest));
 }

@@ -335,7 +335,7 @@ fn idle(
     if policy.rewrites.erased.is_some() {
         // Behind the watermark there is no index to ask.
         let carried = Carried::of(surveys, plan, policy, true, progress)?;
-        if !carried.reworked.is_empty() {
+        if !(carried.reworked.is_empty() && carried.damage.is_empty()) {
             return Ok(false);
         }
         done.warnings.extend(warnings_of(carried.records_not_erased, 0));

@@ -47,7 +47,8 @@ impl LockedFile {
     }
 
     /// The same for whoever changes nothing, and may be able to change nothing: no file comes to
-    /// be, and only the lock is taken that a reader can have, by which we are seen by our like.
+    /// be, and only the lock is taken that several readers can have, by which we are seen by our
+    /// like.
     ///
     /// # Errors
     /// [`Busy`].
@@ -56,7 +57,7 @@ impl LockedFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(Busy::Io)?,
         };
-        flock(&file)?;
+        file.try_lock_shared().map_err(busy)?;
         Ok(Some(LockedFile { _file: file }))
     }
 }
@@ -91,10 +92,14 @@ fn open_or_create(path: &Path) -> io::Result<File> {
 }
 
 fn flock(file: &File) -> Result<(), Busy> {
-    file.try_lock().map_err(|error| match error {
+    file.try_lock().map_err(busy)
+}
+
+fn busy(error: TryLockError) -> Busy {
+    match error {
         TryLockError::WouldBlock => Busy::Held,
         TryLockError::Error(error) => Busy::Io(error),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! file system does for one sync it then does for several, and nobody waits for each by itself.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::SystemTime;
@@ -9,8 +10,10 @@ use std::time::SystemTime;
 use super::StagedFile;
 use crate::error::{Error, Result};
 
-/// A process can have only so many files open.
+/// A process can have only so many files open: so many wait here, and at all such places.
 const MOST_WAITING: usize = 64;
+const MOST_WAITING_IN_ALL: usize = 256;
+static WAITING_IN_ALL: AtomicUsize = AtomicUsize::new(0);
 /// So many are synced at a time.
 const THREADS: usize = 16;
 /// Fewer are not worth a thread.
@@ -25,6 +28,23 @@ pub struct SyncTogether {
 struct Unsynced {
     file: StagedFile,
     modified: Option<SystemTime>,
+    _count: Count,
+}
+
+/// One file that is open.
+struct Count;
+
+impl Count {
+    fn one() -> Count {
+        WAITING_IN_ALL.fetch_add(1, Ordering::Relaxed);
+        Count
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        WAITING_IN_ALL.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl SyncTogether {
@@ -37,8 +57,9 @@ impl SyncTogether {
         // While it waits it holds no memory.
         file.flush()?;
         let mut waiting = locked(&self.waiting);
-        waiting.push(Unsynced { file, modified });
-        if waiting.len() < MOST_WAITING {
+        waiting.push(Unsynced { file, modified, _count: Count::one() });
+        let in_all = WAITING_IN_ALL.load(Ordering::Relaxed);
+        if waiting.len() < MOST_WAITING && in_all < MOST_WAITING_IN_ALL {
             return Ok(());
         }
         let files = std::mem::take(&mut *waiting);

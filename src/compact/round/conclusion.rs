@@ -301,6 +301,7 @@ impl Round<'_> {
         // are gone.
         let known =
             there.iter().filter(is_snapshot).filter(|name| name.offset <= facts.log_end).max();
+        let known = known.filter(|known| self.goes_on_from(known.offset));
         let newer = staged_snapshots.iter().chain(&stand).max();
         let newest = known.filter(|known| newer.is_none_or(|newer| newer < known));
         let goes = |name: &&FileName| {

@@ -281,6 +281,10 @@ impl Standing {
         for file in self.dir.leftovers.iter() {
             self.disk.remove_if_there(&self.path.join(file.to_string()))?;
         }
+        if !self.dir.leftovers.is_empty() {
+            // If they came back, a broker would take them for a swap of this one.
+            self.disk.sync_dir(&self.path)?;
+        }
         journal.write(&self.state)?;
         journal.complete(&self.disk, &self.path)?;
         self.state.collect_garbage(keep_rounds as usize)

@@ -1,5 +1,6 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
+use super::ahead::Marks;
 use super::collector::Collector;
 use super::found::Losses;
 use super::index::KeyIndex;
@@ -23,7 +24,7 @@ use crate::rounds::{
     DeadOffsets, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
 };
 use crate::segment::{
-    FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, parse_snapshot,
+    FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, Segment, parse_snapshot,
 };
 use crate::units::Offset;
 use std::path::Path;
@@ -165,8 +166,23 @@ impl Round<'_> {
             Some((at, parse_snapshot(&map).ok()?))
         };
         let there = earlier.compacted.snapshots.iter().copied();
-        let mut ahead = there.filter(|at| (earlier.end..=end).contains(at));
+        let mut ahead =
+            there.filter(|at| (earlier.end..=end).contains(at) && self.goes_on_from(*at));
         ahead.find_map(read).unwrap_or((earlier.end, Vec::new()))
+    }
+
+    /// Whether the source's log up to `at` is that which the destination has: one that was cut off
+    /// and written anew behind the watermark has producers of its own.
+    pub fn goes_on_from(&self, at: Offset) -> bool {
+        let Some(earlier) = &self.earlier else { return false };
+        let last_of = |segments: &[Segment]| Marks::around(segments, at).ok()?.before;
+        let same = || {
+            let there = PartitionDir::open_on(self.state.disk(), self.destination).ok()?;
+            let (there, here) = (last_of(&there.segments)?, last_of(&self.source.segments)?);
+            Some(there == here)
+        };
+        // The batches at the watermark were looked at before.
+        at == earlier.end || (at > earlier.end && same() == Some(true))
     }
 
     /// The same within a budget: where there is little memory, the runs of the key index are read
