@@ -292,17 +292,32 @@ fn a_dry_run_of_a_later_round_leaves_not_even_a_lock() {
     assert!(status == Some(2) && said.contains("another logcompact is at work here"), "{said}");
 }
 
+/// A log in which producer 1 has ended its transaction, and 2 has not.
+fn with_an_open_transaction() -> Grown {
+    let mut log = Grown::empty();
+    log.transactional(1, Codec::None, &[Event::put("a", "x", THEN)]);
+    log.marker(1, true);
+    log.roll();
+    log.transactional(2, Codec::None, &[Event::put("b", "x", THEN)]);
+    log
+}
+
+/// The producers that each snapshot in a partition directory tells of.
+fn producers_known(dir: &Path) -> Vec<Vec<i64>> {
+    let of = |at: &Offset| {
+        let bytes = fs::read(dir.join(format!("{:020}.snapshot", at.0))).unwrap();
+        parse_snapshot(&bytes).unwrap().iter().map(|entry| entry.producer_id).collect()
+    };
+    PartitionDir::open(dir).unwrap().snapshots.iter().map(of).collect()
+}
+
 #[test]
 fn producers_that_wrote_below_the_watermark_only_are_not_forgotten_where_no_snapshot_tells_of_them()
 {
     let temp = scratch();
     let (source, out) = (temp.path().join("source"), temp.path().join("out"));
     let put = |key| [Event::put(key, "x", THEN)];
-    let mut log = Grown::empty();
-    log.transactional(1, Codec::None, &put("a"));
-    log.marker(1, true);
-    log.roll();
-    log.transactional(2, Codec::None, &put("b"));
+    let mut log = with_an_open_transaction();
     log.plain(&put("c"));
     let options = ["-q", "--include-active"];
     for night in 0..3 {
@@ -310,11 +325,7 @@ fn producers_that_wrote_below_the_watermark_only_are_not_forgotten_where_no_snap
         assert!(PartitionDir::open(&source).unwrap().snapshots.is_empty());
         let dest = round(&source, &out, &options);
         // The second night has nothing to compact, so there is no new one.
-        let newest = *PartitionDir::open(&dest).unwrap().snapshots.last().unwrap();
-        let known = fs::read(dest.join(format!("{:020}.snapshot", newest.0))).unwrap();
-        let known = parse_snapshot(&known).unwrap();
-        let ids: Vec<i64> = known.iter().map(|entry| entry.producer_id).collect();
-        assert_eq!(ids, [1, 2], "night {night}");
+        assert_eq!(producers_known(&dest).last().unwrap(), &[1, 2], "night {night}");
         log.roll();
         log.plain(&put("d"));
         if night == 1 {
@@ -328,20 +339,11 @@ fn a_snapshot_of_a_tail_that_the_source_has_no_more_is_not_gone_on_from() {
     let temp = scratch();
     let (source, out) = (temp.path().join("source"), temp.path().join("out"));
     let put = |key| [Event::put(key, "x", THEN)];
-    let mut log = Grown::empty();
-    log.transactional(1, Codec::None, &put("a"));
-    log.marker(1, true);
-    log.roll();
-    log.transactional(2, Codec::None, &put("b"));
+    let mut log = with_an_open_transaction();
     let mut other = log.clone();
     log.transactional(4, Codec::None, &put("c"));
     let options = ["-q", "--include-active"];
-    let known = |dest: &Path| -> Vec<i64> {
-        let snapshots = PartitionDir::open(dest).unwrap().snapshots;
-        let read = |at: &Offset| fs::read(dest.join(format!("{:020}.snapshot", at.0))).unwrap();
-        let entries = snapshots.iter().flat_map(|at| parse_snapshot(&read(at)).unwrap());
-        entries.map(|entry| entry.producer_id).collect()
-    };
+    let known = |dest: &Path| producers_known(dest).concat();
     let dest = round(&log.write(&source, log.end()), &out, &options);
     assert_eq!(known(&dest), [1, 2, 4]);
     // Another leader had other records there.
