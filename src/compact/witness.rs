@@ -57,7 +57,7 @@ pub fn after_commit(source: &PartitionDir, place: &Place, commit: &Commit) -> Re
     if let (Some(base), Some(last)) = (commit.new_active, after.segments.last()) {
         // Its files are not there yet. It is empty, like what lies behind the last one's end.
         let end = Position(last.size_bytes);
-        let part = Some(Part { named: last.named(), start: end, end: Some(end) });
+        let part = Some(Part { start: end, end: Some(end), ..Part::all_of(last) });
         after.segments.push(Segment { base, part, size_bytes: 0, ..last.clone() });
     }
     Ok(after)

@@ -1,9 +1,11 @@
-//! A file mapped for reading: the only `unsafe` of the crate.
+//! A file mapped for reading: the only `unsafe` of the crate. What was made to be read like one is
+//! held in memory.
 
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::listed::{identity, open_listed, open_named};
@@ -13,6 +15,8 @@ use super::listed::{identity, open_listed, open_named};
 pub struct Map {
     // An empty file cannot be mapped.
     mapped: Option<memmap2::Mmap>,
+    /// The bytes, if they are in no file.
+    held: Option<Arc<Vec<u8>>>,
     /// What the system calls the file, whatever its name is: its device and number.
     identity: (u64, u64),
 }
@@ -34,10 +38,15 @@ impl Map {
         Map::of(open_named(path)?)
     }
 
+    /// Bytes that are in no file.
+    pub fn held(bytes: Arc<Vec<u8>>) -> Map {
+        Map { mapped: None, held: Some(bytes), identity: (0, 0) }
+    }
+
     fn of(file: File) -> io::Result<Map> {
         let metadata = file.metadata()?;
         let mapped = if metadata.len() == 0 { None } else { Some(map_readonly(&file)?) };
-        Ok(Map { mapped, identity: identity(&metadata) })
+        Ok(Map { mapped, held: None, identity: identity(&metadata) })
     }
 
     /// Whether it shows `file`. As long as it does, no other file is called so by the system.
@@ -144,7 +153,8 @@ impl Deref for Map {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.mapped.as_deref().unwrap_or_default()
+        let held = || self.held.as_ref().map(|bytes| bytes.as_slice());
+        self.mapped.as_deref().or_else(held).unwrap_or_default()
     }
 }
 

@@ -15,6 +15,7 @@ mod flaw;
 mod legacy;
 mod partitioner;
 mod record;
+mod split;
 mod sweep;
 
 pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
@@ -28,4 +29,5 @@ pub use flaw::Flaw;
 pub use legacy::{MessageFormat, MessageSet, rebuild_message_set};
 pub use partitioner::Partitioner;
 pub use record::{Header, Headers, MessageCrc, Record};
+pub use split::{SplitError, split};
 pub use sweep::Sweep;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::index_entries::Entries;
@@ -34,7 +35,7 @@ pub struct Segment {
 }
 
 /// A part of a segment that is treated as one of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The base offset that its files are named after.
     pub named: Offset,
@@ -42,6 +43,16 @@ pub struct Part {
     pub start: Position,
     /// Where the batch behind its last starts; the end of the file, if nothing is said.
     pub end: Option<Position>,
+    /// The log itself, if it is made of half a batch and so in no file; there are no indexes of it
+    /// then, and its positions are its own.
+    pub made: Option<Arc<Vec<u8>>>,
+}
+
+impl Part {
+    /// The part of the files of `segment` that is all of them.
+    pub fn all_of(segment: &Segment) -> Part {
+        Part { named: segment.named(), start: Position(0), end: None, made: None }
+    }
 }
 
 /// What the names of a segment's files end in, by kind: in the middle of a swap it may be different
@@ -92,7 +103,7 @@ impl Segment {
 
     /// The base offset that its files are named after.
     pub fn named(&self) -> Offset {
-        self.part.map_or(self.base, |part| part.named)
+        self.part.as_ref().map_or(self.base, |part| part.named)
     }
 
     /// Its log, mapped.
@@ -100,18 +111,27 @@ impl Segment {
     /// # Errors
     /// The system's.
     pub fn log(&self) -> Result<LogFile> {
-        let log = LogFile::open(&self.disk, &self.path(Kind::Log), self.base)?;
-        Ok(match self.part {
+        let path = self.path(Kind::Log);
+        let made = self.part.as_ref().and_then(|part| part.made.as_ref());
+        let log = match made {
+            Some(bytes) => LogFile::of(&path, self.base, Map::held(Arc::clone(bytes))),
+            None => LogFile::open(&self.disk, &path, self.base)?,
+        };
+        Ok(match &self.part {
             Some(part) => log.within(part.start, part.end),
             None => log,
         })
     }
 
-    /// The bytes of one of its files; `None` if there is no such file, or a link or pipe instead.
+    /// The bytes of one of its other files; `None` if there is no such file, or a link or pipe
+    /// instead.
     ///
     /// # Errors
     /// The system's, other than "not found".
     pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
+        if self.part.as_ref().is_some_and(|part| part.made.is_some()) {
+            return Ok(None);
+        }
         let path = self.path(kind);
         match fs::symlink_metadata(&path) {
             // The listing has named what is there instead of a file.
@@ -128,10 +148,10 @@ impl Segment {
     pub fn offset_index_bytes(&self) -> Result<u64> {
         let Some(map) = self.read(Kind::Index)? else { return Ok(0) };
         let entries: Entries<'_, IndexEntry> = Entries::of(&map, self.named());
-        let count = match self.part {
+        let count = match &self.part {
             None => entries.count(),
             Some(Part { start, end, .. }) => {
-                let is_ours = |at: Position| at >= start && end.is_none_or(|end| at < end);
+                let is_ours = |at: Position| at >= *start && end.is_none_or(|end| at < end);
                 entries.iter().filter(|entry| is_ours(entry.position)).count()
             }
         };

@@ -5,6 +5,9 @@
 //! contradictions are told: the log has a later batch than the snapshot knows of; both know the
 //! batch, but not alike; a batch that the snapshot tells of is not in a segment without a hole; a
 //! transaction is open here but not there, and no marker can have been cleaned away.
+//!
+//! Where a round of compaction has ended within a batch, the log has it in two; a snapshot from
+//! before still tells of the whole.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -19,6 +22,8 @@ use crate::units::Offset;
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     data: Option<Sent>,
+    /// The first of its data batches that end with that one and go on from each other.
+    chain: Option<Sent>,
     /// Its last control batch.
     marker: Option<Offset>,
     /// Where the transaction begins that is open at the end.
@@ -32,13 +37,24 @@ impl Facts {
             self.open = None;
             return;
         }
+        self.chain_up(sent);
         self.data = Some(*sent);
         if sent.is_transactional {
             self.open.get_or_insert(sent.base_offset);
         }
     }
 
+    /// Takes note of data behind its last.
+    fn chain_up(&mut self, first: &Sent) {
+        if !self.data.is_some_and(|last| last.goes_on_with(first)) {
+            self.chain = Some(*first);
+        }
+    }
+
     fn append(&mut self, behind: &Facts) {
+        if let Some(first) = &behind.chain {
+            self.chain_up(first);
+        }
         self.open = if behind.marker.is_some() { behind.open } else { self.open.or(behind.open) };
         self.data = behind.data.or(self.data);
         self.marker = behind.marker.or(self.marker);
@@ -113,7 +129,7 @@ pub fn compare(
     for entry in &snapshot.entries {
         let known = facts.by_id.get(&entry.producer_id).copied().unwrap_or_default();
         let contradictions = [
-            data(snapshot.offset, entry, &known, whole),
+            data(snapshot.offset, entry, &known, (whole, &facts.holes)),
             transaction(snapshot.offset, entry, &known, &facts.holes),
         ];
         contradictions.into_iter().flatten().for_each(|text| tell(entry.producer_id, text));
@@ -133,7 +149,12 @@ pub fn compare(
 }
 
 /// What is wrong with what an entry says of the producer's last data.
-fn data(at: Offset, entry: &ProducerEntry, known: &Facts, whole: &[Whole]) -> Option<String> {
+fn data(
+    at: Offset,
+    entry: &ProducerEntry,
+    known: &Facts,
+    (whole, holes): (&[Whole], &Holes),
+) -> Option<String> {
     let last = entry.last_offset;
     if last >= at {
         return Some(format!("it knows a batch up to offset {last}, which is behind it"));
@@ -154,9 +175,15 @@ fn data(at: Offset, entry: &ProducerEntry, known: &Facts, whole: &[Whole]) -> Op
     }
     let delta = i64::from(entry.offset_delta);
     let sequence = data.sequences.map_or(-1, |(_, last)| last);
+    let first = Offset(last.0.saturating_sub(delta));
+    // In parts, of which the earlier ones may be gone.
+    let is_there = |first: Offset| {
+        let chained = known.chain.is_some_and(|chain| chain.base_offset <= first);
+        first <= data.base_offset && (chained || holes.behind(first))
+    };
     let is_same = data.epoch == entry.epoch
         && sequence == entry.last_sequence
-        && data.last_offset.distance_from(data.base_offset) == delta;
+        && (first == data.base_offset || is_there(first));
     (!is_same).then(|| {
         format!(
             "the batch up to offset {last} is of epoch {}, sequence {} and {delta} offsets before \
@@ -180,4 +207,68 @@ fn transaction(at: Offset, entry: &ProducerEntry, known: &Facts, holes: &Holes) 
     }
     let marker = known.marker.filter(|marker| *marker > open)?;
     Some(format!("it has the transaction from {open} open, which was ended at {marker}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Timestamp;
+
+    /// A data batch whose sequences are its offsets.
+    fn sent(first: i64, last: i64) -> Sent {
+        Sent {
+            epoch: 0,
+            base_offset: Offset(first),
+            last_offset: Offset(last),
+            sequences: Some((first as i32, last as i32)),
+            is_marker: false,
+            is_transactional: false,
+        }
+    }
+
+    /// What is told of a snapshot that knows a batch from offset 10 to 19, in whatever stretches
+    /// the log is heard.
+    fn told(batches: &[Sent], hole: Option<i64>) -> usize {
+        let entry = ProducerEntry {
+            producer_id: 7,
+            epoch: 0,
+            last_sequence: 19,
+            last_offset: Offset(19),
+            offset_delta: 9,
+            timestamp: Timestamp(0),
+            coordinator_epoch: -1,
+            open_txn_first_offset: None,
+        };
+        let snapshot = Snapshot { offset: Offset(30), entries: vec![entry] };
+        let heard = |batches: &[Sent]| {
+            let mut facts = ProducerFacts::default();
+            batches.iter().for_each(|sent| facts.add(7, sent));
+            facts
+        };
+        let mut told = Vec::new();
+        for cut in 0..=batches.len() {
+            let mut facts = heard(&batches[..cut]);
+            facts.append(&heard(&batches[cut..]));
+            hole.into_iter().for_each(|hole| facts.hole(Offset(hole)));
+            let mut found = Findings::default();
+            compare(&snapshot, &facts, &[], Path::new("snapshot"), &mut found);
+            told.push(found.into_list().len());
+        }
+        assert!(told.iter().all(|count| *count == told[0]), "{told:?}");
+        told[0]
+    }
+
+    #[test]
+    fn a_batch_that_a_round_has_cut_in_two_is_the_one_that_the_snapshot_tells_of() {
+        assert_eq!(told(&[sent(10, 19)], None), 0);
+        assert_eq!(told(&[sent(10, 14), sent(15, 19)], None), 0);
+        assert_eq!(told(&[sent(3, 9), sent(10, 11), sent(12, 18), sent(19, 19)], None), 0);
+        // The first half is gone.
+        assert_eq!(told(&[sent(15, 19)], Some(15)), 0);
+        // Somebody else's batch lies there, or it reaches further than the snapshot says.
+        assert_eq!(told(&[sent(15, 19)], None), 1);
+        assert_eq!(told(&[sent(10, 12), sent(15, 19)], None), 1);
+        assert_eq!(told(&[sent(8, 19)], None), 1);
+        assert_eq!(told(&[sent(8, 19)], Some(15)), 1);
+    }
 }

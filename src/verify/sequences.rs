@@ -47,6 +47,16 @@ impl Sent {
             is_transactional: header.is_transactional(),
         })
     }
+
+    /// Whether `next` has the offset and the sequence behind this one's last.
+    pub fn goes_on_with(&self, next: &Sent) -> bool {
+        let follows = |(_, last): (i32, i32), (first, _): (i32, i32)| {
+            (i64::from(last) + 1) & i64::from(i32::MAX) == i64::from(first)
+        };
+        let sequences = self.sequences.zip(next.sequences);
+        (self.epoch, self.last_offset.next()) == (next.epoch, next.base_offset)
+            && sequences.is_some_and(|(these, those)| follows(these, those))
+    }
 }
 
 /// The data batches of a producer that are remembered, oldest first.

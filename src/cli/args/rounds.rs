@@ -9,7 +9,7 @@ use clap::Args;
 #[command(next_help_heading = "Rounds: the same command again compacts what is new")]
 pub struct RoundArgs {
     /// Compact no further than this offset, itself included; what lies behind it is carried over
-    /// as it is. Batches are not cut in two
+    /// as it is. A batch that holds it and more is cut in two
     #[arg(long, value_name = "OFFSET", conflicts_with = "in_place")]
     pub to_offset: Option<i64>,
     /// Start over from the source, whatever OUT holds of earlier rounds

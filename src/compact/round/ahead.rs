@@ -41,7 +41,8 @@ impl Marks {
         let end = file.end_offset();
         let marks = |is_behind: bool| {
             let mut samples = file.source.samples.iter();
-            let sample = samples.find(|sample| (sample.base_offset >= end) == is_behind)?;
+            // A batch that was cut in two is behind, as a whole.
+            let sample = samples.find(|sample| (sample.last_offset >= end) == is_behind)?;
             Some(Mark {
                 base_offset: sample.base_offset,
                 last_offset: sample.last_offset,
@@ -128,19 +129,37 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
             Offset(end.0 - 1)
         )));
     }
-    if cut.offset < end || !marks.may_come_of(earlier) {
+    // The batch in which the last round has ended, if that was within one.
+    let first_of = |mark: Option<Mark>| mark.map(|mark| mark.base_offset);
+    let is_cut_again = first_of(earlier.behind) == first_of(marks.behind);
+    if (cut.is_within_batch() && !is_cut_again) || !marks.may_come_of(earlier) {
         return Err(Error::refused(format!(
             "this is another source: the batches around offset {end} are not those that the last \
              round saw; compact it to another folder with --out, or pass --full to start over \
              from it"
         )));
     }
-    let first = if holder.base == end { holder.clone() } else { cut.apply(holder).1 };
+    let first = if holder.base == end {
+        vec![holder.clone()]
+    } else {
+        cut.apply_within_batch(holder).map_err(cannot_go_on)?.1
+    };
     let rest = source.segments.get(number + 1..).unwrap_or_default();
     let mut ahead = source.clone();
-    ahead.segments = std::iter::once(first).chain(rest.iter().cloned()).collect();
+    ahead.segments = first.into_iter().chain(rest.iter().cloned()).collect();
     ahead.snapshots.retain(|offset| *offset >= end);
     Ok(ahead)
+}
+
+/// What to say if the batch is damaged within which the last round has ended.
+fn cannot_go_on(error: Error) -> Error {
+    if !error.is_corruption() {
+        return error;
+    }
+    Error::refused(format!(
+        "{error}; the last round has ended within this batch, so the next cannot begin; name a \
+         copy in which it is whole, or pass --full to start over"
+    ))
 }
 
 /// What to say if records are missing between the watermark and the start of the source.
@@ -154,7 +173,8 @@ pub fn gap(end: Offset, start: Offset) -> Error {
 }
 
 /// `source` with a border at `end`, so that what lies in front of it can be compacted without what
-/// lies behind it. Returns where the border is: no batch is cut in two.
+/// lies behind it. Returns where the border is: in front of `end` only if that lies within a batch
+/// that is damaged, which is for those to tell of who read it.
 ///
 /// # Errors
 /// The system's.
@@ -166,9 +186,12 @@ pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
     if cut.behind.is_none() {
         return Ok(end);
     }
-    if cut.offset > holder.base {
-        let (front, back) = cut.apply(holder);
-        source.segments.splice(number..=number, [front, back]);
-    }
-    Ok(cut.offset)
+    let (border, parts) = match cut.apply_within_batch(holder) {
+        Ok((fronts, backs)) => (end, [fronts, backs].concat()),
+        Err(error) if !error.is_corruption() => return Err(error),
+        Err(_) if cut.offset <= holder.base => return Ok(cut.offset),
+        Err(_) => (cut.offset, <[Segment; 2]>::from(cut.apply(holder)).to_vec()),
+    };
+    source.segments.splice(number..=number, parts);
+    Ok(border)
 }

@@ -9,7 +9,7 @@ use super::ahead::Marks;
 use super::index_write::WrittenIndex;
 use super::join::Leaving;
 use super::older::Due;
-use super::this_round::{Met, Round};
+use super::this_round::{Earlier, Met, Round};
 use crate::compact::group_writer::Written;
 use crate::compact::plan::Plan;
 use crate::compact::policy::{NullKeys, Policy};
@@ -24,7 +24,7 @@ use crate::rounds::{
     TailRef,
 };
 use crate::segment::{
-    FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
+    FileName, Kind, PartitionDir, PartitionMetadata, Place, parse_epochs, render_epochs,
 };
 use crate::swap::list;
 use crate::units::Offset;
@@ -102,7 +102,7 @@ impl Round<'_> {
         let tail = tail.map(|s| TailRef { base_offset: s.base, bytes: s.size_bytes }).collect();
         let staged_bytes: u64 = staged.segments.iter().map(|segment| segment.size_bytes).sum();
         let report = self.report(met, facts);
-        let marks = self.marks(facts.surveys, end)?;
+        let marks = self.marks(end)?;
         let file = RoundFile {
             format: FORMAT,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -162,15 +162,13 @@ impl Round<'_> {
         place.dir.as_path() == self.destination || !place.dir.starts_with(self.destination)
     }
 
-    /// The batches around the watermark, by which the next round knows the source again. Only what
-    /// this round has read is looked at; what it is rebased on is not the source, which may have
-    /// the same batches otherwise.
-    fn marks(&self, surveys: &[Survey], end: Offset) -> Result<Marks> {
-        if self.base.is_some() {
-            return Marks::around(&self.source.segments, end);
-        }
-        let segments: Vec<Segment> = surveys.iter().map(|survey| survey.segment.clone()).collect();
-        let marks = Marks::around(&segments, end)?;
+    /// The batches around the watermark, by which the next round knows the source again. Only
+    /// segments of the source that this round has read are looked at.
+    fn marks(&self, end: Offset) -> Result<Marks> {
+        let segments = &self.source.segments;
+        let reached = |begun: &Earlier| segments.partition_point(|s| s.base <= begun.end);
+        let first = self.earlier.as_ref().map_or(0, |earlier| reached(earlier).saturating_sub(1));
+        let marks = Marks::around(segments.get(first..).unwrap_or_default(), end)?;
         let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
         let before = marks.before.or(known.and_then(|earlier| Marks::of(&earlier.file).before));
         Ok(Marks { before, ..marks })

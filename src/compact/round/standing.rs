@@ -372,10 +372,10 @@ pub fn start<'a>(
             (view, Some(base))
         }
     };
-    let bound = border(&mut view, options, policy)?;
     let first = view.segments.first();
     let mark = first.map(|first| Marks::around(&view.segments, first.base)).transpose()?;
     let crc = mark.and_then(|marks| marks.behind).map_or(0, |mark| mark.crc);
+    let bound = border(&mut view, options, policy)?;
     let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
     let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes());
     let layout = layout(&policy.topic.strategy);
@@ -470,7 +470,7 @@ fn rebased(
     Ok((view, base, ends))
 }
 
-/// Where both have a border, at `border` or in front of it: no batch of either is cut in two.
+/// Where both have a border: at `border`, or in front of it where a batch there is damaged.
 fn border_of_both(
     base: &mut PartitionDir,
     view: &mut PartitionDir,

@@ -1,6 +1,6 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
-use super::ahead::Marks;
+use super::ahead::{Marks, with_border};
 use super::collector::Collector;
 use super::found::Losses;
 use super::index::KeyIndex;
@@ -178,8 +178,10 @@ impl Round<'_> {
         let last_of = |segments: &[Segment]| Marks::around(segments, at).ok()?.before;
         let same = || {
             let there = PartitionDir::open_on(self.state.disk(), self.destination).ok()?;
-            let (there, here) = (last_of(&there.segments)?, last_of(&self.source.segments)?);
-            Some(there == here)
+            let mut here = self.source.clone();
+            // As the destination has it, if the last round has ended within a batch.
+            with_border(&mut here, earlier.end).ok()?;
+            Some(last_of(&there.segments)? == last_of(&here.segments)?)
         };
         // The batches at the watermark were looked at before.
         at == earlier.end || (at > earlier.end && same() == Some(true))
