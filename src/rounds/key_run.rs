@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{EntryLayout, KeyHash, KeyHashSeed, KeyState};
 use super::hex::Crc32c;
+use super::lookup::Lookup;
 use super::state_file::{self, Remedy, damaged, in_front_of_crc, parse_round};
 use crate::bytes::{Cursor, Overrun};
 use crate::disk::{Disk, Map};
@@ -172,11 +173,6 @@ impl KeyRun {
         &self.map
     }
 
-    /// What it says of this key.
-    pub fn find(&self, hash: KeyHash) -> Option<KeyState> {
-        self.states_in(hash, None).next().filter(|state| state.hash == hash)
-    }
-
     /// What it says of keys from the hash `from` to below `below`, in the order of hashes.
     pub fn states_in(&self, from: KeyHash, below: Option<KeyHash>) -> States<'_> {
         let chunk = self.layout.entry_bytes();
@@ -192,8 +188,9 @@ impl KeyRun {
     }
 
     fn bounds(&self, from: KeyHash, below: Option<KeyHash>) -> (usize, usize) {
-        let start = self.lower_bound(from);
-        let end = below.map_or(self.count(), |below| self.lower_bound(below));
+        let mut lookup = Lookup::within(self);
+        let start = lookup.lower_bound(from);
+        let end = below.map_or(self.count(), |below| lookup.lower_bound(below));
         (start, end.max(start))
     }
 
@@ -202,7 +199,16 @@ impl KeyRun {
         self.map.get(HEADER_BYTES..end).unwrap_or_default()
     }
 
-    fn hash_at(&self, index: usize) -> Option<KeyHash> {
+    /// What it says of the key of entry number `index`.
+    pub(super) fn state_at(&self, index: usize) -> Option<KeyState> {
+        let bytes = self.layout.entry_bytes();
+        let entry = self.entries().get(index.checked_mul(bytes)?..)?.get(..bytes)?;
+        self.layout.decode_state(entry)
+    }
+
+    /// The hash of entry number `index`.
+    #[inline]
+    pub(super) fn hash_at(&self, index: usize) -> Option<KeyHash> {
         let start = index * self.layout.entry_bytes();
         let hash = self.entries().get(start..)?.first_chunk()?;
         Some(KeyHash(u128::from_be_bytes(*hash)))
@@ -210,58 +216,6 @@ impl KeyRun {
 
     fn last_hash(&self) -> Option<KeyHash> {
         self.hash_at(self.count().checked_sub(1)?)
-    }
-
-    /// How many entries lie below `hash`. Steps that double lead from a guess to where it is, and
-    /// bisection to the place, so that a wrong guess costs little.
-    fn lower_bound(&self, hash: KeyHash) -> usize {
-        let is_below = |index| self.hash_at(index).is_some_and(|found| found < hash);
-        let (mut low, mut high) = (0, self.count());
-        let (guess, mut step) = (self.guess(hash), 4);
-        if is_below(guess) {
-            low = guess + 1;
-            while low + step < high {
-                if !is_below(low + step) {
-                    high = low + step;
-                    break;
-                }
-                low += step + 1;
-                step *= 2;
-            }
-        } else {
-            high = guess;
-            while let Some(probe) = high.checked_sub(step) {
-                if is_below(probe) {
-                    low = probe + 1;
-                    break;
-                }
-                high = probe;
-                step *= 2;
-            }
-        }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if is_below(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    /// About where `hash` lies, as hashes lie evenly: between the first and the last entry, and
-    /// then seen from the one that was found there.
-    fn guess(&self, hash: KeyHash) -> usize {
-        let Some(last) = self.count().checked_sub(1) else { return 0 };
-        let top = |hash: KeyHash| (hash.0 >> u64::BITS) as u64 as f64;
-        let top_at = |index| self.hash_at(index).map_or(0.0, top);
-        let entries_a_step = last as f64 / (top_at(last) - top_at(0)).max(1.0);
-        let seen_from = |index: usize| {
-            let entries = (top(hash) - top_at(index)) * entries_a_step;
-            (index as f64 + entries).clamp(0.0, last as f64) as usize
-        };
-        seen_from(seen_from(0))
     }
 }
 
@@ -395,10 +349,17 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let known = written(dir.path(), 0, &all);
             let run = KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base).unwrap();
+            let (mut rising, mut falling) = (Lookup::within(&run), Lookup::within(&run));
+            let (up, down) = (all.iter().chain([&wanted]), all.iter().rev().chain([&wanted]));
+            for (hash, other) in up.zip(down) {
+                let below = |hash: u128| all.partition_point(|it| *it < hash);
+                prop_assert_eq!(rising.lower_bound(KeyHash(*hash)), below(*hash));
+                prop_assert_eq!(falling.lower_bound(KeyHash(*other)), below(*other));
+            }
             for hash in all.iter().copied().chain([wanted]) {
-                let found = run.lower_bound(KeyHash(hash));
+                let found = Lookup::within(&run).lower_bound(KeyHash(hash));
                 prop_assert_eq!(found, all.partition_point(|it| *it < hash));
-                let state = run.find(KeyHash(hash)).map(|state| state.hash.0);
+                let state = Lookup::within(&run).find(KeyHash(hash)).map(|state| state.hash.0);
                 prop_assert_eq!(state, all.binary_search(&hash).is_ok().then_some(hash));
             }
         }
@@ -471,6 +432,28 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_out_of_order_wherever_in_a_large_run_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let hashes: Vec<u128> = (1..3000).map(|number| number << 100).collect();
+        let known = written(dir.path(), 0, &hashes);
+        let path = dir.path().join(&known.file);
+        let bytes = fs::read(&path).unwrap();
+        let content = &bytes[..bytes.len() - CRC_BYTES];
+        for index in [0, 1, 1500, 2997] {
+            let mut content = content.to_vec();
+            let at = HEADER_BYTES + index * LAYOUT.entry_bytes();
+            let (one, other) = content[at..].split_at_mut(LAYOUT.entry_bytes());
+            one[..16].swap_with_slice(&mut other[..16]);
+            let crc32c = Crc32c(append_crc(&mut content));
+            fs::write(&path, &content).unwrap();
+            let known = RunRef { crc32c, ..known.clone() };
+            let error = KeyRun::open(&Disk::default(), dir.path(), &known, Level::Base);
+            let error = error.map(drop).unwrap_err().to_string();
+            assert!(error.contains(&format!("entry {} is out of order", index + 1)), "{error}");
+        }
+    }
+
+    #[test]
     fn that_a_key_is_over_only_a_layer_may_say() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = RunWriter::new(LAYOUT, SEED, KeyHash(0));
@@ -483,8 +466,11 @@ mod tests {
         let open = |level| KeyRun::open(&Disk::default(), dir.path(), &known, level);
         let run = open(Level::Layer).unwrap();
         assert!(run.states_in(KeyHash(0), None).eq(states));
-        assert_eq!(run.find(KeyHash(6)), Some(states[1]));
-        assert_eq!((run.find(KeyHash(7)), run.count_in(KeyHash(6), None)), (None, 1));
+        assert_eq!(Lookup::within(&run).find(KeyHash(6)), Some(states[1]));
+        assert_eq!(
+            (Lookup::within(&run).find(KeyHash(7)), run.count_in(KeyHash(6), None)),
+            (None, 1)
+        );
         let refusal = open(Level::Base).map(drop).unwrap_err().to_string();
         assert!(refusal.contains("entry 1 is none"), "{refusal}");
     }

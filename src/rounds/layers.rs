@@ -8,6 +8,7 @@ use rayon::iter::Either;
 
 use super::entry::{Entry, KeyHash, KeyState};
 use super::key_run::{KeyRun, Level, RunRef, States};
+use super::lookup::Lookup;
 use super::open_runs::OpenRuns;
 use super::ranges::{Range, ranges_of};
 use crate::error::Result;
@@ -103,10 +104,9 @@ pub fn stands_for<'a>(
     let runs = || base.into_iter().chain(upon.iter().map(|run| &**run));
     let states = runs().map(KeyRun::count).sum::<usize>();
     if keys.len().saturating_mul(WALKED_A_LOOKUP) < states {
-        let newest = move |key: &KeyHash| {
-            let upon = upon.iter().rev().map(|run| &**run);
-            upon.chain(base).find_map(|run| run.find(*key))
-        };
+        let newest_first = upon.iter().rev().map(|run| &**run).chain(base);
+        let mut lookups: Vec<Lookup<'_>> = newest_first.map(Lookup::within).collect();
+        let newest = move |key: &KeyHash| lookups.iter_mut().find_map(|run| run.find(*key));
         return Either::Left(keys.iter().filter_map(newest).filter_map(|state| state.entry));
     }
     let mut wanted = keys.iter().peekable();

@@ -17,6 +17,7 @@ mod journal;
 mod journal_steps;
 mod key_run;
 mod layers;
+mod lookup;
 mod manifest;
 mod open_runs;
 mod ranges;

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::slice::ParallelSliceMut;
+
 use super::newcomers::Newcomer;
 use crate::compact::election::ChunkResult;
 use crate::error::Result;
@@ -69,6 +71,7 @@ impl Losses<'_> {
     /// Offsets that no record has.
     pub fn finish(self) -> Result<Lost> {
         let mut dead = self.dead.into_inner().unwrap_or_else(PoisonError::into_inner);
+        dead.waiting.par_sort_unstable();
         dead.add()?;
         let mut outlived = self.outlived.into_inner().unwrap_or_else(PoisonError::into_inner);
         outlived.sort_unstable();
