@@ -356,3 +356,26 @@ fn a_snapshot_of_a_tail_that_the_source_has_no_more_is_not_gone_on_from() {
     let dest = round(&other.write(&source, other.end()), &out, &["-q", "--full"]);
     assert!(!known(&dest).contains(&4), "{:?}", known(&dest));
 }
+
+#[test]
+fn options_of_rounds_that_mean_nothing_are_refused_and_why_is_said() {
+    let temp = scratch();
+    let log = segments(2);
+    let source = log.write(&temp.path().join("source"), log.end());
+    let old = source.to_str().unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--to-offset", "-1"], "offsets begin at 0"),
+        (
+            &["--rebase-from", old, "--rebase-high-watermark", "-5"],
+            "--rebase-high-watermark -5: offsets begin at 0",
+        ),
+        (&["--min-rewrite-ratio", "1.5"], "from 0 to 1"),
+        (&["--min-rewrite-ratio", "0.5", "--strategy", "first"], "would count again"),
+        (&["--keep-rounds", "0", "--reindex"], "--keep-rounds 0 keeps no state"),
+    ];
+    for (options, said) in cases {
+        let (status, stderr) = stderr(&source, &temp.path().join("out"), options);
+        assert!(status == Some(2) && stderr.contains(said), "{options:?}: {stderr}");
+        assert!(!temp.path().join("out").exists(), "{options:?}");
+    }
+}
