@@ -85,6 +85,9 @@ fn replay(state: &mut ProducerState, surveys: &[Survey], end: Offset) -> Result<
                     match batches.next() {
                         Some(Ok((_, batch))) if batch.header.base_offset < end => {
                             state.append(&batch, decoder);
+                            if let Some(half) = survey.segment.half() {
+                                state.is_half(&batch.header, half.whole);
+                            }
                         }
                         Some(_) => {}
                         None => return Ok(()),

@@ -228,7 +228,7 @@ fn retired_by_retention(surveys: &[Survey], topic: &TopicConfig, now: Timestamp)
     if !topic.cleanup.delete {
         return 0;
     }
-    let inactive = surveys.len().saturating_sub(1);
+    let inactive = inactive(surveys);
     let too_old = |survey: &Survey| {
         let age_ms = now.0.saturating_sub(survey.age_timestamp().0);
         topic.retention_ms >= 0 && age_ms > topic.retention_ms
@@ -252,6 +252,13 @@ fn retired_by_retention(surveys: &[Survey], topic: &TopicConfig, now: Timestamp)
     by_age + by_size
 }
 
+/// How many segments lie in front of the active one, which may be cut into parts.
+fn inactive(surveys: &[Survey]) -> usize {
+    let Some(last) = surveys.last() else { return 0 };
+    let is_active = |survey: &Survey| survey.segment.shares_file_with(&last.segment);
+    surveys.iter().rposition(|survey| !is_active(survey)).map_or(0, |at| at + 1)
+}
+
 /// The first segment that may not be cleaned, and what to say if that is the very first.
 fn first_uncleanable(
     surveys: &[Survey],
@@ -259,7 +266,7 @@ fn first_uncleanable(
     known: &Known,
     policy: &Policy,
 ) -> (usize, NothingToClean) {
-    let inactive = surveys.len().saturating_sub(1);
+    let inactive = inactive(surveys);
     // An active segment without a batch needs no rolling: it stays the active one.
     let rolls = policy.include_active && surveys.last().is_some_and(|active| active.batches > 0);
     let mut cleaned = if rolls { surveys.len() } else { inactive };

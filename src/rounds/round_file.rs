@@ -113,6 +113,9 @@ pub struct Source {
     pub log_end_offset: Offset,
     /// Some of its batches, rising.
     pub samples: Vec<Sample>,
+    /// Whether the round has ended within a batch, the last of them.
+    #[serde(default)]
+    pub within_batch: bool,
     /// Its segments behind the watermark.
     pub tail: Vec<TailRef>,
 }
@@ -359,6 +362,7 @@ pub fn sample(round: u64) -> RoundFile {
                 records: 10,
                 crc: u32::MAX,
             }],
+            within_batch: false,
             tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
         },
         high_watermark: Offset(99),

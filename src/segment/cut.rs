@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::index_entries::Entries;
-use super::{Frontier, IndexEntry, Kind, LogFile, Part, Segment, check_records};
+use super::{Frontier, Half, IndexEntry, Kind, LogFile, Part, Segment, check_records};
 use crate::error::{Error, Result};
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES, split};
 use crate::units::{Offset, Position};
@@ -52,17 +52,20 @@ impl Mark {
 /// Where a segment is cut: between two batches, or within the one behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Where the first batch behind the cut starts; the end of the log if there is none.
+    /// Where what is behind the cut starts: a batch, or damage; the end of the log if there is
+    /// neither.
     pub position: Position,
     /// The offset that was asked for.
     pub asked: Offset,
     /// The offset from which on all is behind the cut: the one asked for, or the first of the batch
-    /// that holds it.
+    /// or of the damage that holds it.
     pub offset: Offset,
     /// The batch in front of the cut, if the search came by it.
     pub before: Option<Mark>,
-    /// The batch behind it.
+    /// The first sound one behind it.
     pub behind: Option<Mark>,
+    /// Whether damage lies between the two that may hold the offset.
+    pub is_damaged: bool,
 }
 
 impl Cut {
@@ -76,43 +79,74 @@ impl Cut {
         let start = start_of(segment, &log, offset)?;
         let mut frontier = Frontier::of(&log);
         let mut batches = log.batches_from(start);
-        let mut cut = Cut { position: start, asked: offset, offset, before: None, behind: None };
+        let (asked, is_damaged) = (offset, false);
+        let (before, behind) = (None, None);
+        let mut cut = Cut { position: start, asked, offset, before, behind, is_damaged };
+        // What the next batch may begin with, and where damage in front of it starts.
+        let (mut least, mut damage) = (segment.base, None);
         loop {
-            frontier.reach(batches.position(), HEADER_BYTES)?;
-            cut.position = batches.position();
-            match batches.next() {
-                None => return Ok(cut),
-                Some(Ok((_, batch))) if batch.header.last_offset >= offset => {
-                    frontier.reach(cut.position, batch.header.size_bytes)?;
-                    cut.offset = offset.min(first_of(&batch));
-                    cut.behind = Some(Mark::of(&batch.header));
+            let position = batches.position();
+            frontier.reach(position, HEADER_BYTES)?;
+            cut.position = position;
+            let batch = match batches.next() {
+                None => break,
+                Some(Ok((_, batch)))
+                    if (least..=batch.header.last_offset).contains(&batch.header.base_offset) =>
+                {
+                    batch
+                }
+                // An unfinished write is behind everything.
+                Some(Err(damaged)) if log.is_unfinished_tail(&damaged) => break,
+                // Whoever reads the part that it is in finds it again.
+                _ => {
+                    damage.get_or_insert(position);
+                    continue;
+                }
+            };
+            let mark = Mark::of(&batch.header);
+            if mark.last_offset < offset {
+                (cut.before, least, damage) = (Some(mark), mark.last_offset.next(), None);
+                continue;
+            }
+            frontier.reach(position, batch.header.size_bytes)?;
+            cut.behind = Some(mark);
+            match first_of(&batch).filter(|first| *first >= least) {
+                // Damage in front of it holds nothing from the offset on.
+                Some(first) if first <= offset || damage.is_none() => {
+                    cut.offset = offset.min(first);
                     return Ok(cut);
                 }
-                Some(Ok((_, batch))) => cut.before = Some(Mark::of(&batch.header)),
-                // An unfinished write is behind everything.
-                Some(Err(damaged)) if log.is_unfinished_tail(&damaged) => return Ok(cut),
-                // Whoever reads the part in front of the cut, or behind it, finds it again.
-                Some(Err(_)) => {}
+                _ => damage = damage.or(Some(position)),
             }
+            break;
         }
+        if let Some(position) = damage {
+            (cut.position, cut.offset, cut.is_damaged) = (position, least.min(offset), true);
+        }
+        Ok(cut)
     }
 
-    /// Whether a batch holds the offset that was asked for and others in front of that.
+    /// Whether a batch, or damage, holds the offset that was asked for and others in front of that.
     pub fn is_within_batch(&self) -> bool {
         self.offset < self.asked
     }
 
     /// As [`apply`](Cut::apply), in front of and behind the very offset that was asked for: a batch
-    /// that holds others on either side is cut in two, and its halves are parts of their own.
+    /// that holds others on either side is cut in two, and its halves are parts of their own. The
+    /// segment behind begins at `bound`.
     ///
     /// # Errors
     /// Damage in that batch. The system's.
-    pub fn apply_within_batch(&self, segment: &Segment) -> Result<(Vec<Segment>, Vec<Segment>)> {
+    pub fn apply_within_batch(
+        &self,
+        segment: &Segment,
+        bound: Option<Offset>,
+    ) -> Result<(Vec<Segment>, Vec<Segment>)> {
         let (front, rest) = self.apply(segment);
         if !self.is_within_batch() {
             return Ok((vec![front], vec![rest]));
         }
-        let (mut lower, upper, behind) = self.halves(segment)?;
+        let (mut lower, upper, behind) = self.halves(segment, bound)?;
         let (_, back) = behind.apply(&rest);
         if front.size_bytes == 0 {
             lower.base = front.base;
@@ -124,29 +158,36 @@ impl Cut {
     }
 
     /// The halves of the batch behind the cut, each as a segment, and the cut behind that batch.
-    fn halves(&self, segment: &Segment) -> Result<(Segment, Segment, Cut)> {
+    fn halves(&self, segment: &Segment, bound: Option<Offset>) -> Result<(Segment, Segment, Cut)> {
         let log = segment.log()?;
         let corrupt = |reason: String| Error::corrupt(log.path(), self.position, reason);
-        if self.offset < segment.base {
-            return Err(corrupt("its offsets lie in front of its segment".to_owned()));
-        }
         let mut batches = log.batches_from(self.position);
         let next = batches.next().ok_or_else(|| corrupt("its batch is gone".to_owned()))?;
         let (_, batch) = next.map_err(|damaged| corrupt(damaged.flaw.to_string()))?;
         log.ready(self.position, batches.position())?;
-        let mut decoder = Decoder::new();
-        let sound = batch.check_crc().and_then(|()| check_records(&batch, &mut decoder, Offset(0)));
+        let last = batch.header.last_offset;
+        if batch.header.base_offset < self.offset || last < self.asked {
+            return Err(corrupt("its offsets are not those behind the batch before it".to_owned()));
+        }
+        if bound.is_some_and(|bound| last >= bound) {
+            return Err(corrupt("its offsets reach into the next segment".to_owned()));
+        }
+        let (mut decoder, least) = (Decoder::new(), self.offset);
+        let sound = batch.check_crc().and_then(|()| check_records(&batch, &mut decoder, least));
         sound.map_err(|flaw| corrupt(flaw.to_string()))?;
         let halves = split(&batch, self.asked, &mut decoder);
         let (lower, upper) = halves.map_err(|error| corrupt(error.to_string()))?;
+        let whole = segment.half().map_or(batch.header.base_offset, |half| half.whole);
         let half = |base: Offset, bytes: Vec<u8>| Segment {
             base,
             size_bytes: bytes.len() as u64,
-            part: Some(Part { made: Some(Arc::new(bytes)), ..Part::all_of(segment) }),
+            part: Some(Part {
+                half: Some(Half { bytes: Arc::new(bytes), whole }),
+                ..Part::all_of(segment)
+            }),
             ..segment.clone()
         };
-        let offset = batch.header.last_offset.next();
-        let behind = Cut { position: batches.position(), offset, ..*self };
+        let behind = Cut { position: batches.position(), offset: last.next(), ..*self };
         Ok((half(self.offset, lower), half(self.asked, upper), behind))
     }
 
@@ -169,15 +210,16 @@ impl Cut {
     }
 }
 
-/// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header.
-fn first_of(batch: &Batch<'_>) -> Offset {
-    let base = batch.header.base_offset;
+/// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header, and
+/// cannot be told if the set is damaged.
+fn first_of(batch: &Batch<'_>) -> Option<Offset> {
     if !batch.header.is_wrapper() {
-        return base;
+        return Some(batch.header.base_offset);
     }
+    batch.check_crc().ok()?;
     let mut decoder = Decoder::new();
-    let first = decoder.records(batch).ok().and_then(|mut records| records.next()?.ok());
-    first.map_or(base, |record| record.offset.min(base))
+    let first = decoder.records(batch).ok()?.next()?.ok()?;
+    Some(first.offset)
 }
 
 fn start_of(segment: &Segment, log: &LogFile, offset: Offset) -> Result<Position> {

@@ -43,15 +43,24 @@ pub struct Part {
     pub start: Position,
     /// Where the batch behind its last starts; the end of the file, if nothing is said.
     pub end: Option<Position>,
-    /// The log itself, if it is made of half a batch and so in no file; there are no indexes of it
-    /// then, and its positions are its own.
-    pub made: Option<Arc<Vec<u8>>>,
+    /// Half of a batch, if it is that: it is in no file then, has no indexes, and positions of its
+    /// own.
+    pub half: Option<Half>,
+}
+
+/// A batch that is half of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// It.
+    pub bytes: Arc<Vec<u8>>,
+    /// The first offset of the whole.
+    pub whole: Offset,
 }
 
 impl Part {
     /// The part of the files of `segment` that is all of them.
     pub fn all_of(segment: &Segment) -> Part {
-        Part { named: segment.named(), start: Position(0), end: None, made: None }
+        Part { named: segment.named(), start: Position(0), end: None, half: None }
     }
 }
 
@@ -106,15 +115,24 @@ impl Segment {
         self.part.as_ref().map_or(self.base, |part| part.named)
     }
 
+    /// The half of a batch that it is, if it is one.
+    pub fn half(&self) -> Option<&Half> {
+        self.part.as_ref().and_then(|part| part.half.as_ref())
+    }
+
+    /// Whether it is a part of the same file as `other`.
+    pub fn shares_file_with(&self, other: &Segment) -> bool {
+        (self.named(), &self.dir) == (other.named(), &other.dir)
+    }
+
     /// Its log, mapped.
     ///
     /// # Errors
     /// The system's.
     pub fn log(&self) -> Result<LogFile> {
         let path = self.path(Kind::Log);
-        let made = self.part.as_ref().and_then(|part| part.made.as_ref());
-        let log = match made {
-            Some(bytes) => LogFile::of(&path, self.base, Map::held(Arc::clone(bytes))),
+        let log = match self.half() {
+            Some(half) => LogFile::of(&path, self.base, Map::held(Arc::clone(&half.bytes))),
             None => LogFile::open(&self.disk, &path, self.base)?,
         };
         Ok(match &self.part {
@@ -129,7 +147,7 @@ impl Segment {
     /// # Errors
     /// The system's, other than "not found".
     pub fn read(&self, kind: Kind) -> Result<Option<Map>> {
-        if self.part.as_ref().is_some_and(|part| part.made.is_some()) {
+        if self.half().is_some() {
             return Ok(None);
         }
         let path = self.path(kind);

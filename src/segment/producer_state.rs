@@ -85,6 +85,15 @@ impl ProducerState {
         }
     }
 
+    /// The batch that was appended last is half of one that begins at `whole`: as a whole a broker
+    /// would know it again if it were sent once more.
+    pub fn is_half(&mut self, header: &BatchHeader, whole: Offset) {
+        let entry = self.by_id.get_mut(&header.producer_id);
+        if let Some(entry) = entry.filter(|entry| entry.last_offset == header.last_offset) {
+            entry.offset_delta = header.last_offset.distance_from(whole) as i32;
+        }
+    }
+
     /// Believes `open`, the transactions that are open and where they began, of what began at or
     /// behind `log_start`: other markers were lost to damage, and a transaction that nobody can end
     /// would hold up readers for good.

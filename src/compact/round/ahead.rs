@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::rounds::{RoundFile, Sample};
-use crate::segment::{Cut, Mark, PartitionDir, Segment};
+use crate::segment::{Cut, Kind, Mark, PartitionDir, Segment};
 use crate::units::Offset;
 
 /// The batches on both sides of a watermark.
@@ -13,8 +13,10 @@ use crate::units::Offset;
 pub struct Marks {
     /// The last one in front of it.
     pub before: Option<Mark>,
-    /// The first one behind it.
+    /// The first one behind it, or that which holds it.
     pub behind: Option<Mark>,
+    /// Whether that holds it, and offsets in front of it.
+    pub is_within_batch: bool,
 }
 
 impl Marks {
@@ -28,12 +30,17 @@ impl Marks {
         let mut marks = Marks::default();
         if let Some(segment) = reached.checked_sub(1).and_then(|number| segments.get(number)) {
             let cut = Cut::at(segment, end)?;
-            (marks.before, marks.behind) = (cut.before, cut.behind);
+            marks = Marks::of_cut(&cut);
         }
         if let Some(next) = segments.get(reached).filter(|_| marks.behind.is_none()) {
             marks.behind = Cut::at(next, end)?.behind;
         }
         Ok(marks)
+    }
+
+    fn of_cut(cut: &Cut) -> Marks {
+        let is_within_batch = cut.is_within_batch() && !cut.is_damaged;
+        Marks { before: cut.before, behind: cut.behind, is_within_batch }
     }
 
     /// Those that a round has left.
@@ -51,7 +58,8 @@ impl Marks {
                 has_horizon: false,
             })
         };
-        Marks { before: marks(false), behind: marks(true) }
+        let is_within_batch = file.source.within_batch;
+        Marks { before: marks(false), behind: marks(true), is_within_batch }
     }
 
     /// As they are left to the next round.
@@ -73,12 +81,6 @@ impl Marks {
         let Some(last) = segments.last() else { return Ok(Offset(0)) };
         let cut = Cut::at(last, Offset(i64::MAX))?;
         Ok(cut.before.map_or(last.base, |before| before.last_offset.next()))
-    }
-
-    /// Whether two logs with these marks may be copies of one, either of which may have been
-    /// cleaned since.
-    pub fn agree(&self, other: &Marks) -> bool {
-        self.may_come_of(other) || other.may_come_of(self)
     }
 
     /// Whether a log with these marks may be what has become of one with the marks `earlier`: it
@@ -118,10 +120,15 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
         return Err(gap(end, start));
     };
     let cut = Cut::at(holder, end)?;
-    let marks = Marks { before: cut.before, behind: cut.behind };
+    let mut marks = Marks::of_cut(&cut);
+    if earlier.behind.is_none() && marks.before.is_none() {
+        // Only what lies in front can tell; if it is gone, or nobody may read it, nothing does.
+        let older = number.checked_sub(1).and_then(|number| source.segments.get(number));
+        marks.before = older.and_then(|older| Cut::at(older, end).ok()?.before);
+    }
     let reaches = cut.before.map_or(holder.base, |before| before.last_offset.next());
-    let is_last = number + 1 == source.segments.len();
-    if is_last && marks.behind.is_none() && reaches < end {
+    let next = source.segments.get(number + 1).map(|next| next.base);
+    if next.is_none() && marks.behind.is_none() && reaches < end && !cut.is_damaged {
         return Err(Error::refused(format!(
             "the source ends at offset {reaches}, but was compacted up to offset {}: it was cut \
              off or replaced; compact it to another folder with --out, or pass --full to start \
@@ -129,10 +136,8 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
             Offset(end.0 - 1)
         )));
     }
-    // The batch in which the last round has ended, if that was within one.
-    let first_of = |mark: Option<Mark>| mark.map(|mark| mark.base_offset);
-    let is_cut_again = first_of(earlier.behind) == first_of(marks.behind);
-    if (cut.is_within_batch() && !is_cut_again) || !marks.may_come_of(earlier) {
+    let is_within_another = marks.is_within_batch && !earlier.is_within_batch;
+    if is_within_another || !marks.may_come_of(earlier) {
         return Err(Error::refused(format!(
             "this is another source: the batches around offset {end} are not those that the last \
              round saw; compact it to another folder with --out, or pass --full to start over \
@@ -141,8 +146,14 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
     }
     let first = if holder.base == end {
         vec![holder.clone()]
+    } else if cut.is_damaged && earlier.is_within_batch {
+        let what = "the batch within which the last round has ended is damaged";
+        return Err(cannot_go_on(Error::corrupt(&holder.path(Kind::Log), cut.position, what)));
+    } else if cut.is_damaged {
+        // Whoever reads it tells of it, or leaves it out if that is asked for.
+        vec![Segment { base: end, ..cut.apply(holder).1 }]
     } else {
-        cut.apply_within_batch(holder).map_err(cannot_go_on)?.1
+        cut.apply_within_batch(holder, next).map_err(cannot_go_on)?.1
     };
     let rest = source.segments.get(number + 1..).unwrap_or_default();
     let mut ahead = source.clone();
@@ -157,8 +168,8 @@ fn cannot_go_on(error: Error) -> Error {
         return error;
     }
     Error::refused(format!(
-        "{error}; the last round has ended within this batch, so the next cannot begin; name a \
-         copy in which it is whole, or pass --full to start over"
+        "{error}; the next round cannot begin where the last has ended; name a copy in which that \
+         batch is whole, or pass --full to start over"
     ))
 }
 
@@ -182,16 +193,29 @@ pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
     let reached = source.segments.partition_point(|segment| segment.base < end);
     let Some(number) = reached.checked_sub(1) else { return Ok(end) };
     let Some(holder) = source.segments.get(number) else { return Ok(end) };
+    let next = source.segments.get(number + 1).map(|next| next.base);
     let cut = Cut::at(holder, end)?;
-    if cut.behind.is_none() {
+    // Damage at the end of a segment is in front of what the next begins with.
+    let is_behind_damage = !cut.is_damaged || next.is_none_or(|next| next <= end);
+    if cut.behind.is_none() && is_behind_damage {
         return Ok(end);
     }
-    let (border, parts) = match cut.apply_within_batch(holder) {
+    let (border, parts) = match cut.apply_within_batch(holder, next) {
         Ok((fronts, backs)) => (end, [fronts, backs].concat()),
         Err(error) if !error.is_corruption() => return Err(error),
-        Err(_) if cut.offset <= holder.base => return Ok(cut.offset),
-        Err(_) => (cut.offset, <[Segment; 2]>::from(cut.apply(holder)).to_vec()),
+        Err(_) => {
+            let offset = cut.before.map_or(holder.base, |before| before.last_offset.next());
+            let (front, back) = Cut { offset, ..cut }.apply(holder);
+            (offset, [front, back].into_iter().filter(|part| part.size_bytes > 0).collect())
+        }
     };
     source.segments.splice(number..=number, parts);
     Ok(border)
+}
+
+/// Where the active segment begins, which may be cut into parts.
+pub fn active_base(segments: &[Segment]) -> Option<Offset> {
+    let last = segments.last()?;
+    let first = segments.iter().find(|segment| segment.shares_file_with(last))?;
+    Some(first.base)
 }

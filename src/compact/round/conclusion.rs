@@ -117,6 +117,7 @@ impl Round<'_> {
                 log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
                 log_end_offset: facts.log_end,
                 samples: marks.samples(),
+                within_batch: marks.is_within_batch,
                 tail: tail_of(facts),
             },
             high_watermark: Offset(end.0 - 1),

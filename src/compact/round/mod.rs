@@ -16,6 +16,7 @@ mod again;
 mod ahead;
 mod collector;
 mod conclusion;
+mod copies;
 mod found;
 mod index;
 mod index_write;

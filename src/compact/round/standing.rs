@@ -8,8 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ahead::{Marks, ahead, gap, with_border};
+use super::ahead::{Marks, active_base, ahead, gap, with_border};
 use super::conclusion::{rules, topic_id};
+use super::copies::first_difference;
 use super::index::KeyIndex;
 use super::layout::layout;
 use super::options::RoundOptions;
@@ -410,7 +411,7 @@ fn border(
 ) -> Result<Option<Offset>> {
     let Some(last) = options.to_offset else { return Ok(None) };
     let end = last.next();
-    let active = view.segments.last().map_or(end, |segment| segment.base);
+    let active = active_base(&view.segments).unwrap_or(end);
     let first = view.segments.first().map_or(end, |segment| segment.base);
     if end <= first {
         return Ok(Some(first));
@@ -435,21 +436,20 @@ fn rebased(
     let asked = rebase.high_watermark.map(Offset::next);
     // What the base does not reach, the source may have; what the source has no more, the base. The
     // active segment is the source's, for the next round goes on with that.
-    let border = match asked.map(|asked| asked.min(reached).max(start)) {
+    let active = active_base(&view.segments).unwrap_or(start);
+    let border = match asked.map(|asked| asked.min(reached).min(active).max(start)) {
         None => start,
-        Some(border) if border < Marks::end_of(&view.segments)? => {
-            border_of_both(&mut base, &mut view, border)?.max(start)
-        }
-        Some(_) => view.segments.last().map_or(start, |active| active.base),
+        Some(border) => border_of_both(&mut base, &mut view, border)?.max(start),
     };
-    let (theirs, ours) =
-        (Marks::around(&base.segments, border)?, Marks::around(&view.segments, border)?);
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
-    let overlaps = theirs.behind.is_some() || ours.before.is_some();
-    if overlaps && (same_ids == Some(false) || !theirs.agree(&ours)) {
+    let different = match same_ids {
+        Some(false) if reached > start => Some(start),
+        _ => first_difference(&base.segments, &source.segments, border)?,
+    };
+    if let Some(offset) = different {
         return Err(Error::refused(format!(
-            "{}: its offsets are not those of the source: around offset {border} they hold \
-             different batches; a rebase needs two copies of one log",
+            "{}: its offsets are not those of the source: at offset {offset} they hold different \
+             records; a rebase needs two copies of one log",
             from.display()
         )));
     }
