@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::format::codec::Codec;
+use serde_json::Value;
 use support::events::{Event, Kind, PLAIN};
 use support::logcompact;
 use support::rounds::{
-    Grown, assert_untouched, compact, compacted_end, lying, records_of, round, scratch,
+    Grown, assert_untouched, compact, compacted_end, current, lying, records_of, round, scratch,
 };
 
 const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
@@ -308,4 +309,37 @@ fn a_snapshot_behind_half_a_batch_tells_of_the_whole() {
         let dest = round(&log.write(&root, log.end()), &out, options);
         logcompact().args(["verify", "--strict", "-q"]).arg(&dest).assert().success();
     }
+}
+
+#[test]
+fn beyond_the_offsets_of_the_index_there_are_no_rounds() {
+    let mut log = Grown::empty();
+    log.skip_to(1 << 62);
+    batches(&mut log, PLAIN, 3, "v");
+    log.roll();
+    let temp = scratch();
+    let source = log.write(&temp.path().join("source"), log.end());
+    let (out, base) = (temp.path().join("out"), temp.path().join("base"));
+    round(&source, &base, &ACTIVE);
+    let last = (log.end() - 5).to_string();
+    for options in [["--to-offset", &last], ["--rebase-from", base.to_str().unwrap()]] {
+        let (status, said) = run(&source, &out, &[&FAR, &options]);
+        assert!(status == Some(2) && said.contains("beyond 2^60"), "{options:?}: {said}");
+        assert!(!out.join("t-0").exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn what_is_read_to_build_the_key_index_anew_is_told() {
+    let log = five(PLAIN);
+    let temp = scratch();
+    let source = log.write(&temp.path().join("source"), log.end());
+    let out = temp.path().join("out");
+    round(&source, &out, &FAR);
+    let dest = round(&source, &out, &[&FAR[..], &["--reindex"]].concat());
+    let wanted = fs::metadata(first_log(&dest)).unwrap().len();
+    let report = fs::read(out.join("logcompact-report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["partitions"][0]["round"]["destination_bytes_read"], wanted);
+    assert_eq!(current(&dest)["io"]["destination_bytes_read"], wanted);
 }

@@ -111,10 +111,12 @@ impl Done {
         Done { left_alone: Some(reason), ..Done::default() }
     }
 
-    /// The same of a run that has built the key index anew before: if nothing else was to do, that
-    /// was.
-    pub fn though_reindexed(mut self) -> Done {
-        if let (Some(idle), Some(round)) = (&mut self.idle, &mut self.round) {
+    /// The same of a run that has built the key index anew before, out of so many bytes of the
+    /// destination: if nothing else was to do, that was.
+    pub fn though_reindexed(mut self, bytes_read: u64) -> Done {
+        let Some(round) = &mut self.round else { return self };
+        round.destination_bytes_read += bytes_read;
+        if let Some(idle) = &mut self.idle {
             *idle = format!("the key index was built anew in round {}", round.number);
             round.kind = "reindex";
         }

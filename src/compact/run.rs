@@ -356,9 +356,10 @@ impl Run<'_> {
             Ok(source) if source.segments.is_empty() => {
                 Done::left_alone("it holds no segments (<20 digits>.log)".to_owned())
             }
-            Ok(source) => match self.rounds_of(opened)?.filter(|_| can_be_indexed(source)) {
-                Some(path) => self.round(opened, source, &path)?,
-                None => self.compact(opened, source)?,
+            Ok(source) => match self.rounds_of(opened)? {
+                Some(path) if can_be_indexed(source) => self.round(opened, source, &path)?,
+                Some(_) if !self.options.rounds.is_plain() => return Err(beyond_the_index(opened)),
+                _ => self.compact(opened, source)?,
             },
         };
         let destination = done.left_alone.is_none().then(|| match &self.options.output {
@@ -490,6 +491,15 @@ impl Run<'_> {
 fn pool_of(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| Error::bug(format!("no thread: {error}")))
+}
+
+/// What to say of a log that no round can be made of, if one was asked for.
+fn beyond_the_index(opened: &Opened) -> Error {
+    Error::refused(format!(
+        "{}: its offsets are beyond 2^60, where there are no rounds; leave out --to-offset and \
+         --rebase-from",
+        opened.path.display()
+    ))
 }
 
 fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> PartitionReport {

@@ -34,11 +34,9 @@ impl Run<'_> {
                 path.display()
             )));
         }
-        let asked = &self.options.rounds;
-        let is_plain = asked.to_offset.is_none() && asked.rebase.is_none();
         // A dry run would leave no state, and what the state is made of need not be found out.
         let needs_none = !keeps_state || self.options.dry_run;
-        Ok(Some(path).filter(|_| !(needs_none && is_plain)))
+        Ok(Some(path).filter(|_| !(needs_none && self.options.rounds.is_plain())))
     }
 
     /// Compacts in rounds, and commits unless the partition is to be left alone.
@@ -67,19 +65,22 @@ impl Run<'_> {
             });
         }
         let mut standing = Standing::open(disk, path, options, dry_run)?;
-        if options.reindex {
-            standing.reindex(policy, (&self.budget_of(opened), &self.archive), options)?;
-        }
+        let budget = self.budget_of(opened);
+        let mut reindex = || standing.reindex(policy, (&budget, &self.archive), options);
+        let reindexed_bytes = options.reindex.then(&mut reindex).transpose()?;
         let begun = match standing.round(source, options, policy) {
             Err(error) => return self.survive(error, None),
-            Ok(begun) => begun.within(&self.budget_of(opened)),
+            Ok(begun) => begun.within(&budget),
         };
         let place = (!dry_run).then(|| Place::folder(disk, &standing.staged()));
         let done = self.carry_out(opened, &begun, place, Some(standing.folder()), |_, done| {
             let commit = |journal| standing.commit(journal, options.keep_rounds);
             done.journal.as_ref().map_or_else(|| standing.discard(), commit)
         })?;
-        Ok(if options.reindex { done.though_reindexed() } else { done })
+        Ok(match reindexed_bytes {
+            Some(bytes_read) => done.though_reindexed(bytes_read),
+            None => done,
+        })
     }
 
     /// Compacts what a round has `begun`; `commit` makes it final.

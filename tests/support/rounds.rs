@@ -144,6 +144,11 @@ impl Grown {
         self.push(1, bytes, aborted);
     }
 
+    /// The next batch begins a segment, at an offset further on.
+    pub fn skip_to(&mut self, offset: i64) {
+        (self.segment, self.next_offset) = (offset, offset);
+    }
+
     /// The next batch begins a segment.
     pub fn roll(&mut self) {
         self.segment = self.next_offset;

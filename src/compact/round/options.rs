@@ -24,6 +24,13 @@ pub struct RoundOptions {
     pub keep_rounds: u32,
 }
 
+impl RoundOptions {
+    /// Whether a compaction that is no round gives the same, if no other is to follow.
+    pub fn is_plain(&self) -> bool {
+        self.to_offset.is_none() && self.rebase.is_none()
+    }
+}
+
 impl Default for RoundOptions {
     fn default() -> RoundOptions {
         RoundOptions {

@@ -22,8 +22,8 @@ use crate::compact::policy::Policy;
 use crate::disk::{Busy, Disk, LockedFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rounds::{
-    Change, DeadOffsets, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundKind, StateDir,
-    differences,
+    Change, DeadOffsets, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundIo, RoundKind,
+    StateDir, differences,
 };
 use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
 use crate::units::Offset;
@@ -204,7 +204,7 @@ impl Standing {
     }
 
     /// Builds the key index anew from the segments that are there: a round that changes nothing
-    /// else.
+    /// else. How many bytes of them were read.
     ///
     /// # Errors
     /// Refused, with what to do. The system's.
@@ -213,7 +213,7 @@ impl Standing {
         policy: &Policy,
         with: (&Budget, &Arc<Archive>),
         options: &RoundOptions,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let Some(file) = &self.current else { return Err(self.no_round()) };
         self.refuse_changed(file)?;
         refuse_other_rules(file, policy)?;
@@ -236,6 +236,12 @@ impl Standing {
             index: done.index.base,
             layers: done.index.layers,
             dead: done.dead.write(&self.disk, self.state.path(), number)?,
+            io: RoundIo {
+                destination_bytes_read: file.segments.iter().map(|segment| segment.bytes).sum(),
+                bytes_written: done.index.bytes_written,
+                segments_untouched: file.segments.len() as u64,
+                ..RoundIo::default()
+            },
             ..file.clone()
         };
         for segment in &mut renewed.segments {
@@ -244,8 +250,9 @@ impl Standing {
         self.state.write(&renewed)?;
         let journal = Journal::of(&self.state, number, Vec::new(), Change::default())?;
         self.commit(&journal, options.keep_rounds)?;
+        let bytes_read = renewed.io.destination_bytes_read;
         self.current = Some(renewed);
-        Ok(())
+        Ok(bytes_read)
     }
 
     fn no_round(&self) -> Error {
