@@ -110,6 +110,26 @@ fn damage_behind_the_watermark_is_never_passed_over() {
 }
 
 #[test]
+fn what_was_damaged_where_a_round_was_to_end_is_taken_once_it_is_mended() {
+    let log = five(PLAIN);
+    for (what, at, bytes) in HEADER_DAMAGE {
+        let temp = scratch();
+        let source = log.write(&temp.path().join("source"), log.end());
+        let (path, out) = (first_log(&source), temp.path().join("out"));
+        let sound = fs::read(&path).unwrap();
+        let mut damaged = sound.clone();
+        let start = starts(&sound)[2];
+        damaged[start + at..start + at + bytes.len()].copy_from_slice(bytes);
+        fs::write(&path, damaged).unwrap();
+        let (status, said) =
+            run(&source, &out, &[&FAR, &["--to-offset", "9", "--on-damage", "skip"]]);
+        assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 8), "{what}: {said}");
+        fs::write(&path, &sound).unwrap();
+        assert_eq!(records_of(&round(&source, &out, &FAR)).len(), 21, "{what}");
+    }
+}
+
+#[test]
 fn damage_in_what_has_grown_behind_the_watermark_of_an_active_segment_is_seen() {
     let mut log = Grown::empty();
     batches(&mut log, PLAIN, 5, "v");

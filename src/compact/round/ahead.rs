@@ -27,20 +27,21 @@ impl Marks {
     /// The system's.
     pub fn around(segments: &[Segment], end: Offset) -> Result<Marks> {
         let reached = segments.partition_point(|segment| segment.base < end);
-        let mut marks = Marks::default();
-        if let Some(segment) = reached.checked_sub(1).and_then(|number| segments.get(number)) {
-            let cut = Cut::at(segment, end)?;
-            marks = Marks::of_cut(&cut);
-        }
-        if let Some(next) = segments.get(reached).filter(|_| marks.behind.is_none()) {
-            marks.behind = Cut::at(next, end)?.behind;
+        let holder = reached.checked_sub(1).and_then(|number| segments.get(number));
+        let cut = holder.map(|segment| Cut::at(segment, end)).transpose()?;
+        let mut marks = cut.as_ref().map(Marks::of_cut).unwrap_or_default();
+        let ends_before = cut.is_none_or(|cut| cut.behind.is_none() && !cut.is_damaged);
+        if let Some(next) = segments.get(reached).filter(|_| ends_before) {
+            marks.behind = Marks::of_cut(&Cut::at(next, end)?).behind;
         }
         Ok(marks)
     }
 
     fn of_cut(cut: &Cut) -> Marks {
         let is_within_batch = cut.is_within_batch() && !cut.is_damaged;
-        Marks { before: cut.before, behind: cut.behind, is_within_batch }
+        // What lies behind damage may not be the next any more once that is mended.
+        let behind = cut.behind.filter(|_| !cut.is_damaged);
+        Marks { before: cut.before, behind, is_within_batch }
     }
 
     /// Those that a round has left.
