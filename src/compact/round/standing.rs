@@ -441,12 +441,14 @@ fn rebased(
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
     let reached = Marks::end_of(&base.segments)?;
     let asked = rebase.high_watermark.map(Offset::next);
-    // What the base does not reach, the source may have; what the source has no more, the base. The
-    // active segment is the source's, for the next round goes on with that.
-    let active = active_base(&view.segments).unwrap_or(start);
-    let border = match asked.map(|asked| asked.min(reached).min(active).max(start)) {
+    // What the base does not reach, the source may have; what the source has no more, the base. There
+    // is always an active segment of the source, for the next round goes on with that.
+    let border = match asked.map(|asked| asked.min(reached).max(start)) {
         None => start,
-        Some(border) => border_of_both(&mut base, &mut view, border)?.max(start),
+        Some(border) if border < Marks::end_of(&view.segments)? => {
+            border_of_both(&mut base, &mut view, border)?.max(start)
+        }
+        Some(_) => view.segments.last().map_or(start, |active| active.base),
     };
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
     let different = match same_ids {
