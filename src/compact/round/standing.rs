@@ -441,8 +441,8 @@ fn rebased(
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
     let reached = Marks::end_of(&base.segments)?;
     let asked = rebase.high_watermark.map(Offset::next);
-    // What the base does not reach, the source may have; what the source has no more, the base. There
-    // is always an active segment of the source, for the next round goes on with that.
+    // What the base does not reach, the source may have; what the source has no more, the base.
+    // There is always an active segment of the source, for the next round goes on with that.
     let border = match asked.map(|asked| asked.min(reached).max(start)) {
         None => start,
         Some(border) if border < Marks::end_of(&view.segments)? => {
