@@ -157,3 +157,31 @@ fn damage_that_is_skipped_or_kept_is_no_difference() {
     }
     assert!(content_of(&temp.path().join("skip/tx-compacted-0")).state.len() <= state.len());
 }
+
+#[test]
+fn offsets_that_damage_at_the_end_claims_are_not_given_again_and_that_is_no_difference() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    for batch in 0..3 {
+        log.batch(&[put("a", &batch.to_string()), put("b", "x")]);
+    }
+    log.flush();
+    let path = temp.path().join("t-0/00000000000000000000.log");
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for (name, options) in [("rounds", &[][..]), ("plain", &["--keep-rounds", "0"])] {
+        let out = temp.path().join(name);
+        logcompact()
+            .args(["compact", "-q", "--verify", "--include-active", "--on-damage", "skip"])
+            .args(["--now", "1795300000000"])
+            .args(options)
+            .arg(temp.path().join("t-0"))
+            .arg("--out")
+            .arg(&out)
+            .assert()
+            .code(1);
+        assert!(out.join("t-0/00000000000000000006.log").exists(), "{name}");
+    }
+}
