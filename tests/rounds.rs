@@ -163,7 +163,11 @@ fn nothing_below_the_watermark_is_read() {
     for cut in [ends[20], ends[40], stand.log.end()] {
         let dir = stand.log.write(&stand.source(), cut);
         spoilt += spoil_below(&dir, end);
+        let ahead = stand.log.bases(cut).into_iter().filter(|base| *base >= end).count();
         end = compacted_end(&round(&dir, &stand.out(), &FAR));
+        let report = fs::read(stand.out().join("logcompact-report.json")).unwrap();
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report["partitions"][0]["round"]["segments_opened"], ahead);
     }
     assert!(spoilt > 4, "{spoilt}");
     assert_eq!(records_of(&stand.dest()), stand.fresh(&FAR));

@@ -16,7 +16,9 @@ pub struct RoundReport {
     pub start_offset: Offset,
     /// The last offset that is compacted now; -1 if there is none.
     pub high_watermark: Offset,
-    /// Bytes of the source's log that were read.
+    /// Segments of the source that were opened, and of what it is rebased on.
+    pub segments_opened: usize,
+    /// Bytes of their logs that were read.
     pub source_bytes_read: u64,
     /// Bytes of the destination's log that were read.
     pub destination_bytes_read: u64,
@@ -45,6 +47,7 @@ impl RoundReport {
             kind: "nothing",
             start_offset: high_watermark.next(),
             high_watermark,
+            segments_opened: 0,
             source_bytes_read: 0,
             destination_bytes_read: 0,
             index_bytes_read: 0,

@@ -24,7 +24,7 @@ use crate::rounds::{
     TailRef,
 };
 use crate::segment::{
-    FileName, Kind, PartitionDir, PartitionMetadata, Place, parse_epochs, render_epochs,
+    FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
 };
 use crate::swap::list;
 use crate::units::Offset;
@@ -60,11 +60,14 @@ impl Round<'_> {
         let before = self.earlier.as_ref().map_or(0, |earlier| earlier.file.segments.len());
         let read = |surveys: &[Survey]| surveys.iter().map(Survey::size_bytes).sum();
         let rewritten: usize = met.due.rewritten.len();
+        let mut opened: Vec<&Segment> = facts.surveys.iter().map(|it| &it.segment).collect();
+        opened.dedup_by(|one, other| one.shares_file_with(other));
         RoundReport {
             number: self.number,
             kind: self.kind.name(),
             start_offset: self.earlier.as_ref().map_or(facts.plan.log_start, |e| e.end),
             high_watermark: Offset(facts.plan.end.0 - 1),
+            segments_opened: opened.len(),
             source_bytes_read: read(facts.surveys),
             destination_bytes_read: met.unindexed.bytes_read
                 + met.older.as_ref().map_or(0, |older| read(&older.surveys)),
