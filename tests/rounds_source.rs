@@ -363,3 +363,118 @@ fn what_is_read_to_build_the_key_index_anew_is_told() {
     assert_eq!(report["partitions"][0]["round"]["destination_bytes_read"], wanted);
     assert_eq!(current(&dest)["io"]["destination_bytes_read"], wanted);
 }
+
+/// Two batches of five and one of ten, the last at the end of a segment that is closed; and others.
+fn uneven() -> Grown {
+    let mut log = Grown::empty();
+    for count in [5, 5, 10] {
+        let first = log.end();
+        let events = (0..count).map(|n| Event::put(&format!("k{}", first + n), "x", START_MS));
+        log.plain(&events.collect::<Vec<_>>());
+    }
+    log.roll();
+    batches(&mut log, PLAIN, 1, "v");
+    log.roll();
+    log.plain(&[Event::put("active", "x", START_MS)]);
+    log
+}
+
+#[test]
+fn a_base_whose_offsets_are_damaged_is_not_passed_over() {
+    let log = uneven();
+    let temp = scratch();
+    let source = log.write_from(&temp.path().join("source"), 20, log.end());
+    let older = log.write(&temp.path().join("older"), 20);
+    let sound = fs::read(first_log(&older)).unwrap();
+    for batch in [0, 1, 2] {
+        for at in 0..8 {
+            let mut damaged = sound.clone();
+            damaged[starts(&sound)[batch] + at] ^= 0x40;
+            fs::write(first_log(&older), damaged).unwrap();
+            let out = temp.path().join(format!("out {batch} {at}"));
+            let rebase = ["--rebase-from", older.parent().unwrap().to_str().unwrap()];
+            let (status, said) = run(&source, &out, &[&FAR[1..], &rebase]);
+            // Of the last there is nothing that it contradicts but where the source ends.
+            let is_told = status == Some(1) || (batch == 2 && said.contains("the source ends"));
+            assert!(is_told, "batch {batch}, byte {at}: {status:?} {said}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_segment_that_was_cut_short_is_damaged_where_a_round_is_to_end_too() {
+    let log = uneven();
+    let temp = scratch();
+    let source = log.write(&temp.path().join("source"), log.end());
+    let path = first_log(&source);
+    let sound = fs::read(&path).unwrap();
+    let last = starts(&sound)[2];
+    let zeros = [&sound[..last], &vec![0; sound.len() - last]].concat();
+    for (what, bytes) in [("torn", &sound[..last + 40]), ("zeros", &zeros[..])] {
+        for (to, on_damage) in [("9", "skip"), ("14", "skip"), ("14", "keep")] {
+            let case = format!("{what}, to {to}, {on_damage}");
+            fs::write(&path, bytes).unwrap();
+            let out = temp.path().join(format!("out of {case}"));
+            let options = ["--to-offset", to, "--on-damage", on_damage];
+            let (status, said) = run(&source, &out, &[&FAR, &options]);
+            assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 10), "{case}: {said}");
+            fs::write(&path, &sound).unwrap();
+            assert_eq!(records_of(&round(&source, &out, &FAR)).len(), 25, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_source_is_known_again_once_damage_in_front_of_the_watermark_is_mended() {
+    let log = uneven();
+    for (what, at, bytes) in HEADER_DAMAGE {
+        let temp = scratch();
+        let source = log.write(&temp.path().join("source"), 24);
+        let (path, out) = (first_log(&source), temp.path().join("out"));
+        let sound = fs::read(&path).unwrap();
+        let mut damaged = sound.clone();
+        let start = starts(&sound)[2];
+        damaged[start + at..start + at + bytes.len()].copy_from_slice(bytes);
+        fs::write(&path, damaged).unwrap();
+        let (status, said) = run(&source, &out, &[&FAR, &["--on-damage", "skip"]]);
+        assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 20), "{what}: {said}");
+        let source = log.write(&temp.path().join("source"), log.end());
+        let dest = round(&source, &out, &FAR);
+        assert_eq!(compacted_end(&dest), 24, "{what}");
+    }
+}
+
+#[test]
+fn damage_in_a_base_is_not_called_another_log() {
+    let log = five(PLAIN);
+    let temp = scratch();
+    let source = log.write(&temp.path().join("source"), log.end());
+    let older = log.write(&temp.path().join("older"), log.end());
+    let mut bytes = fs::read(first_log(&older)).unwrap();
+    bytes[75] ^= 1;
+    fs::write(first_log(&older), bytes).unwrap();
+    let rebase = ["--rebase-from", older.to_str().unwrap(), "--rebase-high-watermark", "11"];
+    let (status, said) = run(&source, &temp.path().join("out"), &[&FAR, &rebase]);
+    assert!(status == Some(1) && said.contains("damaged"), "{status:?} {said}");
+}
+
+#[test]
+fn a_batch_that_was_damaged_behind_the_watermark_is_not_what_the_source_is_known_by() {
+    let mut log = Grown::empty();
+    batches(&mut log, PLAIN, 5, "v");
+    for at in [17, 26, 70] {
+        let temp = scratch();
+        let (root, out) = (temp.path().join("source"), temp.path().join("out"));
+        let source = log.write(&root, log.end());
+        let sound = fs::read(first_log(&source)).unwrap();
+        let mut damaged = sound.clone();
+        damaged[starts(&sound)[4] + at] ^= 1;
+        fs::write(first_log(&source), damaged).unwrap();
+        let (status, said) = run(&source, &out, &[&ACTIVE, &["--on-damage", "skip"]]);
+        assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 16), "{at}: {said}");
+        let (status, said) = run(&source, &out, &[&ACTIVE]);
+        assert!(status == Some(1) && said.contains("damage"), "{at}: {said}");
+        fs::write(first_log(&source), &sound).unwrap();
+        assert_eq!(records_of(&round(&source, &out, &ACTIVE)).len(), 20, "{at}");
+    }
+}

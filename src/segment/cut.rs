@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::index_entries::Entries;
-use super::{Frontier, Half, IndexEntry, Kind, LogFile, Part, Segment, check_records};
+use super::{Batches, Frontier, Half, IndexEntry, Kind, LogFile, Part, Segment, check_records};
 use crate::error::{Error, Result};
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES, split};
 use crate::units::{Offset, Position};
@@ -62,41 +62,50 @@ pub struct Cut {
     pub offset: Offset,
     /// The batch in front of the cut, if the search came by it.
     pub before: Option<Mark>,
-    /// The first sound one behind it.
+    /// The first one behind it.
     pub behind: Option<Mark>,
-    /// Whether damage lies between the two that may hold the offset.
+    /// Whether the checksum of that holds.
+    pub is_behind_sound: bool,
+    /// Whether damage lies between the two.
+    pub is_at_damage: bool,
+    /// Whether that may hold the offset.
     pub is_damaged: bool,
 }
 
 impl Cut {
     /// Looks for the cut of `segment` that leaves all below `offset` in front of it, as far as no
-    /// batch is cut in two.
+    /// batch is cut in two. The segment behind begins at `bound`; without one it is the last.
     ///
     /// # Errors
     /// The system's.
-    pub fn at(segment: &Segment, offset: Offset) -> Result<Cut> {
+    pub fn at(segment: &Segment, offset: Offset, bound: Option<Offset>) -> Result<Cut> {
         let log = segment.log()?;
         let start = start_of(segment, &log, offset)?;
         let mut frontier = Frontier::of(&log);
         let mut batches = log.batches_from(start);
-        let (asked, is_damaged) = (offset, false);
-        let (before, behind) = (None, None);
-        let mut cut = Cut { position: start, asked, offset, before, behind, is_damaged };
+        let mut cut = Cut {
+            position: start,
+            asked: offset,
+            offset,
+            before: None,
+            behind: None,
+            is_behind_sound: true,
+            is_at_damage: false,
+            is_damaged: false,
+        };
         // What the next batch may begin with, and where damage in front of it starts.
         let (mut least, mut damage) = (segment.base, None);
         loop {
             let position = batches.position();
             frontier.reach(position, HEADER_BYTES)?;
             cut.position = position;
-            let batch = match batches.next() {
+            let next = batches.next();
+            frontier.reach(batches.position(), HEADER_BYTES)?;
+            let batch = match next {
                 None => break,
-                Some(Ok((_, batch)))
-                    if (least..=batch.header.last_offset).contains(&batch.header.base_offset) =>
-                {
-                    batch
-                }
+                Some(Ok((_, batch))) if is_in_place(&batch, least, bound, batches.clone()) => batch,
                 // An unfinished write is behind everything.
-                Some(Err(damaged)) if log.is_unfinished_tail(&damaged) => break,
+                Some(Err(damaged)) if bound.is_none() && log.is_unfinished_tail(&damaged) => break,
                 // Whoever reads the part that it is in finds it again.
                 _ => {
                     damage.get_or_insert(position);
@@ -110,6 +119,8 @@ impl Cut {
             }
             frontier.reach(position, batch.header.size_bytes)?;
             cut.behind = Some(mark);
+            cut.is_behind_sound = batch.check_crc().is_ok();
+            cut.is_at_damage = damage.is_some();
             match first_of(&batch).filter(|first| *first >= least) {
                 // Damage in front of it holds nothing from the offset on.
                 Some(first) if first <= offset || damage.is_none() => {
@@ -121,7 +132,8 @@ impl Cut {
             break;
         }
         if let Some(position) = damage {
-            (cut.position, cut.offset, cut.is_damaged) = (position, least.min(offset), true);
+            (cut.position, cut.offset) = (position, least.min(offset));
+            (cut.is_at_damage, cut.is_damaged) = (true, true);
         }
         Ok(cut)
     }
@@ -208,6 +220,26 @@ impl Cut {
         };
         (front, back)
     }
+}
+
+/// Whether the offsets of a batch, which no checksum covers, are those of its place: not in front of
+/// `least`, nor in the next segment, nor behind those of the batch that is `next`.
+fn is_in_place(
+    batch: &Batch<'_>,
+    least: Offset,
+    bound: Option<Offset>,
+    mut next: Batches<'_>,
+) -> bool {
+    let (first, last) = (batch.header.base_offset, batch.header.last_offset);
+    let is_possible = (least..=last).contains(&first) && bound.is_none_or(|bound| last < bound);
+    // Only what leaves offsets out is suspicious enough to look further.
+    is_possible
+        && (first == least || {
+            let next = next.next().and_then(Result::ok);
+            next.is_none_or(|(_, next)| {
+                next.header.base_offset > last || next.header.base_offset < least
+            })
+        })
 }
 
 /// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header, and

@@ -28,20 +28,24 @@ impl Marks {
     pub fn around(segments: &[Segment], end: Offset) -> Result<Marks> {
         let reached = segments.partition_point(|segment| segment.base < end);
         let holder = reached.checked_sub(1).and_then(|number| segments.get(number));
-        let cut = holder.map(|segment| Cut::at(segment, end)).transpose()?;
+        let bound = |number: usize| segments.get(number).map(|segment| segment.base);
+        let cut = holder.map(|segment| Cut::at(segment, end, bound(reached))).transpose()?;
         let mut marks = cut.as_ref().map(Marks::of_cut).unwrap_or_default();
-        let ends_before = cut.is_none_or(|cut| cut.behind.is_none() && !cut.is_damaged);
-        if let Some(next) = segments.get(reached).filter(|_| ends_before) {
-            marks.behind = Marks::of_cut(&Cut::at(next, end)?).behind;
+        let is_next = |next: &&Segment| {
+            cut.is_none_or(|cut| cut.behind.is_none() && (!cut.is_damaged || next.base <= end))
+        };
+        if let Some(next) = segments.get(reached).filter(is_next) {
+            marks.behind = Marks::of_cut(&Cut::at(next, end, bound(reached + 1))?).behind;
         }
         Ok(marks)
     }
 
     fn of_cut(cut: &Cut) -> Marks {
         let is_within_batch = cut.is_within_batch() && !cut.is_damaged;
-        // What lies behind damage may not be the next any more once that is mended.
-        let behind = cut.behind.filter(|_| !cut.is_damaged);
-        Marks { before: cut.before, behind, is_within_batch }
+        // Next to damage lies something else once that is mended.
+        let behind = cut.behind.filter(|_| cut.is_behind_sound && !cut.is_damaged);
+        let before = cut.before.filter(|_| !cut.is_at_damage);
+        Marks { before, behind, is_within_batch }
     }
 
     /// Those that a round has left.
@@ -80,7 +84,7 @@ impl Marks {
     /// As [`Marks::around`].
     pub fn end_of(segments: &[Segment]) -> Result<Offset> {
         let Some(last) = segments.last() else { return Ok(Offset(0)) };
-        let cut = Cut::at(last, Offset(i64::MAX))?;
+        let cut = Cut::at(last, Offset(i64::MAX), None)?;
         Ok(cut.before.map_or(last.base, |before| before.last_offset.next()))
     }
 
@@ -120,16 +124,17 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
         let start = source.segments.first().map_or(Offset(0), |segment| segment.base);
         return Err(gap(end, start));
     };
-    let cut = Cut::at(holder, end)?;
+    let next = source.segments.get(number + 1).map(|next| next.base);
+    let cut = Cut::at(holder, end, next)?;
     let mut marks = Marks::of_cut(&cut);
     if earlier.behind.is_none() && marks.before.is_none() {
         // Only what lies in front can tell; if it is gone, or nobody may read it, nothing does.
         let older = number.checked_sub(1).and_then(|number| source.segments.get(number));
-        marks.before = older.and_then(|older| Cut::at(older, end).ok()?.before);
+        let before = |older| Some(Marks::of_cut(&Cut::at(older, end, Some(holder.base)).ok()?));
+        marks.before = older.and_then(before).and_then(|marks| marks.before);
     }
     let reaches = cut.before.map_or(holder.base, |before| before.last_offset.next());
-    let next = source.segments.get(number + 1).map(|next| next.base);
-    if next.is_none() && marks.behind.is_none() && reaches < end && !cut.is_damaged {
+    if next.is_none() && cut.behind.is_none() && reaches < end && !cut.is_damaged {
         return Err(Error::refused(format!(
             "the source ends at offset {reaches}, but was compacted up to offset {}: it was cut \
              off or replaced; compact it to another folder with --out, or pass --full to start \
@@ -195,7 +200,7 @@ pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
     let Some(number) = reached.checked_sub(1) else { return Ok(end) };
     let Some(holder) = source.segments.get(number) else { return Ok(end) };
     let next = source.segments.get(number + 1).map(|next| next.base);
-    let cut = Cut::at(holder, end)?;
+    let cut = Cut::at(holder, end, next)?;
     // Damage at the end of a segment is in front of what the next begins with.
     let is_behind_damage = !cut.is_damaged || next.is_none_or(|next| next <= end);
     if cut.behind.is_none() && is_behind_damage {

@@ -13,6 +13,9 @@ use crate::units::{Offset, Position};
 /// More segments than this are not looked into: so many, spread evenly.
 const MOST_PLACES: usize = 16;
 
+/// Of a batch with more records than this, so many are compared.
+const MOST_RECORDS: usize = 1 << 16;
+
 /// Key and value of records, as hashes, by offset.
 type Contents = BTreeMap<Offset, (Option<KeyHash>, Option<KeyHash>)>;
 
@@ -34,15 +37,16 @@ pub fn first_difference(
     for end in [border, Offset(i64::MAX)] {
         let last = older.partition_point(|segment| segment.base < end).checked_sub(1);
         let Some(segment) = last.and_then(|last| older.get(last)) else { continue };
-        places.extend(Cut::at(segment, end)?.before.map(|before| before.base_offset));
+        places.extend(Cut::at(segment, end, None)?.before.map(|before| before.base_offset));
     }
     places.sort_unstable();
     places.dedup();
     for place in places.into_iter().filter(|place| *place >= start) {
-        let theirs = batch_at(older, place)?;
+        let theirs = read(older, place, |_| true, |_| false)?;
         let (first, last) = (theirs.first_key_value(), theirs.last_key_value());
         let Some(((first, _), (last, _))) = first.zip(last) else { continue };
-        let ours = between(newer, start.max(*first), *last)?;
+        let is_theirs = |offset: Offset| theirs.contains_key(&offset);
+        let ours = read(newer, start.max(*first), is_theirs, |reached| reached <= *last)?;
         let differs =
             |(offset, there): &(&Offset, &_)| ours.get(*offset).is_some_and(|here| here != *there);
         if let Some((offset, _)) = theirs.iter().find(differs) {
@@ -52,29 +56,20 @@ pub fn first_difference(
     Ok(None)
 }
 
-/// The records of the batch that holds `offset`, or of the next behind it in the segment.
-fn batch_at(segments: &[Segment], offset: Offset) -> Result<Contents> {
-    read(segments, offset, |_| false)
-}
-
-/// The records from the batch that holds `first` to that which holds `last`, as far as one segment
-/// has them.
-fn between(segments: &[Segment], first: Offset, last: Offset) -> Result<Contents> {
-    read(segments, first, |reached| reached <= last)
-}
-
-/// Reads a batch, and more as long as the offset behind the last of them `is_wanted`.
+/// Of the batch that holds the offset `first`, or the next behind it, the records at offsets that
+/// are `wanted`; and of those behind it in the segment, as long as the offset that the last has
+/// `reached` is to be gone on from.
 fn read(
     segments: &[Segment],
     first: Offset,
-    is_wanted: impl Fn(Offset) -> bool,
+    wanted: impl Fn(Offset) -> bool,
+    goes_on: impl Fn(Offset) -> bool,
 ) -> Result<Contents> {
     let mut contents = Contents::new();
-    let holder = segments.partition_point(|segment| segment.base <= first).checked_sub(1);
-    let Some(segment) = holder.and_then(|holder| segments.get(holder)) else {
-        return Ok(contents);
-    };
-    let cut = Cut::at(segment, first)?;
+    let behind = segments.partition_point(|segment| segment.base <= first);
+    let holder = behind.checked_sub(1).and_then(|holder| segments.get(holder));
+    let Some(segment) = holder else { return Ok(contents) };
+    let cut = Cut::at(segment, first, segments.get(behind).map(|next| next.base))?;
     if cut.is_damaged {
         return Ok(contents);
     }
@@ -84,11 +79,13 @@ fn read(
     loop {
         reach(&mut frontier, &log, batches.position())?;
         let Some(Ok((_, batch))) = batches.next() else { return Ok(contents) };
-        let Ok(records) = decoder.records(&batch) else { return Ok(contents) };
+        let sound = batch.check_crc().and_then(|()| decoder.records(&batch));
+        let Ok(records) = sound else { return Ok(contents) };
         let hash = |bytes: Option<&[u8]>| bytes.map(|bytes| KeyHashSeed(0).hash(bytes));
-        let records = records.filter_map(Result::ok);
-        contents.extend(records.map(|it| (it.offset, (hash(it.key), hash(it.value)))));
-        if !is_wanted(batch.header.last_offset.next()) {
+        let some = records.filter_map(Result::ok).filter(|record| wanted(record.offset));
+        let some = some.take(MOST_RECORDS.saturating_sub(contents.len()));
+        contents.extend(some.map(|it| (it.offset, (hash(it.key), hash(it.value)))));
+        if contents.len() >= MOST_RECORDS || !goes_on(batch.header.last_offset.next()) {
             return Ok(contents);
         }
     }

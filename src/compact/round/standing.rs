@@ -439,15 +439,13 @@ fn rebased(
     let mut base = PartitionDir::open_on(&source.disk, &from)?;
     let mut view = source.clone();
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
-    let reached = Marks::end_of(&base.segments)?;
+    let (reached, end) = (Marks::end_of(&base.segments)?, Marks::end_of(&view.segments)?);
     let asked = rebase.high_watermark.map(Offset::next);
     // What the base does not reach, the source may have; what the source has no more, the base.
     // There is always an active segment of the source, for the next round goes on with that.
     let border = match asked.map(|asked| asked.min(reached).max(start)) {
         None => start,
-        Some(border) if border < Marks::end_of(&view.segments)? => {
-            border_of_both(&mut base, &mut view, border)?.max(start)
-        }
+        Some(border) if border < end => border_of_both(&mut base, &mut view, border)?.max(start),
         Some(_) => view.segments.last().map_or(start, |active| active.base),
     };
     let same_ids = topic_id(&base).zip(topic_id(source)).map(|(a, b)| a == b);
@@ -466,6 +464,7 @@ fn rebased(
         _ if reached < border => Some(BaseEnds::InFrontOfSource(from, reached, border)),
         Some(asked) if reached < asked => Some(BaseEnds::InFrontOfWatermark(from, reached)),
         Some(asked) if asked < border => Some(BaseEnds::BehindWatermark(from, border)),
+        _ if reached > end => Some(BaseEnds::BehindSource(from, reached, end)),
         _ => None,
     };
     border_of_both(&mut base, &mut view, border)?;
@@ -502,6 +501,8 @@ enum BaseEnds {
     InFrontOfWatermark(PathBuf, Offset),
     /// It was not to be taken as far, but the source has no more what lies between.
     BehindWatermark(PathBuf, Offset),
+    /// The source ends earlier.
+    BehindSource(PathBuf, Offset, Offset),
 }
 
 impl std::fmt::Display for BaseEnds {
@@ -517,6 +518,13 @@ impl std::fmt::Display for BaseEnds {
                 f,
                 "{} ends at offset {reached} already; the source is read from there on",
                 from.display()
+            ),
+            BaseEnds::BehindSource(from, reached, end) => write!(
+                f,
+                "{} reaches up to offset {}, but the source ends at offset {end}: what it has \
+                 behind that is not taken; is the source the newer of the two, and sound?",
+                from.display(),
+                reached.0 - 1
             ),
             BaseEnds::BehindWatermark(from, border) => write!(
                 f,
