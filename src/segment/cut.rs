@@ -222,8 +222,8 @@ impl Cut {
     }
 }
 
-/// Whether the offsets of a batch, which no checksum covers, are those of its place: not in front of
-/// `least`, nor in the next segment, nor behind those of the batch that is `next`.
+/// Whether the offsets of a batch, which no checksum covers, are those of its place: not in front
+/// of `least`, nor in the next segment, nor behind those of the batch that is `next`.
 fn is_in_place(
     batch: &Batch<'_>,
     least: Offset,
