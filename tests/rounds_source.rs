@@ -478,3 +478,22 @@ fn a_batch_that_was_damaged_behind_the_watermark_is_not_what_the_source_is_known
         assert_eq!(records_of(&round(&source, &out, &ACTIVE)).len(), 20, "{at}");
     }
 }
+
+#[test]
+fn a_batch_that_was_damaged_in_front_of_the_watermark_is_not_what_the_source_is_known_by() {
+    let log = uneven();
+    for at in [17, 70] {
+        let temp = scratch();
+        let source = log.write(&temp.path().join("source"), log.end());
+        let (path, out) = (first_log(&source), temp.path().join("out"));
+        let sound = fs::read(&path).unwrap();
+        let mut damaged = sound.clone();
+        damaged[starts(&sound)[2] + at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let options = ["--on-damage", "skip", "--to-offset", "19"];
+        let (status, said) = run(&source, &out, &[&FAR, &options]);
+        assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 20), "{at}: {said}");
+        fs::write(&path, &sound).unwrap();
+        assert_eq!(compacted_end(&round(&source, &out, &FAR)), 24, "{at}");
+    }
+}

@@ -64,8 +64,8 @@ pub struct Cut {
     pub before: Option<Mark>,
     /// The first one behind it.
     pub behind: Option<Mark>,
-    /// Whether the checksum of that holds.
-    pub is_behind_sound: bool,
+    /// Whether the checksums of these hold.
+    pub are_sound: (bool, bool),
     /// Whether damage lies between the two.
     pub is_at_damage: bool,
     /// Whether that may hold the offset.
@@ -89,12 +89,13 @@ impl Cut {
             offset,
             before: None,
             behind: None,
-            is_behind_sound: true,
+            are_sound: (true, true),
             is_at_damage: false,
             is_damaged: false,
         };
         // What the next batch may begin with, and where damage in front of it starts.
         let (mut least, mut damage) = (segment.base, None);
+        let mut front: Option<(Position, Batch<'_>)> = None;
         loop {
             let position = batches.position();
             frontier.reach(position, HEADER_BYTES)?;
@@ -115,21 +116,25 @@ impl Cut {
             let mark = Mark::of(&batch.header);
             if mark.last_offset < offset {
                 (cut.before, least, damage) = (Some(mark), mark.last_offset.next(), None);
+                front = Some((position, batch));
                 continue;
             }
             frontier.reach(position, batch.header.size_bytes)?;
             cut.behind = Some(mark);
-            cut.is_behind_sound = batch.check_crc().is_ok();
+            cut.are_sound.1 = batch.check_crc().is_ok();
             cut.is_at_damage = damage.is_some();
             match first_of(&batch).filter(|first| *first >= least) {
                 // Damage in front of it holds nothing from the offset on.
                 Some(first) if first <= offset || damage.is_none() => {
-                    cut.offset = offset.min(first);
-                    return Ok(cut);
+                    (cut.offset, damage) = (offset.min(first), None);
                 }
                 _ => damage = damage.or(Some(position)),
             }
             break;
+        }
+        if let Some((position, batch)) = front {
+            log.ready(position, position.plus(batch.header.size_bytes))?;
+            cut.are_sound.0 = batch.check_crc().is_ok();
         }
         if let Some(position) = damage {
             (cut.position, cut.offset) = (position, least.min(offset));

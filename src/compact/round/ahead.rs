@@ -43,8 +43,8 @@ impl Marks {
     fn of_cut(cut: &Cut) -> Marks {
         let is_within_batch = cut.is_within_batch() && !cut.is_damaged;
         // Next to damage lies something else once that is mended.
-        let behind = cut.behind.filter(|_| cut.is_behind_sound && !cut.is_damaged);
-        let before = cut.before.filter(|_| !cut.is_at_damage);
+        let behind = cut.behind.filter(|_| cut.are_sound.1 && !cut.is_damaged);
+        let before = cut.before.filter(|_| cut.are_sound.0 && !cut.is_at_damage);
         Marks { before, behind, is_within_batch }
     }
 
