@@ -253,7 +253,7 @@ fn retired_by_retention(surveys: &[Survey], topic: &TopicConfig, now: Timestamp)
 }
 
 /// How many segments lie in front of the active one, which may be cut into parts.
-fn inactive(surveys: &[Survey]) -> usize {
+pub fn inactive(surveys: &[Survey]) -> usize {
     let Some(last) = surveys.last() else { return 0 };
     let is_active = |survey: &Survey| survey.segment.shares_file_with(&last.segment);
     surveys.iter().rposition(|survey| !is_active(survey)).map_or(0, |at| at + 1)

@@ -13,7 +13,7 @@ use super::carry::look_at;
 use super::election::{ChunkAt, chunks_of};
 use super::evidence::{Evidence, evidence_of};
 use super::marks::MarksFrom;
-use super::plan::Plan;
+use super::plan::{Plan, inactive};
 use super::policy::Policy;
 use super::producers::ActiveProducers;
 use super::record_set::RecordSet;
@@ -56,7 +56,7 @@ impl Carried {
         let rewrites = &policy.rewrites;
         let erased = rewrites.erased.as_deref();
         // The active segment belongs to the writer, unless it is said that there is none.
-        let most = surveys.len().saturating_sub(usize::from(!policy.include_active));
+        let most = if policy.include_active { surveys.len() } else { inactive(surveys) };
         let open = plan.cleaned..most.max(plan.cleaned);
         let holds_any = surveys.get(open.clone()).unwrap_or_default().iter().any(has_batches);
         let all_anew = rewrites.segments_anew && holds_any;
