@@ -48,6 +48,13 @@ fn starts(log: &[u8]) -> Vec<usize> {
     starts
 }
 
+/// A log of which `bytes` stand at `at` in batch number `batch`.
+fn overwritten(log: &[u8], batch: usize, at: usize, bytes: &[u8]) -> Vec<u8> {
+    let (mut log, at) = (log.to_vec(), starts(log)[batch] + at);
+    log[at..at + bytes.len()].copy_from_slice(bytes);
+    log
+}
+
 fn run(source: &Path, out: &Path, options: &[&[&str]]) -> (Option<i32>, String) {
     let output = compact(source, out, &options.concat());
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -84,10 +91,7 @@ fn damage_behind_the_watermark_is_never_passed_over() {
             round(&source, &out, &[&FAR[..], &["--to-offset", &last.to_string()]].concat());
             let path = first_log(&source);
             let sound = fs::read(&path).unwrap();
-            let mut damaged = sound.clone();
-            let start = starts(&sound)[batch];
-            damaged[start + at..start + at + bytes.len()].copy_from_slice(bytes);
-            fs::write(&path, &damaged).unwrap();
+            fs::write(&path, overwritten(&sound, batch, at, bytes)).unwrap();
             let before = lying(&out.join("t-0"));
             let (status, said) = run(&source, &out, &[&FAR]);
             if is_ahead {
@@ -117,10 +121,7 @@ fn what_was_damaged_where_a_round_was_to_end_is_taken_once_it_is_mended() {
         let source = log.write(&temp.path().join("source"), log.end());
         let (path, out) = (first_log(&source), temp.path().join("out"));
         let sound = fs::read(&path).unwrap();
-        let mut damaged = sound.clone();
-        let start = starts(&sound)[2];
-        damaged[start + at..start + at + bytes.len()].copy_from_slice(bytes);
-        fs::write(&path, damaged).unwrap();
+        fs::write(&path, overwritten(&sound, 2, at, bytes)).unwrap();
         let (status, said) =
             run(&source, &out, &[&FAR, &["--to-offset", "9", "--on-damage", "skip"]]);
         assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 8), "{what}: {said}");
@@ -432,10 +433,7 @@ fn a_source_is_known_again_once_damage_in_front_of_the_watermark_is_mended() {
         let source = log.write(&temp.path().join("source"), 24);
         let (path, out) = (first_log(&source), temp.path().join("out"));
         let sound = fs::read(&path).unwrap();
-        let mut damaged = sound.clone();
-        let start = starts(&sound)[2];
-        damaged[start + at..start + at + bytes.len()].copy_from_slice(bytes);
-        fs::write(&path, damaged).unwrap();
+        fs::write(&path, overwritten(&sound, 2, at, bytes)).unwrap();
         let (status, said) = run(&source, &out, &[&FAR, &["--on-damage", "skip"]]);
         assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 20), "{what}: {said}");
         let source = log.write(&temp.path().join("source"), log.end());
