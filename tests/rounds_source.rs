@@ -65,6 +65,12 @@ fn first_log(dir: &Path) -> PathBuf {
     dir.join("00000000000000000000.log")
 }
 
+/// The log of the last segment there.
+fn last_log(dir: &Path) -> PathBuf {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|kind| kind == "log")).max().unwrap()
+}
+
 /// Ways to damage the header of a batch.
 const HEADER_DAMAGE: [(&str, usize, &[u8]); 6] = [
     ("magic", 16, &[7]),
@@ -493,5 +499,31 @@ fn a_batch_that_was_damaged_in_front_of_the_watermark_is_not_what_the_source_is_
         assert_eq!((status, compacted_end(&out.join("t-0"))), (Some(1), 20), "{at}: {said}");
         fs::write(&path, &sound).unwrap();
         assert_eq!(compacted_end(&round(&source, &out, &FAR)), 24, "{at}");
+    }
+}
+
+#[test]
+fn offsets_that_damage_at_the_end_claims_are_not_free_again_after_another_round() {
+    let mut log = Grown::empty();
+    batches(&mut log, PLAIN, 5, "v");
+    for rolls in [false, true] {
+        let temp = scratch();
+        let mut log = log.clone();
+        if rolls {
+            log.roll();
+        }
+        batches(&mut log, PLAIN, 1, "lost");
+        let source = log.write(&temp.path().join("source"), log.end());
+        let path = last_log(&source);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let out = temp.path().join("out");
+        for _ in 0..3 {
+            let (status, said) = run(&source, &out, &[&ACTIVE, &["--on-damage", "skip"]]);
+            assert_eq!(status, Some(1), "{rolls}: {said}");
+            assert!(last_log(&out.join("t-0")).ends_with("00000000000000000024.log"), "{rolls}");
+            assert_eq!(records_of(&out.join("t-0")).len(), 20, "{rolls}");
+        }
     }
 }

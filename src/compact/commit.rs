@@ -29,8 +29,15 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Decides, given what was written for each of the plan's groups.
-    pub fn of(surveys: &[Survey], plan: &Plan, written: &[Written], policy: &Policy) -> Commit {
+    /// Decides, given what was written for each of the plan's groups. What lies behind the range is
+    /// carried over, or stays where it is (`in_place`).
+    pub fn of(
+        surveys: &[Survey],
+        plan: &Plan,
+        written: &[Written],
+        policy: &Policy,
+        in_place: bool,
+    ) -> Commit {
         let base_of = |at: usize| surveys.get(at).map(|survey| survey.segment.base);
         let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
         // The one at the log end stays, whatever becomes of the segment of that name.
@@ -62,8 +69,11 @@ impl Commit {
         let next_base = claimed.map_or(log_end, |claimed| claimed.max(log_end));
         let is_touched =
             plan.nothing_because.is_none() || plan.is_reworked(surveys.len().saturating_sub(1));
-        let rolls = policy.include_active && is_touched && !last_is_empty;
-        let new_active = rolls.then_some(next_base);
+        let rolls = match last_is_empty {
+            true => !in_place && next_base > log_end,
+            false => is_touched,
+        };
+        let new_active = (rolls && policy.include_active).then_some(next_base);
         Commit { replacements, new_active, snapshot: None, untouched }
     }
 

@@ -268,7 +268,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
     done.records_not_erased = carried.records_not_erased;
 
-    done.commit = Commit::of(surveys, &plan, &written, policy);
+    done.commit = Commit::of(surveys, &plan, &written, policy, in_place);
     if task.place.is_some() {
         done.commit.snapshot = snapshot_of(task, &looked, &plan, &done.commit)?;
     }
@@ -344,6 +344,10 @@ fn idle(
         done.warnings.extend(unsearched(others_kept(task)));
         done.records_not_erased = carried.records_not_erased;
     }
+    done.list_damage(surveys, |_| match policy.on_damage {
+        OnDamage::Keep => "kept byte for byte, by an earlier round",
+        _ => "dropped, by an earlier round",
+    });
     done.round = round.idle_report();
     done.idle = Some(idle);
     Ok(true)
@@ -428,10 +432,15 @@ fn carry_over(
         now: policy.now,
     };
     let keep_damage = policy.on_damage == OnDamage::Keep;
+    // Behind it the log has rolled, and of it nothing is left.
+    let is_given_up = |survey: &Survey| {
+        !keep_damage && survey.batches == 0 && commit.new_active > Some(survey.segment.base)
+    };
     (plan.cleaned..surveys.len())
         .into_par_iter()
         .filter(|at| !plan.is_reworked(*at))
         .filter_map(|at| surveys.get(at))
+        .filter(|survey| !is_given_up(survey))
         .try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
     let written = commit.snapshot.iter().map(|(offset, _)| offset);
