@@ -186,7 +186,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         budget,
         progress,
     };
-    let newcomers = task.round.map(|round| round.newcomers(budget, task.temp_dir));
+    let newcomers = task.round.map(|round| round.newcomers(budget, policy, task.temp_dir));
     let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
         let indexed = plan.log_start..Offset(i64::MAX);
         Collector::new((range, &txns, &chunks), policy, indexed, round.seed, newcomers)

@@ -13,6 +13,7 @@ use super::state_file::{
 };
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::segment::Place;
 use crate::units::Offset;
 
 const MAGIC: &[u8; 8] = b"LCKDEAD\x01";
@@ -97,12 +98,13 @@ impl DeadOffsets {
         parse_round(name.strip_prefix("dead-")?.strip_suffix(".kdead")?)
     }
 
-    /// Writes them to the folder `dir`, synced but for the name, which is one of `round`; one of
-    /// that name that an interrupted round left goes. None are no file.
+    /// Writes them to the folder `dir`, under a name of `round`; its sync may wait, as that of
+    /// other small files of `place`. One of that name that an interrupted round left goes. None
+    /// are no file.
     ///
     /// # Errors
     /// The system's.
-    pub fn write(&self, disk: &Disk, dir: &Path, round: u64) -> Result<Option<FileRef>> {
+    pub fn write(&self, place: &Place, dir: &Path, round: u64) -> Result<Option<FileRef>> {
         if self.is_empty() {
             return Ok(None);
         }
@@ -114,8 +116,8 @@ impl DeadOffsets {
         let crc32c = Crc32c(append_crc(&mut bytes));
         let file = DeadOffsets::file_name(round);
         let path = dir.join(&file);
-        disk.remove_if_there(&path)?;
-        disk.write_whole_file(&path, &bytes, None, None)?;
+        place.disk.remove_if_there(&path)?;
+        place.put_beside(&path, &bytes, None)?;
         Ok(Some(FileRef { file, bytes: bytes.len() as u64, crc32c }))
     }
 
@@ -177,7 +179,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let mut dead = of(offsets.iter().copied());
             let disk = Disk::default();
-            let known = dead.write(&disk, dir.path(), 7).unwrap().unwrap();
+            let place = Place::folder(&disk, dir.path());
+            let known = dead.write(&place, dir.path(), 7).unwrap().unwrap();
             prop_assert_eq!(&DeadOffsets::read(&disk, dir.path(), &known).unwrap(), &dead);
             let range = Offset(from)..Offset(from + width);
             let wanted: Vec<i64> = offsets.range(from..from + width).copied().collect();
@@ -192,7 +195,8 @@ mod tests {
     #[test]
     fn one_set_is_one_file_however_it_came_to_be() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |dead: &DeadOffsets| dead.write(&Disk::default(), dir.path(), 1).unwrap();
+        let place = Place::folder(&Disk::default(), dir.path());
+        let write = |dead: &DeadOffsets| dead.write(&place, dir.path(), 1).unwrap();
         let mut other = of((0..10_000).rev());
         other.remove_range(Offset(5000)..Offset(20_000));
         assert_eq!(write(&of(0..5000)), write(&other));
@@ -202,7 +206,8 @@ mod tests {
     #[test]
     fn a_list_in_which_any_byte_is_wrong_is_refused_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let known = of([1, 2, 3, 70_000, 1 << 40]).write(&Disk::default(), dir.path(), 7);
+        let place = Place::folder(&Disk::default(), dir.path());
+        let known = of([1, 2, 3, 70_000, 1 << 40]).write(&place, dir.path(), 7);
         let known = known.unwrap().unwrap();
         let path = dir.path().join(&known.file);
         let bytes = fs::read(&path).unwrap();

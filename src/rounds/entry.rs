@@ -167,6 +167,13 @@ impl EntryLayout {
         self.decode(bytes).map(KeyState::from).or_else(|| self.decode_absent(bytes))
     }
 
+    /// The hashes of the keys of which `bytes` are the entries.
+    pub fn hashes(self, bytes: &[u8]) -> impl Iterator<Item = KeyHash> {
+        let hash =
+            |entry: &[u8]| entry.first_chunk().map(|hash| KeyHash(u128::from_be_bytes(*hash)));
+        bytes.chunks_exact(self.entry_bytes()).filter_map(hash)
+    }
+
     /// Whether `bytes` are entries, none of a key that is absent, whose hashes rise, the first not
     /// below `least`. It says in little time what [`decode_state`] says of each.
     ///

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::thread;
 
 use super::journal::{Change, Journal};
 use crate::disk::Disk;
@@ -218,15 +219,34 @@ fn mark_of(change: &Change) -> Option<String> {
 /// # Errors
 /// The system's. What is left undone then is done when the journal is applied again.
 pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result<()> {
-    steps.iter().try_for_each(|step| match step {
-        Step::Mark(name) => disk.create(&dir.join(name), None).map(drop),
-        Step::Stage(name) => disk.rename(&next.join(name), &dir.join(swap_of(name))),
-        Step::Remove(name) => disk.remove_if_there(&dir.join(name)),
-        Step::Place(name) => disk.rename(&dir.join(swap_of(name)), &dir.join(name)),
-        Step::Replace(name) => disk.replace(&next.join(name), &dir.join(name)),
-        Step::Sync => disk.sync_dir(dir),
-        Step::SyncNext => disk.sync_dir(next),
+    thread::scope(|scope| {
+        steps.iter().try_for_each(|step| match step {
+            Step::Mark(name) => disk.create(&dir.join(name), None).map(drop),
+            Step::Stage(name) => disk.rename(&next.join(name), &dir.join(swap_of(name))),
+            Step::Remove(name) => {
+                let path = dir.join(name);
+                let held = if is_log(name) { hold(&path) } else { None };
+                disk.remove_if_there(&path)?;
+                if let Some(file) = held {
+                    scope.spawn(|| drop(file));
+                }
+                Ok(())
+            }
+            Step::Place(name) => disk.rename(&dir.join(swap_of(name)), &dir.join(name)),
+            Step::Replace(name) => disk.replace(&next.join(name), &dir.join(name)),
+            Step::Sync => disk.sync_dir(dir),
+            Step::SyncNext => disk.sync_dir(next),
+        })
     })
+}
+
+/// Opens a file that is about to go, if it is large: until it is closed its pages need not be given
+/// back, which takes longer than all the rest, and can be done by somebody else.
+fn hold(path: &Path) -> Option<File> {
+    const LEAST_BYTES: u64 = 1 << 20;
+    let is_large =
+        fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && it.len() >= LEAST_BYTES);
+    if is_large { File::open(path).ok() } else { None }
 }
 
 #[cfg(test)]

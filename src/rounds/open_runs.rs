@@ -1,5 +1,5 @@
 //! The runs of a key index that are open. A run is checked to the last bit when it is opened, so it
-//! stays open for the rest of the round: to be read twice it need not be checked twice.
+//! stays open until the index is written: to be read twice it need not be checked twice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,12 @@ impl OpenRuns {
         }
         let opened = Arc::new(self.open(known, below, level)?);
         Ok(Arc::clone(run.insert(opened)))
+    }
+
+    /// Closes them, now that none is to be read again.
+    pub fn close(&self) {
+        let slots = std::mem::take(&mut *locked(&self.slots));
+        drop(slots);
     }
 
     /// How many runs were opened so far.

@@ -248,10 +248,14 @@ impl StateDir {
         needed.extend(current.dead.map(|dead| dead.file));
         let kept = self.rounds()?.into_iter().rev().filter(|round| *round <= number);
         for round in kept.take(keep_rounds) {
-            match self.read(round) {
-                // One that is damaged is of use to nobody.
-                Err(Error { kind: ErrorKind::Refused(_), .. }) if round != number => continue,
-                read => drop(read?),
+            // One that is damaged is of use to nobody.
+            if round != number
+                && let Err(error) = self.read(round)
+            {
+                match error.kind {
+                    ErrorKind::Refused(_) => continue,
+                    _ => return Err(error),
+                }
             }
             needed.insert(RoundFile::file_name(round));
         }
@@ -345,7 +349,8 @@ mod tests {
         round.index = vec![run];
         let mut dead = DeadOffsets::default();
         dead.insert(&[Offset(60)]).unwrap();
-        round.dead = dead.write(&state.disk, &state.path, number).unwrap();
+        round.dead =
+            dead.write(&Place::folder(&state.disk, &state.path), &state.path, number).unwrap();
         round.segments[1].dead = 1;
         round
     }

@@ -96,11 +96,11 @@ impl Round<'_> {
     /// # Errors
     /// The system's; state that is damaged.
     pub fn conclude(&self, met: &Met, facts: &Facts<'_>, place: &Place) -> Result<Option<Journal>> {
-        let (disk, state_dir, written) = (&place.disk, self.state.path(), facts.index);
+        let written = facts.index;
         self.merge_epochs(place)?;
-        let dead = met.due.deferred.write(disk, state_dir, self.number)?;
+        let dead = met.due.deferred.write(place, self.state.path(), self.number)?;
         let end = facts.plan.end.max(self.earlier.as_ref().map_or(Offset(0), |e| e.end));
-        let staged = PartitionDir::open_on(disk, &place.dir)?;
+        let staged = PartitionDir::open_on(&place.disk, &place.dir)?;
         let tail = staged.segments.iter().filter(|segment| segment.base >= end);
         let tail = tail.map(|s| TailRef { base_offset: s.base, bytes: s.size_bytes }).collect();
         let staged_bytes: u64 = staged.segments.iter().map(|segment| segment.size_bytes).sum();
@@ -401,6 +401,9 @@ impl ByStrategy for WriteIndex<'_> {
         let WriteIndex { round, met } = self;
         let expired = met.older.as_ref().map_or(&[][..], |older| &older.removed);
         let leaving = Leaving { expired, erased: &met.erased };
-        round.index.write::<S>(round.state.path(), round.number, &met.newcomers, leaving)
+        let index = &round.index;
+        let written = index.write::<S>(round.state.path(), round.number, &met.newcomers, leaving);
+        index.close();
+        written
     }
 }

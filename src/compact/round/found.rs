@@ -4,16 +4,74 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 
-use super::newcomers::Newcomer;
+use super::index::KeyIndex;
+use super::join::{Leaving, Outcome, join, newest_stands};
+use super::newcomers::{Newcomer, Newcomers};
+use super::parts::{Part, parts_of};
 use crate::compact::election::ChunkResult;
+use crate::compact::strategy::Strategy;
 use crate::error::Result;
-use crate::rounds::DeadOffsets;
+use crate::rounds::{DeadOffsets, Entry, KeyHash, Layers, ranges_of};
 use crate::units::Offset;
 
 /// So many offsets wait to be added together.
 const MOST_WAITING: usize = 1 << 16;
+
+impl KeyIndex {
+    /// Tells `losers` who loses, in the destination and among the newcomers.
+    ///
+    /// # Errors
+    /// The system's; a damaged run is refused.
+    pub fn find_losers<S: Strategy>(
+        &self,
+        newcomers: &Newcomers,
+        losers: &dyn Losers,
+    ) -> Result<()> {
+        self.check(newcomers)?;
+        let layers = Layers::of(&self.runs, &self.layers);
+        let ranges = ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn);
+        ranges.try_for_each(|range| {
+            let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
+            parts.par_iter().with_min_len(self.least_in_turn).try_for_each(|part| {
+                let old = |keys: &[KeyHash]| self.stands_for(&range, &layers, keys);
+                if newest_stands::<S>() && beaten(*part, newcomers, old, losers)? {
+                    return Ok(());
+                }
+                let some = part.of(newcomers)?;
+                let old = old(&some.keys())?;
+                let mut dead = Vec::new();
+                join::<S>(
+                    old.into_iter(),
+                    some.iter(),
+                    Leaving::default(),
+                    |outcome| match outcome {
+                        Outcome::Dead(offset, _) => dead.push(offset),
+                        Outcome::Late(newcomer) => losers.late(&newcomer),
+                        Outcome::Outlived(offset) => losers.outlived(offset),
+                        Outcome::Stands(_) | Outcome::Removed(_) => {}
+                    },
+                );
+                losers.dead(dead)
+            })
+        })
+    }
+}
+
+/// Where the newest stands, all that newcomers do is to beat what stands for their keys. `false` if
+/// there is more to it: one key twice, or a tombstone that is gone.
+fn beaten(
+    part: Part,
+    newcomers: &Newcomers,
+    old: impl Fn(&[KeyHash]) -> Result<Vec<Entry>>,
+    losers: &dyn Losers,
+) -> Result<bool> {
+    let Some(keys) = part.plain_keys(newcomers)? else { return Ok(false) };
+    let dead = old(&keys)?.into_iter().filter(|entry| !entry.gone).map(|entry| entry.offset);
+    losers.dead(dead.collect())?;
+    Ok(true)
+}
 
 /// Hears who loses, from several threads and in whatever order.
 pub trait Losers: Sync {
@@ -121,10 +179,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// All losers as they come, for tests of who finds them.
 #[cfg(test)]
 pub mod collected {
-    use super::super::index::KeyIndex;
-    use super::super::newcomers::Newcomers;
     use super::*;
-    use crate::compact::strategy::Strategy;
 
     #[derive(Debug, Default, PartialEq)]
     pub struct Found {

@@ -4,13 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
-use super::super::strategy::Strategy;
-use super::found::Losers;
-use super::join::{Leaving, Outcome, join};
 use super::newcomers::Newcomers;
-use super::parts::{parts_of, some_of};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::rounds::{
@@ -63,6 +57,11 @@ impl KeyIndex {
         (self.runs.count(), self.runs.bytes())
     }
 
+    /// Gives back what open runs take, now that none is to be read again.
+    pub fn close(&self) {
+        self.runs.close();
+    }
+
     /// Whether its runs are read and made so.
     pub fn is_in_turn(&self) -> bool {
         self.least_in_turn > 1
@@ -103,48 +102,25 @@ impl KeyIndex {
         let mut found = Vec::new();
         for range in ranges_of(&self.base) {
             let ours = within(keys, range.from, range.below);
-            if ours.is_empty() {
-                continue;
-            }
-            let base = self.open_base(&range)?;
-            let upon = layers.runs_in(0, range.from, range.below)?;
-            found.extend(stands_for(base.as_deref(), &upon, ours));
+            found.extend(self.stands_for(&range, &layers, ours)?);
         }
         Ok(found)
     }
 
-    /// Tells `losers` who loses, in the destination and among the newcomers.
-    ///
-    /// # Errors
-    /// The system's; a damaged run is refused.
-    pub fn find_losers<S: Strategy>(
+    /// What stands for `keys`, which are sorted and lie in `range`. Where there are none, nothing
+    /// is opened.
+    pub(super) fn stands_for(
         &self,
-        newcomers: &Newcomers,
-        losers: &dyn Losers,
-    ) -> Result<()> {
-        self.check(newcomers)?;
-        let layers = Layers::of(&self.runs, &self.layers);
-        let ranges = ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn);
-        ranges.try_for_each(|range| {
-            let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
-            let Some(only) = some_of(&parts, newcomers)? else { return Ok(()) };
-            let run = self.open_base(&range)?;
-            let upon = layers.runs_in(0, range.from, range.below)?;
-            parts.par_iter().with_min_len(self.least_in_turn).try_for_each(|part| {
-                let own = if only.is_none() { Some(part.of(newcomers)?) } else { None };
-                let Some(some) = only.as_ref().or(own.as_ref()) else { return Ok(()) };
-                let keys = some.keys();
-                let old = stands_for(run.as_deref(), &upon, &keys);
-                let mut dead = Vec::new();
-                join::<S>(old, some.iter(), Leaving::default(), |outcome| match outcome {
-                    Outcome::Dead(offset, _) => dead.push(offset),
-                    Outcome::Late(newcomer) => losers.late(&newcomer),
-                    Outcome::Outlived(offset) => losers.outlived(offset),
-                    Outcome::Stands(_) | Outcome::Removed(_) => {}
-                });
-                losers.dead(dead)
-            })
-        })
+        range: &Range<'_>,
+        layers: &Layers<'_>,
+        keys: &[KeyHash],
+    ) -> Result<Vec<Entry>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let base = self.open_base(range)?;
+        let upon = layers.runs_in(0, range.from, range.below)?;
+        Ok(stands_for(base.as_deref(), &upon, keys).collect())
     }
 
     pub(super) fn check(&self, newcomers: &Newcomers) -> Result<()> {
@@ -170,6 +146,7 @@ mod tests {
     use super::super::super::strategy::{Claim, Strategy, Timestamp, Version};
     use super::super::found::collected::{Found, losers_of};
     use super::super::index_write::WrittenIndex;
+    use super::super::join::Leaving;
     use super::super::layout::layout_of;
     use super::super::newcomers::Newcomer;
     use super::*;

@@ -120,7 +120,12 @@ impl Writing<'_> {
         let written =
             groups.into_par_iter().with_min_len(self.index.least_in_turn).enumerate().map(
                 |(number, ranges)| {
-                    let Some(first) = ranges.first() else { return Ok(None) };
+                    let [first, ..] = ranges.as_slice() else { return Ok(None) };
+                    let below = ranges.last().and_then(|last| last.below);
+                    let whole = Part { from: first.from, below };
+                    if let Some(file) = self.news_alone::<S>(whole, kept)? {
+                        return self.put(&file, number).map(Some);
+                    }
                     let states = ranges.par_iter().map(|range| self.changes::<S>(range, kept));
                     let OpenRuns { layout, seed, .. } = *self.index.runs;
                     let mut writer = RunWriter::new(layout, seed, first.from);
@@ -136,6 +141,15 @@ impl Writing<'_> {
         let (base, layers) = (self.index.base.clone(), self.index.layers.iter().take(kept));
         let layers = layers.cloned().chain((!runs.is_empty()).then_some(runs)).collect();
         Ok(WrittenIndex { base, layers, bytes_written })
+    }
+
+    /// The file of a part of a layer in which nothing is to be said but who comes: where the newest
+    /// stands, whatever stood before.
+    fn news_alone<S: Strategy>(&self, part: Part, kept: usize) -> Result<Option<RunFile>> {
+        let is_alone = newest_stands::<S>()
+            && self.leaving.within(part.from, part.below).is_empty()
+            && self.layers.runs_in(kept, part.from, part.below)?.is_empty();
+        if is_alone { self.as_they_are(part) } else { Ok(None) }
     }
 
     /// The ranges of the base, put together to those of runs of a layer that takes in the layers
@@ -296,8 +310,8 @@ impl Writing<'_> {
         Ok((runs, bytes_written))
     }
 
-    /// The file of a part of which nothing was known, if there is nothing to decide: each key comes
-    /// once, and its record is there.
+    /// The file of a part that says nothing but who comes, if there is nothing to decide: each key
+    /// comes once, and its record is there.
     fn as_they_are(&self, part: Part) -> Result<Option<RunFile>> {
         let OpenRuns { layout, seed, .. } = *self.index.runs;
         let about = self.newcomers.about(part.from, part.below)?;

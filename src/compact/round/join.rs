@@ -6,7 +6,7 @@
 
 use std::iter::Peekable;
 
-use super::super::strategy::{Claim, Entry as Held, Stands, Strategy};
+use super::super::strategy::{ByStrategy, Chosen, Claim, Entry as Held, Stands, Strategy};
 use super::newcomers::Newcomer;
 use crate::rounds::{Entry, KeyHash};
 use crate::units::Offset;
@@ -97,6 +97,18 @@ pub fn join<S: Strategy>(
 /// Whether the newest record of a key stands, whatever it and older ones say.
 pub fn newest_stands<S: Strategy>() -> bool {
     <S::Entry as Held<S::Claim>>::NEWEST_STANDS
+}
+
+/// Whether a newcomer can lose to what the destination has, by the strategy of a run.
+pub fn can_be_late(strategy: &Chosen) -> bool {
+    struct CanBeLate;
+    impl ByStrategy for CanBeLate {
+        type Outcome = bool;
+        fn by<S: Strategy>(self, _strategy: &S) -> bool {
+            !newest_stands::<S>()
+        }
+    }
+    strategy.apply(CanBeLate)
 }
 
 /// What stands for a key of which the destination has `old` and the increment `new`.

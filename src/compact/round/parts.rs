@@ -61,6 +61,17 @@ impl Part {
         newcomers.range(self.from, self.below)
     }
 
+    /// The hashes of their keys, sorted; none if a key comes twice, or a tombstone that is gone.
+    ///
+    /// # Errors
+    /// Those of the newcomers.
+    pub fn plain_keys(self, newcomers: &Newcomers) -> Result<Option<Vec<KeyHash>>> {
+        let mut bytes = Vec::new();
+        self.append_entries(newcomers, &mut bytes)?;
+        let (_, layout) = newcomers.made_for();
+        Ok(layout.all_stand(&bytes, self.from).then(|| layout.hashes(&bytes).collect()))
+    }
+
     /// Appends the entries of the newcomers in it to `bytes`, as they lie in a run.
     ///
     /// # Errors

@@ -235,7 +235,7 @@ impl Standing {
             kind: RoundKind::Reindex,
             index: done.index.base,
             layers: done.index.layers,
-            dead: done.dead.write(&self.disk, self.state.path(), number)?,
+            dead: done.dead.write(&Place::folder(&self.disk, to_dir), to_dir, number)?,
             io: RoundIo {
                 destination_bytes_read: file.segments.iter().map(|segment| segment.bytes).sum(),
                 bytes_written: done.index.bytes_written,

@@ -4,6 +4,7 @@ use super::ahead::{Marks, with_border};
 use super::collector::Collector;
 use super::found::Losses;
 use super::index::KeyIndex;
+use super::join::can_be_late;
 use super::newcomers::Newcomers;
 use super::older::{Due, Older};
 use super::options::RoundOptions;
@@ -203,9 +204,15 @@ impl Round<'_> {
     }
 
     /// Room for the newcomers.
-    pub fn newcomers(&self, budget: &Budget, temp_dir: Option<&Path>) -> Newcomers {
+    pub fn newcomers(
+        &self,
+        budget: &Budget,
+        policy: &Policy,
+        temp_dir: Option<&Path>,
+    ) -> Newcomers {
         let all = Newcomers::new(self.seed, self.layout, budget.newcomers_bytes, temp_dir);
-        if self.earlier.is_none() { all.without_places() } else { all }
+        let may_be_late = self.earlier.is_some() && can_be_late(&policy.topic.strategy);
+        if may_be_late { all } else { all.without_places() }
     }
 
     /// Why there is nothing to do, if so: the source has not grown, and nothing in the destination
@@ -288,7 +295,7 @@ impl Round<'_> {
         count.late += lost.late;
         let drops_tombstones = election.count.expired_tombstones > 0;
         let erased = self.hashes_of_erased(policy);
-        let room = self.newcomers(budget, temp_dir).without_places();
+        let room = self.newcomers(budget, policy, temp_dir).without_places();
         let with = (budget, archive);
         let unindexed = Unindexed::meet(earlier, (&newcomers, &erased), &room, policy, with)?;
         drop(room);
