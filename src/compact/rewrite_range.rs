@@ -29,6 +29,8 @@ use crate::segment::{AbortedTxn, Place, SegmentLimits};
 /// Chunks that a thread makes before they are written, if memory allows: few, so that they are
 /// still in a cache then, and so is the memory in which the next ones are made.
 const CHUNKS_A_THREAD: usize = 4;
+/// Into so many windows a group is cut at the least.
+const LEAST_WINDOWS: usize = 4;
 
 /// Makes chunks of the output from chunks of the range.
 pub struct Maker<'a> {
@@ -256,8 +258,10 @@ impl Job<'_> {
         let mut ready: Vec<(usize, ChunkOutput)> = Vec::new();
         let mut spares: Vec<ChunkOutput> = Vec::new();
         let mut next = start;
+        // However few there are, some are written while others are made.
+        let few = (end - start).div_ceil(LEAST_WINDOWS).max(rayon::current_num_threads());
         while next < end || !ready.is_empty() {
-            let stop = (next + window).min(end);
+            let stop = (next + window.min(few)).min(end);
             let (written, made) = rayon::join(
                 || self.write(&mut writer, &ready),
                 || {
