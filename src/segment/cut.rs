@@ -49,6 +49,32 @@ impl Mark {
     }
 }
 
+/// A batch next to a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// What tells it from others.
+    pub mark: Mark,
+    /// Whether its checksum holds.
+    pub is_sound: bool,
+}
+
+impl Neighbour {
+    fn of(batch: &Batch<'_>) -> Neighbour {
+        Neighbour { mark: Mark::of(&batch.header), is_sound: batch.check_crc().is_ok() }
+    }
+}
+
+/// What lies between the batches next to a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Nothing that is damaged.
+    Nothing,
+    /// Damage, all of it in front of the offset that was asked for.
+    Damage,
+    /// Damage that may hold that offset.
+    DamageAtOffset,
+}
+
 /// Where a segment is cut: between two batches, or within the one behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -61,15 +87,11 @@ pub struct Cut {
     /// or of the damage that holds it.
     pub offset: Offset,
     /// The batch in front of the cut, if the search came by it.
-    pub before: Option<Mark>,
+    pub before: Option<Neighbour>,
     /// The first one behind it.
-    pub behind: Option<Mark>,
-    /// Whether the checksums of these hold.
-    pub are_sound: (bool, bool),
-    /// Whether damage lies between the two.
-    pub is_at_damage: bool,
-    /// Whether that may hold the offset.
-    pub is_damaged: bool,
+    pub behind: Option<Neighbour>,
+    /// What lies between the two.
+    pub between: Between,
 }
 
 impl Cut {
@@ -89,9 +111,7 @@ impl Cut {
             offset,
             before: None,
             behind: None,
-            are_sound: (true, true),
-            is_at_damage: false,
-            is_damaged: false,
+            between: Between::Nothing,
         };
         // What the next batch may begin with, and where damage in front of it starts.
         let (mut least, mut damage) = (segment.base, None);
@@ -113,16 +133,16 @@ impl Cut {
                     continue;
                 }
             };
-            let mark = Mark::of(&batch.header);
-            if mark.last_offset < offset {
-                (cut.before, least, damage) = (Some(mark), mark.last_offset.next(), None);
+            if batch.header.last_offset < offset {
+                (least, damage) = (batch.header.last_offset.next(), None);
                 front = Some((position, batch));
                 continue;
             }
             frontier.reach(position, batch.header.size_bytes)?;
-            cut.behind = Some(mark);
-            cut.are_sound.1 = batch.check_crc().is_ok();
-            cut.is_at_damage = damage.is_some();
+            cut.behind = Some(Neighbour::of(&batch));
+            if damage.is_some() {
+                cut.between = Between::Damage;
+            }
             match first_of(&batch).filter(|first| *first >= least) {
                 // Damage in front of it holds nothing from the offset on.
                 Some(first) if first <= offset || damage.is_none() => {
@@ -134,13 +154,23 @@ impl Cut {
         }
         if let Some((position, batch)) = front {
             log.ready(position, position.plus(batch.header.size_bytes))?;
-            cut.are_sound.0 = batch.check_crc().is_ok();
+            cut.before = Some(Neighbour::of(&batch));
         }
         if let Some(position) = damage {
             (cut.position, cut.offset) = (position, least.min(offset));
-            (cut.is_at_damage, cut.is_damaged) = (true, true);
+            cut.between = Between::DamageAtOffset;
         }
         Ok(cut)
+    }
+
+    /// Whether damage may hold the offset that was asked for.
+    pub fn is_damaged(&self) -> bool {
+        self.between == Between::DamageAtOffset
+    }
+
+    /// The offset behind the batch in front of the cut.
+    pub fn reached(&self) -> Option<Offset> {
+        self.before.map(|before| before.mark.last_offset.next())
     }
 
     /// Whether a batch, or damage, holds the offset that was asked for and others in front of that.

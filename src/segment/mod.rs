@@ -25,7 +25,7 @@ mod writer;
 pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
-pub use cut::{Cut, Mark};
+pub use cut::{Between, Cut, Mark, Neighbour};
 pub use examined::{Examined, Sound, check_record, check_records};
 pub use frontier::Frontier;
 pub use index_entries::Entries;

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::rounds::{RoundFile, Sample};
-use crate::segment::{Cut, Kind, Mark, PartitionDir, Segment};
+use crate::segment::{Between, Cut, Kind, Mark, Neighbour, PartitionDir, Segment};
 use crate::units::Offset;
 
 /// The batches on both sides of a watermark.
@@ -32,7 +32,7 @@ impl Marks {
         let cut = holder.map(|segment| Cut::at(segment, end, bound(reached))).transpose()?;
         let mut marks = cut.as_ref().map(Marks::of_cut).unwrap_or_default();
         let is_next = |next: &&Segment| {
-            cut.is_none_or(|cut| cut.behind.is_none() && (!cut.is_damaged || next.base <= end))
+            cut.is_none_or(|cut| cut.behind.is_none() && (!cut.is_damaged() || next.base <= end))
         };
         if let Some(next) = segments.get(reached).filter(is_next) {
             marks.behind = Marks::of_cut(&Cut::at(next, end, bound(reached + 1))?).behind;
@@ -41,10 +41,12 @@ impl Marks {
     }
 
     fn of_cut(cut: &Cut) -> Marks {
-        let is_within_batch = cut.is_within_batch() && !cut.is_damaged;
+        let is_within_batch = cut.is_within_batch() && !cut.is_damaged();
+        let sound = |batch: Neighbour| batch.is_sound.then_some(batch.mark);
         // Next to damage lies something else once that is mended.
-        let behind = cut.behind.filter(|_| cut.are_sound.1 && !cut.is_damaged);
-        let before = cut.before.filter(|_| cut.are_sound.0 && !cut.is_at_damage);
+        let before = cut.before.filter(|_| cut.between == Between::Nothing);
+        let behind = cut.behind.filter(|_| !cut.is_damaged());
+        let (before, behind) = (before.and_then(sound), behind.and_then(sound));
         Marks { before, behind, is_within_batch }
     }
 
@@ -85,7 +87,7 @@ impl Marks {
     pub fn end_of(segments: &[Segment]) -> Result<Offset> {
         let Some(last) = segments.last() else { return Ok(Offset(0)) };
         let cut = Cut::at(last, Offset(i64::MAX), None)?;
-        Ok(cut.before.map_or(last.base, |before| before.last_offset.next()))
+        Ok(cut.reached().unwrap_or(last.base))
     }
 
     /// Whether a log with these marks may be what has become of one with the marks `earlier`: it
@@ -133,8 +135,8 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
         let before = |older| Some(Marks::of_cut(&Cut::at(older, end, Some(holder.base)).ok()?));
         marks.before = older.and_then(before).and_then(|marks| marks.before);
     }
-    let reaches = cut.before.map_or(holder.base, |before| before.last_offset.next());
-    if next.is_none() && cut.behind.is_none() && reaches < end && !cut.is_damaged {
+    let reaches = cut.reached().unwrap_or(holder.base);
+    if next.is_none() && cut.behind.is_none() && reaches < end && !cut.is_damaged() {
         return Err(Error::refused(format!(
             "the source ends at offset {reaches}, but was compacted up to offset {}: it was cut \
              off or replaced; compact it to another folder with --out, or pass --full to start \
@@ -152,10 +154,10 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
     }
     let first = if holder.base == end {
         vec![holder.clone()]
-    } else if cut.is_damaged && earlier.is_within_batch {
+    } else if cut.is_damaged() && earlier.is_within_batch {
         let what = "the batch within which the last round has ended is damaged";
         return Err(cannot_go_on(Error::corrupt(&holder.path(Kind::Log), cut.position, what)));
-    } else if cut.is_damaged {
+    } else if cut.is_damaged() {
         // Whoever reads it tells of it, or leaves it out if that is asked for.
         vec![Segment { base: end, ..cut.apply(holder).1 }]
     } else {
@@ -202,7 +204,7 @@ pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
     let next = source.segments.get(number + 1).map(|next| next.base);
     let cut = Cut::at(holder, end, next)?;
     // Damage at the end of a segment is in front of what the next begins with.
-    let is_behind_damage = !cut.is_damaged || next.is_none_or(|next| next <= end);
+    let is_behind_damage = !cut.is_damaged() || next.is_none_or(|next| next <= end);
     if cut.behind.is_none() && is_behind_damage {
         return Ok(end);
     }
@@ -210,7 +212,7 @@ pub fn with_border(source: &mut PartitionDir, end: Offset) -> Result<Offset> {
         Ok((fronts, backs)) => (end, [fronts, backs].concat()),
         Err(error) if !error.is_corruption() => return Err(error),
         Err(_) => {
-            let offset = cut.before.map_or(holder.base, |before| before.last_offset.next());
+            let offset = cut.reached().unwrap_or(holder.base);
             let (front, back) = Cut { offset, ..cut }.apply(holder);
             (offset, [front, back].into_iter().filter(|part| part.size_bytes > 0).collect())
         }

@@ -37,7 +37,7 @@ pub fn first_difference(
     for end in [border, Offset(i64::MAX)] {
         let last = older.partition_point(|segment| segment.base < end).checked_sub(1);
         let Some(segment) = last.and_then(|last| older.get(last)) else { continue };
-        places.extend(Cut::at(segment, end, None)?.before.map(|before| before.base_offset));
+        places.extend(Cut::at(segment, end, None)?.before.map(|before| before.mark.base_offset));
     }
     places.sort_unstable();
     places.dedup();
@@ -70,7 +70,7 @@ fn read(
     let holder = behind.checked_sub(1).and_then(|holder| segments.get(holder));
     let Some(segment) = holder else { return Ok(contents) };
     let cut = Cut::at(segment, first, segments.get(behind).map(|next| next.base))?;
-    if cut.is_damaged {
+    if cut.is_damaged() {
         return Ok(contents);
     }
     let log = segment.log()?;
