@@ -1,6 +1,8 @@
 //! The damage of a partition as its report lists it.
 
 use super::partition::Done;
+use super::plan::Plan;
+use super::policy::OnDamage;
 use super::survey::Survey;
 use crate::report::Damage;
 use crate::segment::{Damaged, FileName, Kind};
@@ -20,6 +22,25 @@ impl Done {
             self.damage.extend(entries);
         }
         self.bound_damage();
+    }
+
+    /// Lists that of a partition of which `plan` cleans a part.
+    pub fn list_damage_around(
+        &mut self,
+        surveys: &[Survey],
+        plan: &Plan,
+        on_damage: OnDamage,
+        in_place: bool,
+    ) {
+        self.list_damage(surveys, |at| match on_damage {
+            OnDamage::Fail => LEFT_ALONE,
+            _ if at < plan.retired => "gone with its segment",
+            _ if at >= plan.cleaned && in_place && !plan.is_reworked(at) => {
+                "left where it is, outside the cleaned range"
+            }
+            OnDamage::Skip => "dropped",
+            OnDamage::Keep => "kept byte for byte",
+        });
     }
 
     /// Takes note of damage, by number of the segment in `surveys`, that leaves the partition

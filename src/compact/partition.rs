@@ -23,12 +23,11 @@ use super::budget::Budget;
 use super::carry::{carry_segment, companions_of, put_empty_segment};
 use super::commit::Commit;
 use super::copy_ahead::CopyAhead;
-use super::damage::LEFT_ALONE;
 use super::election::{Electorate, chunks_of};
 use super::end_state::{snapshot_at, snapshot_due};
 use super::erased_keys::unsearched;
 use super::evidence::{Archive, Evidence};
-use super::group_writer::Target;
+use super::group_writer::{Target, Written};
 use super::look::Looked;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
@@ -36,7 +35,7 @@ use super::producers::ActiveProducers;
 use super::rework::{Carried, Reworker};
 use super::rewrite::RewriteContext;
 use super::rewrite_range::{Job, Maker, Voted};
-use super::round::{Collector, Facts, Listeners, Round, WrittenIndex};
+use super::round::{Collector, Facts, Listeners, Met, Older, Round, WrittenIndex};
 use super::survey::Survey;
 use super::transactions::{entries_kept, settle};
 use super::waiting::Waiting;
@@ -213,15 +212,7 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         done.plan = Some(plan);
         return Ok(done.left_alone_for_damage());
     }
-    done.list_damage(surveys, |at| match policy.on_damage {
-        OnDamage::Fail => LEFT_ALONE,
-        _ if at < plan.retired => "gone with its segment",
-        _ if at >= plan.cleaned && task.in_place && !plan.is_reworked(at) => {
-            "left where it is, outside the cleaned range"
-        }
-        OnDamage::Skip => "dropped",
-        OnDamage::Keep => "kept byte for byte",
-    });
+    done.list_damage_around(surveys, &plan, policy.on_damage, task.in_place);
     if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, election.first_null_key) {
         done.left_alone =
             Some(format!("the record at offset {offset} has no key, and --null-keys is fail"));
@@ -279,38 +270,23 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.counters = counters(surveys, &plan, policy, &election, &found, &tally, &written);
     prove(&done.counters)?;
 
-    let older = met.as_ref().and_then(|met| met.older.as_ref());
-    let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
-    if let Some(older) = older {
-        done.list_damage(&older.surveys, |_| "kept byte for byte");
+    if let Some((round, met)) = task.round.zip(met.as_ref()) {
+        let facts = Facts {
+            surveys,
+            plan: &plan,
+            policy,
+            written: written.get(..plan.groups.len()).unwrap_or_default(),
+            rewritten: &[],
+            index: &index,
+            counters: done.counters,
+            log_end: done.log_end,
+            as_before: &as_before,
+        };
+        let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
+        let again = |older: &Older| older.rewrite(task, context, budget, progress);
+        end_round(task, (round, met), facts, again, &mut done)?;
     }
-    let again = older.map(|older| older.rewrite(task, context, budget, progress));
-    let (more, rewritten) = again.transpose()?.unwrap_or_default();
-    prove(&more)?;
-    done.counters.add(&more);
-    let facts = Facts {
-        surveys,
-        plan: &plan,
-        policy,
-        written: written.get(..plan.groups.len()).unwrap_or_default(),
-        rewritten: &rewritten,
-        index: &index,
-        counters: &done.counters,
-        log_end: done.log_end,
-        as_before: &as_before,
-    };
-    let concluded = task.round.zip(met.as_ref()).map(|(round, met)| {
-        let place = task.place.as_ref();
-        let journal = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
-        Ok((round.report(met, &facts), journal.flatten()))
-    });
-    let (report, journal) = concluded.transpose()?.unzip();
-    (done.round, done.journal) = (report, journal.flatten());
     task.place.as_ref().map_or(Ok(()), Place::sync)?;
-    if let Some(met) = &met {
-        done.rewritten.clone_from(&met.due.rewritten);
-        done.outlived.clone_from(&met.outlived);
-    }
     if policy.rewrites.erased.is_some() {
         done.warnings.extend(unsearched(others_kept(task)));
         let of_older = met.and_then(|met| met.older).map(|older| older.evidence);
@@ -322,6 +298,33 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     }
     done.plan = Some(plan);
     Ok(done)
+}
+
+/// What a round does beside compacting the increment: writes anew what loses something in the
+/// destination, and decides what state it leaves.
+fn end_round(
+    task: &Task<'_>,
+    (round, met): (&Round<'_>, &Met),
+    facts: Facts<'_>,
+    again: impl FnOnce(&Older) -> Result<(Counters, Vec<Written>)>,
+    done: &mut Done,
+) -> Result<()> {
+    let mut rewritten = Vec::new();
+    if let Some(older) = &met.older {
+        done.list_damage(&older.surveys, |_| "kept byte for byte");
+        let (counters, written) = again(older)?;
+        prove(&counters)?;
+        done.counters.add(&counters);
+        rewritten = written;
+    }
+    let facts = Facts { rewritten: &rewritten, counters: done.counters, ..facts };
+    let place = task.place.as_ref();
+    let journal = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
+    done.journal = journal.flatten();
+    done.round = Some(round.report(met, &facts));
+    done.rewritten.clone_from(&met.due.rewritten);
+    done.outlived.clone_from(&met.outlived);
+    Ok(())
 }
 
 /// Whether a round has nothing to do, and if so what there is to tell.
@@ -346,7 +349,7 @@ fn idle(
     }
     done.list_damage(surveys, |_| match policy.on_damage {
         OnDamage::Keep => "kept byte for byte, by an earlier round",
-        _ => "dropped, by an earlier round",
+        OnDamage::Skip | OnDamage::Fail => "dropped, by an earlier round",
     });
     done.round = round.idle_report();
     done.idle = Some(idle);

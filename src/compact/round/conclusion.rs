@@ -44,7 +44,7 @@ pub struct Facts<'a> {
     /// What was written of the key index.
     pub index: &'a WrittenIndex,
     /// What was counted.
-    pub counters: &'a Counters,
+    pub counters: Counters,
     /// The offset behind the source's last record.
     pub log_end: Offset,
     /// Companions that were not staged, for they [stand](Round::stands) as they are.
@@ -141,7 +141,7 @@ impl Round<'_> {
             dead,
             tail,
             open_producers: begun_below(end, self.begun(), facts.surveys),
-            counters: *facts.counters,
+            counters: facts.counters,
             io: RoundIo {
                 source_bytes_read: report.source_bytes_read,
                 destination_bytes_read: report.destination_bytes_read,
