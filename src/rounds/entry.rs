@@ -174,6 +174,11 @@ impl EntryLayout {
         bytes.chunks_exact(self.entry_bytes()).filter_map(hash)
     }
 
+    /// What the entries that `bytes` are say.
+    pub fn states(self, bytes: &[u8]) -> impl Iterator<Item = KeyState> {
+        bytes.chunks_exact(self.entry_bytes()).filter_map(move |entry| self.decode_state(entry))
+    }
+
     /// Whether `bytes` are entries, none of a key that is absent, whose hashes rise, the first not
     /// below `least`. It says in little time what [`decode_state`] says of each.
     ///

@@ -192,8 +192,14 @@ impl Writing<'_> {
         let Range { from, below, .. } = *range;
         let taken_in = self.layers.runs_in(kept, from, below)?;
         let taken_in: Vec<KeyState> = merged(None, &taken_in, from, below).collect();
-        let newcomers = self.newcomers.range(from, below)?;
         let leaving = self.leaving.within(from, below);
+        if newest_stands::<S>()
+            && leaving.is_empty()
+            && let Some(news) = (Part { from, below }).plain_states(self.newcomers)?
+        {
+            return Ok(upon(taken_in, news));
+        }
+        let newcomers = self.newcomers.range(from, below)?;
         if newcomers.is_empty() && leaving.is_empty() {
             return Ok(taken_in);
         }
@@ -208,8 +214,8 @@ impl Writing<'_> {
             Vec::new()
         } else {
             let base = self.index.open_base(range)?;
-            let upon = self.layers.runs_in(0, from, below)?;
-            stands_for(base.as_deref(), &upon, &keys).collect()
+            let layers = self.layers.runs_in(0, from, below)?;
+            stands_for(base.as_deref(), &layers, &keys).collect()
         };
         let mut stands = Vec::new();
         join::<S>(old.iter().copied(), newcomers.iter(), leaving, |joined| {
@@ -217,11 +223,7 @@ impl Writing<'_> {
                 stands.push(entry);
             }
         });
-        let changed = difference(&old, &stands);
-        if taken_in.is_empty() {
-            return Ok(changed);
-        }
-        Ok(Merged::of([taken_in.into_iter(), changed.into_iter()]).collect())
+        Ok(upon(taken_in, difference(&old, &stands)))
     }
 
     /// Writes a base that holds all that the layers say.
@@ -368,6 +370,14 @@ fn covering(mut runs: Vec<RunRef>) -> Vec<RunRef> {
         first.first_hash = KeyHash(0);
     }
     runs
+}
+
+/// What a layer says that takes in what `older` ones say.
+fn upon(older: Vec<KeyState>, newer: Vec<KeyState>) -> Vec<KeyState> {
+    if older.is_empty() {
+        return newer;
+    }
+    Merged::of([older.into_iter(), newer.into_iter()]).collect()
 }
 
 /// What to say of keys for which `old` stood, and `new` stands now; both are sorted.

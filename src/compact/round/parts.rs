@@ -3,7 +3,7 @@
 use super::newcomer_block::Gathered;
 use super::newcomers::Newcomers;
 use crate::error::Result;
-use crate::rounds::{EntryLayout, KeyHash, Range};
+use crate::rounds::{EntryLayout, KeyHash, KeyState, Range};
 
 /// What a round file says of a run's size may be a lie, and is believed no further than this.
 const MOST_PARTS: u64 = 1 << 16;
@@ -61,15 +61,37 @@ impl Part {
         newcomers.range(self.from, self.below)
     }
 
-    /// The hashes of their keys, sorted; none if a key comes twice, or a tombstone that is gone.
+    /// The hashes of the keys of the newcomers in it, sorted; none if [`plain_entries`] is none.
     ///
     /// # Errors
     /// Those of the newcomers.
+    ///
+    /// [`plain_entries`]: Part::plain_entries
     pub fn plain_keys(self, newcomers: &Newcomers) -> Result<Option<Vec<KeyHash>>> {
+        let (_, layout) = newcomers.made_for();
+        let entries = self.plain_entries(newcomers)?;
+        Ok(entries.map(|bytes| layout.hashes(&bytes).collect()))
+    }
+
+    /// What a layer says of the newcomers in it, sorted; none if [`plain_entries`] is none.
+    ///
+    /// # Errors
+    /// Those of the newcomers.
+    ///
+    /// [`plain_entries`]: Part::plain_entries
+    pub fn plain_states(self, newcomers: &Newcomers) -> Result<Option<Vec<KeyState>>> {
+        let (_, layout) = newcomers.made_for();
+        let entries = self.plain_entries(newcomers)?;
+        Ok(entries.map(|bytes| layout.states(&bytes).collect()))
+    }
+
+    /// The entries of the newcomers in it as they lie in a run, sorted; none if there is more to
+    /// decide than where they lie: a key comes twice, or a tombstone that is gone.
+    fn plain_entries(self, newcomers: &Newcomers) -> Result<Option<Vec<u8>>> {
+        let (_, layout) = newcomers.made_for();
         let mut bytes = Vec::new();
         self.append_entries(newcomers, &mut bytes)?;
-        let (_, layout) = newcomers.made_for();
-        Ok(layout.all_stand(&bytes, self.from).then(|| layout.hashes(&bytes).collect()))
+        Ok(Some(bytes).filter(|bytes| layout.all_stand(bytes, self.from)))
     }
 
     /// Appends the entries of the newcomers in it to `bytes`, as they lie in a run.
