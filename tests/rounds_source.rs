@@ -504,9 +504,20 @@ fn a_batch_that_was_damaged_in_front_of_the_watermark_is_not_what_the_source_is_
 
 #[test]
 fn offsets_that_damage_at_the_end_claims_are_not_free_again_after_another_round() {
+    let plain = &FAR[..];
+    let active = &ACTIVE[..];
+    let rounds: [&[&[&str]]; 4] = [
+        &[active, active, active],
+        &[active, plain, active],
+        &[active, &["-q", "--delete-retention-ms", "36500d", "--to-offset", "10"], plain],
+        &[plain, active, plain],
+    ];
     let mut log = Grown::empty();
     batches(&mut log, PLAIN, 5, "v");
-    for rolls in [false, true] {
+    for (rolls, (which, rounds)) in [false, true]
+        .into_iter()
+        .flat_map(|rolls| rounds.iter().enumerate().map(move |it| (rolls, it)))
+    {
         let temp = scratch();
         let mut log = log.clone();
         if rolls {
@@ -519,11 +530,39 @@ fn offsets_that_damage_at_the_end_claims_are_not_free_again_after_another_round(
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
         let out = temp.path().join("out");
-        for _ in 0..3 {
-            let (status, said) = run(&source, &out, &[&ACTIVE, &["--on-damage", "skip"]]);
-            assert_eq!(status, Some(1), "{rolls}: {said}");
-            assert!(last_log(&out.join("t-0")).ends_with("00000000000000000024.log"), "{rolls}");
-            assert_eq!(records_of(&out.join("t-0")).len(), 20, "{rolls}");
+        let mut was_active = false;
+        for options in *rounds {
+            let (status, said) = run(&source, &out, &[options, &["--on-damage", "skip"]]);
+            assert_eq!(status, Some(1), "{rolls} {which}: {said}");
+            assert_eq!(records_of(&out.join("t-0")).len(), 20, "{rolls} {which}");
+            was_active |= options.contains(&"--include-active");
+            let is_there = last_log(&out.join("t-0")).ends_with("00000000000000000024.log");
+            assert_eq!(is_there, was_active, "{rolls} {which} {options:?}");
         }
     }
+}
+
+#[test]
+fn no_key_is_said_to_be_erased_where_a_round_has_kept_damage() {
+    let mut log = Grown::empty();
+    batches(&mut log, PLAIN, 5, "v");
+    let temp = scratch();
+    let source = log.write(&temp.path().join("source"), log.end());
+    let path = first_log(&source);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = starts(&bytes)[2] + 70;
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let out = temp.path().join("out");
+    let (status, said) = run(&source, &out, &[&ACTIVE, &["--on-damage", "keep"]]);
+    assert_eq!(status, Some(1), "{said}");
+    let keys = temp.path().join("keys");
+    fs::write(&keys, "k9\n").unwrap();
+    let erase = ["--erase-keys", keys.to_str().unwrap(), "--on-damage", "skip"];
+    let (status, said) = run(&source, &out, &[&ACTIVE, &erase]);
+    assert!(status == Some(2) && said.contains("pass --full"), "{status:?} {said}");
+    let (status, said) = run(&source, &out, &[&ACTIVE, &erase, &["--full"]]);
+    assert_eq!(status, Some(1), "{said}");
+    let left = fs::read(first_log(&out.join("t-0"))).unwrap();
+    assert!(!left.windows(2).any(|bytes| bytes == b"k9"));
 }

@@ -30,13 +30,15 @@ pub struct Commit {
 
 impl Commit {
     /// Decides, given what was written for each of the plan's groups. What lies behind the range is
-    /// carried over, or stays where it is (`in_place`).
+    /// carried over, or stays where it is (`in_place`). A log that had `rolled_to` an offset does
+    /// not end in front of that again.
     pub fn of(
         surveys: &[Survey],
         plan: &Plan,
         written: &[Written],
         policy: &Policy,
         in_place: bool,
+        rolled_to: Option<Offset>,
     ) -> Commit {
         let base_of = |at: usize| surveys.get(at).map(|survey| survey.segment.base);
         let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
@@ -74,6 +76,7 @@ impl Commit {
             false => is_touched,
         };
         let new_active = (rolls && policy.include_active).then_some(next_base);
+        let new_active = new_active.max(rolled_to.filter(|rolled_to| *rolled_to > log_end));
         Commit { replacements, new_active, snapshot: None, untouched }
     }
 

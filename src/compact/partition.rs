@@ -259,7 +259,9 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
     done.records_not_erased = carried.records_not_erased;
 
-    done.commit = Commit::of(surveys, &plan, &written, policy, in_place);
+    let earlier = task.round.and_then(|round| round.earlier.as_ref());
+    let rolled_to = earlier.and_then(|earlier| earlier.rolled_to);
+    done.commit = Commit::of(surveys, &plan, &written, policy, in_place, rolled_to);
     if task.place.is_some() {
         done.commit.snapshot = snapshot_of(task, &looked, &plan, &done.commit)?;
     }
@@ -347,10 +349,7 @@ fn idle(
         done.warnings.extend(unsearched(others_kept(task)));
         done.records_not_erased = carried.records_not_erased;
     }
-    done.list_damage(surveys, |_| match policy.on_damage {
-        OnDamage::Keep => "kept byte for byte, by an earlier round",
-        OnDamage::Skip | OnDamage::Fail => "dropped, by an earlier round",
-    });
+    done.list_damage(surveys, |_| "met by an earlier round, and not again");
     done.round = round.idle_report();
     done.idle = Some(idle);
     Ok(true)

@@ -53,6 +53,9 @@ pub struct RoundFile {
     /// knows none of them. Else 0.
     #[serde(default)]
     pub unindexed_below: Offset,
+    /// Whether they hold damage that was kept as it is, in this round or one before.
+    #[serde(default)]
+    pub kept_damage: bool,
     /// The destination's compacted segments, rising.
     pub segments: Vec<SegmentRef>,
     /// The superseded records in them.
@@ -383,6 +386,7 @@ pub fn sample(round: u64) -> RoundFile {
         index: Vec::new(),
         layers: Vec::new(),
         unindexed_below: Offset(7),
+        kept_damage: false,
         segments: vec![segment(0, 50), segment(50, 100)],
         dead: None,
         tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],

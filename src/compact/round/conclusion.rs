@@ -12,7 +12,7 @@ use super::older::Due;
 use super::this_round::{Earlier, Met, Round};
 use crate::compact::group_writer::Written;
 use crate::compact::plan::Plan;
-use crate::compact::policy::{NullKeys, Policy};
+use crate::compact::policy::{NullKeys, OnDamage, Policy};
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
 use crate::compact::transactions::begun_below;
@@ -137,6 +137,7 @@ impl Round<'_> {
             index: written.base.clone(),
             layers: written.layers.clone(),
             unindexed_below: self.unindexed_below(met, facts),
+            kept_damage: self.keeps_damage(facts),
             segments: self.segments(&met.due, facts, end),
             dead,
             tail,
@@ -187,6 +188,14 @@ impl Round<'_> {
             None if front.is_some_and(|front| front < start) => start,
             None => Offset(0),
         }
+    }
+
+    /// Whether damage is in the segments that this round leaves.
+    fn keeps_damage(&self, facts: &Facts<'_>) -> bool {
+        let range = facts.surveys.get(facts.plan.range()).unwrap_or_default();
+        let keeps = facts.policy.on_damage == OnDamage::Keep
+            && range.iter().any(|survey| !survey.damage.is_empty());
+        keeps || self.earlier.as_ref().is_some_and(|earlier| earlier.file.kept_damage)
     }
 
     fn topic(&self) -> String {

@@ -179,6 +179,13 @@ impl Standing {
         self.refuse_changed(file)?;
         refuse_other_rules(file, policy)?;
         refuse_other_topic(file, source)?;
+        if file.kept_damage && policy.rewrites.erased.is_some() {
+            return Err(Error::refused(format!(
+                "{}: holds damaged batches that an earlier round has kept, in which no key can be \
+                 looked for; pass --full, with --on-damage skip",
+                self.path.display()
+            )));
+        }
         let end = file.end_offset();
         let mut view = ahead(source, end, &Marks::of(file))?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
@@ -267,7 +274,9 @@ impl Standing {
         let end = file.end_offset();
         let mut compacted = self.dir.clone();
         compacted.segments.retain(|segment| segment.base < end);
-        Earlier { file: file.clone(), compacted, dead, end }
+        let last = self.dir.segments.last().filter(|last| last.size_bytes == 0);
+        let rolled_to = last.map(|last| last.base);
+        Earlier { file: file.clone(), compacted, dead, end, rolled_to }
     }
 
     /// Where a round is staged.

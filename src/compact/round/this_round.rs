@@ -14,7 +14,7 @@ use crate::compact::copy_ahead::CopyAhead;
 use crate::compact::election::{Decided, Election, Listener};
 use crate::compact::evidence::Archive;
 use crate::compact::plan::Plan;
-use crate::compact::policy::Policy;
+use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::rewrite_range::Maker;
 use crate::compact::strategy::{ByStrategy, Strategy};
 use crate::compact::survey::Survey;
@@ -41,6 +41,8 @@ pub struct Earlier {
     pub dead: DeadOffsets,
     /// The offset behind the watermark.
     pub end: Offset,
+    /// Where an empty segment begins at the destination's end, if there is one.
+    pub rolled_to: Option<Offset>,
 }
 
 /// A round that is to be.
@@ -224,11 +226,24 @@ impl Round<'_> {
         let Some(earlier) = &self.earlier else { return Ok(None) };
         let known = earlier.file.source.tail.iter().filter(|segment| segment.bytes > 0);
         let known = known.map(|segment| (segment.base_offset, segment.bytes));
-        let there = surveys.iter().filter(|survey| survey.size_bytes() > 0);
-        let is_same = there.map(|s| (s.segment.base, s.size_bytes())).eq(known);
+        let is_there = |survey: &&Survey| survey.size_bytes() > 0;
+        // Of one that is but damage nothing need have been carried over.
+        let is_sound = |survey: &&Survey| survey.batches > 0;
+        let is_known = |is_there: &dyn Fn(&&Survey) -> bool| {
+            let there = surveys.iter().filter(is_there);
+            there.map(|s| (s.segment.base, s.size_bytes())).eq(known.clone())
+        };
+        let is_same =
+            is_known(&is_there) || (policy.on_damage != OnDamage::Keep && is_known(&is_sound));
         let ratio = self.options.min_rewrite_ratio;
         let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
+        let claimed = surveys.last().and_then(|survey| survey.claimed_end);
+        let rolls = policy.include_active && claimed > earlier.rolled_to;
+        let erases_damage = policy.rewrites.erased.is_some()
+            && surveys.iter().any(|survey| !survey.damage.is_empty());
         let is_idle = is_same
+            && !rolls
+            && !erases_damage
             && plan.nothing_because.is_some()
             && due.rewritten.is_empty()
             && self.holds_none_to_erase(earlier, policy)?;
@@ -252,7 +267,8 @@ impl Round<'_> {
     /// What there is to tell if there is nothing to do.
     pub fn idle_report(&self) -> Option<RoundReport> {
         let file = &self.earlier.as_ref()?.file;
-        Some(RoundReport::nothing(file.round, file.high_watermark, file.segments.len()))
+        let nothing = RoundReport::nothing(file.round, file.high_watermark, file.segments.len());
+        Some(RoundReport { superseded_waiting: self.earlier.as_ref()?.dead.len(), ..nothing })
     }
 
     /// Where the last cleaning ended, if the source's own checkpoint says `known`.
