@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::journal::{Change, Journal};
@@ -220,6 +221,10 @@ fn mark_of(change: &Change) -> Option<String> {
 /// The system's. What is left undone then is done when the journal is applied again.
 pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result<()> {
     thread::scope(|scope| {
+        let (give, take) = sync_channel::<File>(MOST_HELD);
+        // If there is no thread to be had, nobody takes them, and they are closed here.
+        let closing = move || take.into_iter().for_each(drop);
+        let _ = thread::Builder::new().name("close".to_owned()).spawn_scoped(scope, closing);
         steps.iter().try_for_each(|step| match step {
             Step::Mark(name) => disk.create(&dir.join(name), None).map(drop),
             Step::Stage(name) => disk.rename(&next.join(name), &dir.join(swap_of(name))),
@@ -227,9 +232,7 @@ pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result
                 let path = dir.join(name);
                 let held = if is_log(name) { hold(&path) } else { None };
                 disk.remove_if_there(&path)?;
-                if let Some(file) = held {
-                    scope.spawn(|| drop(file));
-                }
+                held.map_or(Ok(()), |file| give.try_send(file)).unwrap_or_default();
                 Ok(())
             }
             Step::Place(name) => disk.rename(&dir.join(swap_of(name)), &dir.join(name)),
@@ -239,6 +242,9 @@ pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path, next: &Path) -> Result
         })
     })
 }
+
+/// So many files without a name wait to be closed at most.
+const MOST_HELD: usize = 2;
 
 /// Opens a file that is about to go, if it is large: until it is closed its pages need not be given
 /// back, which takes longer than all the rest, and can be done by somebody else.
