@@ -50,7 +50,10 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::messages::error(&format!("{error:#}"));
+            // What fails elsewhere says where.
+            let is_bare = error.is::<io::Error>() && error.chain().len() == 1;
+            let at = if is_bare { "cannot write to standard output: " } else { "" };
+            terminal::messages::error(&format!("{at}{error:#}"));
             ExitCode::from(2)
         }
     }

@@ -7,9 +7,14 @@ use anyhow::{Context, bail};
 
 /// The folder `asked` for, or `<name of DIR>.<ending>` in the current folder.
 pub fn choose(asked: Option<&Path>, dirs: &[PathBuf], ending: &str) -> anyhow::Result<PathBuf> {
-    let out = asked.map_or_else(|| default_out(dirs, ending), |out| Ok(out.to_path_buf()))?;
+    let out = suppose(asked, dirs, ending)?;
     refuse_inside(&out, dirs, "--out")?;
     Ok(out)
+}
+
+/// The same for a run that writes nothing, so that it may lie anywhere.
+pub fn suppose(asked: Option<&Path>, dirs: &[PathBuf], ending: &str) -> anyhow::Result<PathBuf> {
+    asked.map_or_else(|| default_out(dirs, ending), |out| Ok(out.to_path_buf()))
 }
 
 fn default_out(dirs: &[PathBuf], ending: &str) -> anyhow::Result<PathBuf> {

@@ -22,9 +22,14 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let sources = find_partitions(&args.dirs)?;
     let out = match args.in_place {
         true => None,
-        false => Some(out_folder::choose(args.out.as_deref(), &args.dirs, "repaired")?),
+        false => {
+            let choose = if args.dry_run { out_folder::suppose } else { out_folder::choose };
+            Some(choose(args.out.as_deref(), &args.dirs, "repaired")?)
+        }
     };
-    report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
+    let report = (args.report.as_deref(), "--report");
+    let written = out.as_deref().filter(|_| !args.dry_run);
+    report_file::refuse_lost(report, &args.dirs, written, &[])?;
     let options = RepairOptions {
         how: match (args.truncate, args.skip) {
             (true, _) => How::Truncate,

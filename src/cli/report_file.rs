@@ -1,14 +1,20 @@
 //! Where a command's JSON report goes: a file, standard output, or nowhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::out_folder;
+use crate::segment::CHECKPOINT_NAMES;
+
 /// The report's file name inside an output folder.
 pub const NAME: &str = "logcompact-report.json";
+
+/// What a log directory has beside its checkpoints.
+const META_PROPERTIES: &str = "meta.properties";
 
 /// Where the report went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +34,56 @@ impl ReportPlace {
     }
 }
 
-/// A report that could not be written is better known before the work than after it.
-pub fn refuse_lost(asked: Option<&Path>, out: Option<&Path>) -> anyhow::Result<()> {
+/// Refuses to write the file that `option` asks for where it could not be written, or would take
+/// the place of what the run reads (in `dirs`, and the other files in `read`), or of what it
+/// writes to the folder `out`: that is better known before the work than after it.
+pub fn refuse_lost(
+    (asked, option): (Option<&Path>, &str),
+    dirs: &[PathBuf],
+    out: Option<&Path>,
+    read: &[Option<&Path>],
+) -> anyhow::Result<()> {
     let Some(path) = asked.filter(|path| path.as_os_str() != "-") else {
         return Ok(());
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let in_output = out.is_some_and(|out| path.starts_with(out));
-    if path.is_dir() || (!in_output && folder.is_some_and(|folder| !folder.is_dir())) {
-        bail!("{}: the report cannot be written there", path.display());
+    let what = if option == "--html" { "page" } else { "report" };
+    let cannot = |why: &str| format!("{}: the {what} cannot be written there{why}", path.display());
+    let is_read = |read: &&Path| is_same(path, read);
+    if let Some(read) = read.iter().flatten().find(|read| is_read(read)) {
+        bail!("{}", cannot(&format!(": {} is read", read.display())));
+    }
+    out_folder::refuse_inside(path, dirs, option)?;
+    if path.is_dir() {
+        bail!("{}", cannot(": it is a folder"));
+    }
+    if let Some(out) = out.filter(|out| lies_in(path, out)) {
+        let is_beside = path.parent().is_some_and(|folder| is_same(folder, out));
+        let is_kafkas = |name: &str| CHECKPOINT_NAMES.contains(&name) || name == META_PROPERTIES;
+        if !is_beside || path.file_name().and_then(|name| name.to_str()).is_none_or(is_kafkas) {
+            bail!("{}", cannot(&format!(": {} is for the output", out.display())));
+        }
+        if !out.is_dir() {
+            return Ok(());
+        }
+    }
+    // Nothing of this is left, nor changed where there is a file.
+    let is_new = !path.exists();
+    File::options().append(true).create(true).open(path).with_context(|| cannot(""))?;
+    if is_new {
+        fs::remove_file(path).with_context(|| cannot(""))?;
     }
     Ok(())
+}
+
+/// Whether two paths lead to the same place, be it there yet or not.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let full = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+    full(one).is_some() && full(one) == full(other)
+}
+
+/// Whether `path` is within `folder`, be they there yet or not.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    path.ancestors().skip(1).any(|above| !above.as_os_str().is_empty() && is_same(above, folder))
 }
 
 /// Writes the report to the file that was `asked` for (`-` is standard output), or to `default`.

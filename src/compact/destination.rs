@@ -221,6 +221,7 @@ impl Destination {
                     }
                     if name == LOG_START_CHECKPOINT {
                         keep_log_starts(reports, before, all);
+                        forget_starts_behind_the_end(reports, all);
                     }
                 })?;
                 staging.finish()
@@ -265,6 +266,16 @@ fn keep_log_starts(
             Some(start) => all.offsets.insert(name, *start),
             None => all.offsets.remove(&name),
         };
+    }
+}
+
+/// A broker would delete a log that is said to start behind its end.
+fn forget_starts_behind_the_end(reports: &[PartitionReport], all: &mut OffsetCheckpoint) {
+    for report in reports {
+        let name = name_of(report);
+        if all.offsets.get(&name).is_some_and(|start| *start > report.log_end_offset) {
+            all.offsets.remove(&name);
+        }
     }
 }
 

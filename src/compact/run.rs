@@ -4,6 +4,7 @@
 //! folder, or in place under `.cleaned` names. It is committed when it is complete and synced.
 //! Whatever fails before that, goes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use super::budget::Budget;
 use super::destination::{Destination, Output};
 use super::evidence::Archive;
 use super::partition::{Done, Task, compact};
-use super::policy::{CleanupPolicy, OnDamage, Policy};
+use super::policy::{CleanupPolicy, OnDamage, Policy, TopicConfig};
 use super::rewrites::Rewrites;
 use super::round::{RoundOptions, can_be_indexed};
 use super::witness::{Claim, Witness, after_commit};
@@ -25,7 +26,8 @@ use crate::report::{
     RunReport,
 };
 use crate::segment::{
-    FileName, LogDir, PartitionDir, Place, Sources, TopicPartition, partition_name,
+    FileName, LOG_START_CHECKPOINT, LogDir, PartitionDir, Place, Sources, TopicPartition,
+    partition_name,
 };
 use crate::swap::{PartitionClaim, recover, view};
 use crate::units::Offset;
@@ -401,12 +403,7 @@ impl Run<'_> {
             round: None,
             archive: &self.archive,
         };
-        let mut policy = self.options.policy.clone();
-        if in_place && self.is_kraft_log(opened) {
-            policy.topic.cleanup = CleanupPolicy { compact: false, delete: false };
-            policy.rewrites = Rewrites::default();
-        }
-        let done = compact(&task, &policy, self.progress);
+        let done = compact(&task, &self.policy_of(opened), self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
         let done = done.and_then(|done| self.ask_about(source, &place, done));
@@ -419,6 +416,18 @@ impl Run<'_> {
             Err(_) => drop(self.destination.discard(&opened.name, &place)),
         }
         done
+    }
+
+    /// The rules for a partition: those of the run, but for the log of KRaft metadata, which stays
+    /// as it is.
+    pub(super) fn policy_of(&self, opened: &Opened) -> Cow<'_, Policy> {
+        let policy = &self.options.policy;
+        if !self.is_kraft_log(opened) {
+            return Cow::Borrowed(policy);
+        }
+        let cleanup = CleanupPolicy { compact: false, delete: false };
+        let topic = TopicConfig { cleanup, ..policy.topic.clone() };
+        Cow::Owned(Policy { topic, rewrites: Rewrites::default(), ..policy.clone() })
     }
 
     /// Whether it is the log of KRaft metadata that every log directory may have. No broker cleans
@@ -512,6 +521,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
         // The source has nothing to clean, but the destination has lost something.
         _ if !done.rewritten.is_empty() => PartitionOutcome::Rewritten,
+        _ if plan.is_some_and(|plan| plan.retired > 0) => PartitionOutcome::Rewritten,
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
         (None, Some(_)) => PartitionOutcome::Unchanged,
     };
@@ -519,6 +529,13 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
     let first_base = segments.first().map_or(Offset(0), |segment| segment.base);
     let mut warnings = opened.warnings.clone();
     warnings.extend(done.warnings);
+    if let Some(start) = opened.log_start.filter(|start| plan.is_some() && *start > done.log_end) {
+        warnings.push(format!(
+            "{LOG_START_CHECKPOINT} says that it starts at {start}, behind its end at {}, so that \
+             a broker would delete all of it; that is not believed",
+            done.log_end
+        ));
+    }
     PartitionReport {
         topic: opened.name.topic.clone(),
         partition: opened.name.partition,

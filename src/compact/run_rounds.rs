@@ -104,7 +104,7 @@ impl Run<'_> {
             archive: &self.archive,
             round: Some(&begun.round),
         };
-        let done = compact(&task, &self.options.policy, self.progress);
+        let done = compact(&task, &self.policy_of(opened), self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
         let done = done.and_then(|done| self.ask_about_round(begun, &place, done));

@@ -70,7 +70,7 @@ impl Disk {
         Ok(StagedFile { path: path.into(), file })
     }
 
-    /// Writes `bytes` to a new file and syncs it.
+    /// Writes `bytes` to a new file and syncs it; where that fails, there is none.
     ///
     /// # Errors
     /// The system's, with the path.
@@ -82,8 +82,8 @@ impl Disk {
         modified: Option<SystemTime>,
     ) -> Result<()> {
         let mut file = self.create(path, owner)?;
-        file.write(bytes)?;
-        file.finish(modified)
+        let written = file.write(bytes).and_then(|()| file.finish(modified));
+        written.inspect_err(|_| drop(self.files.remove(path)))
     }
 
     /// Puts `bytes` in the place of the file at `path`, which keeps its owner: at every instant

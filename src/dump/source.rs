@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::segment::{
-    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, find_partitions, partition_name,
+    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, find_partitions, not_opened,
+    partition_name,
 };
 use crate::units::Offset;
 
@@ -18,13 +19,14 @@ pub struct Found {
     pub left_out: Vec<LeftOut>,
 }
 
-/// A link, or a pipe or device, in the place of a log or partition.
+/// A link, or a pipe or device, in the place of a log or partition, or a partition that cannot be
+/// read.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
     /// Where it is.
     pub path: PathBuf,
-    /// What it is, as in "a link".
-    pub what: &'static str,
+    /// Why it is not shown.
+    pub why: String,
 }
 
 /// A file to be shown.
@@ -108,13 +110,23 @@ pub(super) fn find(path: &Path, found: &mut Found) -> Result<()> {
     if metadata.is_dir() {
         let listed = find_partitions(&[path.into()])?;
         for partition in listed.partitions {
-            let dir = PartitionDir::open(&partition)?;
+            let dir = match PartitionDir::open(&partition) {
+                Err(error) if partition != path => {
+                    let why = error.kind.to_string();
+                    found.left_out.push(LeftOut { path: partition, why });
+                    continue;
+                }
+                dir => dir?,
+            };
             found.sources.extend((0..dir.segments.len()).filter_map(|index| segment(&dir, index)));
             let is_log = |name: &str| FileName::parse(name).is_some_and(|n| n.kind == Kind::Log);
             let odd = dir.oddities.iter().filter(|odd| is_log(&odd.name));
-            found.left_out.extend(odd.map(|o| LeftOut { path: dir.file(&o.name), what: o.what }));
+            found.left_out.extend(odd.map(|odd| {
+                let why = not_opened(odd.what);
+                LeftOut { path: dir.file(&odd.name), why }
+            }));
         }
-        let link = |path| LeftOut { path, what: "a link" };
+        let link = |path| LeftOut { path, why: not_opened("a link") };
         found.left_out.extend(listed.links.into_iter().map(link));
         return Ok(());
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::segment::{Sources, TopicPartition, partition_name};
+use crate::segment::{Sources, TopicPartition, not_opened, partition_name};
 use crate::units::{Offset, Position};
 
 pub use lag::Row;
@@ -63,8 +63,7 @@ pub struct Damage {
 impl Damage {
     /// Something that stands in the place of a log and is not opened.
     fn left_out(path: &Path, what: &str) -> Damage {
-        let what = format!("{what}, which is not followed; name it to see what it leads to");
-        Damage { path: path.into(), position: None, what }
+        Damage { path: path.into(), position: None, what: not_opened(what) }
     }
 }
 
@@ -110,14 +109,25 @@ pub fn read(sources: &Sources) -> Result<Groups> {
              broker, or such a partition",
         ));
     }
-    let read: Vec<PartitionRead> = offsets
-        .par_iter()
-        .map(|(at, path)| read::read_partition(path, at.partition))
-        .collect::<Result<_>>()?;
+    let read: Vec<Result<PartitionRead>> =
+        offsets.par_iter().map(|(at, path)| read::read_partition(path, at.partition)).collect();
     let mut groups = Groups::default();
     let mut topic_names = HashMap::new();
+    let mut readable = Vec::new();
+    for (offsets, read) in offsets.into_iter().zip(read) {
+        match read {
+            Ok(read) => readable.push((offsets, read)),
+            // Where it is all that there is, there is nothing to go on with.
+            Err(error) if named.len() == 1 => return Err(error),
+            Err(error) => groups.damage.push(Damage {
+                path: error.path.clone().unwrap_or_else(|| offsets.1.into()),
+                position: error.position,
+                what: error.kind.to_string(),
+            }),
+        }
+    }
     // Copies of one partition stand behind each other.
-    let mut all = offsets.into_iter().zip(read).peekable();
+    let mut all = readable.into_iter().peekable();
     while let Some(((at, path), mut best)) = all.next() {
         let mut of_best = *path;
         while let Some(((_, path), other)) = all.next_if(|((next, _), _)| next == at) {

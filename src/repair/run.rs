@@ -11,8 +11,8 @@ use crate::disk::{Disk, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
 use crate::segment::{
-    CHECKPOINT_NAMES, Oddity, OffsetCheckpoint, PartitionDir, Place, Sources, TopicPartition,
-    by_log_dir, carry_log_dir_files, change_checkpoints, partition_name,
+    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PartitionDir, Place,
+    Sources, TopicPartition, by_log_dir, carry_log_dir_files, change_checkpoints, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, recover, view};
 use crate::units::Offset;
@@ -56,17 +56,18 @@ pub fn run(
     let reports: Result<Vec<PartitionRepair>> =
         sources.partitions.par_iter().map(|path| run.partition(path)).collect();
     progress.finish();
-    let partitions = reports?;
+    let mut partitions = reports?;
+    partitions.extend(links(sources));
     let mut warnings = Vec::new();
     if let Some(staging) = staging {
         let included: BTreeSet<TopicPartition> =
             partitions.iter().filter(|report| report.destination.is_some()).map(name_of).collect();
-        let ends: Vec<(TopicPartition, Offset)> = partitions
+        let ends: Vec<(TopicPartition, End)> = partitions
             .iter()
             .filter_map(|report| Some((name_of(report), end_of(report)?)))
             .collect();
-        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |_, _, all| {
-            bound(all, &ends);
+        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |name, _, all| {
+            bound(name, all, &ends);
         })?;
         warnings = unread_checkpoints(sources);
         staging.finish()?;
@@ -90,6 +91,21 @@ pub fn run(
         partitions,
         warnings,
     })
+}
+
+/// Links that a log directory has in the place of partitions.
+fn links(sources: &Sources) -> Vec<PartitionRepair> {
+    let named: BTreeSet<TopicPartition> =
+        sources.partitions.iter().filter_map(|path| partition_name(path)).collect();
+    let name = |path: &PathBuf| TopicPartition::parse(path.file_name()?.to_str()?);
+    let failed = |path: &PathBuf| {
+        let name = name(path).filter(|name| !named.contains(name))?;
+        let mut report = PartitionRepair::of(&name.topic, name.partition, path);
+        report
+            .fail("it is a link, which is not followed; name it to repair what it leads to".into());
+        Some(report)
+    };
+    sources.links.iter().filter_map(failed).collect()
 }
 
 fn refuse_equal_names(sources: &Sources) -> Result<()> {
@@ -187,6 +203,7 @@ impl Run<'_> {
             None => dir.path.clone(),
         });
         report.log_end_offset = plan.log_end;
+        report.warnings.extend(start_behind_end(dir, &plan));
         report.warnings.extend(plan.doubts);
         report.bytes_lost = plan.lost.bytes;
         report.records_lost = plan.lost.records;
@@ -203,16 +220,46 @@ fn name_of(report: &PartitionRepair) -> TopicPartition {
     TopicPartition { topic: report.topic.clone(), partition: report.partition }
 }
 
-/// No checkpoint points behind the end of a log.
-fn bound(checkpoint: &mut OffsetCheckpoint, ends: &[(TopicPartition, Offset)]) {
+/// Where a log ends.
+#[derive(Clone, Copy)]
+struct End {
+    offset: Offset,
+    /// It ended there before.
+    is_as_before: bool,
+}
+
+/// No checkpoint points behind the end of a log. One that said so of where the log starts, though
+/// nothing of it was lost, is wrong: it goes, or a broker would delete the log.
+fn bound(file: &str, checkpoint: &mut OffsetCheckpoint, ends: &[(TopicPartition, End)]) {
     for (name, end) in ends {
-        let known = checkpoint.offsets.get_mut(name);
-        known.into_iter().for_each(|offset| *offset = (*offset).min(*end));
+        let Some(offset) = checkpoint.offsets.get_mut(name) else { continue };
+        if *offset > end.offset && end.is_as_before && file == LOG_START_CHECKPOINT {
+            checkpoint.offsets.remove(name);
+        } else {
+            *offset = (*offset).min(end.offset);
+        }
     }
 }
 
-fn end_of(report: &PartitionRepair) -> Option<Offset> {
-    (report.outcome != RepairOutcome::Failed).then_some(report.log_end_offset)
+fn end_of(report: &PartitionRepair) -> Option<End> {
+    let end = End { offset: report.log_end_offset, is_as_before: report.bytes_lost == 0 };
+    (report.outcome != RepairOutcome::Failed).then_some(end)
+}
+
+/// What is done where a log is said to start behind its end.
+fn start_behind_end(dir: &PartitionDir, plan: &Plan) -> Option<String> {
+    let start = LogDir::log_start_of(dir).filter(|start| *start > plan.log_end)?;
+    let end = plan.log_end;
+    Some(match plan.lost.bytes {
+        0 => format!(
+            "{LOG_START_CHECKPOINT} said that it starts at {start}, behind its end at {end}, so \
+             that a broker would delete all of it; that is taken out"
+        ),
+        _ => format!(
+            "it starts at {start}, says {LOG_START_CHECKPOINT}, and what is left ends at {end}: a \
+             broker takes all of it for deleted"
+        ),
+    })
 }
 
 /// Bounds the checkpoints of the log directories. One that cannot be read is put aside: a broker
@@ -241,7 +288,7 @@ fn repair_checkpoints(
         partitions.iter().map(|report| (report.source.as_path(), report)).collect();
     for name in CHECKPOINT_NAMES {
         let known = by_log_dir(sources, |path| end_of(by_source.get(path.as_path())?));
-        change_checkpoints(&options.disk, known, name, |ends, all| bound(all, &ends))?;
+        change_checkpoints(&options.disk, known, name, |ends, all| bound(name, all, &ends))?;
     }
     Ok(told)
 }

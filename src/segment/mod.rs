@@ -39,7 +39,9 @@ pub use lost_markers::{TxnsOfSegment, stand_in_for_lost_commits, stand_in_for_lo
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
-pub use partition::{Half, Oddity, Part, PartitionDir, Segment, Suffixes, partition_name};
+pub use partition::{
+    Half, Oddity, Part, PartitionDir, Segment, Suffixes, not_opened, partition_name,
+};
 pub use producer_state::{ProducerState, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};

@@ -224,6 +224,14 @@ pub struct Oddity {
     pub what: &'static str,
 }
 
+/// What to say of something that is `what`, and is not opened.
+pub fn not_opened(what: &str) -> String {
+    match what {
+        "a link" => format!("{what}, which is not followed; name it to see what it leads to"),
+        _ => format!("{what}, not a file; it is not opened"),
+    }
+}
+
 impl Oddity {
     /// Whether a file of Kafka's is meant to stand there.
     pub fn is_in_the_way(&self) -> bool {

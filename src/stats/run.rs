@@ -60,7 +60,7 @@ pub fn run(
     let mut partitions = read_all(sources, options, progress)?;
     crate::report::note_memory();
     if let Some(policy) = &options.savings {
-        savings::ask(&mut partitions, policy, options, progress)?;
+        savings::ask(&mut partitions, &sources.log_dirs, policy, options, progress)?;
     }
     let mut warnings = Vec::new();
     for path in &sources.passed_over {

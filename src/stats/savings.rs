@@ -9,14 +9,15 @@ use super::run::StatsOptions;
 use crate::compact::{self, CompactOptions, Output, Policy, RoundOptions};
 use crate::error::Result;
 use crate::report::{PartitionOutcome, PartitionReport, Progress};
-use crate::segment::{Sources, TopicPartition, partition_name};
+use crate::segment::{LogDir, Sources, TopicPartition, partition_name};
 
-/// Fills in what compaction would save in each partition.
+/// Fills in what compaction would save in each partition, of `log_dirs` if it was not named itself.
 ///
 /// # Errors
 /// What ends a dry run as a whole: a bug, or a temporary folder that cannot be used.
 pub fn ask(
     partitions: &mut [PartitionStats],
+    log_dirs: &[LogDir],
     policy: &Policy,
     options: &StatsOptions,
     progress: &dyn Progress,
@@ -24,7 +25,8 @@ pub fn ask(
     let paths = partitions.iter().map(|partition| partition.source.clone());
     let mut known: BTreeMap<PathBuf, Savings> = BTreeMap::new();
     for group in apart(paths) {
-        let sources = Sources { partitions: group, ..Sources::default() };
+        let log_dirs = log_dirs.to_vec();
+        let sources = Sources { partitions: group, log_dirs, ..Sources::default() };
         let asked = CompactOptions {
             policy: policy.clone(),
             // Only named, in a dry run; nothing that is read can lie in it.

@@ -99,9 +99,14 @@ fn read(
     let log = segment.log()?;
     let found = &mut checked.findings;
     let is_active = place.next_base.is_none();
-    let offset_check = open_offset_index(segment, is_active, &mut checked.summary, found)?;
-    let time_check = open_time_index(segment, is_active, &mut checked.summary, found)?;
-    read_txn_index(segment, checked)?;
+    // Whatever is beside a log that cannot be read, the log is looked at.
+    let offset_check = open_offset_index(segment, is_active, &mut checked.summary, found);
+    let offset_check = offset_check.unwrap_or_else(|error| note_unreadable(&error, found));
+    let time_check = open_time_index(segment, is_active, &mut checked.summary, found);
+    let time_check = time_check.unwrap_or_else(|error| note_unreadable(&error, found));
+    if let Err(error) = read_txn_index(segment, checked) {
+        checked.findings.push(unreadable(&error));
+    }
     checked.txns.log_path = log.path().into();
     checked.summary.segments = 1;
     checked.summary.log_bytes = log.bytes().len() as u64;
@@ -124,6 +129,11 @@ fn read(
         rayon::spawn(|| drop(log));
     }
     Ok(())
+}
+
+fn note_unreadable<T>(error: &Error, found: &mut Findings) -> Option<T> {
+    found.push(unreadable(error));
+    None
 }
 
 /// A broker creates the indexes of a segment that it rolled when it first needs them (`LazyIndex`).

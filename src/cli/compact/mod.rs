@@ -43,7 +43,7 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         sources.passed_over.iter().for_each(|path| {
             messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
         });
-        say_what_to_know(&report);
+        say_what_to_know(&report, &place);
         options
             .policy
             .rewrites
@@ -100,7 +100,10 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;
-    report_file::refuse_lost(args.report.as_deref(), args.out.as_deref())?;
+    let out = if let Output::Folder(out) = &output { Some(out.as_path()) } else { None };
+    let read = [args.erase_keys.as_deref(), args.topic.topic_config.as_deref()];
+    let report = (args.report.as_deref(), "--report");
+    report_file::refuse_lost(report, &args.dirs, out.filter(|_| !args.dry_run), &read)?;
     // There may be twice as many large files at a time as threads.
     let file_bytes = memory_limit_bytes / 32 / rayon::current_num_threads() as u64;
     let temp_dir = common.temp_dir.clone();
@@ -123,20 +126,33 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
     if args.in_place {
         return Ok(Output::InPlace { force: args.force });
     }
-    Ok(Output::Folder(out_folder::choose(args.out.as_deref(), &args.dirs, "compacted")?))
+    let choose = if args.dry_run { out_folder::suppose } else { out_folder::choose };
+    Ok(Output::Folder(choose(args.out.as_deref(), &args.dirs, "compacted")?))
 }
 
-fn say_what_to_know(report: &RunReport) {
+fn say_what_to_know(report: &RunReport, place: &ReportPlace) {
     for partition in &report.partitions {
         let name = format!("{}-{}", partition.topic, partition.partition);
         for warning in &partition.warnings {
             messages::warning(&format!("{name}: {warning}"));
         }
-        if let Some(first) =
-            partition.damage.first().filter(|_| partition.outcome != PartitionOutcome::Failed)
-        {
-            let stretches = partition.damage.len();
-            let bytes: u64 = partition.damage.iter().map(|damaged| damaged.size).sum();
+        let is_failed = partition.outcome == PartitionOutcome::Failed;
+        let damage = if is_failed { &[][..] } else { partition.damage.as_slice() };
+        if *place == ReportPlace::Nowhere {
+            // Nobody else says where it was.
+            for damaged in damage {
+                messages::warning(&format!(
+                    "{name}: {} bytes of damage at {} position {} ({}): {}",
+                    grouped(damaged.size),
+                    damaged.segment,
+                    damaged.position,
+                    damaged.reason,
+                    damaged.action,
+                ));
+            }
+        } else if let Some(first) = damage.first() {
+            let stretches = damage.len();
+            let bytes: u64 = damage.iter().map(|damaged| damaged.size).sum();
             messages::warning(&format!(
                 "{name}: {} with {} bytes, the first at {} position {} ({}): {}; all are in the \
                  report",

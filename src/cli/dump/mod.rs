@@ -28,9 +28,7 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let selection = selection(&args.selection, &args.paths, output.show(), common, &mut witness)?;
     let found = dump::find(&args.paths)?;
     for left_out in &found.left_out {
-        let what =
-            format!("{}, which is not followed; name it to see what it leads to", left_out.what);
-        witness.damage(&Damage { path: &left_out.path, position: None, what: &what });
+        witness.damage(&Damage { path: &left_out.path, position: None, what: &left_out.why });
     }
     output.write(&found.sources, &selection, &mut witness)?;
     Ok(if witness.is_damaged { Outcome::Problems } else { Outcome::Clean })

@@ -30,9 +30,10 @@ pub fn run(args: StatsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     if is_json && page_on_stdout {
         bail!("standard output can have the JSON or the page, not both; name a file for --html");
     }
-    refuse_lost(args.html.as_deref())?;
     let options = options(&args, common)?;
     let sources = find_partitions(&args.dirs)?;
+    let page = (args.html.as_deref(), "--html");
+    report_file::refuse_lost(page, &args.dirs, None, &[args.topic_config.as_deref()])?;
     let report = stats::run(&sources, &options, &Bar::new(common))?;
     say_what_is_wrong(&report, common);
     if let Some(file) = &args.html {
@@ -93,16 +94,6 @@ fn options(args: &StatsArgs, common: &CommonArgs) -> anyhow::Result<StatsOptions
         disk: Disk::default(),
         temp_dir,
     })
-}
-
-/// A page that could not be written is better known before the work than after it.
-fn refuse_lost(page: Option<&Path>) -> anyhow::Result<()> {
-    let Some(path) = page.filter(|path| path.as_os_str() != "-") else { return Ok(()) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
-        bail!("{}: the page cannot be written there", path.display());
-    }
-    Ok(())
 }
 
 /// What is damaged or could not be read, and what else is worth knowing.
