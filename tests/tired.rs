@@ -51,6 +51,15 @@ fn a_report_does_not_take_the_place_of_what_is_read_or_written() {
     }
     assert_eq!(tree(&root), before);
     assert_eq!(fs::read(&keys).unwrap(), b"k\n");
+    let pipe = temp.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    let command = ["compact", "--dry-run", "-q", "--now", NOW, "--report"];
+    logcompact().args(command).args([&pipe, &root]).assert().success();
+    assert!(reader.join().unwrap().starts_with(b"{"));
     let beside = out.join("a-report.json");
     let command = ["compact", "-q", "--now", NOW, "--report"];
     logcompact().args(command).args([&beside, Path::new("--out"), &out, &root]).assert().success();

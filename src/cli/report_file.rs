@@ -66,8 +66,11 @@ pub fn refuse_lost(
             return Ok(());
         }
     }
-    // Nothing of this is left, nor changed where there is a file.
     let is_new = !path.exists();
+    if !is_new && !path.is_file() {
+        return Ok(()); // a pipe, whose reader would take this for its end
+    }
+    // Nothing of this is left, nor changed where there is a file.
     File::options().append(true).create(true).open(path).with_context(|| cannot(""))?;
     if is_new {
         fs::remove_file(path).with_context(|| cannot(""))?;
