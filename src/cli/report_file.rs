@@ -48,8 +48,7 @@ pub fn refuse_lost(
     };
     let what = if option == "--html" { "page" } else { "report" };
     let cannot = |why: &str| format!("{}: the {what} cannot be written there{why}", path.display());
-    let is_read = |read: &&Path| is_same(path, read);
-    if let Some(read) = read.iter().flatten().find(|read| is_read(read)) {
+    if let Some(read) = read.iter().flatten().find(|read| is_same(path, read)) {
         bail!("{}", cannot(&format!(": {} is read", read.display())));
     }
     out_folder::refuse_inside(path, dirs, option)?;
