@@ -292,8 +292,8 @@ fn a_level_is_the_codecs_own_or_refused() {
     let source = log_of_all_codecs(temp.path());
     let out = temp.path().join("out");
     for (text, what) in [
-        ("lz4:3", "lz4 has no levels here"),
-        ("snappy:1", "snappy has no levels here"),
+        ("lz4:18", "the levels of lz4 are 1 to 17"),
+        ("snappy:1", "snappy has no levels"),
         ("gzip:10", "the levels of gzip are 1 to 9"),
         ("zstd:23", "to 22"),
         ("brotli", "expected none, gzip, snappy, lz4 or zstd"),
@@ -321,7 +321,9 @@ fn a_higher_level_takes_less_room() {
         log.batch(&pairs);
     }
     let source = log.roll().flush();
-    for levels in [&["zstd:-20", "zstd:3", "zstd:19"][..], &["gzip:1", "gzip:9"]] {
+    for levels in
+        [&["zstd:-20", "zstd:3", "zstd:19"][..], &["gzip:1", "gzip:9"], &["lz4:9", "lz4:17"]]
+    {
         let size = |level: &&str| {
             let out = temp.path().join(level);
             compact(&source, &out, &["--compression", level])["bytes_after"].as_u64().unwrap()

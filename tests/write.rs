@@ -91,7 +91,7 @@ fn what_goes_in_comes_out_of_the_console_consumer_byte_for_byte() {
         text.extend((0..len).map(|_| (die.throw(255) + 1) as u8).filter(|b| !b"\r\n".contains(b)));
         text.push(b'\n');
     }
-    for codec in ["none", "gzip", "gzip:1", "snappy", "lz4", "zstd", "zstd:19"] {
+    for codec in ["none", "gzip", "gzip:1", "snappy", "lz4", "lz4:12", "zstd", "zstd:19"] {
         let temp = tempfile::tempdir().unwrap();
         write(temp.path(), &["--topic", "people", "--compression", codec], text.clone())
             .assert()
@@ -344,7 +344,7 @@ fn what_cannot_be_written_to_is_refused_and_left_as_it_is() {
         ("t-0", &["--property", "parse.key"], "expected name=value"),
         ("t-0", &["--compression", "brotli"], "expected none, gzip, snappy, lz4 or zstd"),
         ("t-0", &["--compression", "zstd:23"], "the levels of zstd are"),
-        ("t-0", &["--compression", "lz4:9"], "lz4 has no levels here"),
+        ("t-0", &["--compression", "lz4:0"], "the levels of lz4 are 1 to 17"),
         ("t-0", &["--segment-ms", "0"], "--segment-ms"),
         ("t-0", &["--linger-ms=-1"], "below 0"),
         ("", &["--topic", "new", "--topic-id", "short"], "22 characters"),

@@ -214,8 +214,9 @@ impl Settings {
                     name => Some(compression(name)?.codec),
                 }
             }
-            "compression.gzip.level" | "compression.zstd.level" => {
-                let codec = if name.contains("zstd") { Codec::Zstd } else { Codec::Gzip };
+            "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" => {
+                let codec = name.split('.').nth(1).unwrap_or_default();
+                let codec = compression(codec)?.codec;
                 // Kafka's gzip has -1 for its default.
                 match (codec, value) {
                     (Codec::Gzip, "-1") => {}

@@ -94,9 +94,9 @@ pub struct CompactArgs {
     /// CRLF, empty lines say nothing. In the active segment only with --include-active
     #[arg(long, value_name = "FILE")]
     pub erase_keys: Option<PathBuf>,
-    /// Compress every batch anew: none, gzip, snappy, lz4 or zstd, gzip:1 to gzip:9, zstd:1 to
-    /// zstd:22 and below 0. Without a level, batches of that type stay as they are. The active
-    /// segment only with --include-active [default: each batch keeps its own]
+    /// Compress every batch anew: none, gzip, snappy, lz4 or zstd, gzip:1 to gzip:9, lz4:1 to
+    /// lz4:17, zstd:1 to zstd:22 and below 0. Without a level, batches of that type stay as they
+    /// are. The active segment only with --include-active [default: each batch keeps its own]
     #[arg(long, value_name = "TYPE[:LEVEL]")]
     pub compression: Option<String>,
     /// Surviving batches of magic 0 and 1: rewritten as magic 2, as Kafka 4 does, or kept

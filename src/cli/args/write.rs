@@ -124,7 +124,7 @@ pub struct ProducerArgs {
     /// A batch takes no record that comes later than this behind its first; 0: each has its own
     #[arg(long, value_name = "MS", default_value = "1000")]
     pub linger_ms: Milliseconds,
-    /// none, gzip, snappy, lz4 or zstd; gzip and zstd with a level, as in zstd:9
+    /// none, gzip, snappy, lz4 or zstd; gzip, lz4 and zstd with a level, as in zstd:9
     #[arg(long, value_name = "TYPE[:LEVEL]", default_value = "none")]
     #[arg(visible_alias = "compression-codec")]
     pub compression: String,

@@ -12,6 +12,7 @@
 //! here, and it passes over the content's checksum, which is compared here. Neither compares the
 //! content's size.
 
+use lz4::block::{CompressionMode, compress_to_buffer};
 use lz4_flex::block::{
     CompressTable, DecompressError, compress_into_with_table, decompress_into,
     decompress_into_with_dict, get_maximum_output_size,
@@ -38,6 +39,8 @@ const WINDOW_BYTES: usize = 64 << 10;
 const KAFKA_DESCRIPTOR: [u8; 2] = [VERSION_1 | INDEPENDENT_BLOCKS, 4 << 4];
 /// The block size that they stand for.
 const BLOCK_BYTES: usize = 64 << 10;
+/// The level that stands for the quick encoder, between those of the thorough one (KIP-390).
+pub(super) const DEFAULT_LEVEL: i32 = 9;
 /// The most that a byte of a block can stand for: a length goes on in steps of 255.
 const MAX_EXPANSION: usize = 255;
 
@@ -51,6 +54,8 @@ struct Frame {
 
 #[derive(Default)]
 pub(super) struct Lz4 {
+    /// From 1 to 17; [`DEFAULT_LEVEL`] if nothing is said.
+    pub(super) level: Option<i32>,
     table: CompressTable,
     /// Room for one block that is being written.
     block: Vec<u8>,
@@ -125,8 +130,7 @@ impl Lz4 {
             self.block.resize(most, 0);
         }
         for chunk in body.chunks(BLOCK_BYTES) {
-            let written = compress_into_with_table(chunk, &mut self.block, &mut self.table)
-                .expect("the room is the most that a block can take");
+            let written = self.write_block(chunk);
             let shrunk = self.block.get(..written).filter(|block| block.len() < chunk.len());
             let (length, block) = match shrunk {
                 Some(block) => (written as u32, block),
@@ -136,6 +140,17 @@ impl Lz4 {
             out.extend_from_slice(block);
         }
         out.extend_from_slice(&0_u32.to_le_bytes());
+    }
+
+    /// How many bytes of its room the block takes. As in Kafka, every level but the default is the
+    /// thorough encoder's, which the C library has alone.
+    fn write_block(&mut self, chunk: &[u8]) -> usize {
+        let level = self.level.filter(|level| *level != DEFAULT_LEVEL);
+        let written = match level.map(CompressionMode::HIGHCOMPRESSION) {
+            None => compress_into_with_table(chunk, &mut self.block, &mut self.table).ok(),
+            mode => compress_to_buffer(chunk, mode, false, &mut self.block).ok(),
+        };
+        written.expect("the room is the most that a block can take")
     }
 }
 
@@ -195,8 +210,8 @@ fn take_u32(rest: &mut &[u8]) -> Option<u32> {
 mod tests {
     use lz4_flex::block::{compress, compress_with_dict};
 
-    use super::super::Codec;
     use super::super::tests::{TEXT, noise, packed, unpacked};
+    use super::super::{Codec, Workbench};
     use super::header_checksum;
 
     /// Written by kafka-clients 4.1.1 for magic 1 and 2; for magic 0 the seventh byte is 0x1a.
@@ -224,6 +239,29 @@ mod tests {
         assert_eq!(packed(Codec::Lz4, 1, TEXT), KAFKA);
         assert_eq!(packed(Codec::Lz4, 0, TEXT)[6], 0x1a);
         assert_eq!(packed(Codec::Lz4, 2, b""), b"\x04\"M\x18`@\x82\0\0\0\0");
+    }
+
+    #[test]
+    fn the_thorough_levels_take_less_room_and_the_default_is_the_quick_one() {
+        let words = noise(4_000);
+        let text: Vec<u8> = noise(60_000)
+            .iter()
+            .flat_map(|at| words[usize::from(*at) * 15..][..8].iter().copied())
+            .collect();
+        let size = |level: Option<i32>| {
+            let mut bench =
+                level.map_or_else(Workbench::new, |level| Workbench::with_level(Codec::Lz4, level));
+            let mut body = Vec::new();
+            bench.compress(Codec::Lz4, 2, &text, &mut body).unwrap();
+            assert!(unpacked(Codec::Lz4, 2, &body).unwrap() == text, "{level:?}");
+            body.len()
+        };
+        assert_eq!(size(Some(9)), size(None));
+        assert!(size(Some(3)) < size(None));
+        assert!(size(Some(17)) < size(Some(3)));
+        for level in Codec::Lz4.levels().unwrap() {
+            assert!(size(Some(level)) <= size(None), "{level}");
+        }
     }
 
     #[test]

@@ -67,13 +67,13 @@ impl Codec {
         }
     }
 
-    /// The levels that it can be written at; `None` if there is no choice. Kafka's writer of LZ4
-    /// has levels, ours has one.
+    /// The levels that it can be written at, as in Kafka (KIP-390); `None` if there is no choice.
     pub fn levels(self) -> Option<std::ops::RangeInclusive<i32>> {
         match self {
             Codec::Gzip => Some(1..=9),
+            Codec::Lz4 => Some(1..=17),
             Codec::Zstd => Some(-131_072..=22),
-            Codec::None | Codec::Snappy | Codec::Lz4 => None,
+            Codec::None | Codec::Snappy => None,
         }
     }
 
@@ -171,7 +171,8 @@ impl Workbench {
         match codec {
             Codec::Gzip => workbench.gzip.level = u32::try_from(level).ok(),
             Codec::Zstd => workbench.zstd.level = Some(level),
-            Codec::None | Codec::Snappy | Codec::Lz4 => {}
+            Codec::Lz4 => workbench.lz4.level = Some(level),
+            Codec::None | Codec::Snappy => {}
         }
         workbench
     }

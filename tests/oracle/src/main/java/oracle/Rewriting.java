@@ -23,7 +23,7 @@ import org.apache.kafka.common.utils.Utils;
 final class Rewriting {
     private static final int CASES = 4;
     private static final String[] COMPRESSIONS =
-        {"none", "gzip:1", "gzip", "snappy", "lz4", "zstd", "zstd:9", "zstd:-5"};
+        {"none", "gzip:1", "gzip", "snappy", "lz4", "lz4:6", "zstd", "zstd:9", "zstd:-5"};
 
     // Data records and batches of magic 2 by offset, in words; the latter without their codecs.
     private record Content(TreeMap<Long, String> records, TreeMap<Long, String> batches,

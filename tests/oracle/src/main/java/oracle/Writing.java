@@ -121,7 +121,7 @@ public final class Writing {
             config.put("message.timestamp.type", "LogAppendTime");
             options.addAll(List.of("--timestamp-type", "LogAppendTime"));
         }
-        String[] codecs = {"none", "none", "gzip", "snappy", "lz4", "zstd:7"};
+        String[] codecs = {"none", "none", "gzip", "snappy", "lz4", "lz4:12", "zstd:7"};
         options.addAll(List.of("--compression", codecs[random.nextInt(codecs.length)]));
         options.addAll(List.of("--batch-size", "" + (100 + random.nextInt(4000))));
         if (random.nextInt(5) == 0) {
