@@ -300,6 +300,35 @@ fn a_lost_marker_is_made_up_for_by_the_index_or_by_what_can_still_be_read_of_it(
 }
 
 #[test]
+fn a_marker_that_is_damaged_behind_a_damaged_batch_is_still_read() {
+    for commits in [true, false] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut log = Log::create(temp.path(), "t-0");
+        log.batch(&[put("k", "before")]).transactional(7, &[put("a", "first")]);
+        log.transactional(7, &[put("b", "lost")]).marker(7, commits);
+        log.batch(&[put("k", "behind")]).roll().batch(&[put("active", "1")]).flush();
+        let dir = temp.path().join("t-0");
+        let mut bytes = fs::read(dir.join(LOG)).unwrap();
+        let marker = first_marker(&bytes);
+        bytes[marker - 1] ^= 1;
+        bytes[marker + 40] ^= 1;
+        fs::write(dir.join(LOG), bytes).unwrap();
+        let mut dump = logcompact();
+        let dump = dump.args(["dump", "--isolation", "read_committed"]).arg(&dir);
+        let dumped = String::from_utf8(dump.output().unwrap().stdout).unwrap();
+        assert_eq!(dumped.contains("first"), commits, "{dumped}");
+        assert!(dumped.contains("behind"), "{dumped}");
+        let out = temp.path().join("out");
+        let mut compact = logcompact();
+        compact.args(["compact", "--on-damage", "skip", "--verify", "--out"]).args([&out, &dir]);
+        compact.assert().code(1);
+        let records = content_of(&out.join("t-0")).records;
+        let has = records.values().any(|(_, value)| value.as_deref() == Some(b"first"));
+        assert_eq!(has, commits);
+    }
+}
+
+#[test]
 fn a_committed_transaction_that_hangs_without_its_marker_is_told_of() {
     let temp = tempfile::tempdir().unwrap();
     let mut log = Log::create(temp.path(), "t-0");

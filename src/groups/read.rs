@@ -85,18 +85,14 @@ impl Reader {
                 }
                 Err(damaged) if is_active && log.is_unfinished_tail(&damaged) => {}
                 Err(damaged) => {
-                    let position = damaged.position;
-                    let bytes = log.bytes().get(position.index()..).unwrap_or_default();
-                    let marker = TxnBatch::of_damaged(position, bytes, &mut self.decoder);
-                    let made_of_it = match marker {
-                        Some(marker) => {
-                            let is_committed = marker.kind == TxnBatchKind::LostCommit;
-                            self.replay.end(marker.producer_id, is_committed);
-                            "it is taken for the marker that it still reads as"
-                        }
-                        None => "what is in it does not count",
-                    };
-                    self.damage(log, position, format!("{}; {made_of_it}", damaged.flaw));
+                    let mut made_of_it = "what is in it does not count";
+                    for marker in TxnBatch::of_damaged(log, &damaged, &mut self.decoder) {
+                        let is_committed = marker.kind == TxnBatchKind::LostCommit;
+                        self.replay.end(marker.producer_id, is_committed);
+                        made_of_it = "it is taken for the marker that it still reads as";
+                    }
+                    let reason = format!("{}; {made_of_it}", damaged.flaw);
+                    self.damage(log, damaged.position, reason);
                 }
             }
         }

@@ -91,11 +91,12 @@ impl Examined {
     }
 
     fn damaged(&mut self, damaged: Damaged, log: &LogFile) {
-        let bytes = log.bytes().get(damaged.position.index()..).unwrap_or_default();
-        self.damaged_records += claimed_records(bytes);
         // A decoder of its own: the other one's records may still be lent out.
-        let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut Decoder::new());
-        self.legible_markers.extend(marker);
+        let mut decoder = Decoder::new();
+        self.legible_markers.extend(TxnBatch::of_damaged(log, &damaged, &mut decoder));
+        let claimed = log.claimed_in(&damaged);
+        self.damaged_records +=
+            claimed.map(|(_, batch)| claimed_records(&batch.header)).sum::<u64>();
         self.damage.push(damaged);
     }
 
@@ -105,13 +106,13 @@ impl Examined {
         let end = last.map_or(Position(0), |batch| batch.position.plus(batch.size_bytes));
         let next = last.map_or(log.base(), |batch| batch.last_offset.next());
         let behind = self.damage.iter().filter(|damaged| damaged.position >= end);
-        let claims = behind.filter_map(|damaged| {
-            let rest = log.bytes().get(damaged.position.index()..)?;
-            let header = Batch::parse(rest).ok()?.header;
+        let claims = behind.flat_map(|damaged| log.claimed_in(damaged));
+        let claims = claims.filter_map(|(position, batch)| {
+            let (header, most) = (batch.header, log.bytes().len() - position.index());
             let is_possible = header.base_offset >= next
                 && header.last_offset >= header.base_offset
                 && header.last_offset < bound
-                && header.last_offset.distance_from(next) <= rest.len() as i64;
+                && header.last_offset.distance_from(next) <= most as i64;
             is_possible.then(|| header.last_offset.next())
         });
         claims.max()
@@ -193,12 +194,10 @@ fn check(
 }
 
 /// How many records a damaged batch claims, if that is possible.
-fn claimed_records(bytes: &[u8]) -> u64 {
-    let possible = |header: &BatchHeader| {
-        let most = header.last_offset.distance_from(header.base_offset).saturating_add(1);
-        u64::try_from(header.record_count).ok().filter(|count| *count <= most.max(0) as u64)
-    };
-    Batch::parse(bytes).ok().and_then(|batch| possible(&batch.header)).unwrap_or(0)
+fn claimed_records(header: &BatchHeader) -> u64 {
+    let most = header.last_offset.distance_from(header.base_offset).saturating_add(1);
+    let count = u64::try_from(header.record_count).ok();
+    count.filter(|count| *count <= most.max(0) as u64).unwrap_or(0)
 }
 
 /// The numbers of as many batches as possible whose offsets rise.

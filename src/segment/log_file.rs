@@ -93,6 +93,19 @@ impl LogFile {
         &self.map
     }
 
+    /// The batches that a damaged stretch of it claims to hold, as far as each leads to the next.
+    /// What lies next to damage that is damaged as well is one stretch with it.
+    pub fn claimed_in(&self, damaged: &Damaged) -> impl Iterator<Item = (Position, Batch<'_>)> {
+        let (mut position, end) = (damaged.position, damaged.end());
+        std::iter::from_fn(move || {
+            let rest = self.bytes().get(position.index()..).filter(|_| position < end)?;
+            let batch = Batch::parse(rest).ok()?;
+            let at = position;
+            position = at.plus(batch.header.size_bytes);
+            Some((at, batch))
+        })
+    }
+
     /// Some of its bytes, brought in first if they are many: who copies them out of the map would
     /// not survive a disk that fails.
     ///

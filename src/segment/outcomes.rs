@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::AbortedTxn;
+use super::{AbortedTxn, Damaged, LogFile};
 use crate::format::{Batch, Control, Decoder};
 use crate::units::{Offset, Position};
 
@@ -67,16 +67,21 @@ impl TxnBatch {
         })
     }
 
-    /// The marker that a damaged batch, whose bytes begin `bytes`, can still be read as.
-    pub fn of_damaged(position: Position, bytes: &[u8], decoder: &mut Decoder) -> Option<TxnBatch> {
-        let batch = Batch::parse(bytes).ok()?;
-        let marker = TxnBatch::of(position, &batch, decoder)?;
-        let kind = match marker.kind {
-            TxnBatchKind::Commit => TxnBatchKind::LostCommit,
-            TxnBatchKind::Abort => TxnBatchKind::LostAbort,
-            _ => return None,
-        };
-        Some(TxnBatch { kind, ..marker })
+    /// The markers that damaged batches can still be read as.
+    pub fn of_damaged(
+        log: &LogFile,
+        damaged: &Damaged,
+        decoder: &mut Decoder,
+    ) -> impl Iterator<Item = TxnBatch> {
+        log.claimed_in(damaged).filter_map(|(position, batch)| {
+            let marker = TxnBatch::of(position, &batch, decoder)?;
+            let kind = match marker.kind {
+                TxnBatchKind::Commit => TxnBatchKind::LostCommit,
+                TxnBatchKind::Abort => TxnBatchKind::LostAbort,
+                _ => return None,
+            };
+            Some(TxnBatch { kind, ..marker })
+        })
     }
 }
 

@@ -111,16 +111,14 @@ impl Reading {
             }
             // What is wrong is told where the batches are shown. A marker's checksum counts; of
             // other batches only the header is read, which is no more than a broker does.
-            let txn_batch = match item {
-                Ok((_, batch)) if batch.header.last_offset < from => None,
-                Ok((position, batch)) => TxnBatch::of(position, &batch, &mut self.decoder),
-                Err(damaged) => {
-                    let bytes = log.bytes().get(damaged.position.index()..).unwrap_or_default();
-                    TxnBatch::of_damaged(damaged.position, bytes, &mut self.decoder)
+            match item {
+                Ok((_, batch)) if batch.header.last_offset < from => {}
+                Ok((position, batch)) => {
+                    let batch = TxnBatch::of(position, &batch, &mut self.decoder);
+                    batch.iter().for_each(|batch| self.following.batch(batch));
                 }
-            };
-            if let Some(txn_batch) = txn_batch {
-                self.following.batch(&txn_batch);
+                Err(damaged) => TxnBatch::of_damaged(log, &damaged, &mut self.decoder)
+                    .for_each(|marker| self.following.batch(&marker)),
             }
         }
     }

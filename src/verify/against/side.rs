@@ -68,16 +68,14 @@ impl Side {
                 let batch = match item {
                     Ok((_, batch)) => batch,
                     Err(damaged) => {
-                        let bytes = log.bytes().get(damaged.position.index()..);
-                        let bytes = bytes.unwrap_or_default();
-                        let marker = TxnBatch::of_damaged(damaged.position, bytes, &mut decoder);
-                        match marker.map(|marker| (marker.kind, marker)) {
-                            Some((TxnBatchKind::LostAbort, marker)) => {
-                                let (id, last) = (marker.producer_id, marker.last_offset);
-                                transactions.marker(id, last, End::Abort);
+                        for marker in TxnBatch::of_damaged(&log, &damaged, &mut decoder) {
+                            let (id, last) = (marker.producer_id, marker.last_offset);
+                            match marker.kind {
+                                TxnBatchKind::LostAbort => {
+                                    transactions.marker(id, last, End::Abort);
+                                }
+                                _ => transactions.damaged_commit(id),
                             }
-                            Some((_, marker)) => transactions.damaged_commit(marker.producer_id),
-                            None => {}
                         }
                         continue;
                     }
