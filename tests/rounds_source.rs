@@ -5,71 +5,16 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use logcompact::format::codec::Codec;
 use serde_json::Value;
+use support::damaged::{ACTIVE, FAR, START_MS, batches, first_log, five, overwritten, run, starts};
 use support::events::{Event, Kind, PLAIN};
 use support::logcompact;
 use support::rounds::{
-    Grown, assert_untouched, compact, compacted_end, current, lying, records_of, round, scratch,
+    Grown, assert_untouched, compacted_end, current, lying, records_of, round, scratch,
 };
-
-const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
-const ACTIVE: [&str; 4] = ["-q", "--delete-retention-ms", "36500d", "--include-active"];
-const START_MS: i64 = 1_700_000_000_000;
-
-/// Batches of four records, each of a key of its own, with `mark` in their values.
-fn batches(log: &mut Grown, kind: Kind, count: i64, mark: &str) {
-    for _ in 0..count {
-        let first = log.end();
-        let event = |n| Event::put(&format!("k{}", first + n), &format!("{mark}{n}"), START_MS);
-        log.batch(kind, &[0, 1, 2, 3].map(event));
-    }
-}
-
-/// Five batches in a segment that is closed, and an active one.
-fn five(kind: Kind) -> Grown {
-    let mut log = Grown::empty();
-    batches(&mut log, kind, 5, "v");
-    log.roll();
-    log.plain(&[Event::put("active", "x", START_MS)]);
-    log
-}
-
-/// Where each batch of a log starts.
-fn starts(log: &[u8]) -> Vec<usize> {
-    let mut starts = vec![0];
-    while let Some(bytes) = log.get(starts[starts.len() - 1] + 8..) {
-        let Some(length) = bytes.first_chunk::<4>() else { break };
-        starts.push(starts[starts.len() - 1] + 12 + i32::from_be_bytes(*length) as usize);
-    }
-    starts.pop();
-    starts
-}
-
-/// A log of which `bytes` stand at `at` in batch number `batch`.
-fn overwritten(log: &[u8], batch: usize, at: usize, bytes: &[u8]) -> Vec<u8> {
-    let (mut log, at) = (log.to_vec(), starts(log)[batch] + at);
-    log[at..at + bytes.len()].copy_from_slice(bytes);
-    log
-}
-
-fn run(source: &Path, out: &Path, options: &[&[&str]]) -> (Option<i32>, String) {
-    let output = compact(source, out, &options.concat());
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// The log of the first segment in a partition directory.
-fn first_log(dir: &Path) -> PathBuf {
-    dir.join("00000000000000000000.log")
-}
-
-/// The log of the last segment there.
-fn last_log(dir: &Path) -> PathBuf {
-    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|kind| kind == "log")).max().unwrap()
-}
 
 /// Ways to damage the header of a batch.
 const HEADER_DAMAGE: [(&str, usize, &[u8]); 6] = [
@@ -500,69 +445,4 @@ fn a_batch_that_was_damaged_in_front_of_the_watermark_is_not_what_the_source_is_
         fs::write(&path, &sound).unwrap();
         assert_eq!(compacted_end(&round(&source, &out, &FAR)), 24, "{at}");
     }
-}
-
-#[test]
-fn offsets_that_damage_at_the_end_claims_are_not_free_again_after_another_round() {
-    let plain = &FAR[..];
-    let active = &ACTIVE[..];
-    let rounds: [&[&[&str]]; 4] = [
-        &[active, active, active],
-        &[active, plain, active],
-        &[active, &["-q", "--delete-retention-ms", "36500d", "--to-offset", "10"], plain],
-        &[plain, active, plain],
-    ];
-    let mut log = Grown::empty();
-    batches(&mut log, PLAIN, 5, "v");
-    for (rolls, (which, rounds)) in [false, true]
-        .into_iter()
-        .flat_map(|rolls| rounds.iter().enumerate().map(move |it| (rolls, it)))
-    {
-        let temp = scratch();
-        let mut log = log.clone();
-        if rolls {
-            log.roll();
-        }
-        batches(&mut log, PLAIN, 1, "lost");
-        let source = log.write(&temp.path().join("source"), log.end());
-        let path = last_log(&source);
-        let mut bytes = fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(&path, bytes).unwrap();
-        let out = temp.path().join("out");
-        let mut was_active = false;
-        for options in *rounds {
-            let (status, said) = run(&source, &out, &[options, &["--on-damage", "skip"]]);
-            assert_eq!(status, Some(1), "{rolls} {which}: {said}");
-            assert_eq!(records_of(&out.join("t-0")).len(), 20, "{rolls} {which}");
-            was_active |= options.contains(&"--include-active");
-            let is_there = last_log(&out.join("t-0")).ends_with("00000000000000000024.log");
-            assert_eq!(is_there, was_active, "{rolls} {which} {options:?}");
-        }
-    }
-}
-
-#[test]
-fn no_key_is_said_to_be_erased_where_a_round_has_kept_damage() {
-    let mut log = Grown::empty();
-    batches(&mut log, PLAIN, 5, "v");
-    let temp = scratch();
-    let source = log.write(&temp.path().join("source"), log.end());
-    let path = first_log(&source);
-    let mut bytes = fs::read(&path).unwrap();
-    let at = starts(&bytes)[2] + 70;
-    bytes[at] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let out = temp.path().join("out");
-    let (status, said) = run(&source, &out, &[&ACTIVE, &["--on-damage", "keep"]]);
-    assert_eq!(status, Some(1), "{said}");
-    let keys = temp.path().join("keys");
-    fs::write(&keys, "k9\n").unwrap();
-    let erase = ["--erase-keys", keys.to_str().unwrap(), "--on-damage", "skip"];
-    let (status, said) = run(&source, &out, &[&ACTIVE, &erase]);
-    assert!(status == Some(2) && said.contains("pass --full"), "{status:?} {said}");
-    let (status, said) = run(&source, &out, &[&ACTIVE, &erase, &["--full"]]);
-    assert_eq!(status, Some(1), "{said}");
-    let left = fs::read(first_log(&out.join("t-0"))).unwrap();
-    assert!(!left.windows(2).any(|bytes| bytes == b"k9"));
 }

@@ -38,8 +38,8 @@ pub use manifest::{Difference, differences};
 pub use open_runs::OpenRuns;
 pub use ranges::{Range, ranges_of, within};
 pub use round_file::{
-    FORMAT, HashFunction, Rebase, RoundFile, RoundIo, RoundKind, Rules, Sample, SegmentRef,
-    Settings, Source, TailRef,
+    FORMAT, HashFunction, KeptDamage, Rebase, RoundFile, RoundIo, RoundKind, Rules, Sample,
+    SegmentRef, Settings, Source, TailRef,
 };
 pub use run_writer::{RunFile, RunWriter};
 pub use state_dir::StateDir;

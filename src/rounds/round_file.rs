@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dead::{DeadOffsets, FileRef};
 use super::entry::{EntryLayout, KeyHashSeed};
+use super::hex::Crc32c;
 use super::key_run::RunRef;
 use super::layers::are_in_order;
 use super::state_file::{parse_round, round_digits};
@@ -121,6 +122,18 @@ pub struct Source {
     pub within_batch: bool,
     /// Its segments behind the watermark.
     pub tail: Vec<TailRef>,
+    /// The damage right behind the watermark that the round has kept.
+    #[serde(default)]
+    pub kept_damage: Option<KeptDamage>,
+}
+
+/// A stretch of a source's log that is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptDamage {
+    /// Its size.
+    pub bytes: u64,
+    /// The CRC-32C of it.
+    pub crc32c: Crc32c,
 }
 
 /// A batch of the source.
@@ -367,6 +380,7 @@ pub fn sample(round: u64) -> RoundFile {
             }],
             within_batch: false,
             tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
+            kept_damage: Some(KeptDamage { bytes: 70, crc32c: Crc32c(1) }),
         },
         high_watermark: Offset(99),
         last_offset_requested: None,

@@ -3,6 +3,7 @@
 
 pub mod against;
 pub mod compacting;
+pub mod damaged;
 pub mod events;
 pub mod log;
 pub mod power;

@@ -3,8 +3,9 @@
 //! Nothing below the watermark is opened, but the one segment that it lies in, and of that no more
 //! than an index and the headers next to the watermark.
 
+use super::kept_damage::behind_kept;
 use crate::error::{Error, Result};
-use crate::rounds::{RoundFile, Sample};
+use crate::rounds::{KeptDamage, RoundFile, Sample};
 use crate::segment::{Between, Cut, Kind, Mark, Neighbour, PartitionDir, Segment};
 use crate::units::Offset;
 
@@ -113,12 +114,18 @@ impl Marks {
 }
 
 /// The part of `source` from the watermark on, as a partition of its own. `end` is the offset
-/// behind the watermark, `earlier` the marks that were left there.
+/// behind the watermark, `earlier` the marks that were left there, `kept` the damage there that is
+/// in the destination already.
 ///
 /// # Errors
 /// Refused, with what to do: another source, a gap in front of it, one that was cut off. The
 /// system's.
-pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<PartitionDir> {
+pub fn ahead(
+    source: &PartitionDir,
+    end: Offset,
+    earlier: &Marks,
+    kept: Option<&KeptDamage>,
+) -> Result<PartitionDir> {
     let reached = source.segments.partition_point(|segment| segment.base <= end);
     let Some((number, holder)) =
         reached.checked_sub(1).and_then(|at| Some((at, source.segments.get(at)?)))
@@ -152,6 +159,7 @@ pub fn ahead(source: &PartitionDir, end: Offset, earlier: &Marks) -> Result<Part
              from it"
         )));
     }
+    let cut = kept.map_or(Ok(cut), |kept| behind_kept(cut, holder, kept))?;
     let first = if holder.base == end {
         vec![holder.clone()]
     } else if cut.is_damaged() && earlier.is_within_batch {

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::ahead::Marks;
 use super::index_write::WrittenIndex;
 use super::join::Leaving;
+use super::kept_damage::kept_at_end;
 use super::older::Due;
 use super::this_round::{Earlier, Met, Round};
 use crate::compact::group_writer::Written;
@@ -20,8 +21,8 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::rounds::{
-    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, RoundFile, RoundIo, SegmentRef,
-    TailRef,
+    self, COMPANIONS, Change, FORMAT, HashFunction, Journal, KeptDamage, RoundFile, RoundIo,
+    SegmentRef, TailRef,
 };
 use crate::segment::{
     FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
@@ -122,6 +123,7 @@ impl Round<'_> {
                 samples: marks.samples(),
                 within_batch: marks.is_within_batch,
                 tail: tail_of(facts),
+                kept_damage: self.kept_behind(end, facts)?,
             },
             high_watermark: Offset(end.0 - 1),
             last_offset_requested: self.options.to_offset,
@@ -188,6 +190,16 @@ impl Round<'_> {
             None if front.is_some_and(|front| front < start) => start,
             None => Offset(0),
         }
+    }
+
+    /// The damage behind the watermark that the destination has, in front of what comes next.
+    fn kept_behind(&self, end: Offset, facts: &Facts<'_>) -> Result<Option<KeptDamage>> {
+        let known = self.earlier.as_ref().filter(|earlier| earlier.end == end);
+        if facts.plan.range().is_empty() {
+            return Ok(known.and_then(|earlier| earlier.file.source.kept_damage));
+        }
+        let is_all = facts.plan.cleaned == facts.surveys.len();
+        if is_all { kept_at_end(facts.surveys, facts.policy) } else { Ok(None) }
     }
 
     /// Whether damage is in the segments that this round leaves.

@@ -21,6 +21,7 @@ mod found;
 mod index;
 mod index_write;
 mod join;
+mod kept_damage;
 mod layout;
 mod newcomer_block;
 mod newcomers;

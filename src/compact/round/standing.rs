@@ -187,7 +187,7 @@ impl Standing {
             )));
         }
         let end = file.end_offset();
-        let mut view = ahead(source, end, &Marks::of(file))?;
+        let mut view = ahead(source, end, &Marks::of(file), file.source.kept_damage.as_ref())?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
         let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let made_for = (seed, layout);
