@@ -176,3 +176,33 @@ fn where_there_is_no_report_all_damage_that_goes_is_told_of() {
     let in_place = ["compact", "--in-place", "--on-damage", "skip", "--now", NOW];
     logcompact().args(in_place).arg(&dir).assert().code(1).stderr(said);
 }
+
+#[test]
+fn a_folder_that_holds_segments_under_a_name_that_is_no_partitions_is_told_of() {
+    let temp = tempfile::tempdir().unwrap();
+    let logs = temp.path().join("logs");
+    for name in ["t-0", "t-0.bak", "z\u{fc}rich-0"] {
+        copy_folder(&testdata("broker-3.9.1/lab-raw-0"), &logs.join(name));
+    }
+    fs::create_dir(logs.join("lost+found")).unwrap();
+    fs::create_dir(logs.join("remote-log-index-cache")).unwrap();
+    let told = |name: &str| contains(format!("{name}: holds segments, but its name is no"));
+    let out = temp.path().join("out");
+    for (options, status) in [
+        (&["stats"][..], 0),
+        (&["compact", "--dry-run"], 0),
+        (&["repair", "--dry-run"], 0),
+        (&["dump"], 1),
+    ] {
+        let mut run = logcompact();
+        run.args(options).arg(&logs).current_dir(temp.path());
+        let run = run.assert().code(status);
+        run.stderr(told("t-0.bak").and(told("z\u{fc}rich-0")).and(contains("lost").not()));
+    }
+    logcompact().args(["compact", "--out"]).args([&out, &logs]).assert().success();
+    let run = logcompact().args(["verify", "--strict"]).arg(&logs).assert().code(1);
+    let run = run.stdout(contains("directory-name").count(3)).stdout(contains("lost+found"));
+    run.stdout(contains("remote-log").not());
+    // Who names it has it read.
+    logcompact().arg("verify").arg(logs.join("t-0.bak")).assert().success();
+}

@@ -54,6 +54,7 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             anstream::stdout().lock().write_all(&text)?;
         }
     }
+    sources.logs_passed_over().for_each(|it| messages::warning(&it.to_string()));
     report.warnings.iter().for_each(|warning| messages::warning(warning));
     for partition in report.partitions.iter().filter(|p| p.outcome == RepairOutcome::Failed) {
         messages::error(&format!(

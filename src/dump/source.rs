@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::segment::{
-    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, find_partitions, not_opened,
-    partition_name,
+    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, WhyPassedOver, find_partitions,
+    not_opened, partition_name,
 };
 use crate::units::Offset;
 
@@ -128,6 +128,11 @@ pub(super) fn find(path: &Path, found: &mut Found) -> Result<()> {
         }
         let link = |path| LeftOut { path, why: not_opened("a link") };
         found.left_out.extend(listed.links.into_iter().map(link));
+        let unnamed = listed.passed_over.into_iter();
+        let unnamed = unnamed.filter(|folder| folder.why == WhyPassedOver::UnnamedLog);
+        found.left_out.extend(
+            unnamed.map(|folder| LeftOut { why: folder.why.to_string(), path: folder.path }),
+        );
         return Ok(());
     }
     let unknown =

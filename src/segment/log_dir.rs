@@ -97,6 +97,47 @@ impl LogDir {
     }
 }
 
+/// What a broker keeps in a log directory beside the partitions (`RemoteIndexCache`, KIP-405).
+const REMOTE_INDEX_CACHE: &str = "remote-log-index-cache";
+
+/// A folder in a log directory that is not read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PassedOver {
+    /// The folder.
+    pub path: PathBuf,
+    /// Why it is not.
+    pub why: WhyPassedOver,
+}
+
+impl std::fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; passed over", self.path.display(), self.why)
+    }
+}
+
+/// Why a folder in a log directory is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyPassedOver {
+    /// It is on its way in or out (`-delete`, `-future`, `-stray`).
+    OnItsWay,
+    /// It holds segments, but its name is no partition's.
+    UnnamedLog,
+    /// Its name is no partition's, nor does it hold any segment.
+    NoPartition,
+}
+
+impl std::fmt::Display for WhyPassedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            WhyPassedOver::OnItsWay => "on its way in or out (-delete, -future, -stray)",
+            WhyPassedOver::UnnamedLog => {
+                "holds segments, but its name is no partition's (<topic>-<n>)"
+            }
+            WhyPassedOver::NoPartition => "its name is no partition's (<topic>-<n>)",
+        })
+    }
+}
+
 /// The partition directories that a user's paths stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -104,10 +145,17 @@ pub struct Sources {
     pub partitions: Vec<PathBuf>,
     /// The log directories among the paths.
     pub log_dirs: Vec<LogDir>,
-    /// Directories on their way in or out (`-delete`, `-future`, `-stray`), which were left out.
-    pub passed_over: Vec<PathBuf>,
+    /// Other folders in the log directories.
+    pub passed_over: Vec<PassedOver>,
     /// Links in the log directories that are named like partitions; they are not followed.
     pub links: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// The folders that hold segments and are not read all the same.
+    pub fn logs_passed_over(&self) -> impl Iterator<Item = &PassedOver> {
+        self.passed_over.iter().filter(|folder| folder.why != WhyPassedOver::NoPartition)
+    }
 }
 
 /// Finds the partition directories at `paths`.
@@ -142,6 +190,8 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
     }
     sources.partitions.sort_by_cached_key(|path| (name_of(path), path.clone()));
     sources.partitions.dedup();
+    sources.passed_over.sort();
+    sources.passed_over.dedup();
     sources.links.sort();
     sources.links.dedup();
     Ok(sources)
@@ -177,7 +227,7 @@ fn name_of(path: &Path) -> Option<TopicPartition> {
 struct Listing {
     has_segments: bool,
     partitions: Vec<PathBuf>,
-    passed_over: Vec<PathBuf>,
+    passed_over: Vec<PassedOver>,
     links: Vec<PathBuf>,
 }
 
@@ -187,8 +237,7 @@ fn list(path: &Path) -> Result<Listing> {
     for entry in fs::read_dir(path).map_err(io)? {
         let entry = entry.map_err(io)?;
         let text = entry.file_name().to_string_lossy().into_owned();
-        let is_log = |name: FileName| name.kind == Kind::Log && name.suffix.is_none();
-        if FileName::parse(&text).is_some_and(is_log) {
+        if is_log(&text) {
             listing.has_segments = true;
         } else if TopicPartition::parse(&text).is_some() {
             let kind = entry.file_type().map_err(io)?;
@@ -197,11 +246,24 @@ fn list(path: &Path) -> Result<Listing> {
             } else if kind.is_symlink() {
                 listing.links.push(entry.path());
             }
-        } else if ["-delete", "-future", "-stray"].iter().any(|end| text.ends_with(end))
-            && entry.file_type().map_err(io)?.is_dir()
-        {
-            listing.passed_over.push(entry.path());
+        } else if text != REMOTE_INDEX_CACHE && entry.file_type().map_err(io)?.is_dir() {
+            let path = entry.path();
+            listing.passed_over.push(PassedOver { why: why_passed_over(&path, &text), path });
         }
     }
     Ok(listing)
+}
+
+fn is_log(name: &str) -> bool {
+    FileName::parse(name).is_some_and(|name| name.kind == Kind::Log && name.suffix.is_none())
+}
+
+fn why_passed_over(path: &Path, name: &str) -> WhyPassedOver {
+    if ["-delete", "-future", "-stray"].iter().any(|end| name.ends_with(end)) {
+        return WhyPassedOver::OnItsWay;
+    }
+    // A folder that nobody may read is not known to hold any.
+    let mut names = fs::read_dir(path).into_iter().flatten().flatten();
+    let holds_logs = names.any(|entry| entry.file_name().to_str().is_some_and(is_log));
+    if holds_logs { WhyPassedOver::UnnamedLog } else { WhyPassedOver::NoPartition }
 }

@@ -30,8 +30,8 @@ pub use examined::{Examined, Sound, check_record, check_records};
 pub use frontier::Frontier;
 pub use index_entries::Entries;
 pub use log_dir::{
-    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, Sources, find_partitions,
-    partitions_around,
+    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, PassedOver, Sources,
+    WhyPassedOver, find_partitions, partitions_around,
 };
 pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};

@@ -63,9 +63,7 @@ pub fn run(
         savings::ask(&mut partitions, &sources.log_dirs, policy, options, progress)?;
     }
     let mut warnings = Vec::new();
-    for path in &sources.passed_over {
-        warnings.push(format!("{}: on its way in or out, passed over", path.display()));
-    }
+    warnings.extend(sources.logs_passed_over().map(ToString::to_string));
     for path in &sources.links {
         let what = "a link, which is not followed; name it to see what it leads to";
         warnings.push(format!("{}: {what}", path.display()));

@@ -41,7 +41,7 @@ pub(crate) use windows::{Sight, read_alone, read_together};
 
 use crate::error::Result;
 use crate::report::Progress;
-use crate::segment::{PartitionDir, Sources};
+use crate::segment::{PartitionDir, PassedOver, Sources, WhyPassedOver};
 
 /// What was found, and what was read to find it.
 #[derive(Debug, Default)]
@@ -85,14 +85,7 @@ pub fn run_within(
         verified.summary.add(&part.summary);
     });
     progress.finish();
-    for path in &sources.passed_over {
-        verified.findings.push(Finding::about(
-            "directory-passed-over",
-            Severity::Info,
-            path,
-            "on its way in or out (-delete, -future, -stray), not verified",
-        ));
-    }
+    verified.findings.extend(sources.passed_over.iter().map(passed_over));
     for path in &sources.links {
         verified.findings.push(Finding::about(
             "directory-link",
@@ -108,4 +101,16 @@ pub fn run_within(
         verified.summary.count(finding);
     }
     Ok(verified)
+}
+
+fn passed_over(folder: &PassedOver) -> Finding {
+    let PassedOver { path, why } = folder;
+    let (rule, severity, behind) = match why {
+        WhyPassedOver::OnItsWay => ("directory-passed-over", Severity::Info, "not verified"),
+        WhyPassedOver::UnnamedLog | WhyPassedOver::NoPartition => {
+            let behind = "not verified: no broker starts with it";
+            ("directory-name", Severity::Warning, behind)
+        }
+    };
+    Finding::about(rule, severity, path, format!("{why}, {behind}"))
 }

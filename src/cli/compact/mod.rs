@@ -40,9 +40,7 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     };
     let place = report_file::write(&report, args.report.as_deref(), default)?;
     if !common.quiet {
-        sources.passed_over.iter().for_each(|path| {
-            messages::warning(&format!("{}: on its way in or out, passed over", path.display()));
-        });
+        sources.logs_passed_over().for_each(|it| messages::warning(&it.to_string()));
         say_what_to_know(&report, &place);
         options
             .policy
