@@ -149,6 +149,11 @@ fn drop_tombstones_leaves_state_only_in_one_pass() {
     let report = compact(&source, &temp.path().join("out"), &["--drop-tombstones"]);
     assert_eq!(survivors(&temp.path().join("out/t-0")), ["2 B 1"]);
     assert_eq!(report["totals"]["removed"]["tombstones"], 1);
+    let mut run = logcompact();
+    run.args(["compact", "--dry-run", "--drop-tombstones"]).arg(&source).current_dir(temp.path());
+    run.assert()
+        .success()
+        .stdout(predicate::str::contains("1  tombstones: all of them were to go"));
 }
 
 #[test]

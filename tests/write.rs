@@ -346,7 +346,7 @@ fn what_cannot_be_written_to_is_refused_and_left_as_it_is() {
         ("t-0", &["--compression", "zstd:23"], "the levels of zstd are"),
         ("t-0", &["--compression", "lz4:0"], "the levels of lz4 are 1 to 17"),
         ("t-0", &["--segment-ms", "0"], "--segment-ms"),
-        ("t-0", &["--linger-ms=-1"], "below 0"),
+        ("t-0", &["--linger-ms", "-1"], "below 0"),
         ("", &["--topic", "new", "--topic-id", "short"], "22 characters"),
     ] {
         let outcome = write(&root.join(dir), options, "x\n").assert();

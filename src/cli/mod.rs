@@ -22,8 +22,6 @@ mod write;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command, CommonArgs, When};
 
 /// How a command that was carried out ended.
@@ -37,7 +35,7 @@ enum Outcome {
 
 /// Runs the program on the arguments of the process.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for, and go to standard output with status 0.

@@ -194,9 +194,9 @@ pub struct TopicArgs {
     #[arg(long, value_name = "MS")]
     pub producer_id_expiration_ms: Option<Milliseconds>,
     /// With the delete policy: older segments go whole [default: 7d; -1: no limit]
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "MS")]
     pub retention_ms: Option<Milliseconds>,
     /// With the delete policy: the oldest segments beyond this size go [default: -1, no limit]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE")]
     pub retention_bytes: Option<String>,
 }

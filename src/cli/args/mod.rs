@@ -16,7 +16,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use compact::{CompactArgs, MessageFormatArg, NullKeysArg, OnDamageArg, TopicArgs};
 pub use dump::{
@@ -57,6 +57,24 @@ pub struct Cli {
     /// Options of all commands.
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+impl Cli {
+    /// Reads the arguments of the process. A number below 0 is a value wherever an option takes
+    /// one, so that who gives it is told what the option takes.
+    ///
+    /// # Errors
+    /// What is wrong with them; also that help or the version was asked for.
+    pub fn of_process() -> Result<Cli, clap::Error> {
+        let takes_numbers = |arg: Arg| {
+            let is_option = !arg.is_positional() && arg.get_action().takes_values();
+            if is_option { arg.allow_negative_numbers(true) } else { arg }
+        };
+        let command = Cli::command().mut_args(takes_numbers);
+        let mut command = command.mut_subcommands(|command| command.mut_args(takes_numbers));
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 /// The commands.

@@ -10,7 +10,7 @@ use clap::Args;
 pub struct RoundArgs {
     /// Compact no further than this offset, itself included; what lies behind it is carried over
     /// as it is. A batch that holds it and more is cut in two
-    #[arg(long, value_name = "OFFSET", conflicts_with = "in_place", allow_negative_numbers = true)]
+    #[arg(long, value_name = "OFFSET", conflicts_with = "in_place")]
     pub to_offset: Option<i64>,
     /// Start over from the source, whatever OUT holds of earlier rounds
     #[arg(long, conflicts_with_all = ["in_place", "rebase_from", "reindex"])]
@@ -21,7 +21,7 @@ pub struct RoundArgs {
     pub rebase_from: Option<PathBuf>,
     /// With --rebase-from: take OLD up to this offset, itself included, and DIR behind it
     /// [default: DIR from its start on, OLD for what lies before]
-    #[arg(long, value_name = "OFFSET", requires = "rebase_from", allow_negative_numbers = true)]
+    #[arg(long, value_name = "OFFSET", requires = "rebase_from")]
     pub rebase_high_watermark: Option<i64>,
     /// Build the key index anew from OUT, for instance because it is damaged
     #[arg(long, conflicts_with_all = ["in_place", "dry_run"])]

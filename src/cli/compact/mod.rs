@@ -49,7 +49,7 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             .iter()
             .for_each(|keys| rewrites::say_what_was_not_found(keys));
         let on_stdout = place != ReportPlace::StandardOutput;
-        summary::print(&report, &options.output, place.file(), on_stdout, common.verbose)?;
+        summary::print(&report, &options, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
     if report.failure.is_some() {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::cli::terminal::{columns, messages, plain, shortened, wrapped};
-use crate::compact::{NothingToClean, Output};
+use crate::compact::{CompactOptions, NothingToClean, Output};
 use crate::report::{
     Counters, PartitionOutcome, PartitionReport, RoundReport, RunReport, counted, grouped, size,
 };
@@ -15,14 +15,14 @@ const MOST_LISTED: usize = 40;
 /// Prints the summary to standard output, or to standard error if that is taken by the report.
 pub fn print(
     report: &RunReport,
-    output: &Output,
+    options: &CompactOptions,
     report_file: Option<&Path>,
     on_stdout: bool,
     verbose: u8,
 ) -> io::Result<()> {
     let mut text = Vec::new();
     let width = columns().filter(|_| on_stdout);
-    write(&mut text, report, output, report_file, verbose, width)?;
+    write(&mut text, report, options, report_file, verbose, width)?;
     if on_stdout {
         anstream::stdout().lock().write_all(&text)
     } else {
@@ -34,7 +34,7 @@ pub fn print(
 fn write(
     to: &mut Vec<u8>,
     report: &RunReport,
-    output: &Output,
+    options: &CompactOptions,
     report_file: Option<&Path>,
     verbose: u8,
     width: Option<usize>,
@@ -53,7 +53,7 @@ fn write(
     let failed = |p: &PartitionReport| p.outcome == PartitionOutcome::Failed;
     let said_already = |p: &PartitionReport| failed(p) || is_idle(p);
     if !report.partitions.iter().all(said_already) {
-        write_totals(to, report, width)?;
+        write_totals(to, report, options, width)?;
     }
     let only_active = Some(NothingToClean::OnlyActive.to_string());
     let unchanged = report.partitions.iter().filter(|p| p.reason == only_active).count();
@@ -66,7 +66,7 @@ fn write(
         writeln!(to, "{}", wrapped(&text, width, 0))?;
     }
     write_rounds(to, report, width)?;
-    let outcome = match output {
+    let outcome = match &options.output {
         _ if report.partitions.iter().all(is_idle) => {
             "Nothing was to do, and nothing was touched".into()
         }
@@ -190,7 +190,12 @@ fn write_table(to: &mut Vec<u8>, rows: &[[String; 6]]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_totals(to: &mut Vec<u8>, report: &RunReport, width: Option<usize>) -> io::Result<()> {
+fn write_totals(
+    to: &mut Vec<u8>,
+    report: &RunReport,
+    options: &CompactOptions,
+    width: Option<usize>,
+) -> io::Result<()> {
     let totals = &report.totals;
     writeln!(to)?;
     let text = format!(
@@ -203,7 +208,7 @@ fn write_totals(to: &mut Vec<u8>, report: &RunReport, width: Option<usize>) -> i
         counted(totals.distinct_keys, "key"),
     );
     writeln!(to, "{}", wrapped(&text, width, 0))?;
-    write_removed(to, totals, &plain(&report.strategy))?;
+    write_removed(to, report, options.policy.drop_tombstones)?;
     if totals.tombstones_kept > 0 {
         writeln!(
             to,
@@ -242,9 +247,10 @@ fn with_reason(outcome: &str, reason: &Option<String>) -> String {
     reason.as_ref().map_or_else(|| outcome.to_owned(), with)
 }
 
-fn write_removed(to: &mut Vec<u8>, totals: &Counters, strategy: &str) -> io::Result<()> {
-    let removed = &totals.removed;
-    let superseded = match (strategy, totals.late_records) {
+fn write_removed(to: &mut Vec<u8>, report: &RunReport, drops_tombstones: bool) -> io::Result<()> {
+    let (totals, removed) = (&report.totals, &report.totals.removed);
+    let strategy = plain(&report.strategy);
+    let superseded = match (strategy.as_ref(), totals.late_records) {
         ("offset", _) => "superseded: a later record has the same key".to_owned(),
         (_, 0) => format!("superseded: another record of the same key wins by {strategy}"),
         (_, late) => format!(
@@ -253,9 +259,13 @@ fn write_removed(to: &mut Vec<u8>, totals: &Counters, strategy: &str) -> io::Res
             grouped(late)
         ),
     };
+    let tombstones = match drops_tombstones {
+        true => "tombstones: all of them were to go",
+        false => "tombstones: their delete horizon has passed",
+    };
     let reasons = [
         (removed.superseded, superseded.as_str()),
-        (removed.tombstones, "tombstones: their delete horizon has passed"),
+        (removed.tombstones, tombstones),
         (removed.aborted, "aborted: their transaction was aborted"),
         (removed.null_key, "without a key: they cannot be compacted"),
         (removed.control, "transaction markers: nothing of their transaction is left"),

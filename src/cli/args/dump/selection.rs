@@ -48,7 +48,7 @@ pub struct SelectionArgs {
     pub value_regex: Option<Regex>,
 
     /// Only batches of this producer; again for more producers
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ID")]
     pub producer_id: Vec<i64>,
 
     /// Only batches of producers that had this transactional id; again for more ids
