@@ -67,6 +67,127 @@ fn where_the_log_starts_is_said_of_a_partition_that_was_named_itself_too() {
 }
 
 #[test]
+fn what_a_run_that_was_killed_did_not_write_beside_its_partitions_the_next_does() {
+    const BESIDE: [(&str, i64); 4] = [
+        (CHECKPOINT, 2),
+        ("cleaner-offset-checkpoint", 4),
+        ("recovery-point-offset-checkpoint", 5),
+        ("replication-offset-checkpoint", 5),
+    ];
+    let temp = scratch();
+    let source = temp.path().join("source");
+    let mut log = Grown::empty();
+    log.plain(&[put("k", "1"), put("x", "1"), put("y", "1"), put("z", "1")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let first = log.end();
+    log.roll();
+    log.plain(&[put("active", "2")]);
+    let beside = |end: i64| {
+        for (name, offset) in BESIDE {
+            let offset = if offset == 5 { end } else { offset };
+            fs::write(source.join(name), format!("0\n1\nt 0 {offset}\n")).unwrap();
+        }
+        fs::write(source.join("meta.properties"), "version=1\n").unwrap();
+        fs::write(source.join(".kafka_cleanshutdown"), "").unwrap();
+    };
+    let said = |out: &Path| BESIDE.map(|(name, _)| fs::read_to_string(out.join(name)).ok());
+    for is_idle in [true, false] {
+        let out = temp.path().join(format!("out {is_idle}"));
+        log.write(&source, first);
+        beside(first);
+        round(&source, &out, &["-q"]);
+        let before = said(&out);
+        assert_eq!(started_at(&out), Some(2));
+        BESIDE.iter().for_each(|(name, _)| fs::remove_file(out.join(name)).unwrap());
+        fs::write(out.join(format!("{CHECKPOINT}.tmp")), "0").unwrap();
+        for name in ["meta.properties", ".kafka_cleanshutdown"] {
+            fs::remove_file(out.join(name)).unwrap();
+        }
+        if !is_idle {
+            log.write(&source, log.end());
+            beside(log.end());
+        }
+        round(&source, &out, &["-q"]);
+        assert_eq!(started_at(&out), Some(2), "{is_idle}");
+        assert_eq!(said(&out) == before, is_idle);
+        assert!(said(&out).iter().all(Option::is_some));
+        assert!(out.join("meta.properties").exists());
+        // A broker that stands on an output in which nothing was to do has not been shut down.
+        assert_eq!(out.join(".kafka_cleanshutdown").exists(), !is_idle);
+        assert!(!out.join(format!("{CHECKPOINT}.tmp")).exists());
+    }
+}
+
+#[test]
+fn a_partition_that_is_named_itself_leaves_no_checkpoint_of_the_output_behind_it() {
+    let temp = scratch();
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    let points = ["recovery-point-offset-checkpoint", "replication-offset-checkpoint"];
+    let mut log = Grown::empty();
+    log.plain(&[put("k", "1"), put("x", "1")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let first = log.end();
+    log.roll();
+    log.plain(&[put("active", "2")]);
+    let write = |end: i64| {
+        let partition = log.write(&source, end);
+        for name in points {
+            fs::write(source.join(name), format!("0\n2\nother 1 7\nt 0 {end}\n")).unwrap();
+        }
+        partition
+    };
+    write(first);
+    round(&source, &out, &["-q"]);
+    round(&write(log.end()), &out, &["-q"]);
+    for name in points {
+        let said = fs::read_to_string(out.join(name)).unwrap();
+        assert_eq!(said, format!("0\n1\nt 0 {}\n", log.end()), "{name}");
+    }
+}
+
+#[test]
+fn a_rebase_within_the_segment_in_which_the_log_starts_keeps_its_start() {
+    let mut log = Grown::empty();
+    for n in 0..6 {
+        log.plain(&[put(&format!("a{n}"), "1"), put(&format!("b{n}"), "1")]);
+    }
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let to_7 = &["--rebase-high-watermark", "7"][..];
+    // Where the old one starts, the source, and what is made of both.
+    for (old_start, source_start, options, start) in [
+        (2, 2, &[][..], 2),
+        (2, 2, to_7, 2),
+        (2, 0, &[], 0),
+        (2, 0, to_7, 2),
+        (0, 2, &[], 2),
+        (0, 2, to_7, 0),
+        (10, 2, to_7, 8),
+        (10, 9, to_7, 9),
+        (2, 9, to_7, 2),
+        (10, 9, &[], 9),
+    ] {
+        let temp = scratch();
+        let (source, old) = (temp.path().join("source"), temp.path().join("old"));
+        let out = temp.path().join("out");
+        for (root, start) in [(&source, source_start), (&old, old_start)] {
+            log.write(root, log.end());
+            match start {
+                0 => fs::write(root.join(CHECKPOINT), "0\n0\n").unwrap(),
+                start => start_at(root, start),
+            }
+        }
+        let rebase = [&["-q", "--rebase-from", old.to_str().unwrap()], options].concat();
+        round(&source, &out, &rebase);
+        let case = format!("{old_start} {source_start} {options:?}");
+        assert_eq!(started_at(&out).unwrap_or(0), start, "{case}");
+        assert_sound(&out);
+    }
+}
+
+#[test]
 fn a_start_that_the_source_moves_is_not_the_destinations_and_no_deletion_is_undone() {
     for strategy in ["offset", "timestamp", "first", "header:v"] {
         for (drops, first_start) in [(true, 0), (false, 0), (true, 1), (false, 1)] {

@@ -241,3 +241,28 @@ fn evidence_that_memory_has_no_room_for_is_kept_in_a_later_round_too() {
     let report: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
     assert_eq!(report["partitions"][0]["erased"].as_array().map(Vec::len), Some(5000));
 }
+
+#[test]
+fn where_no_key_is_to_be_erased_any_more_nothing_is_touched_whatever_else_rewrites() {
+    let mut log = Grown::empty();
+    log.plain(&[Event::put("a", "1", THEN), Event::put("b", "1", THEN)]);
+    log.roll();
+    log.plain(&[Event::put("c", "1", THEN), Event::put("d", "1", THEN)]);
+    log.roll();
+    log.plain(&[Event::put("active", "1", THEN)]);
+    for more in [&["--compression", "zstd"][..], &["--segment-bytes", "300"], &[]] {
+        let temp = scratch();
+        let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+        let list = temp.path().join("keys");
+        fs::write(&list, "b\n").unwrap();
+        let erase = ["-q", "--to-offset", "1", "--erase-keys", list.to_str().unwrap()];
+        let options = [&erase, more].concat();
+        let partition = log.write(&source, log.end());
+        let dest = round(&partition, &out, &options);
+        assert!(!has_key(&records_of(&dest), "b"), "{more:?}");
+        let before = lying(&dest);
+        round(&partition, &out, &options);
+        assert_untouched(&before, &dest, &format!("{more:?}"));
+        assert_eq!(current(&dest)["round"], 1, "{more:?}");
+    }
+}

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::report::{PartitionOutcome, PartitionReport};
 use crate::rounds::RoundKind;
 use crate::segment::{
-    CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint,
-    PartitionDir, Place, Sources, Suffix, TopicPartition, by_log_dir, carry_log_dir_files,
+    CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
+    Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
     change_checkpoints, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
@@ -199,23 +199,15 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(()),
             Destination::Folder(staging) => {
-                let included = reports.iter().filter(|report| report.is_written());
+                // Also those in which nothing was to do: a run that was killed behind its last
+                // commit did not come to this.
+                let included = reports.iter().filter(|report| report.destination.is_some());
                 let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
-                let (disk, out) = (staging.disk(), staging.out());
-                // A run that was killed behind its last commit did not come to this.
-                let idle = reports.iter().filter(|report| !report.is_written());
-                let idle: Vec<_> = idle.filter_map(cleaned_to).collect();
-                let is_told = !sources.log_dirs.is_empty() || out.join(CLEANER_CHECKPOINT).exists();
-                if is_told && !idle.is_empty() {
-                    let by_dir = [(LogDir { path: out.into() }, idle)].into();
-                    change_checkpoints(disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
-                        all.offsets.extend(cleaned);
-                    })?;
-                }
                 if included.is_empty() {
                     return staging.finish();
                 }
-                carry_log_dir_files(disk, sources, out, &included, |name, before, all| {
+                let (disk, out) = (staging.disk(), staging.out());
+                carry_checkpoints(disk, sources, out, &included, |name, before, all| {
                     if name == CLEANER_CHECKPOINT {
                         all.offsets.extend(reports.iter().filter_map(cleaned_to));
                     }
@@ -224,6 +216,8 @@ impl Destination {
                         forget_starts_behind_the_end(reports, all);
                     }
                 })?;
+                let is_written = reports.iter().any(PartitionReport::is_written);
+                carry_identity(disk, sources, out, is_written)?;
                 staging.finish()
             }
             // `LogCleanerManager.updateCheckpoints`.
@@ -261,9 +255,10 @@ fn keep_log_starts(
             all.offsets.remove(&name);
         }
     }
-    for name in reports.iter().filter(continued).map(name_of) {
-        match before.offsets.get(&name) {
-            Some(start) => all.offsets.insert(name, *start),
+    for report in reports.iter().filter(continued) {
+        let name = name_of(report);
+        match before.offsets.get(&name).copied().max(report.kept_start) {
+            Some(start) => all.offsets.insert(name, start),
             None => all.offsets.remove(&name),
         };
     }

@@ -96,6 +96,8 @@ pub struct Done {
     pub idle: Option<String>,
     /// What there is to know of the round.
     pub round: Option<RoundReport>,
+    /// Where the destination's log starts, if it may hold records in front of that.
+    pub kept_start: Option<Offset>,
     /// The destination's segments, by number, that the round replaces.
     pub rewritten: Vec<usize>,
     /// Of a round: records of the source that lost to a deletion that is gone from both, rising.
@@ -324,6 +326,7 @@ fn end_round(
     let journal = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
     done.journal = journal.flatten();
     done.round = Some(round.report(met, &facts));
+    done.kept_start = Some(round.unindexed_below(met, &facts)).filter(|start| *start > Offset(0));
     done.rewritten.clone_from(&met.due.rewritten);
     done.outlived.clone_from(&met.outlived);
     Ok(())
@@ -340,7 +343,9 @@ fn idle(
     let Some(round) = task.round else { return Ok(false) };
     let Some(idle) = round.idle(surveys, plan, policy)? else { return Ok(false) };
     if policy.rewrites.erased.is_some() {
-        // Behind the watermark there is no index to ask.
+        // Behind the watermark there is no index to ask. What else rewrites it waits for more.
+        let rewrites = policy.rewrites.only_erasing();
+        let policy = &Policy { rewrites, ..policy.clone() };
         let carried = Carried::of(surveys, plan, policy, true, progress)?;
         if !(carried.reworked.is_empty() && carried.damage.is_empty()) {
             return Ok(false);
@@ -351,6 +356,7 @@ fn idle(
     }
     done.list_damage(surveys, |_| "met by an earlier round, and not again");
     done.round = round.idle_report();
+    done.kept_start = round.kept_start();
     done.idle = Some(idle);
     Ok(true)
 }

@@ -24,6 +24,11 @@ impl Rewrites {
         self.erased.is_some() || self.compression.is_some() || self.segments_anew
     }
 
+    /// Of what was asked for, what takes records out.
+    pub fn only_erasing(&self) -> Rewrites {
+        Rewrites { erased: self.erased.clone(), ..Rewrites::default() }
+    }
+
     /// Whether a batch that loses nothing is to be encoded anew. Markers are not compressed, as in
     /// Kafka, and a batch without records has no body.
     pub fn recodes(&self, header: &BatchHeader, format: MessageFormat) -> bool {

@@ -554,6 +554,7 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         records_not_erased: done.records_not_erased,
         damage: done.damage,
         round: done.round,
+        kept_start: done.kept_start,
         warnings,
         elapsed_ms: 0,
     }

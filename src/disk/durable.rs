@@ -95,15 +95,21 @@ impl Disk {
     pub fn replace_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let in_folder = || path.parent().and_then(|folder| Owner::in_dir(folder).ok());
         let owner = Owner::of(path).ok().or_else(in_folder);
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".tmp");
-        let aside = path.with_file_name(name);
+        let aside = aside(path);
         // A run that did not finish may have left it.
         self.remove_if_there(&aside)?;
         self.write_whole_file(&aside, bytes, owner, None)?;
         let io = |source| Error::io(path, "cannot replace", source);
         self.files.rename(&aside, path).map_err(io)?;
         path.parent().map_or(Ok(()), |folder| self.sync_dir(folder))
+    }
+
+    /// Removes what a [`replace_file`](Disk::replace_file) has left that did not finish.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn remove_replacement(&self, path: &Path) -> Result<()> {
+        self.remove_if_there(&aside(path))
     }
 
     /// Copies a file with its modification time, and syncs the copy.
@@ -268,4 +274,11 @@ impl StagedFile {
         let io = |source| Error::io(&self.path, "cannot write", source);
         self.file.finish(modified).map_err(io)
     }
+}
+
+/// What the file that is to take the place of that at `path` is called until it does.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
 }

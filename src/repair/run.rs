@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
 use crate::segment::{
     CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PartitionDir, Place,
-    Sources, TopicPartition, by_log_dir, carry_log_dir_files, change_checkpoints, partition_name,
+    Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity, change_checkpoints,
+    partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, recover, view};
 use crate::units::Offset;
@@ -66,9 +67,11 @@ pub fn run(
             .iter()
             .filter_map(|report| Some((name_of(report), end_of(report)?)))
             .collect();
-        carry_log_dir_files(&options.disk, sources, staging.out(), &included, |name, _, all| {
+        let (disk, out) = (&options.disk, staging.out());
+        carry_checkpoints(disk, sources, out, &included, |name, _, all| {
             bound(name, all, &ends);
         })?;
+        carry_identity(disk, sources, out, true)?;
         warnings = unread_checkpoints(sources);
         staging.finish()?;
     } else if claim.is_some() {

@@ -193,6 +193,10 @@ pub struct PartitionReport {
     pub damage: Vec<Damage>,
     /// The round that this was; null if there are to be no others.
     pub round: Option<RoundReport>,
+    /// Where the log in the output starts, if its rounds know that it may hold records in front of
+    /// that.
+    #[serde(skip)]
+    pub kept_start: Option<Offset>,
     /// What else the operator should know.
     pub warnings: Vec<String>,
     /// How long it took.

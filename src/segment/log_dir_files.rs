@@ -6,26 +6,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, Sources,
-    TopicPartition,
+    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, Sources, TopicPartition,
 };
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::units::Offset;
 
-/// Files of a log directory, besides the checkpoints, that a broker expects or honours.
-const LOG_DIR_FILES: [&str; 3] =
-    ["meta.properties", ".kafka_cleanshutdown", "bootstrap.checkpoint"];
+/// Files of a log directory, besides the checkpoints, that a broker expects.
+const IDENTITY: [&str; 2] = ["meta.properties", "bootstrap.checkpoint"];
+/// What a broker leaves that was shut down cleanly: the next one recovers nothing then.
+const CLEAN_SHUTDOWN: [&str; 1] = [".kafka_cleanshutdown"];
 
-/// Gives the folder `out` what a log directory has beside its partitions, for those `included`.
-/// `change` has a look at each checkpoint, by its name, and at what stood there before. Of others
-/// than those, what stood there stays. Of partitions that were named themselves it is where their
-/// logs start, for what lies in front of that is not to come back; and how far they are clean, if
-/// there is a checkpoint that says it.
+/// Gives the folder `out` the identity of the log directory among the sources, and the mark of a
+/// clean shutdown if it has one and `with_mark` says so.
 ///
 /// # Errors
 /// The system's.
-pub fn carry_log_dir_files(
+pub fn carry_identity(disk: &Disk, sources: &Sources, out: &Path, with_mark: bool) -> Result<()> {
+    // It belongs to one directory only.
+    let [only] = sources.log_dirs.as_slice() else { return Ok(()) };
+    for name in IDENTITY.iter().chain(CLEAN_SHUTDOWN.iter().filter(|_| with_mark)) {
+        let (from, to) = (only.path.join(name), out.join(name));
+        if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
+            if to.exists() {
+                put(disk, &to, &disk.map(&from)?)?;
+            } else {
+                disk.copy_file(&from, &to)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the folder `out` the checkpoints that a log directory has, for those `included`. `change`
+/// has a look at each, by its name, and at what stood there before. Of others than those, what
+/// stood there stays. Of partitions that were named themselves it is where their logs start, for
+/// what lies in front of that is not to come back; the rest if there is a checkpoint that says it.
+///
+/// # Errors
+/// The system's.
+pub fn carry_checkpoints(
     disk: &Disk,
     sources: &Sources,
     out: &Path,
@@ -37,9 +57,7 @@ pub fn carry_log_dir_files(
         for dir in &sources.log_dirs {
             merged.offsets.extend(dir.checkpoint(name).unwrap_or_default().offsets);
         }
-        if name == LOG_START_CHECKPOINT {
-            merged.offsets.extend(starts_of_named(sources));
-        }
+        merged.offsets.extend(said_of_named(sources, name));
         merged.offsets.retain(|partition, _| included.contains(partition));
         let before = LogDir { path: out.into() }.checkpoint(name).unwrap_or_default();
         change(name, &before, &mut merged);
@@ -49,49 +67,39 @@ pub fn carry_log_dir_files(
             _ if !sources.log_dirs.is_empty() => true,
             LOG_START_CHECKPOINT => !merged.offsets.is_empty() || out.join(name).exists(),
             // One that says of a partition what is no longer so would be believed.
-            CLEANER_CHECKPOINT => out.join(name).exists(),
-            _ => false,
+            _ => out.join(name).exists(),
         };
-        if !is_kept {
-            continue;
-        }
-        put(disk, &out.join(name), merged.render().as_bytes())?;
-    }
-    // The identity of a log directory belongs to one directory only.
-    if let [only] = sources.log_dirs.as_slice() {
-        for name in LOG_DIR_FILES {
-            let from = only.path.join(name);
-            let to = out.join(name);
-            if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
-                if to.exists() {
-                    put(disk, &to, &disk.map(&from)?)?;
-                } else {
-                    disk.copy_file(&from, &to)?;
-                }
-            }
+        if is_kept {
+            put(disk, &out.join(name), merged.render().as_bytes())?;
         }
     }
     Ok(())
 }
 
-/// Where the logs of partitions start that were named themselves, not found in a log directory.
-fn starts_of_named(sources: &Sources) -> impl Iterator<Item = (TopicPartition, Offset)> {
+/// What the checkpoint `checkpoint` of the log directories around them says of partitions that were
+/// named themselves, not found in a log directory.
+fn said_of_named(
+    sources: &Sources,
+    checkpoint: &str,
+) -> impl Iterator<Item = (TopicPartition, Offset)> {
     let is_within = |path: &Path| sources.log_dirs.iter().any(|dir| path.starts_with(&dir.path));
     let named = sources.partitions.iter().filter(move |path| !is_within(path));
-    named.filter_map(|path| {
+    named.filter_map(move |path| {
         let (dir, name) = LogDir::around(path)?;
-        let starts = dir.checkpoint(LOG_START_CHECKPOINT).ok()?;
-        Some((name.clone(), *starts.offsets.get(&name)?))
+        let said = dir.checkpoint(checkpoint).ok()?;
+        Some((name.clone(), *said.offsets.get(&name)?))
     })
 }
 
 /// Writes a file, or puts it in the place of one that says something else.
 fn put(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     match fs::read(path) {
-        Ok(before) if before == bytes => Ok(()),
-        Ok(_) => disk.replace_file(path, bytes),
-        Err(_) => disk.write_whole_file(path, bytes, None, None),
+        Ok(before) if before == bytes => {}
+        Ok(_) => return disk.replace_file(path, bytes),
+        Err(_) => disk.write_whole_file(path, bytes, None, None)?,
     }
+    // A run that was killed here may have left what was to take its place.
+    disk.remove_replacement(path)
 }
 
 /// What is known of each partition directory, with what it is called in the log directory that it

@@ -33,7 +33,7 @@ pub use log_dir::{
     CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, PassedOver, Sources,
     WhyPassedOver, find_partitions, partitions_around,
 };
-pub use log_dir_files::{by_log_dir, carry_log_dir_files, change_checkpoints};
+pub use log_dir_files::{by_log_dir, carry_checkpoints, carry_identity, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};
 pub use lost_markers::{TxnsOfSegment, stand_in_for_lost_commits, stand_in_for_lost_markers};
 pub use name::{FileName, Kind, Suffix, TopicPartition};

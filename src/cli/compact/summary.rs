@@ -56,7 +56,9 @@ fn write(
         write_totals(to, report, options, width)?;
     }
     let only_active = Some(NothingToClean::OnlyActive.to_string());
-    let unchanged = report.partitions.iter().filter(|p| p.reason == only_active).count();
+    let is_unchanged =
+        |p: &&PartitionReport| p.outcome == PartitionOutcome::Unchanged && p.reason == only_active;
+    let unchanged = report.partitions.iter().filter(is_unchanged).count();
     if unchanged > 0 && !report.include_active {
         let text = format!(
             "Unchanged: {}. Like Kafka, logcompact leaves the active segment alone; \

@@ -193,8 +193,8 @@ fn cannot_go_on(error: Error) -> Error {
 pub fn gap(end: Offset, start: Offset) -> Error {
     Error::refused(format!(
         "the source begins at offset {start}, but was compacted up to offset {} only: the records \
-         between are gone from it; name a copy that has them, or pass --full to start over from \
-         what there is",
+         between are gone from it; name a copy that has them, or pass --full and --force to \
+         start over from what there is",
         Offset(end.0 - 1)
     ))
 }

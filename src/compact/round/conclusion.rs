@@ -182,7 +182,7 @@ impl Round<'_> {
     }
 
     /// Where the destination's log starts, as long as something may lie in front of that.
-    fn unindexed_below(&self, met: &Met, facts: &Facts<'_>) -> Offset {
+    pub fn unindexed_below(&self, met: &Met, facts: &Facts<'_>) -> Offset {
         let front = facts.surveys.get(facts.plan.retired).map(|survey| survey.segment.base);
         let start = facts.plan.log_start;
         match &self.earlier {
@@ -352,7 +352,7 @@ impl Round<'_> {
     fn merge_epochs(&self, place: &Place) -> Result<()> {
         let older = match (&self.earlier, &self.base) {
             (Some(_), _) => self.destination.join(EPOCHS),
-            (None, Some(base)) => base.file(EPOCHS),
+            (None, Some(base)) => base.dir.file(EPOCHS),
             (None, None) => return Ok(()),
         };
         let read = |path: &Path| fs::read_to_string(path).ok().and_then(|t| parse_epochs(&t).ok());

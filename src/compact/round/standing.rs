@@ -15,7 +15,7 @@ use super::index::KeyIndex;
 use super::layout::layout;
 use super::options::RoundOptions;
 use super::reindex::reindex;
-use super::this_round::{Earlier, Round};
+use super::this_round::{Base, Earlier, Round};
 use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
 use crate::compact::policy::Policy;
@@ -333,7 +333,8 @@ impl Standing {
 
     /// Whoever rebases again loses what neither the base nor the source has, or has any more.
     fn refuse_gap(&self, begun: &Begun<'_>, options: &RoundOptions) -> Result<()> {
-        let base = begun.round.base.as_ref().filter(|base| !base.segments.is_empty());
+        let base = begun.round.base.as_ref().map(|base| &base.dir);
+        let base = base.filter(|base| !base.segments.is_empty());
         let (here, there) = (starts_at(&self.dir), starts_at(base.unwrap_or(begun.round.source)));
         let begins_earlier = here.zip(there).is_some_and(|(here, there)| here < there);
         let stands = self.current.is_some() && here.is_some();
@@ -386,7 +387,9 @@ pub fn start<'a>(
             let (view, base, lies) = rebased(source, options)?;
             has_gap = matches!(lies, Some(BaseEnds::InFrontOfSource(..)));
             warnings.extend(lies.map(|lies| lies.to_string()));
-            (view, Some(base))
+            let behind = view.segments.get(base.segments.len());
+            let border = behind.map_or(Offset(0), |segment| segment.base);
+            (view, Some(Base { dir: base, border }))
         }
     };
     let first = view.segments.first();

@@ -45,6 +45,27 @@ pub struct Earlier {
     pub rolled_to: Option<Offset>,
 }
 
+/// A directory that a round is rebased on.
+pub struct Base {
+    /// What of it is taken over.
+    pub dir: PartitionDir,
+    /// From here on, the source is.
+    pub border: Offset,
+}
+
+impl Base {
+    /// Where the log starts that begins with it and goes on with a source that starts at `known`,
+    /// where that is not with a segment: of what is taken over, only that says where it starts.
+    fn log_start(&self, known: Option<Offset>) -> Option<Offset> {
+        if self.dir.segments.is_empty() {
+            return known;
+        }
+        let start = LogDir::log_start_of(&self.dir)?;
+        let is_all_below = start >= self.border;
+        Some(if is_all_below { known.unwrap_or(start).max(self.border) } else { start })
+    }
+}
+
 /// A round that is to be.
 pub struct Round<'a> {
     /// What was asked.
@@ -66,7 +87,7 @@ pub struct Round<'a> {
     /// The partition that it compacts, whole.
     pub source: &'a PartitionDir,
     /// A directory that was taken over, below the source's own start.
-    pub base: Option<PartitionDir>,
+    pub base: Option<Base>,
     /// The destination's partition directory.
     pub destination: &'a Path,
     /// Where the state of the destination is to be.
@@ -124,10 +145,7 @@ impl Round<'_> {
         match (&self.earlier, &self.base) {
             (Some(earlier), _) => Some(earlier.file.unindexed_below),
             (None, None) => known,
-            (None, Some(base)) => {
-                let source = self.source.segments.first().map(|segment| segment.base);
-                LogDir::log_start_of(base).filter(|start| source.is_none_or(|end| *start <= end))
-            }
+            (None, Some(base)) => base.log_start(known),
         }
     }
 
@@ -269,6 +287,12 @@ impl Round<'_> {
         let file = &self.earlier.as_ref()?.file;
         let nothing = RoundReport::nothing(file.round, file.high_watermark, file.segments.len());
         Some(RoundReport { superseded_waiting: self.earlier.as_ref()?.dead.len(), ..nothing })
+    }
+
+    /// Where the destination's log starts, if it may hold records in front of that.
+    pub fn kept_start(&self) -> Option<Offset> {
+        let start = self.earlier.as_ref()?.file.unindexed_below;
+        Some(start).filter(|start| *start > Offset(0))
     }
 
     /// Where the last cleaning ended, if the source's own checkpoint says `known`.
