@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
 use serde_json::Value;
+use support::damaged::starts;
 use support::log::{BatchKind, Log, PLAIN, batch_bytes, first_marker, put};
 use support::power::Die;
 use support::state::content_of;
@@ -521,6 +522,34 @@ fn random_damage_to_real_logs_costs_only_the_batches_that_it_hits() {
             for (offset, record) in content_of(&out.join(name)).records {
                 assert_eq!(before.records.get(&offset), Some(&record), "seed {seed}: {offset}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_length_that_ends_where_another_batch_does_costs_its_own_batch_alone() {
+    for (reach, is_body_bad) in [(2, false), (5, false), (5, true), (23, false)] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut log = Log::create(temp.path(), "t-0");
+        for n in 0..24 {
+            log.batch(&[put(&format!("k{n:02}"), &"v".repeat(54))]);
+        }
+        log.roll().batch(&[put("active", "1")]).flush();
+        let dir = temp.path().join("t-0");
+        let mut bytes = fs::read(dir.join(LOG)).unwrap();
+        let size = starts(&bytes)[1];
+        let length = (reach * size - 12) as i32;
+        bytes[size + 8..size + 12].copy_from_slice(&length.to_be_bytes());
+        if is_body_bad {
+            bytes[size + 100] ^= 1;
+        }
+        fs::write(dir.join(LOG), bytes).unwrap();
+        for options in [&["compact", "--on-damage", "skip"][..], &["repair", "--skip"]] {
+            let out = temp.path().join(options[0]);
+            logcompact().args(options).arg("--out").args([&out, &dir]).assert().code(1);
+            let kept: Vec<i64> = content_of(&out.join("t-0")).records.into_keys().collect();
+            let wanted: Vec<i64> = (0..25).filter(|n| *n != 1).collect();
+            assert_eq!(kept, wanted, "{reach} {is_body_bad} {options:?}");
         }
     }
 }

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::damaged::{ACTIVE, FAR, batches, first_log, last_log, run, starts};
-use support::events::PLAIN;
+use support::damaged::{
+    ACTIVE, FAR, START_MS, batches, first_log, last_log, overwritten, run, starts,
+};
+use support::events::{Event, PLAIN};
 use support::logcompact;
 use support::rounds::{Grown, records_of, scratch};
 
@@ -137,5 +139,88 @@ fn damage_at_the_end_that_a_round_has_kept_is_not_kept_again() {
         fs::write(&path, bytes).unwrap();
         let more = run(&source, &out, &[&ACTIVE, &KEEP]);
         assert!(more.0 == Some(1) && lost(&out.join("t-0")) == 2, "{rolls}: {more:?}");
+    }
+}
+
+/// A log of `count` batches of one record, each of the same number of bytes.
+fn evenly(count: i64) -> Grown {
+    let mut log = Grown::empty();
+    for n in 0..count {
+        log.plain(&[Event::put(&format!("k{n:03}"), &"v".repeat(55), START_MS)]);
+    }
+    log
+}
+
+#[test]
+fn a_length_that_leads_past_the_watermark_is_not_believed() {
+    for (batch, how, is_new) in (0..11).flat_map(|batch| {
+        ["fail", "skip", "keep"].map(|how| [(batch, how, false), (batch, how, true)]).concat()
+    }) {
+        let temp = scratch();
+        let (log, source) = (evenly(40), temp.path().join("source"));
+        let out = temp.path().join("out");
+        let mut options = vec!["--on-damage", how];
+        if !is_new {
+            options.push("--verify");
+        }
+        let write = |end: i64, is_bad: bool| {
+            let source = log.write(&source, end);
+            let path = first_log(&source);
+            let mut bytes = fs::read(&path).unwrap();
+            let (start, size) = (starts(&bytes)[batch], starts(&bytes)[1] as i32);
+            if is_bad {
+                // It ends where another batch does.
+                let length = 5 * size - 12;
+                bytes[start + 8..start + 12].copy_from_slice(&length.to_be_bytes());
+            }
+            fs::write(&path, bytes).unwrap();
+            source
+        };
+        let case = format!("{batch} {how} {is_new}");
+        // It was damaged before the first round, or only behind it.
+        let is_bad_at_first = is_new && how != "fail";
+        run(&write(12, is_bad_at_first), &out, &[&ACTIVE, &options]);
+        let (status, said) = run(&write(40, true), &out, &[&ACTIVE, &options]);
+        assert_eq!(status, Some(0), "{case}: {said}");
+        let lost = i64::try_from(batch).unwrap();
+        let kept: Vec<i64> = (0..40).filter(|n| !is_bad_at_first || *n != lost).collect();
+        let dumped = dump_of(&out.join("t-0"));
+        assert_eq!(dumped, kept, "{case}");
+    }
+}
+
+/// The offsets that a dump shows.
+fn dump_of(dir: &Path) -> Vec<i64> {
+    let mut dump = logcompact();
+    let lines = dump.args(["dump", "--format", "json"]).arg(dir).output().unwrap().stdout;
+    let lines = String::from_utf8(lines).unwrap();
+    let offset = |line: &str| serde_json::from_str::<Value>(line).unwrap()["offset"].as_i64();
+    lines.lines().map(|line| offset(line).unwrap()).collect()
+}
+
+#[test]
+fn a_last_offset_that_claims_the_watermark_does_not_keep_the_next_round_from_its_work() {
+    for (how, delta) in ["skip", "keep"].into_iter().flat_map(|how| [(how, 2), (how, 64)]) {
+        let temp = scratch();
+        let (log, source) = (evenly(40), temp.path().join("source"));
+        let out = temp.path().join("out");
+        let write = |end: i64| {
+            let source = log.write(&source, end);
+            let path = first_log(&source);
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, overwritten(&bytes, 1, 26, &[delta])).unwrap();
+            source
+        };
+        let options = [&ACTIVE[..], &["--on-damage", how]];
+        assert_eq!(run(&write(4), &out, &options).0, Some(1), "{how} {delta}");
+        let again = run(&write(4), &out, &options);
+        assert_eq!(again.0, Some(0), "{how} {delta}: {again:?}");
+        let grown = run(&write(40), &out, &options);
+        assert_eq!(grown.0, Some(0), "{how} {delta}: {grown:?}");
+        // A batch that is kept as it is is shown as it is.
+        let shown: Vec<i64> =
+            dump_of(&out.join("t-0")).into_iter().filter(|offset| *offset != 1).collect();
+        let kept: Vec<i64> = (0..40).filter(|n| *n != 1).collect();
+        assert_eq!(shown, kept, "{how} {delta}");
     }
 }

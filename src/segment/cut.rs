@@ -103,8 +103,30 @@ impl Cut {
     pub fn at(segment: &Segment, offset: Offset, bound: Option<Offset>) -> Result<Cut> {
         let log = segment.log()?;
         let start = start_of(segment, &log, offset)?;
-        let mut frontier = Frontier::of(&log);
-        let mut batches = log.batches_from(start);
+        let by_headers = Cut::among((&log, log.batches_from(start)), segment.base, offset, bound)?;
+        if !by_headers.is_doubtful() {
+            return Ok(by_headers);
+        }
+        let checked = log.batches_from(start).checked();
+        Cut::among((&log, checked), segment.base, offset, bound)
+    }
+
+    /// Whether it rests on the header of a batch next to it that is damaged: one whose length may
+    /// have led past others, or whose offsets need not be those that it has.
+    fn is_doubtful(&self) -> bool {
+        let is_bad = |batch: Option<Neighbour>| batch.is_some_and(|batch| !batch.is_sound);
+        is_bad(self.before) || (self.is_within_batch() && is_bad(self.behind))
+    }
+
+    /// The same cut, by `batches` of the log, the first of which begins at `base` or behind it.
+    fn among(
+        (log, mut batches): (&LogFile, Batches<'_>),
+        base: Offset,
+        offset: Offset,
+        bound: Option<Offset>,
+    ) -> Result<Cut> {
+        let mut frontier = Frontier::of(log);
+        let start = batches.position();
         let mut cut = Cut {
             position: start,
             asked: offset,
@@ -114,11 +136,15 @@ impl Cut {
             between: Between::Nothing,
         };
         // What the next batch may begin with, and where damage in front of it starts.
-        let (mut least, mut damage) = (segment.base, None);
+        let (mut least, mut damage) = (base, None);
         let mut front: Option<(Position, Batch<'_>)> = None;
         loop {
             let position = batches.position();
             frontier.reach(position, HEADER_BYTES)?;
+            if batches.are_checked() {
+                let rest = log.bytes().get(position.index()..).unwrap_or_default();
+                frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0))?;
+            }
             cut.position = position;
             let next = batches.next();
             frontier.reach(batches.position(), HEADER_BYTES)?;
