@@ -12,8 +12,8 @@ use super::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, check_record,
-    check_records, parse_txn_index,
+    AbortedTxn, Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatch,
+    TxnBatchKind, check_record, check_records, parse_txn_index,
 };
 use crate::units::Offset;
 
@@ -90,7 +90,7 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
     )?;
     place.put(segment.base, Kind::Index, &offset_index, modified)?;
     place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
-    carry_txn_index(survey, target)
+    carry_txn_index(survey, drops_damage, target)
 }
 
 /// The partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
@@ -108,7 +108,7 @@ pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
         .try_for_each(|kind| place.put(base, kind, &[], None))
 }
 
-fn carry_txn_index(survey: &Survey, target: &Target) -> Result<()> {
+fn carry_txn_index(survey: &Survey, drops_damage: bool, target: &Target) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
@@ -116,13 +116,22 @@ fn carry_txn_index(survey: &Survey, target: &Target) -> Result<()> {
     let Some(map) = segment.read(Kind::TxnIndex)? else {
         return Ok(());
     };
-    if segment.part.is_none() {
+    if segment.part.is_none() && !drops_damage {
         let name = FileName { suffix: place.suffix, ..FileName::new(segment.base, Kind::TxnIndex) };
         return place.copy(&segment.path(Kind::TxnIndex), &name.to_string());
     }
-    // Of a part, the transactions whose markers are in it.
+    // Of a part, the transactions whose markers are in it; without its damage, those whose markers
+    // are sound.
     let (mut entries, _) = parse_txn_index(&map);
     entries.retain(|txn| (segment.base..survey.next_offset).contains(&txn.last_offset));
+    if drops_damage {
+        let marks = |txn: &AbortedTxn, batch: &TxnBatch| {
+            let is_its =
+                (batch.producer_id, batch.base_offset) == (txn.producer_id, txn.last_offset);
+            is_its && batch.kind == TxnBatchKind::Abort
+        };
+        entries.retain(|txn| survey.txn_batches.iter().any(|batch| marks(txn, batch)));
+    }
     if entries.is_empty() {
         return Ok(());
     }
@@ -177,6 +186,7 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
 fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
     let segment = &survey.segment;
     let target = Target { modified: segment.modified, ..target.clone() };
+    let drops_damage = !(keep_damage || survey.damage.is_empty());
     let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
     for chunk in &survey.chunks {
         if keep_damage {
@@ -185,7 +195,7 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
         writer.append(&survey.log, &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;
-    carry_txn_index(survey, &target)
+    carry_txn_index(survey, drops_damage, &target)
 }
 
 /// A chunk of which everything stays.

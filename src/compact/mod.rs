@@ -26,6 +26,7 @@ mod key_shard;
 mod key_table;
 mod key_words;
 mod look;
+mod lost_aborts;
 mod marks;
 mod partition;
 mod plan;

@@ -29,6 +29,7 @@ use super::erased_keys::unsearched;
 use super::evidence::{Archive, Evidence};
 use super::group_writer::{Target, Written};
 use super::look::Looked;
+use super::lost_aborts::leave_out;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::producers::ActiveProducers;
@@ -133,17 +134,22 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let place = task.place.as_ref().map(Place::syncing_together);
     let task = &Task { place, ..*task };
     let mut done = Done::default();
-    let Some(looked) = Looked::at(task, policy, &mut done)? else { return Ok(done) };
-    let Looked { surveys, outcomes, indexed, .. } = &looked;
+    let Some(mut looked) = Looked::at(task, policy, &mut done)? else { return Ok(done) };
     let known = Known {
         log_start: task.log_start,
         first_dirty: task.first_dirty,
-        first_undecided: outcomes.first_undecided(),
+        first_undecided: looked.outcomes.first_undecided(),
         bound: task.round.and_then(|round| round.bound),
         clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
+    let mut plan = Plan::make(&looked.surveys, &known, policy)?;
+    let is_written = !task.in_place || policy.rewrites.is_any();
+    if policy.on_damage == OnDamage::Skip && is_written {
+        leave_out(&mut looked.surveys, plan.cleaned, &looked.outcomes);
+    }
+    let Looked { surveys, outcomes, indexed, .. } = &looked;
+    done.log_end = surveys.last().map_or(Offset(0), |survey| survey.next_offset);
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
-    let mut plan = Plan::make(surveys, &known, policy)?;
     task.round.map_or(Ok(()), |round| round.refuse_short_rebase(&plan))?;
     let range = surveys.get(plan.range()).unwrap_or_default();
     looked.warn_of_unindexed(&mut done.warnings);

@@ -85,6 +85,8 @@ pub struct Survey {
     pub damaged_records: u64,
     /// The damaged batches that can still be read as markers of transactions.
     pub legible_markers: Vec<TxnBatch>,
+    /// Where damage lies in which other markers may have been.
+    pub untold: Vec<Position>,
     /// The offset behind what damage at its end claims to hold, if that can be believed.
     pub claimed_end: Option<Offset>,
 }
@@ -122,7 +124,7 @@ impl Survey {
         TxnsOfSegment {
             base: self.segment.base,
             batches: &mut self.txn_batches,
-            damage: &self.damage,
+            untold: &self.untold,
             legible: &self.legible_markers,
         }
     }

@@ -126,6 +126,7 @@ impl Walker<'_> {
         walk.damage = examined.damage;
         walk.damaged_records = examined.damaged_records;
         walk.legible_markers = examined.legible_markers;
+        walk.untold = examined.untold;
         walk.claimed_end = examined.claimed_end;
         Ok(walk)
     }
@@ -169,6 +170,7 @@ pub struct Walk {
     damage: Vec<Damaged>,
     damaged_records: u64,
     legible_markers: Vec<TxnBatch>,
+    untold: Vec<Position>,
     claimed_end: Option<Offset>,
     damage_start: Position,
 }
@@ -328,6 +330,7 @@ impl Walk {
             damage: self.damage,
             damaged_records: self.damaged_records,
             legible_markers: self.legible_markers,
+            untold: self.untold,
             claimed_end: self.claimed_end,
             segment,
             log,

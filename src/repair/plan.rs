@@ -200,7 +200,7 @@ fn settle_markers(
         .map(|((kept, examined), batches)| TxnsOfSegment {
             base: kept.segment.base,
             batches,
-            damage: &examined.damage,
+            untold: &examined.untold,
             legible: &examined.legible_markers,
         })
         .collect();

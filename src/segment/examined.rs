@@ -22,6 +22,8 @@ pub struct Examined {
     pub damaged_records: u64,
     /// The damaged batches that can still be read as markers of transactions.
     pub legible_markers: Vec<TxnBatch>,
+    /// Where damage lies in which other markers may have been.
+    pub untold: Vec<Position>,
     /// The offset behind what damage at the log's end claims to hold, if that can be believed.
     pub claimed_end: Option<Offset>,
 }
@@ -93,10 +95,19 @@ impl Examined {
     fn damaged(&mut self, damaged: Damaged, log: &LogFile) {
         // A decoder of its own: the other one's records may still be lent out.
         let mut decoder = Decoder::new();
-        self.legible_markers.extend(TxnBatch::of_damaged(log, &damaged, &mut decoder));
-        let claimed = log.claimed_in(&damaged);
-        self.damaged_records +=
-            claimed.map(|(_, batch)| claimed_records(&batch.header)).sum::<u64>();
+        let mut told_to = damaged.position;
+        for (position, batch) in log.claimed_in(&damaged) {
+            self.damaged_records += claimed_records(&batch.header);
+            if let Some(marker) = TxnBatch::of_lost(position, &batch, &mut decoder) {
+                self.legible_markers.push(marker);
+                if told_to == position {
+                    told_to = position.plus(batch.header.size_bytes);
+                }
+            }
+        }
+        if told_to != damaged.end() {
+            self.untold.push(damaged.position);
+        }
         self.damage.push(damaged);
     }
 

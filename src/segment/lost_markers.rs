@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{AbortedTxn, Damaged, TxnBatch, TxnBatchKind};
+use super::{AbortedTxn, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
 
 /// The transactional batches of one segment, and what was damaged there.
@@ -23,8 +23,8 @@ pub struct TxnsOfSegment<'a> {
     pub base: Offset,
     /// Its transactional and control batches, in order; stand-ins are put among them.
     pub batches: &'a mut Vec<TxnBatch>,
-    /// Its damage.
-    pub damage: &'a [Damaged],
+    /// Where damage lies in which there may have been markers that are not legible.
+    pub untold: &'a [Position],
     /// The damaged batches that can still be read as markers.
     pub legible: &'a [TxnBatch],
 }
@@ -37,12 +37,10 @@ pub fn stand_in_for_lost_markers(
 ) -> Vec<String> {
     let mut entries: Vec<&AbortedTxn> = indexed.values().collect();
     entries.sort_by_key(|txn| txn.last_offset);
-    let abort =
-        |txn: &&AbortedTxn| stand_in(txn.producer_id, txn.last_offset, TxnBatchKind::LostAbort);
-    let legible: Vec<TxnBatch> =
-        segments.iter().flat_map(|segment| segment.legible.iter().copied()).collect();
-    for marker in entries.iter().map(abort).chain(legible) {
-        let offset = marker.base_offset;
+    put_legible(segments);
+    for txn in entries {
+        let offset = txn.last_offset;
+        let marker = stand_in(txn.producer_id, offset, TxnBatchKind::LostAbort);
         let is_there = |batch: &TxnBatch| batch.base_offset == offset;
         put(segments, marker, |batch| batch.base_offset < offset, is_there);
     }
@@ -67,6 +65,26 @@ fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
     TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
 }
 
+/// Puts legible markers where they lie. An offset that is not between those around it is what was
+/// damaged.
+fn put_legible(segments: &mut [TxnsOfSegment<'_>]) {
+    let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
+    for (number, segment) in segments.iter_mut().enumerate() {
+        // No offset of a segment lies further behind its base.
+        let most = Offset(segment.base.0.saturating_add(i64::from(i32::MAX)));
+        let bound = bases.get(number + 1).map_or(most, |next| most.min(*next));
+        for marker in segment.legible {
+            let at = segment.batches.partition_point(|batch| batch.position < marker.position);
+            let before = at.checked_sub(1).and_then(|before| segment.batches.get(before));
+            let least = before.map_or(segment.base, |before| before.last_offset.next());
+            let below = segment.batches.get(at).map_or(bound, |behind| behind.base_offset);
+            let is_between = (least..below).contains(&marker.base_offset);
+            let offset = if is_between { marker.base_offset } else { least };
+            segment.batches.insert(at, marker.at(offset));
+        }
+    }
+}
+
 /// Puts a marker into its segment, behind the batches that are before it, unless `is_there` says of
 /// the next one that it is there already.
 fn put(
@@ -78,8 +96,11 @@ fn put(
     let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
     let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) else { return };
     let at = segment.batches.partition_point(is_before);
-    if !segment.batches.get(at).is_some_and(is_there) {
-        segment.batches.insert(at, marker);
+    match segment.batches.get_mut(at).filter(|batch| is_there(batch)) {
+        // What it was is told by its entry in the index, too.
+        Some(batch) if batch.kind.is_lost() => batch.kind = marker.kind,
+        Some(_) => {}
+        None => segment.batches.insert(at, marker),
     }
 }
 
@@ -115,7 +136,8 @@ fn begun_before_their_entry(
     begun
 }
 
-/// The transactions across damage that is no legible marker: one of theirs may have been there.
+/// The transactions across damage that is more than legible markers: one of theirs may have been
+/// there.
 fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
     let mut open: BTreeMap<i64, Offset> = BTreeMap::new();
     let mut across: BTreeSet<i64> = BTreeSet::new();
@@ -123,13 +145,10 @@ fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
     let mut hanging: BTreeMap<i64, Offset> = BTreeMap::new();
     let mut doubts = Vec::new();
     for segment in segments {
-        let legible = |damaged: &&Damaged| {
-            segment.legible.iter().any(|marker| marker.position == damaged.position)
-        };
-        let mut damage = segment.damage.iter().filter(|damaged| !legible(damaged)).peekable();
+        let mut untold = segment.untold.iter().peekable();
         for batch in segment.batches.iter() {
             let is_stand_in = batch.kind.is_lost();
-            while !is_stand_in && damage.next_if(|d| d.position < batch.position).is_some() {
+            while !is_stand_in && untold.next_if(|at| **at < batch.position).is_some() {
                 across.extend(open.keys());
             }
             hanging.remove(&batch.producer_id);
@@ -154,7 +173,7 @@ fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
                 _ => {}
             }
         }
-        if damage.next().is_some() {
+        if untold.next().is_some() {
             across.extend(open.keys());
         }
     }
@@ -193,13 +212,8 @@ mod tests {
             last_stable_offset: Offset(*last + 1),
         };
         let indexed = entries.iter().map(entry).map(|txn| ((7, txn.last_offset), txn)).collect();
-        let damage = [Damaged {
-            position: Position(250),
-            size_bytes: 50,
-            flaw: crate::format::Flaw::Magic(9),
-        }];
-        let segment =
-            TxnsOfSegment { base: Offset(0), batches: &mut batches, damage: &damage, legible: &[] };
+        let (untold, legible) = (&[Position(250)], &[]);
+        let segment = TxnsOfSegment { base: Offset(0), batches: &mut batches, untold, legible };
         let doubts = stand_in_for_lost_markers(&mut [segment], &indexed);
         (batches.iter().map(|batch| (batch.base_offset.0, batch.kind)).collect(), doubts)
     }

@@ -67,21 +67,35 @@ impl TxnBatch {
         })
     }
 
-    /// The markers that damaged batches can still be read as.
+    /// The markers that damaged batches can still be read as. Their offsets may be what is damaged:
+    /// whoever knows what lies around them says [`at`](TxnBatch::at).
     pub fn of_damaged(
         log: &LogFile,
         damaged: &Damaged,
         decoder: &mut Decoder,
     ) -> impl Iterator<Item = TxnBatch> {
-        log.claimed_in(damaged).filter_map(|(position, batch)| {
-            let marker = TxnBatch::of(position, &batch, decoder)?;
-            let kind = match marker.kind {
-                TxnBatchKind::Commit => TxnBatchKind::LostCommit,
-                TxnBatchKind::Abort => TxnBatchKind::LostAbort,
-                _ => return None,
-            };
-            Some(TxnBatch { kind, ..marker })
-        })
+        log.claimed_in(damaged)
+            .filter_map(|(position, batch)| TxnBatch::of_lost(position, &batch, decoder))
+    }
+
+    /// The marker that one damaged batch can still be read as.
+    pub fn of_lost(
+        position: Position,
+        batch: &Batch<'_>,
+        decoder: &mut Decoder,
+    ) -> Option<TxnBatch> {
+        let marker = TxnBatch::of(position, batch, decoder)?;
+        let kind = match marker.kind {
+            TxnBatchKind::Commit => TxnBatchKind::LostCommit,
+            TxnBatchKind::Abort => TxnBatchKind::LostAbort,
+            _ => return None,
+        };
+        Some(TxnBatch { kind, ..marker }.at(marker.base_offset))
+    }
+
+    /// The same marker, which has one offset, at that one.
+    pub fn at(self, offset: Offset) -> TxnBatch {
+        TxnBatch { base_offset: offset, last_offset: offset, ..self }
     }
 }
 

@@ -75,11 +75,20 @@ impl Committed {
 struct Reading {
     following: Following,
     decoder: Decoder,
+    /// The last offset so far.
+    reached: Offset,
+}
+
+/// Whether a batch that has to do with transactions is not as it was written.
+fn is_bad(batch: &Batch<'_>) -> bool {
+    let header = &batch.header;
+    (header.is_transactional() || header.is_control()) && batch.check_crc().is_err()
 }
 
 impl Reading {
     fn new(open: HashMap<i64, Offset>) -> Reading {
-        Reading { following: Following::with_open(open), decoder: Decoder::new() }
+        let (following, reached) = (Following::with_open(open), Offset(-1));
+        Reading { following, decoder: Decoder::new(), reached }
     }
 
     /// Whether what lies at `offset` and behind it changes nothing for a selection of `offsets`.
@@ -109,18 +118,48 @@ impl Reading {
             {
                 return;
             }
-            // What is wrong is told where the batches are shown. A marker's checksum counts; of
-            // other batches only the header is read, which is no more than a broker does.
+            // What is wrong is told where the batches are shown. The checksums of what belongs to
+            // transactions count; a marker that fails them is what it still reads as.
             match item {
                 Ok((_, batch)) if batch.header.last_offset < from => {}
-                Ok((position, batch)) => {
-                    let batch = TxnBatch::of(position, &batch, &mut self.decoder);
-                    batch.iter().for_each(|batch| self.following.batch(batch));
+                Ok((position, batch)) if is_bad(&batch) => {
+                    let marker = TxnBatch::of_lost(position, &batch, &mut self.decoder);
+                    marker.into_iter().for_each(|marker| self.marker_here(marker));
                 }
-                Err(damaged) => TxnBatch::of_damaged(log, &damaged, &mut self.decoder)
-                    .for_each(|marker| self.following.batch(&marker)),
+                Ok((position, batch)) => {
+                    let behind = batches.clone().next().and_then(Result::ok);
+                    let behind = behind.map(|(_, behind)| behind.header.base_offset);
+                    match TxnBatch::of(position, &batch, &mut self.decoder) {
+                        // No checksum covers its offset, and only that tells where it belongs.
+                        Some(marker) if marker.kind.is_end() && !self.fits(&marker, behind) => {
+                            self.marker_here(marker);
+                        }
+                        other => {
+                            other.iter().for_each(|batch| self.following.batch(batch));
+                            self.reached = self.reached.max(batch.header.last_offset);
+                        }
+                    }
+                }
+                Err(damaged) => {
+                    let markers = TxnBatch::of_damaged(log, &damaged, &mut self.decoder);
+                    let markers: Vec<TxnBatch> = markers.collect();
+                    markers.into_iter().for_each(|marker| self.marker_here(marker));
+                }
             }
         }
+    }
+
+    /// Whether a marker's offset is between those of the batches around it.
+    fn fits(&self, marker: &TxnBatch, behind: Option<Offset>) -> bool {
+        let offset = marker.base_offset;
+        let is_below = behind.is_none_or(|behind| offset < behind || behind <= self.reached);
+        offset > self.reached && is_below
+    }
+
+    /// Goes on with a marker of which only the place is known.
+    fn marker_here(&mut self, marker: TxnBatch) {
+        self.reached = self.reached.next();
+        self.following.batch(&marker.at(self.reached));
     }
 
     fn finish(self) -> Committed {

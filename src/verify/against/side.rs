@@ -53,7 +53,7 @@ impl Side {
     /// The system's.
     pub fn settle(&mut self, end: Offset) -> Result<()> {
         let mut transactions = Transactions::until(end);
-        let mut decoder = Decoder::new();
+        let (mut decoder, mut reached) = (Decoder::new(), Offset(-1));
         for segment in &self.dir.segments {
             if let Some(map) = segment.read(Kind::TxnIndex)? {
                 // An entry behind the end is of a log that has grown since.
@@ -69,7 +69,9 @@ impl Side {
                     Ok((_, batch)) => batch,
                     Err(damaged) => {
                         for marker in TxnBatch::of_damaged(&log, &damaged, &mut decoder) {
-                            let (id, last) = (marker.producer_id, marker.last_offset);
+                            // Its offset may be what is damaged.
+                            reached = reached.next();
+                            let (id, last) = (marker.producer_id, reached);
                             match marker.kind {
                                 TxnBatchKind::LostAbort => {
                                     transactions.marker(id, last, End::Abort);
@@ -84,6 +86,7 @@ impl Side {
                 if header.base_offset >= self.end {
                     break;
                 }
+                reached = reached.max(header.last_offset);
                 if header.is_control() {
                     if let Some(end) = end_of(&batch, &mut decoder) {
                         transactions.marker(header.producer_id, header.last_offset, end);
