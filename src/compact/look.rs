@@ -30,6 +30,20 @@ pub struct Looked {
 }
 
 impl Looked {
+    /// Takes note of where the log ends, and of offsets behind that which damage claims.
+    pub fn note_end(&self, policy: &Policy, done: &mut Done) {
+        let Some(last) = self.surveys.last() else { return };
+        done.log_end = last.next_offset;
+        let claimed = last.claimed_end.filter(|end| *end > last.next_offset);
+        if let Some(claimed) = claimed.filter(|_| !policy.include_active) {
+            done.warnings.push(format!(
+                "the log ends at {} now; damage behind it claims offsets up to {claimed}, which a \
+                 broker would give again",
+                done.log_end
+            ));
+        }
+    }
+
     /// Looks at the source of `task`; what there is to tell goes to `done`. None, if it has to be
     /// left alone.
     ///
@@ -55,14 +69,6 @@ impl Looked {
         let mut surveys = survey(source, &walking)?;
         note_survey(&surveys, done);
         let indexed = indexed_txns(source, &mut done.warnings)?;
-        let claimed = surveys.last().and_then(|survey| survey.claimed_end);
-        if let Some(claimed) = claimed.filter(|end| *end > done.log_end && !policy.include_active) {
-            done.warnings.push(format!(
-                "the log ends at {} now; damage behind it claims offsets up to {claimed}, which a \
-                 broker would give again",
-                done.log_end
-            ));
-        }
         let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
         if is_damaged && policy.on_damage == OnDamage::Fail {
             done.list_damage(&surveys, |_| LEFT_ALONE);

@@ -74,5 +74,8 @@ fn take_out(survey: &mut Survey, gone: &HashSet<Position>) {
     survey.damage.sort_by_key(|damaged| damaged.position);
     survey.txn_batches.retain(|batch| !gone.contains(&batch.position));
     survey.batches = survey.batches.saturating_sub(gone.len() as u64);
+    // Its offsets were given once.
+    let given = Some(survey.next_offset).filter(|end| *end > next_offset);
+    survey.claimed_end = survey.claimed_end.max(given);
     survey.next_offset = next_offset;
 }

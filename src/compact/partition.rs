@@ -147,8 +147,8 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     if policy.on_damage == OnDamage::Skip && is_written {
         leave_out(&mut looked.surveys, plan.cleaned, &looked.outcomes);
     }
+    looked.note_end(policy, &mut done);
     let Looked { surveys, outcomes, indexed, .. } = &looked;
-    done.log_end = surveys.last().map_or(Offset(0), |survey| survey.next_offset);
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     task.round.map_or(Ok(()), |round| round.refuse_short_rebase(&plan))?;
     let range = surveys.get(plan.range()).unwrap_or_default();
