@@ -4,7 +4,8 @@
 //!    snapshot in front of it; without one, reading begins at the start of the log.
 //! 2. From there the headers are walked, beyond the selection if need be, since a transaction ends
 //!    where its marker is: until none is undecided that began in front of the selection's end. The
-//!    markers are believed, not the `.txnindex`: it has no checksum.
+//!    markers are believed, not the `.txnindex`: it has no checksum. A damaged batch begins no
+//!    transaction; a damaged marker ends one as far as it can still be read.
 //! 3. Data between the first offset of an aborted transaction and its marker is not given, nor is
 //!    anything from the first offset of a transaction that is still open on.
 
