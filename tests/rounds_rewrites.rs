@@ -250,7 +250,8 @@ fn where_no_key_is_to_be_erased_any_more_nothing_is_touched_whatever_else_rewrit
     log.plain(&[Event::put("c", "1", THEN), Event::put("d", "1", THEN)]);
     log.roll();
     log.plain(&[Event::put("active", "1", THEN)]);
-    for more in [&["--compression", "zstd"][..], &["--segment-bytes", "300"], &[]] {
+    let options = [&["--compression", "zstd"][..], &["--segment-bytes", "300"], &[]];
+    for (more, log_start) in options.into_iter().flat_map(|more| [(more, 0), (more, 1)]) {
         let temp = scratch();
         let (source, out) = (temp.path().join("source"), temp.path().join("out"));
         let list = temp.path().join("keys");
@@ -258,6 +259,8 @@ fn where_no_key_is_to_be_erased_any_more_nothing_is_touched_whatever_else_rewrit
         let erase = ["-q", "--to-offset", "1", "--erase-keys", list.to_str().unwrap()];
         let options = [&erase, more].concat();
         let partition = log.write(&source, log.end());
+        let start = source.join("log-start-offset-checkpoint");
+        fs::write(start, format!("0\n1\nt 0 {log_start}\n")).unwrap();
         let dest = round(&partition, &out, &options);
         assert!(!has_key(&records_of(&dest), "b"), "{more:?}");
         let before = lying(&dest);

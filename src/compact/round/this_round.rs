@@ -10,14 +10,16 @@ use super::older::{Due, Older};
 use super::options::RoundOptions;
 use super::unindexed::Unindexed;
 use crate::compact::budget::Budget;
+use crate::compact::carry::look_at;
 use crate::compact::copy_ahead::CopyAhead;
 use crate::compact::election::{Decided, Election, Listener};
+use crate::compact::erased_keys::ErasedKeys;
 use crate::compact::evidence::Archive;
 use crate::compact::plan::Plan;
 use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::rewrite_range::Maker;
 use crate::compact::strategy::{ByStrategy, Strategy};
-use crate::compact::survey::Survey;
+use crate::compact::survey::{Survey, Walking};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::report::RoundReport;
@@ -43,6 +45,29 @@ pub struct Earlier {
     pub end: Offset,
     /// Where an empty segment begins at the destination's end, if there is one.
     pub rolled_to: Option<Offset>,
+}
+
+impl Earlier {
+    /// Whether no segment that holds records which the key index does not know has one of these
+    /// keys.
+    fn holds_none_unindexed(&self, erased: &ErasedKeys) -> Result<bool> {
+        const CHUNK_BYTES: u64 = 1 << 20;
+        let walking = Walking {
+            replay_from: self.end,
+            chunk_bytes: CHUNK_BYTES,
+            around_damage: false,
+            least_end: Offset(0),
+        };
+        let segments = &self.compacted.segments;
+        let below = segments.partition_point(|segment| segment.base < self.file.unindexed_below);
+        for (number, segment) in segments.iter().enumerate().take(below) {
+            let bound = segments.get(number + 1).map_or(self.end, |next| next.base);
+            if look_at(&Survey::take(segment, Some(bound), &walking)?, Some(erased))?.1 > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A directory that a round is rebased on.
@@ -274,12 +299,12 @@ impl Round<'_> {
         }))
     }
 
-    /// Whether no record below the watermark is of a key that is to be erased, as far as that can
-    /// be told from the key index.
+    /// Whether no record below the watermark is of a key that is to be erased. What the key index
+    /// does not know is read.
     fn holds_none_to_erase(&self, earlier: &Earlier, policy: &Policy) -> Result<bool> {
-        let erased = self.hashes_of_erased(policy);
-        let is_indexed = earlier.file.unindexed_below == Offset(0);
-        Ok(erased.is_empty() || (is_indexed && self.index.find(&erased)?.is_empty()))
+        let Some(erased) = policy.rewrites.erased.as_deref() else { return Ok(true) };
+        let hashes = self.hashes_of_erased(policy);
+        Ok(self.index.find(&hashes)?.is_empty() && earlier.holds_none_unindexed(erased)?)
     }
 
     /// What there is to tell if there is nothing to do.
