@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
+use support::damaged::starts;
 use support::log::{Log, first_marker, put};
 use support::logcompact;
+use support::power::tree;
 use support::state::content_of;
 
 const LOG: &str = "00000000000000000000.log";
@@ -279,6 +281,91 @@ fn without_its_marker_aborted_data_does_not_pass_for_committed_data_in_what_is_c
             assert!(!dumped.contains("in range"), "{case}: {dumped}");
             assert_eq!(dumped.contains("committed"), !is_last, "{case}: {dumped}");
             assert_eq!(dumped.contains("behind"), !is_last, "{case}: {dumped}");
+        }
+    }
+}
+
+#[test]
+fn an_offset_that_is_damaged_hides_no_transaction_behind_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("k", "before")]).transactional(7, &[put("a", "aborted")]).marker(7, false);
+    log.transactional(7, &[put("b", "committed")]).marker(7, true).batch(&[put("k", "behind")]);
+    let dir = log.flush();
+    let sound = fs::read(dir.join(LOG)).unwrap();
+    let starts = starts(&sound);
+    // Of the first batch and of data of either transaction; upwards, as downwards it is seen.
+    for (batch, byte) in [(0, 3), (0, 6), (1, 3), (3, 3), (5, 4)] {
+        let mut bytes = sound.clone();
+        bytes[starts[batch] + byte] ^= 1;
+        fs::write(dir.join(LOG), bytes).unwrap();
+        let mut dump = logcompact();
+        let dump = dump.args(["dump", "--isolation", "read_committed"]).arg(&dir);
+        let dumped = String::from_utf8(dump.output().unwrap().stdout).unwrap();
+        assert!(dumped.contains("committed"), "{batch} {byte}: {dumped}");
+        assert!(batch == 1 || !dumped.contains("aborted"), "{batch} {byte}: {dumped}");
+    }
+}
+
+#[test]
+fn in_place_no_marker_goes_whose_aborted_data_would_stay() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("k0", "0")]).batch(&[put("k0", "1")]).roll();
+    log.transactional(9, &[put("k2", "open")]).transactional(7, &[put("k3", "aborted")]).roll();
+    log.batch(&[put("k5", "x")]).marker(7, false).batch(&[put("k7", "y")]).roll();
+    let dir = log.batch(&[put("active", "1")]).flush();
+    let damaged = dir.join("00000000000000000004.log");
+    let mut bytes = fs::read(&damaged).unwrap();
+    let marker = first_marker(&bytes);
+    bytes[marker + 75] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let keys = temp.path().join("keys");
+    for key in ["k3", "k5"] {
+        fs::write(&keys, key).unwrap();
+        let before = tree(&dir);
+        let mut compact = logcompact();
+        compact.args(["compact", "--in-place", "--force", "--on-damage", "skip", "--erase-keys"]);
+        let said = contains("`logcompact repair --skip` takes it out");
+        compact.args([&keys, &dir]).assert().code(1).stderr(said);
+        assert!(tree(&dir) == before, "{key}");
+    }
+}
+
+#[test]
+fn a_doubt_is_told_wherever_other_damage_lies_and_an_unfinished_write_is_none() {
+    let doubt = "goes across damage";
+    let hanging = "it may have been lost with the damage";
+    // What is damaged, and whether the log ends in an unfinished write.
+    for (places, is_torn, told) in [
+        (&[(2, 7)][..], false, Some(doubt)),
+        (&[(2, 7), (5, 64)], false, Some(doubt)),
+        (&[], true, None),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut log = Log::create(temp.path(), "t-0");
+        log.batch(&[put("a", "0")]).transactional(7, &[put("b", "1")]).batch(&[put("c", "2")]);
+        log.marker(7, true).batch(&[put("d", "3")]).batch(&[put("e", "4")]);
+        log.batch(&[put("f", "5")]).transactional(8, &[put("g", "6")]);
+        log.batch(&[put("h", "7")]);
+        let dir = log.flush();
+        let mut bytes = fs::read(dir.join(LOG)).unwrap();
+        let starts = starts(&bytes);
+        for (batch, byte) in places {
+            bytes[starts[*batch] + byte] ^= 2;
+        }
+        if is_torn {
+            bytes[starts[0] + 64] ^= 2;
+            bytes.truncate(bytes.len() - 20);
+        }
+        fs::write(dir.join(LOG), bytes).unwrap();
+        let mut compact = logcompact();
+        compact.args(["compact", "--include-active", "--on-damage", "skip", "--out"]);
+        let said = compact.args([&temp.path().join("out"), &dir]).output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        match told {
+            Some(told) => assert!(said.contains(told), "{places:?}: {said}"),
+            None => assert!(!said.contains(doubt) && !said.contains(hanging), "{said}"),
         }
     }
 }

@@ -377,7 +377,7 @@ fn random_damage_to_real_logs_costs_only_the_batches_that_it_hits() {
 
 #[test]
 fn a_length_that_ends_where_another_batch_does_costs_its_own_batch_alone() {
-    for (reach, is_body_bad) in [(2, false), (5, false), (5, true), (23, false)] {
+    for reach in [2, 5, 23] {
         let temp = tempfile::tempdir().unwrap();
         let mut log = Log::create(temp.path(), "t-0");
         for n in 0..24 {
@@ -389,16 +389,13 @@ fn a_length_that_ends_where_another_batch_does_costs_its_own_batch_alone() {
         let size = starts(&bytes)[1];
         let length = (reach * size - 12) as i32;
         bytes[size + 8..size + 12].copy_from_slice(&length.to_be_bytes());
-        if is_body_bad {
-            bytes[size + 100] ^= 1;
-        }
         fs::write(dir.join(LOG), bytes).unwrap();
         for options in [&["compact", "--on-damage", "skip"][..], &["repair", "--skip"]] {
             let out = temp.path().join(options[0]);
             logcompact().args(options).arg("--out").args([&out, &dir]).assert().code(1);
             let kept: Vec<i64> = content_of(&out.join("t-0")).records.into_keys().collect();
             let wanted: Vec<i64> = (0..25).filter(|n| *n != 1).collect();
-            assert_eq!(kept, wanted, "{reach} {is_body_bad} {options:?}");
+            assert_eq!(kept, wanted, "{reach} {options:?}");
         }
     }
 }

@@ -224,3 +224,30 @@ fn a_last_offset_that_claims_the_watermark_does_not_keep_the_next_round_from_its
         assert_eq!(shown, kept, "{how} {delta}");
     }
 }
+
+#[test]
+fn a_batch_that_was_still_being_written_behind_damage_that_was_kept_is_not_lost() {
+    let options = [&ACTIVE[..], &["--on-damage", "keep", "--verify"]];
+    for written in [5, 13, 17, 61, 100] {
+        let temp = scratch();
+        let (log, source) = (evenly(8), temp.path().join("source"));
+        let out = temp.path().join("out");
+        let write = |end: i64, last: usize| {
+            let source = log.write(&source, end);
+            let path = first_log(&source);
+            let bytes = fs::read(&path).unwrap();
+            let mut bytes = overwritten(&bytes, 2, 90, b"!");
+            bytes.truncate(bytes.len() - bytes.len() / usize::try_from(end).unwrap() + last);
+            fs::write(&path, bytes).unwrap();
+            source
+        };
+        let first = run(&write(4, written), &out, &options);
+        assert_eq!(first.0, Some(1), "{written}: {first:?}");
+        let size = fs::metadata(first_log(&source.join("t-0"))).unwrap().len();
+        let whole = usize::try_from(size).unwrap() - written;
+        let second = run(&write(8, whole / 3), &out, &options);
+        let mut kept = dump_of(&out.join("t-0"));
+        kept.retain(|offset| *offset != 2);
+        assert_eq!(kept, [0, 1, 3, 4, 5, 6, 7], "{written}: {second:?}");
+    }
+}

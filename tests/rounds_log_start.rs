@@ -166,6 +166,7 @@ fn a_rebase_within_the_segment_in_which_the_log_starts_keeps_its_start() {
         (0, 2, to_7, 0),
         (10, 2, to_7, 8),
         (10, 9, to_7, 9),
+        (10, 0, to_7, 8),
         (2, 9, to_7, 2),
         (10, 9, &[], 9),
     ] {

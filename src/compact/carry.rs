@@ -4,6 +4,8 @@
 //! running broker preallocates; one that is missing or cannot be right is built anew, because a
 //! broker that starts on the output would have to.
 
+use std::collections::HashSet;
+
 use super::erased_keys::ErasedKeys;
 use super::group_writer::{GroupWriter, Target};
 use super::rewrite::{ChunkOutput, From, OutBatch};
@@ -12,8 +14,8 @@ use super::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    AbortedTxn, Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatch,
-    TxnBatchKind, check_record, check_records, parse_txn_index,
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatchKind,
+    check_record, check_records, parse_txn_index,
 };
 use crate::units::Offset;
 
@@ -125,12 +127,10 @@ fn carry_txn_index(survey: &Survey, drops_damage: bool, target: &Target) -> Resu
     let (mut entries, _) = parse_txn_index(&map);
     entries.retain(|txn| (segment.base..survey.next_offset).contains(&txn.last_offset));
     if drops_damage {
-        let marks = |txn: &AbortedTxn, batch: &TxnBatch| {
-            let is_its =
-                (batch.producer_id, batch.base_offset) == (txn.producer_id, txn.last_offset);
-            is_its && batch.kind == TxnBatchKind::Abort
-        };
-        entries.retain(|txn| survey.txn_batches.iter().any(|batch| marks(txn, batch)));
+        let aborts = survey.txn_batches.iter().filter(|batch| batch.kind == TxnBatchKind::Abort);
+        let markers: HashSet<(i64, Offset)> =
+            aborts.map(|marker| (marker.producer_id, marker.base_offset)).collect();
+        entries.retain(|txn| markers.contains(&(txn.producer_id, txn.last_offset)));
     }
     if entries.is_empty() {
         return Ok(());

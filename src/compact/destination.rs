@@ -191,34 +191,36 @@ impl Destination {
         }
     }
 
-    /// Ends the run: what a log directory has beside its partitions.
+    /// Ends the run: what a log directory has beside its partitions. Whether any of that changed in
+    /// an output folder.
     ///
     /// # Errors
     /// The system's.
-    pub fn close(self, sources: &Sources, reports: &[PartitionReport]) -> Result<()> {
+    pub fn close(self, sources: &Sources, reports: &[PartitionReport]) -> Result<bool> {
         match self {
-            Destination::Nowhere => Ok(()),
+            Destination::Nowhere => Ok(false),
             Destination::Folder(staging) => {
                 // Also those in which nothing was to do: a run that was killed behind its last
                 // commit did not come to this.
                 let included = reports.iter().filter(|report| report.destination.is_some());
                 let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
                 if included.is_empty() {
-                    return staging.finish();
+                    return staging.finish().map(|()| false);
                 }
                 let (disk, out) = (staging.disk(), staging.out());
-                carry_checkpoints(disk, sources, out, &included, |name, before, all| {
-                    if name == CLEANER_CHECKPOINT {
-                        all.offsets.extend(reports.iter().filter_map(cleaned_to));
-                    }
-                    if name == LOG_START_CHECKPOINT {
-                        keep_log_starts(reports, before, all);
-                        forget_starts_behind_the_end(reports, all);
-                    }
-                })?;
+                let said =
+                    carry_checkpoints(disk, sources, out, &included, |name, before, all| {
+                        if name == CLEANER_CHECKPOINT {
+                            all.offsets.extend(reports.iter().filter_map(cleaned_to));
+                        }
+                        if name == LOG_START_CHECKPOINT {
+                            keep_log_starts(reports, before, all);
+                            forget_starts_behind_the_end(reports, all);
+                        }
+                    })?;
                 let is_written = reports.iter().any(PartitionReport::is_written);
-                carry_identity(disk, sources, out, is_written)?;
-                staging.finish()
+                let who = carry_identity(disk, sources, out, is_written)?;
+                staging.finish().map(|()| said || who)
             }
             // `LogCleanerManager.updateCheckpoints`.
             Destination::InPlace(disk, _claim) => {
@@ -228,7 +230,8 @@ impl Destination {
                     by_log_dir(sources, |path| Some(cleaned_to(by_source.get(path.as_path())?)?.1));
                 change_checkpoints(&disk, by_dir, CLEANER_CHECKPOINT, |cleaned, all| {
                     all.offsets.extend(cleaned);
-                })
+                })?;
+                Ok(false)
             }
         }
     }

@@ -1,48 +1,40 @@
-//! Data of aborted transactions whose markers are damaged, in segments that are carried over
-//! without their damage.
-//!
-//! Where the marker goes, such data would pass for data of its producer's next transaction: a
-//! broker that recovers the log believes the markers in it, and builds the `.txnindex` anew by
-//! them. So the data goes too, as if it were damaged itself. In the cleaned range it goes because
-//! it was aborted.
+//! Data of aborted transactions whose markers are damaged ([`Unmarked`]), in segments that are
+//! carried over without their damage: it goes as well, as if it were damaged itself. In the cleaned
+//! range it goes because it was aborted.
 
 use std::collections::HashSet;
 
 use super::survey::{Chunk, Survey};
 use crate::format::Flaw;
-use crate::segment::{AbortedTxn, Damaged, Outcomes, TxnBatch, TxnBatchKind};
-use crate::units::{Offset, Position};
+use crate::segment::{Damaged, Outcomes, Unmarked};
+use crate::units::Position;
 
-const FLAW: Flaw = Flaw::Header("data of an aborted transaction whose marker is damaged");
+const FLAW: Flaw = Flaw::Header(Unmarked::REASON);
 
 /// Takes such data out of the segments from number `from` on; it is listed with their damage.
 pub fn leave_out(surveys: &mut [Survey], from: usize, outcomes: &Outcomes) {
-    let markers: HashSet<(i64, Offset)> = surveys
-        .iter()
-        .flat_map(|survey| &survey.txn_batches)
-        .filter(|batch| batch.kind == TxnBatchKind::LostAbort)
-        .map(|batch| (batch.producer_id, batch.base_offset))
-        .collect();
-    let is_without_marker =
-        |txn: &&AbortedTxn| markers.contains(&(txn.producer_id, txn.last_offset));
-    let aborted: Vec<&AbortedTxn> = outcomes.aborted.iter().filter(is_without_marker).collect();
-    let goes = |batch: &TxnBatch| {
-        let holds = |txn: &&AbortedTxn| {
-            txn.producer_id == batch.producer_id
-                && (txn.first_offset..=txn.last_offset).contains(&batch.base_offset)
-        };
-        batch.kind == TxnBatchKind::Data && aborted.iter().any(holds)
-    };
-    if aborted.is_empty() {
+    let unmarked = unmarked(surveys, outcomes);
+    if unmarked.is_empty() {
         return;
     }
     for survey in surveys.iter_mut().skip(from) {
-        let gone: HashSet<Position> =
-            survey.txn_batches.iter().filter(|batch| goes(batch)).map(|b| b.position).collect();
+        let gone = survey.txn_batches.iter().filter(|batch| unmarked.holds(batch));
+        let gone: HashSet<Position> = gone.map(|batch| batch.position).collect();
         if !gone.is_empty() {
             take_out(survey, &gone);
         }
     }
+}
+
+/// Whether there is such data in the segments from number `from` on.
+pub fn is_any(surveys: &[Survey], from: usize, outcomes: &Outcomes) -> bool {
+    let unmarked = unmarked(surveys, outcomes);
+    let mut batches = surveys.iter().skip(from).flat_map(|survey| &survey.txn_batches);
+    !unmarked.is_empty() && batches.any(|batch| unmarked.holds(batch))
+}
+
+fn unmarked(surveys: &[Survey], outcomes: &Outcomes) -> Unmarked {
+    Unmarked::of(surveys.iter().flat_map(|survey| &survey.txn_batches), outcomes)
 }
 
 /// Cuts the chunks of a segment around the batches at the positions `gone`.

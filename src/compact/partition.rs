@@ -29,7 +29,7 @@ use super::erased_keys::unsearched;
 use super::evidence::{Archive, Evidence};
 use super::group_writer::{Target, Written};
 use super::look::Looked;
-use super::lost_aborts::leave_out;
+use super::lost_aborts::{self, leave_out};
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::producers::ActiveProducers;
@@ -43,7 +43,7 @@ use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
 use crate::rounds::Journal;
-use crate::segment::{Kind, PartitionDir, Place};
+use crate::segment::{Kind, PartitionDir, Place, Unmarked};
 use crate::units::Offset;
 
 /// What is known of a partition beforehand.
@@ -143,9 +143,18 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
     let mut plan = Plan::make(&looked.surveys, &known, policy)?;
-    let is_written = !task.in_place || policy.rewrites.is_any();
-    if policy.on_damage == OnDamage::Skip && is_written {
+    if policy.on_damage == OnDamage::Skip && !task.in_place {
         leave_out(&mut looked.surveys, plan.cleaned, &looked.outcomes);
+    } else if policy.on_damage == OnDamage::Skip
+        && policy.rewrites.is_any()
+        && lost_aborts::is_any(&looked.surveys, plan.cleaned, &looked.outcomes)
+    {
+        // Of what is rewritten the damage goes, and of what is not the data stays.
+        done.left_alone = Some(format!(
+            "outside the range that is cleaned it has {}; `logcompact repair --skip` takes it out",
+            Unmarked::REASON
+        ));
+        return Ok(done);
     }
     looked.note_end(policy, &mut done);
     let Looked { surveys, outcomes, indexed, .. } = &looked;

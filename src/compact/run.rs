@@ -107,7 +107,7 @@ pub fn run(
     progress.finish();
     let reports = reports?;
     let failure = run.failure.into_inner().unwrap_or_default();
-    destination.close(sources, &reports)?;
+    let changed_beside = destination.close(sources, &reports)?;
 
     let mut totals = Counters::default();
     reports.iter().for_each(|report| totals.add(&report.counters));
@@ -135,6 +135,7 @@ pub fn run(
         include_active: options.policy.include_active,
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         failure,
+        changed_beside,
         partitions: reports,
         totals,
     })

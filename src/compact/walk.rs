@@ -307,6 +307,7 @@ impl Walk {
         let is_tail = |damaged: &Damaged| log.is_unfinished_tail(damaged);
         let has_tail = may_be_torn && self.damage.last().is_some_and(is_tail);
         let torn_tail = if has_tail { self.damage.pop() } else { None };
+        self.untold.pop_if(|untold| torn_tail.as_ref().is_some_and(|it| it.position == *untold));
         let end = self.end;
         // Damage behind the last batch is in front of a chunk that has none.
         if let Some(behind) = self.damage.last().map(Damaged::end).filter(|behind| *behind > end) {

@@ -8,7 +8,7 @@
 //!    was to see it, and with the producer's next COMMIT everybody would.
 //! 4. Indexes, snapshots and leader epochs follow from what stays.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rayon::prelude::*;
 
@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
-    AbortedTxn, Examined, Kind, Outcomes, PartitionDir, Segment, TxnBatch, TxnBatchKind,
-    TxnsOfSegment, parse_txn_index, stand_in_for_lost_commits, stand_in_for_lost_markers,
+    AbortedTxn, Examined, Kind, Outcomes, PartitionDir, Segment, TxnBatch, TxnsOfSegment, Unmarked,
+    parse_txn_index, stand_in_for_lost_commits, stand_in_for_lost_markers,
 };
 use crate::units::Offset;
 
@@ -148,7 +148,7 @@ fn cut_unfinished_write(examined: &mut [(Kept, Examined)], least_end: Offset) {
         return;
     }
     let is_tail = examined.damage.last().is_some_and(|tail| kept.log.is_unfinished_tail(tail));
-    if let Some(tail) = examined.damage.pop_if(|_| is_tail) {
+    if is_tail && let Some(tail) = examined.pop_tail() {
         kept.lose(&tail, "cut off: an unfinished write");
     }
 }
@@ -185,7 +185,6 @@ fn settle_markers(
     goes: &[Offset],
     skips_damage: bool,
 ) -> Result<(Vec<Vec<TxnBatch>>, Vec<String>)> {
-    const REASON: &str = "data of an aborted transaction whose marker is damaged";
     let mut indexed = HashMap::new();
     for (kept, _) in examined.iter() {
         if let Some(map) = kept.segment.read(Kind::TxnIndex)? {
@@ -213,24 +212,12 @@ fn settle_markers(
     }
     let doubts = stand_in_for_lost_markers(&mut segments, &indexed);
     let outcomes = Outcomes::of(txns.iter().flatten());
-    let lost: HashSet<(i64, Offset)> = txns
-        .iter()
-        .flatten()
-        .filter(|batch| batch.kind == TxnBatchKind::LostAbort)
-        .map(|batch| (batch.producer_id, batch.base_offset))
-        .collect();
-    let is_lost = |txn: &&AbortedTxn| lost.contains(&(txn.producer_id, txn.last_offset));
-    let without_marker: Vec<&AbortedTxn> = outcomes.aborted.iter().filter(is_lost).collect();
+    let unmarked = Unmarked::of(txns.iter().flatten(), &outcomes);
     for ((kept, _), txns) in examined.iter_mut().zip(&mut txns) {
         txns.retain(|batch| {
-            let is_of = |txn: &&&AbortedTxn| {
-                txn.producer_id == batch.producer_id
-                    && (txn.first_offset..=txn.last_offset).contains(&batch.base_offset)
-            };
-            let goes =
-                batch.kind == TxnBatchKind::Data && without_marker.iter().any(|txn| is_of(&txn));
+            let goes = unmarked.holds(batch);
             if goes {
-                kept.drop_batch(batch.position, REASON);
+                kept.drop_batch(batch.position, Unmarked::REASON);
             }
             !goes
         });

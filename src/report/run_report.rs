@@ -249,6 +249,9 @@ pub struct RunReport {
     pub outcome: RunOutcome,
     /// What ended a run in place early, or failed a partition of it; else null.
     pub failure: Option<String>,
+    /// Whether files beside the partitions of the output were written.
+    #[serde(skip)]
+    pub changed_beside: bool,
     /// By topic and partition.
     pub partitions: Vec<PartitionReport>,
     /// The counters of all partitions, added up.

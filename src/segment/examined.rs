@@ -88,8 +88,16 @@ impl Examined {
             }
         }
         examined.put_in_order(log);
+        examined.place_markers(log.base(), bound);
         examined.claimed_end = examined.claim_behind(log, bound);
         Ok(examined)
+    }
+
+    /// Takes the last damage out, for it is none: an unfinished write.
+    pub fn pop_tail(&mut self) -> Option<Damaged> {
+        let tail = self.damage.pop()?;
+        self.untold.pop_if(|untold| *untold == tail.position);
+        Some(tail)
     }
 
     fn damaged(&mut self, damaged: Damaged, log: &LogFile) {
@@ -127,6 +135,24 @@ impl Examined {
             is_possible.then(|| header.last_offset.next())
         });
         claims.max()
+    }
+
+    /// Gives legible markers offsets between those of the sound batches around them: one that is
+    /// not there is what was damaged.
+    fn place_markers(&mut self, base: Offset, bound: Offset) {
+        self.untold.sort();
+        self.legible_markers.sort_by_key(|marker| marker.position);
+        let mut reached = base;
+        for marker in &mut self.legible_markers {
+            let at = self.batches.partition_point(|batch| batch.position < marker.position);
+            let before = at.checked_sub(1).and_then(|before| self.batches.get(before));
+            let behind = self.batches.get(at).map_or(bound, |behind| behind.base_offset);
+            let least = before.map_or(reached, |before| reached.max(before.last_offset.next()));
+            let is_between = (least..behind).contains(&marker.base_offset);
+            let offset = if is_between { marker.base_offset } else { least };
+            *marker = marker.at(offset);
+            reached = offset.next();
+        }
     }
 
     fn put_in_order(&mut self, log: &LogFile) {

@@ -18,30 +18,33 @@ const IDENTITY: [&str; 2] = ["meta.properties", "bootstrap.checkpoint"];
 const CLEAN_SHUTDOWN: [&str; 1] = [".kafka_cleanshutdown"];
 
 /// Gives the folder `out` the identity of the log directory among the sources, and the mark of a
-/// clean shutdown if it has one and `with_mark` says so.
+/// clean shutdown if it has one and `with_mark` says so. Whether a file changed.
 ///
 /// # Errors
 /// The system's.
-pub fn carry_identity(disk: &Disk, sources: &Sources, out: &Path, with_mark: bool) -> Result<()> {
+pub fn carry_identity(disk: &Disk, sources: &Sources, out: &Path, with_mark: bool) -> Result<bool> {
+    let mut is_changed = false;
     // It belongs to one directory only.
-    let [only] = sources.log_dirs.as_slice() else { return Ok(()) };
+    let [only] = sources.log_dirs.as_slice() else { return Ok(is_changed) };
     for name in IDENTITY.iter().chain(CLEAN_SHUTDOWN.iter().filter(|_| with_mark)) {
         let (from, to) = (only.path.join(name), out.join(name));
         if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
             if to.exists() {
-                put(disk, &to, &disk.map(&from)?)?;
+                is_changed |= put(disk, &to, &disk.map(&from)?)?;
             } else {
                 disk.copy_file(&from, &to)?;
+                is_changed = true;
             }
         }
     }
-    Ok(())
+    Ok(is_changed)
 }
 
 /// Gives the folder `out` the checkpoints that a log directory has, for those `included`. `change`
 /// has a look at each, by its name, and at what stood there before. Of others than those, what
 /// stood there stays. Of partitions that were named themselves it is where their logs start, for
 /// what lies in front of that is not to come back; the rest if there is a checkpoint that says it.
+/// Whether a file changed.
 ///
 /// # Errors
 /// The system's.
@@ -51,7 +54,8 @@ pub fn carry_checkpoints(
     out: &Path,
     included: &BTreeSet<TopicPartition>,
     change: impl Fn(&str, &OffsetCheckpoint, &mut OffsetCheckpoint),
-) -> Result<()> {
+) -> Result<bool> {
+    let mut is_changed = false;
     for name in CHECKPOINT_NAMES {
         let mut merged = OffsetCheckpoint::default();
         for dir in &sources.log_dirs {
@@ -70,10 +74,10 @@ pub fn carry_checkpoints(
             _ => out.join(name).exists(),
         };
         if is_kept {
-            put(disk, &out.join(name), merged.render().as_bytes())?;
+            is_changed |= put(disk, &out.join(name), merged.render().as_bytes())?;
         }
     }
-    Ok(())
+    Ok(is_changed)
 }
 
 /// What the checkpoint `checkpoint` of the log directories around them says of partitions that were
@@ -91,15 +95,18 @@ fn said_of_named(
     })
 }
 
-/// Writes a file, or puts it in the place of one that says something else.
-fn put(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<()> {
-    match fs::read(path) {
-        Ok(before) if before == bytes => {}
-        Ok(_) => return disk.replace_file(path, bytes),
-        Err(_) => disk.write_whole_file(path, bytes, None, None)?,
+/// Writes a file, or puts it in the place of one that says something else; whether it had to.
+fn put(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<bool> {
+    let before = fs::read(path).ok();
+    let is_same = before.as_deref() == Some(bytes);
+    match before {
+        Some(_) if is_same => {}
+        Some(_) => disk.replace_file(path, bytes)?,
+        None => disk.write_whole_file(path, bytes, None, None)?,
     }
     // A run that was killed here may have left what was to take its place.
-    disk.remove_replacement(path)
+    disk.remove_replacement(path)?;
+    Ok(!is_same)
 }
 
 /// What is known of each partition directory, with what it is called in the log directory that it

@@ -223,28 +223,15 @@ impl<'a> Batches<'a> {
     }
 
     /// How far a batch with a wrong checksum reaches: as far as its length says if a batch (or the
-    /// end of the file) is there, else the length is part of the damage. So it is if sound batches
-    /// lie within, the last of which ends where the length says.
+    /// end of the file) is there, else the length is part of the damage. So it is if the checksum
+    /// is that of a batch which ends earlier, where a sound one begins.
     fn extent_of_bad_batch(&self, rest: &[u8], claimed: usize) -> usize {
         let behind = rest.get(claimed..).unwrap_or_default();
         if behind.is_empty() || self.is_sound(behind, self.position.plus(claimed)) {
-            return self.batches_within(rest, claimed).unwrap_or(claimed);
+            let claim = rest.get(..claimed).unwrap_or_default();
+            return self.end_by_checksum(claim, 1).unwrap_or(claimed);
         }
         self.way_out(rest)
-    }
-
-    /// The distance to the first of the sound batches that lead up to where the length of a bad one
-    /// says that it ends. What a value holds does not reach the end of its batch.
-    fn batches_within(&self, rest: &[u8], claimed: usize) -> Option<usize> {
-        let claim = rest.get(..claimed).filter(|_| self.sums.may_search(self.bytes, claimed))?;
-        let first = self.next_batch_behind(claim)?;
-        let mut at = first;
-        while let Some(behind) = claim.get(at..).filter(|behind| !behind.is_empty()) {
-            let batch = Batch::parse(behind).ok()?;
-            self.sums.check(self.bytes, self.position.plus(at), &batch).ok()?;
-            at += batch.header.size_bytes;
-        }
-        Some(first)
     }
 
     /// The distance to where reading can resume.

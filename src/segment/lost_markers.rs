@@ -12,9 +12,9 @@
 //!
 //! Where nothing is known, that is said.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{AbortedTxn, TxnBatch, TxnBatchKind};
+use super::{AbortedTxn, Outcomes, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
 
 /// The transactional batches of one segment, and what was damaged there.
@@ -41,7 +41,8 @@ pub fn stand_in_for_lost_markers(
     for txn in entries {
         let offset = txn.last_offset;
         let marker = stand_in(txn.producer_id, offset, TxnBatchKind::LostAbort);
-        let is_there = |batch: &TxnBatch| batch.base_offset == offset;
+        let is_there =
+            |batch: &TxnBatch| (batch.producer_id, batch.base_offset) == (txn.producer_id, offset);
         put(segments, marker, |batch| batch.base_offset < offset, is_there);
     }
     stand_in_for_lost_commits(segments, indexed);
@@ -65,22 +66,12 @@ fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
     TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
 }
 
-/// Puts legible markers where they lie. An offset that is not between those around it is what was
-/// damaged.
+/// Puts legible markers where they lie.
 fn put_legible(segments: &mut [TxnsOfSegment<'_>]) {
-    let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
-    for (number, segment) in segments.iter_mut().enumerate() {
-        // No offset of a segment lies further behind its base.
-        let most = Offset(segment.base.0.saturating_add(i64::from(i32::MAX)));
-        let bound = bases.get(number + 1).map_or(most, |next| most.min(*next));
+    for segment in segments {
         for marker in segment.legible {
             let at = segment.batches.partition_point(|batch| batch.position < marker.position);
-            let before = at.checked_sub(1).and_then(|before| segment.batches.get(before));
-            let least = before.map_or(segment.base, |before| before.last_offset.next());
-            let below = segment.batches.get(at).map_or(bound, |behind| behind.base_offset);
-            let is_between = (least..below).contains(&marker.base_offset);
-            let offset = if is_between { marker.base_offset } else { least };
-            segment.batches.insert(at, marker.at(offset));
+            segment.batches.insert(at, *marker);
         }
     }
 }
@@ -190,6 +181,51 @@ fn doubts(segments: &[TxnsOfSegment<'_>]) -> Vec<String> {
         ));
     }
     doubts
+}
+
+/// The aborted transactions whose markers are among what is damaged. Where that goes, their data
+/// would pass for data of their producers' next transactions: a broker that recovers the log
+/// believes the markers in it, and builds the `.txnindex` anew by them.
+#[derive(Debug, Default)]
+pub struct Unmarked {
+    /// The first and last offsets of each, rising, by producer.
+    spans: HashMap<i64, Vec<(Offset, Offset)>>,
+}
+
+impl Unmarked {
+    /// What is said of data that goes for that reason.
+    pub const REASON: &str = "data of an aborted transaction whose marker is damaged";
+
+    /// Those of a log with these transactional batches, stand-ins among them, and `outcomes`.
+    pub fn of<'a>(batches: impl Iterator<Item = &'a TxnBatch>, outcomes: &Outcomes) -> Unmarked {
+        let is_lost = |batch: &&TxnBatch| batch.kind == TxnBatchKind::LostAbort;
+        let markers: HashSet<(i64, Offset)> =
+            batches.filter(is_lost).map(|batch| (batch.producer_id, batch.base_offset)).collect();
+        let mut spans: HashMap<i64, Vec<(Offset, Offset)>> = HashMap::new();
+        let is_one = |txn: &&AbortedTxn| markers.contains(&(txn.producer_id, txn.last_offset));
+        for txn in outcomes.aborted.iter().filter(is_one) {
+            let span = (txn.first_offset, txn.last_offset);
+            spans.entry(txn.producer_id).or_default().push(span);
+        }
+        spans.values_mut().for_each(|of_producer| of_producer.sort_unstable());
+        Unmarked { spans }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Whether a batch is data of one of them.
+    pub fn holds(&self, batch: &TxnBatch) -> bool {
+        let of_producer = || {
+            let spans = self.spans.get(&batch.producer_id)?;
+            let begun = spans.partition_point(|(first, _)| *first <= batch.base_offset);
+            spans.get(begun.checked_sub(1)?)
+        };
+        batch.kind == TxnBatchKind::Data
+            && of_producer().is_some_and(|(_, last)| batch.base_offset <= *last)
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ pub use log_dir::{
 };
 pub use log_dir_files::{by_log_dir, carry_checkpoints, carry_identity, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};
-pub use lost_markers::{TxnsOfSegment, stand_in_for_lost_commits, stand_in_for_lost_markers};
+pub use lost_markers::{
+    TxnsOfSegment, Unmarked, stand_in_for_lost_commits, stand_in_for_lost_markers,
+};
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};

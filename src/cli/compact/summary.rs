@@ -69,9 +69,12 @@ fn write(
     }
     write_rounds(to, report, width)?;
     let outcome = match &options.output {
-        _ if report.partitions.iter().all(is_idle) => {
-            "Nothing was to do, and nothing was touched".into()
-        }
+        _ if report.partitions.iter().all(is_idle) => match report.changed_beside {
+            false => "Nothing was to do, and nothing was touched".into(),
+            true => "Nothing was to do but beside the partitions: an earlier run did not come to \
+                     it, or the source's checkpoints have changed"
+                .into(),
+        },
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
         _ if !report.partitions.iter().any(PartitionReport::is_written) => {
             "Nothing was written".to_owned()

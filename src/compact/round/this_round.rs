@@ -86,8 +86,8 @@ impl Base {
             return known;
         }
         let start = LogDir::log_start_of(&self.dir)?;
-        let is_all_below = start >= self.border;
-        Some(if is_all_below { known.unwrap_or(start).max(self.border) } else { start })
+        let of_source = known.map_or(self.border, |known| known.max(self.border));
+        Some(if start < self.border { start } else { of_source })
     }
 }
 

@@ -76,7 +76,7 @@ impl Committed {
 struct Reading {
     following: Following,
     decoder: Decoder,
-    /// The last offset so far.
+    /// The last offset of a transaction's batch so far.
     reached: Offset,
 }
 
@@ -128,17 +128,18 @@ impl Reading {
                     marker.into_iter().for_each(|marker| self.marker_here(marker));
                 }
                 Ok((position, batch)) => {
-                    let behind = batches.clone().next().and_then(Result::ok);
+                    let txn = TxnBatch::of(position, &batch, &mut self.decoder);
+                    let Some(txn) = txn else { continue };
+                    // No checksum covers its offsets.
+                    let behind = batches.clone().up_to_damage().next().and_then(Result::ok);
                     let behind = behind.map(|(_, behind)| behind.header.base_offset);
-                    match TxnBatch::of(position, &batch, &mut self.decoder) {
-                        // No checksum covers its offset, and only that tells where it belongs.
-                        Some(marker) if marker.kind.is_end() && !self.fits(&marker, behind) => {
-                            self.marker_here(marker);
-                        }
-                        other => {
-                            other.iter().for_each(|batch| self.following.batch(batch));
-                            self.reached = self.reached.max(batch.header.last_offset);
-                        }
+                    if self.fits(&txn, behind) {
+                        self.reached = txn.last_offset;
+                        self.following.batch(&txn);
+                    } else if txn.kind.is_end() {
+                        self.marker_here(txn);
+                    } else {
+                        self.following.batch(&txn);
                     }
                 }
                 Err(damaged) => {
@@ -150,11 +151,10 @@ impl Reading {
         }
     }
 
-    /// Whether a marker's offset is between those of the batches around it.
-    fn fits(&self, marker: &TxnBatch, behind: Option<Offset>) -> bool {
-        let offset = marker.base_offset;
-        let is_below = behind.is_none_or(|behind| offset < behind || behind <= self.reached);
-        offset > self.reached && is_below
+    /// Whether the offsets of a batch are between those around it.
+    fn fits(&self, txn: &TxnBatch, behind: Option<Offset>) -> bool {
+        let is_below = |behind| txn.last_offset < behind || behind <= self.reached;
+        txn.base_offset > self.reached && behind.is_none_or(is_below)
     }
 
     /// Goes on with a marker of which only the place is known.
