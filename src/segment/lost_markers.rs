@@ -36,15 +36,11 @@ pub fn stand_in_for_lost_markers(
     indexed: &HashMap<(i64, Offset), AbortedTxn>,
 ) -> Vec<String> {
     let mut entries: Vec<&AbortedTxn> = indexed.values().collect();
-    entries.sort_by_key(|txn| txn.last_offset);
+    entries.sort_by_key(|txn| (txn.last_offset, txn.producer_id));
     put_legible(segments);
-    for txn in entries {
-        let offset = txn.last_offset;
-        let marker = stand_in(txn.producer_id, offset, TxnBatchKind::LostAbort);
-        let is_there =
-            |batch: &TxnBatch| (batch.producer_id, batch.base_offset) == (txn.producer_id, offset);
-        put(segments, marker, |batch| batch.base_offset < offset, is_there);
-    }
+    let abort =
+        |txn: &AbortedTxn| stand_in(txn.producer_id, txn.last_offset, TxnBatchKind::LostAbort);
+    put(segments, entries.into_iter().map(abort));
     stand_in_for_lost_commits(segments, indexed);
     doubts(segments)
 }
@@ -54,11 +50,12 @@ pub fn stand_in_for_lost_commits(
     segments: &mut [TxnsOfSegment<'_>],
     indexed: &HashMap<(i64, Offset), AbortedTxn>,
 ) {
-    for (producer_id, first_offset) in begun_before_their_entry(segments, indexed) {
+    let begun = begun_before_their_entry(segments, indexed).into_iter();
+    let commits = begun.map(|(producer_id, first_offset)| {
         let before = Offset(first_offset.0.saturating_sub(1));
-        let marker = stand_in(producer_id, before, TxnBatchKind::LostCommit);
-        put(segments, marker, |batch| batch.base_offset < first_offset, |_| false);
-    }
+        stand_in(producer_id, before, TxnBatchKind::LostCommit)
+    });
+    put(segments, commits);
 }
 
 fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
@@ -68,30 +65,36 @@ fn stand_in(producer_id: i64, offset: Offset, kind: TxnBatchKind) -> TxnBatch {
 
 /// Puts legible markers where they lie.
 fn put_legible(segments: &mut [TxnsOfSegment<'_>]) {
-    for segment in segments {
-        for marker in segment.legible {
-            let at = segment.batches.partition_point(|batch| batch.position < marker.position);
-            segment.batches.insert(at, *marker);
-        }
+    for segment in segments.iter_mut().filter(|segment| !segment.legible.is_empty()) {
+        segment.batches.extend_from_slice(segment.legible);
+        segment.batches.sort_by_key(|batch| batch.position);
     }
 }
 
-/// Puts a marker into its segment, behind the batches that are before it, unless `is_there` says of
-/// the next one that it is there already.
-fn put(
-    segments: &mut [TxnsOfSegment<'_>],
-    marker: TxnBatch,
-    is_before: impl Fn(&TxnBatch) -> bool,
-    is_there: impl Fn(&TxnBatch) -> bool,
-) {
-    let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
-    let Some(segment) = behind.checked_sub(1).and_then(|at| segments.get_mut(at)) else { return };
-    let at = segment.batches.partition_point(is_before);
-    match segment.batches.get_mut(at).filter(|batch| is_there(batch)) {
-        // What it was is told by its entry in the index, too.
-        Some(batch) if batch.kind.is_lost() => batch.kind = marker.kind,
-        Some(_) => {}
-        None => segment.batches.insert(at, marker),
+/// Puts markers into their segments, behind the batches at the same offset; but not those of aborts
+/// that are there already.
+fn put(segments: &mut [TxnsOfSegment<'_>], markers: impl Iterator<Item = TxnBatch>) {
+    let mut missing: BTreeMap<usize, Vec<TxnBatch>> = BTreeMap::new();
+    for marker in markers {
+        let behind = segments.partition_point(|segment| segment.base <= marker.base_offset);
+        let Some(number) = behind.checked_sub(1) else { continue };
+        let Some(segment) = segments.get_mut(number) else { continue };
+        let at = segment.batches.partition_point(|batch| batch.base_offset < marker.base_offset);
+        let at_offset = segment.batches.get_mut(at..).unwrap_or_default().iter_mut();
+        let is_it = |batch: &&mut TxnBatch| {
+            marker.kind == TxnBatchKind::LostAbort && batch.producer_id == marker.producer_id
+        };
+        match at_offset.take_while(|batch| batch.base_offset == marker.base_offset).find(is_it) {
+            // What it was is told by its entry in the index, too.
+            Some(batch) if batch.kind.is_lost() => batch.kind = marker.kind,
+            Some(_) => {}
+            None => missing.entry(number).or_default().push(marker),
+        }
+    }
+    for (number, markers) in missing {
+        let Some(segment) = segments.get_mut(number) else { continue };
+        segment.batches.extend(markers);
+        segment.batches.sort_by_key(|batch| batch.base_offset);
     }
 }
 
