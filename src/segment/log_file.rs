@@ -93,8 +93,8 @@ impl LogFile {
         &self.map
     }
 
-    /// The batches that a damaged stretch of it claims to hold, as far as each leads to the next.
-    /// What lies next to damage that is damaged as well is one stretch with it.
+    /// The batches that a damaged stretch of it claims to hold, as far as each leads to the next:
+    /// those of which checksum or header is wrong and that lie next to each other are one stretch.
     pub fn claimed_in(&self, damaged: &Damaged) -> impl Iterator<Item = (Position, Batch<'_>)> {
         let (mut position, end) = (damaged.position, damaged.end());
         std::iter::from_fn(move || {
