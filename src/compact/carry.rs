@@ -76,8 +76,7 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
         return Ok(());
     };
     let segment = &survey.segment;
-    let drops_damage = !(keep_damage || survey.damage.is_empty());
-    let indexes = if drops_damage { None } else { sound_indexes(survey)? };
+    let indexes = if drops(survey, keep_damage) { None } else { sound_indexes(survey)? };
     let Some((offset_index, time_index)) = indexes else {
         return rebuild_segment(survey, keep_damage, target);
     };
@@ -92,7 +91,7 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
     )?;
     place.put(segment.base, Kind::Index, &offset_index, modified)?;
     place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
-    carry_txn_index(survey, drops_damage, target)
+    carry_txn_index(survey, keep_damage, target)
 }
 
 /// The partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
@@ -110,7 +109,12 @@ pub fn put_empty_segment(base: Offset, place: &Place) -> Result<()> {
         .try_for_each(|kind| place.put(base, kind, &[], None))
 }
 
-fn carry_txn_index(survey: &Survey, drops_damage: bool, target: &Target) -> Result<()> {
+/// Whether damage of a segment stays behind.
+fn drops(survey: &Survey, keep_damage: bool) -> bool {
+    !(keep_damage || survey.damage.is_empty())
+}
+
+fn carry_txn_index(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
@@ -118,6 +122,7 @@ fn carry_txn_index(survey: &Survey, drops_damage: bool, target: &Target) -> Resu
     let Some(map) = segment.read(Kind::TxnIndex)? else {
         return Ok(());
     };
+    let drops_damage = drops(survey, keep_damage);
     if segment.part.is_none() && !drops_damage {
         let name = FileName { suffix: place.suffix, ..FileName::new(segment.base, Kind::TxnIndex) };
         return place.copy(&segment.path(Kind::TxnIndex), &name.to_string());
@@ -186,7 +191,6 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
 fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
     let segment = &survey.segment;
     let target = Target { modified: segment.modified, ..target.clone() };
-    let drops_damage = !(keep_damage || survey.damage.is_empty());
     let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
     for chunk in &survey.chunks {
         if keep_damage {
@@ -195,7 +199,7 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
         writer.append(&survey.log, &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;
-    carry_txn_index(survey, drops_damage, &target)
+    carry_txn_index(survey, keep_damage, &target)
 }
 
 /// A chunk of which everything stays.

@@ -26,11 +26,19 @@ pub fn leave_out(surveys: &mut [Survey], from: usize, outcomes: &Outcomes) {
     }
 }
 
-/// Whether there is such data in the segments from number `from` on.
-pub fn is_any(surveys: &[Survey], from: usize, outcomes: &Outcomes) -> bool {
+/// Why a partition that is rewritten in place is left alone, if there is such data in the segments
+/// from number `from` on: of those that are rewritten the damage goes, of the others the data
+/// stays.
+pub fn refusal(surveys: &[Survey], from: usize, outcomes: &Outcomes) -> Option<String> {
     let unmarked = unmarked(surveys, outcomes);
     let mut batches = surveys.iter().skip(from).flat_map(|survey| &survey.txn_batches);
-    !unmarked.is_empty() && batches.any(|batch| unmarked.holds(batch))
+    let is_any = !unmarked.is_empty() && batches.any(|batch| unmarked.holds(batch));
+    is_any.then(|| {
+        format!(
+            "outside the range that is cleaned it has {}; `logcompact repair --skip` takes it out",
+            Unmarked::REASON
+        )
+    })
 }
 
 fn unmarked(surveys: &[Survey], outcomes: &Outcomes) -> Unmarked {

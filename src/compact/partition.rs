@@ -43,7 +43,7 @@ use super::waiting::Waiting;
 use crate::error::Result;
 use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
 use crate::rounds::Journal;
-use crate::segment::{Kind, PartitionDir, Place, Unmarked};
+use crate::segment::{Kind, PartitionDir, Place};
 use crate::units::Offset;
 
 /// What is known of a partition beforehand.
@@ -145,16 +145,11 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let mut plan = Plan::make(&looked.surveys, &known, policy)?;
     if policy.on_damage == OnDamage::Skip && !task.in_place {
         leave_out(&mut looked.surveys, plan.cleaned, &looked.outcomes);
-    } else if policy.on_damage == OnDamage::Skip
-        && policy.rewrites.is_any()
-        && lost_aborts::is_any(&looked.surveys, plan.cleaned, &looked.outcomes)
-    {
-        // Of what is rewritten the damage goes, and of what is not the data stays.
-        done.left_alone = Some(format!(
-            "outside the range that is cleaned it has {}; `logcompact repair --skip` takes it out",
-            Unmarked::REASON
-        ));
-        return Ok(done);
+    } else if policy.on_damage == OnDamage::Skip && policy.rewrites.is_any() {
+        done.left_alone = lost_aborts::refusal(&looked.surveys, plan.cleaned, &looked.outcomes);
+        if done.left_alone.is_some() {
+            return Ok(done);
+        }
     }
     looked.note_end(policy, &mut done);
     let Looked { surveys, outcomes, indexed, .. } = &looked;
