@@ -3,13 +3,11 @@
 //! The numbers come from different steps (the vote counts what it read and what lost, the rewrite
 //! what it wrote), so that their agreement says something.
 
-use super::election::Election;
-use super::group_writer::Written;
+use super::look::Survey;
 use super::plan::Plan;
 use super::policy::{NullKeys, OnDamage, Policy};
-use super::rework::Found;
-use super::rewrite::Tally;
-use super::survey::Survey;
+use super::rewrite::{Found, Tally, Written};
+use super::vote::Election;
 use super::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::report::{Counters, Removed};

@@ -7,7 +7,7 @@
 //! sizes its steps by its share. Mapped files are not counted: the system takes those pages back
 //! when it wants them.
 
-use super::survey::Survey;
+use super::look::Survey;
 use crate::segment::TxnBatch;
 
 /// About how much log a chunk is, where memory allows it.

@@ -5,11 +5,10 @@
 //! goes only after what it hides (or marks) has gone, so that no old value comes back wherever it
 //! stops.
 
-use super::carry::put_empty_segment;
-use super::group_writer::Written;
+use super::look::Survey;
 use super::plan::Plan;
 use super::policy::Policy;
-use super::survey::Survey;
+use super::rewrite::{Written, put_empty_segment};
 use crate::error::Result;
 use crate::segment::{FileName, Kind, Place};
 use crate::swap::{Replacement, carry_out, list};

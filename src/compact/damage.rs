@@ -1,9 +1,9 @@
 //! The damage of a partition as its report lists it.
 
-use super::partition::Done;
+use super::look::Survey;
 use super::plan::Plan;
 use super::policy::OnDamage;
-use super::survey::Survey;
+use super::task::Done;
 use crate::report::Damage;
 use crate::segment::{Damaged, FileName, Kind};
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::commit::Commit;
-use super::survey::Survey;
+use super::look::Survey;
 use super::worker::with_decoder;
 use crate::error::Result;
 use crate::segment::{Frontier, PartitionDir, ProducerEntry, ProducerState, newest_snapshot};

@@ -1,63 +1,39 @@
 //! Compaction: decide, then do.
 //!
-//! The `policy` and a `survey` of the headers give a `plan`; the vote (`election`, by a
-//! `strategy`, on the `key_index`) gives a `record_set` for each chunk; `retain` gives each batch
-//! a verdict, which `rewrite` carries out; `segment_writer` and `carry` put the output into a
-//! staging folder, and `run` moves it to its place. Up to the last step nothing has a final name.
+//! `run` puts a run in order, `partition` the steps of one partition. Each step has a room of its
+//! own, which uses only those before it: a first `look` at the headers, which the `policy` makes a
+//! `plan` of; the `vote`, by a `strategy`, on the set of `keys`; the `rewrite`; and what a `round`
+//! does beside. All of it goes to a staging folder, and a `commit` says what takes it to its place.
+//! Up to there nothing has a final name.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
 
 mod account;
-mod ballot;
 mod budget;
-mod carry;
 mod commit;
-mod contest;
-mod copy_ahead;
 mod damage;
 mod destination;
-mod election;
 mod end_state;
 mod erased_keys;
 mod evidence;
-mod group_writer;
-mod key_index;
-mod key_pack;
-mod key_shard;
-mod key_table;
-mod key_words;
+mod keys;
 mod look;
-mod lost_aborts;
-mod marks;
 mod partition;
 mod plan;
 mod policy;
-mod producers;
-mod record_set;
-mod retain;
-mod rework;
 mod rewrite;
-mod rewrite_range;
 mod rewrites;
-mod roll;
 mod round;
 mod run;
 mod run_rounds;
-mod scan;
-mod share;
 mod strategy;
-mod survey;
-mod transactions;
-mod waiting;
-mod walk;
+mod task;
+mod vote;
 mod witness;
 mod worker;
 
 pub use destination::Output;
 pub use erased_keys::{ErasedKeys, KeyListError};
-pub use key_index::{KeyHash, KeyHasher, SHARDS};
-pub use key_pack::Packer;
-pub use key_shard::{Shard, Sighting};
-pub use key_words::{KeyWord, Words};
+pub use keys::{KeyHash, KeyHasher, KeyWord, Packer, SHARDS, Shard, Sighting, Words};
 pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use rewrites::Rewrites;

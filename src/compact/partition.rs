@@ -1,18 +1,18 @@
 //! One partition, from its directory to a complete one in staging. The steps:
 //!
-//! 1. survey: walk the headers of all segments;
-//! 2. plan: decide about range and groups;
+//! 1. look: walk the headers of all segments;
+//! 2. decide: about range and groups; read what is only carried over;
 //! 3. settle transactions, load the active producers;
-//! 4. vote: read the range, find the latest record of each key; check what is only carried over;
+//! 4. vote: read the range, find the latest record of each key;
 //! 5. rewrite: one output segment a group, in parallel; and what is erased from, or encoded or cut
 //!    anew, outside the range;
-//! 6. carry over the rest, unless it lies where it is to stay;
+//! 6. put the rest beside it, unless it lies where it is to stay;
 //! 7. prove that every record read is either kept or counted as removed.
 //!
 //! Nothing of it changes what stands under a final name; that is left to the `commit`. Damage
 //! anywhere means that the partition is left alone, unless it is to be skipped or kept.
 
-use std::path::Path;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,111 +20,25 @@ use rayon::prelude::*;
 
 use super::account::{counters, prove};
 use super::budget::Budget;
-use super::carry::{carry_segment, companions_of, put_empty_segment};
 use super::commit::Commit;
-use super::copy_ahead::CopyAhead;
-use super::election::{Electorate, chunks_of};
 use super::end_state::{snapshot_at, snapshot_due};
 use super::erased_keys::unsearched;
-use super::evidence::{Archive, Evidence};
-use super::group_writer::{Target, Written};
-use super::look::Looked;
-use super::lost_aborts::{self, leave_out};
+use super::evidence::Evidence;
+use super::look::lost_aborts::{self, leave_out};
+use super::look::{ActiveProducers, Looked, Survey, entries_kept, settle};
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
-use super::producers::ActiveProducers;
-use super::rework::{Carried, Reworker};
-use super::rewrite::RewriteContext;
-use super::rewrite_range::{Job, Maker, Voted};
-use super::round::{Collector, Facts, Listeners, Met, Older, Round, WrittenIndex};
-use super::survey::Survey;
-use super::transactions::{entries_kept, settle};
-use super::waiting::Waiting;
+use super::rewrite::{
+    Carried, ChunkSource, CopyAhead, Found, Job, Maker, Reworker, RewriteContext, Tally, Target,
+    Voted, Waiting, Written, carry_segment, companions_of, put_empty_segment,
+};
+use super::round::{Collector, Facts, Listeners, Met, Newcomers, Older, Round, WrittenIndex};
+use super::task::{Done, Task};
+use super::vote::{Election, Electorate, chunks_of};
 use crate::error::Result;
-use crate::report::{Counters, Damage, Erased, Progress, RoundReport, grouped};
-use crate::rounds::Journal;
-use crate::segment::{Kind, PartitionDir, Place};
+use crate::report::{Counters, Erased, Progress, grouped};
+use crate::segment::{Kind, Place};
 use crate::units::Offset;
-
-/// What is known of a partition beforehand.
-pub struct Task<'a> {
-    /// Its directory.
-    pub source: &'a PartitionDir,
-    /// Whether the output is to lie where the source lies; in a dry run it would.
-    pub in_place: bool,
-    /// From the log directory's checkpoints.
-    pub log_start: Option<Offset>,
-    /// Likewise.
-    pub first_dirty: Option<Offset>,
-    /// Where to write; `None` in a dry run.
-    pub place: Option<Place>,
-    /// Where temporary files go; without it there are none.
-    pub temp_dir: Option<&'a Path>,
-    /// The memory that it may use.
-    pub budget: Budget,
-    /// The round that this is, if there are to be others.
-    pub round: Option<&'a Round<'a>>,
-    /// Where the evidence of what is erased waits for the report.
-    pub archive: &'a Arc<Archive>,
-}
-
-/// What was found and done.
-#[derive(Debug, Default)]
-pub struct Done {
-    /// The plan that was carried out; `None` if it did not come to one.
-    pub plan: Option<Plan>,
-    /// The offset behind the last record.
-    pub log_end: Offset,
-    /// The first offset that is not stable.
-    pub last_stable: Offset,
-    /// The counters of the range.
-    pub counters: Counters,
-    /// Readings of the range.
-    pub passes: u32,
-    /// What was erased.
-    pub erased: Erased,
-    /// Records of keys that were to be erased in segments that stay as they are.
-    pub records_not_erased: u64,
-    /// Damage, and what was done about it.
-    pub damage: Vec<Damage>,
-    /// Why the partition is left alone.
-    pub left_alone: Option<String>,
-    /// What else the operator should know.
-    pub warnings: Vec<String>,
-    /// What is left to do in place.
-    pub commit: Commit,
-    /// Why there is nothing to do, if the destination is as it should be.
-    pub idle: Option<String>,
-    /// What there is to know of the round.
-    pub round: Option<RoundReport>,
-    /// Where the destination's log starts, if it may hold records in front of that.
-    pub kept_start: Option<Offset>,
-    /// The destination's segments, by number, that the round replaces.
-    pub rewritten: Vec<usize>,
-    /// Of a round: records of the source that lost to a deletion that is gone from both, rising.
-    pub outlived: Vec<Offset>,
-    /// What is left to do in the destination.
-    pub journal: Option<Journal>,
-}
-
-impl Done {
-    /// A partition that is not compacted, and why.
-    pub fn left_alone(reason: String) -> Done {
-        Done { left_alone: Some(reason), ..Done::default() }
-    }
-
-    /// The same of a run that has built the key index anew before, out of so many bytes of the
-    /// destination: if nothing else was to do, that was.
-    pub fn though_reindexed(mut self, bytes_read: u64) -> Done {
-        let Some(round) = &mut self.round else { return self };
-        round.destination_bytes_read += bytes_read;
-        if let Some(idle) = &mut self.idle {
-            *idle = format!("the key index was built anew in round {}", round.number);
-            round.kind = "reindex";
-        }
-        self
-    }
-}
 
 /// Compacts one partition into its staging directory.
 ///
@@ -135,6 +49,25 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
     let task = &Task { place, ..*task };
     let mut done = Done::default();
     let Some(mut looked) = Looked::at(task, policy, &mut done)? else { return Ok(done) };
+    let Some(mut plan) = decide(task, &mut looked, policy, &mut done)? else { return Ok(done) };
+    if !idle(task, (&looked.surveys, &plan), policy, progress, &mut done)? {
+        let is_checked = policy.on_damage != OnDamage::Fail;
+        let carried = Carried::of(&looked.surveys, &plan, policy, is_checked, progress)?;
+        plan.reworked.clone_from(&carried.reworked);
+        let case = Case { task, policy, progress, looked: &looked, plan: &plan };
+        done = case.carry_out(&carried, done)?;
+    }
+    done.plan = Some(plan);
+    Ok(done)
+}
+
+/// The plan, and what there is to tell of it; none, if the partition is left alone.
+fn decide(
+    task: &Task<'_>,
+    looked: &mut Looked,
+    policy: &Policy,
+    done: &mut Done,
+) -> Result<Option<Plan>> {
     let known = Known {
         log_start: task.log_start,
         first_dirty: task.first_dirty,
@@ -142,176 +75,258 @@ pub fn compact(task: &Task<'_>, policy: &Policy, progress: &dyn Progress) -> Res
         bound: task.round.and_then(|round| round.bound),
         clean_bytes: task.round.map_or(0, Round::clean_bytes),
     };
-    let mut plan = Plan::make(&looked.surveys, &known, policy)?;
+    let plan = Plan::make(&looked.surveys, &known, policy)?;
     if policy.on_damage == OnDamage::Skip && !task.in_place {
         leave_out(&mut looked.surveys, plan.cleaned, &looked.outcomes);
     } else if policy.on_damage == OnDamage::Skip && policy.rewrites.is_any() {
         done.left_alone = lost_aborts::refusal(&looked.surveys, plan.cleaned, &looked.outcomes);
         if done.left_alone.is_some() {
-            return Ok(done);
+            return Ok(None);
         }
     }
-    looked.note_end(policy, &mut done);
-    let Looked { surveys, outcomes, indexed, .. } = &looked;
+    looked.note_end(policy, done);
     done.last_stable = known.first_undecided.unwrap_or(done.log_end);
     task.round.map_or(Ok(()), |round| round.refuse_short_rebase(&plan))?;
-    let range = surveys.get(plan.range()).unwrap_or_default();
     looked.warn_of_unindexed(&mut done.warnings);
-    if idle(task, (surveys, &plan), policy, progress, &mut done)? {
-        done.plan = Some(plan);
-        return Ok(done);
-    }
-    if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
-        place.disk.create_dir(&place.dir)?;
-    }
+    Ok(Some(plan))
+}
 
-    let begun = task.round.map_or(&[][..], Round::begun);
-    let txns = settle(range, begun, outcomes, indexed);
-    let unretired = surveys.get(plan.retired..).unwrap_or_default();
-    let evidence = Evidence::new(task.archive, chunks_of(unretired).len());
-    let expiration_ms = policy.topic.producer_id_expiration_ms;
-    let producers = ActiveProducers::after_load(
-        &looked.producers,
-        surveys,
-        &outcomes.open,
-        policy.now,
-        expiration_ms,
-    );
-    let chunks = chunks_of(range);
-    let maker = Maker {
-        range,
-        txns: &txns,
-        chunks: &chunks,
-        context: RewriteContext { policy, producers: &producers, end: plan.end },
-        waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
-    };
-    let budget = task.round.map_or_else(|| task.budget.without_round(), |_| task.budget);
-    let budget = &budget.beside(range, policy.topic.strategy.entry_bytes());
-    let electorate = Electorate {
-        surveys: range,
-        txns: &txns,
-        plan: &plan,
-        policy,
-        in_place: task.in_place,
-        evidence: &evidence,
-        budget,
-        progress,
-    };
-    let newcomers = task.round.map(|round| round.newcomers(budget, policy, task.temp_dir));
-    let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
-        let indexed = plan.log_start..Offset(i64::MAX);
-        Collector::new((range, &txns, &chunks), policy, indexed, round.seed, newcomers)
-    });
-    let groups = plan.groups_counted_from(plan.retired, &plan.groups);
-    // What the key index says may still be against a record.
-    let is_final = task.round.is_none_or(|round| round.earlier.is_none());
-    let place = task.place.as_ref();
-    let copies = CopyAhead::of(range, &chunks, &groups, place, policy);
-    let listener = Listeners {
-        maker: is_final.then_some(&maker),
-        copies: is_final.then_some(&copies),
-        collector: collector.as_ref(),
-    };
-    let mut election = electorate.hold(&listener)?;
+/// A partition of which it is decided what becomes of it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    task: &'a Task<'a>,
+    policy: &'a Policy,
+    progress: &'a dyn Progress,
+    looked: &'a Looked,
+    plan: &'a Plan,
+}
 
-    done.passes = election.passes;
-    done.note_damage(range, &election.damage);
-    let is_checked = policy.on_damage != OnDamage::Fail;
-    let carried = Carried::of(surveys, &plan, policy, is_checked, progress)?;
-    done.note_damage(surveys, &carried.damage);
-    plan.reworked = carried.reworked;
-    if !done.damage.is_empty() {
-        done.plan = Some(plan);
-        return Ok(done.left_alone_for_damage());
-    }
-    done.list_damage_around(surveys, &plan, policy.on_damage, task.in_place);
-    if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, election.first_null_key) {
-        done.left_alone =
-            Some(format!("the record at offset {offset} has no key, and --null-keys is fail"));
-        return Ok(done);
-    }
+/// What the vote came to, and who is to meet the key index.
+struct Outcome {
+    election: Election,
+    newcomers: Option<Newcomers>,
+}
 
-    if let Some(collector) = collector {
-        collector.rest(&election.chunks)?;
-    }
-    let met = task.round.zip(newcomers).map(|(round, newcomers)| {
-        round.meet(newcomers, &mut election, policy, (budget, task.archive), task.temp_dir)
-    });
-    let met = met.transpose()?;
-    let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
-    let in_place = task.in_place;
-    let job = Job { source: &voted, groups: &groups, policy, in_place, budget, progress };
-    let (rewritten, index) = at_once(
-        task.round.is_some_and(Round::has_memory),
-        || job.rewrite(task.place.as_ref()),
-        || match (task.round, &met, &task.place) {
-            (Some(round), Some(met), Some(place)) => round.write_index(met, policy, &place.disk),
-            _ => Ok(WrittenIndex::default()),
-        },
-    );
-    let ((mut tally, mut written), index) = (rewritten?, index?);
-    let entries = match plan.reworked.as_slice() {
-        [] => Vec::new(),
-        _ => entries_kept(unretired, outcomes, indexed),
-    };
-    let reworker = Reworker::new(unretired, entries, policy, &producers, &evidence);
-    let groups = plan.groups_counted_from(plan.retired, &plan.reworked);
-    let job = Job { source: &reworker, groups: &groups, policy, in_place, budget, progress };
-    let (more, reworked) = job.rewrite(task.place.as_ref())?;
-    tally.add(&more);
-    written.extend(reworked);
-    let mut found = reworker.found();
-    if !found.damage.is_empty() {
-        found.damage.sort_by_key(|(at, damaged)| (*at, damaged.position));
-        done.damage.clear();
-        done.note_damage(unretired, &found.damage);
-        done.plan = Some(plan);
-        return Ok(done.left_alone_for_damage());
-    }
-    done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
-    done.records_not_erased = carried.records_not_erased;
+/// What was written of segments.
+struct Output {
+    tally: Tally,
+    /// By group: of the plan, then those that are reworked.
+    written: Vec<Written>,
+    /// What was found in the latter.
+    found: Found,
+}
 
-    let earlier = task.round.and_then(|round| round.earlier.as_ref());
-    let rolled_to = earlier.and_then(|earlier| earlier.rolled_to);
-    done.commit = Commit::of(surveys, &plan, &written, policy, in_place, rolled_to);
-    if task.place.is_some() {
-        done.commit.snapshot = snapshot_of(task, &looked, &plan, &done.commit)?;
-    }
-    let mut as_before = Vec::new();
-    if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
-        as_before = carry_over(task, surveys, &plan, &done.commit, place, policy)?;
-    }
-    done.counters = counters(surveys, &plan, policy, &election, &found, &tally, &written);
-    prove(&done.counters)?;
-
-    if let Some((round, met)) = task.round.zip(met.as_ref()) {
-        let facts = Facts {
-            surveys,
-            plan: &plan,
-            policy,
-            written: written.get(..plan.groups.len()).unwrap_or_default(),
-            rewritten: &[],
-            index: &index,
-            counters: done.counters,
-            log_end: done.log_end,
-            as_before: &as_before,
+impl Case<'_> {
+    /// Does what was decided; `carried` is what is known of the segments outside the range.
+    fn carry_out(&self, carried: &Carried, mut done: Done) -> Result<Done> {
+        let Case { task, policy, plan, looked, .. } = *self;
+        if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
+            place.disk.create_dir(&place.dir)?;
+        }
+        let (range, unretired) = (self.range(), self.unretired());
+        let begun = task.round.map_or(&[][..], Round::begun);
+        let txns = settle(range, begun, &looked.outcomes, &looked.indexed);
+        let chunks = chunks_of(range);
+        let producers = looked.active_producers(policy);
+        let budget = self.budget();
+        let evidence = Evidence::new(task.archive, chunks_of(unretired).len());
+        let maker = Maker {
+            range,
+            txns: &txns,
+            chunks: &chunks,
+            context: RewriteContext { policy, producers: &producers, end: plan.end },
+            waiting: Waiting::new(chunks.len(), task.budget.waiting_bytes, task.temp_dir),
         };
-        let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
-        let again = |older: &Older| older.rewrite(task, context, budget, progress);
-        end_round(task, (round, met), facts, again, &mut done)?;
+        let groups = plan.groups_counted_from(plan.retired, &plan.groups);
+        let copies = CopyAhead::of(range, &chunks, &groups, task.place.as_ref(), policy);
+
+        let outcome = self.vote(&maker, &copies, &evidence, &budget)?;
+        done.passes = outcome.election.passes;
+        done.note_damage(range, &outcome.election.damage);
+        done.note_damage(&looked.surveys, &carried.damage);
+        if !done.damage.is_empty() {
+            return Ok(done.left_alone_for_damage());
+        }
+        done.list_damage_around(&looked.surveys, plan, policy.on_damage, task.in_place);
+        if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, outcome.election.first_null_key)
+        {
+            done.left_alone =
+                Some(format!("the record at offset {offset} has no key, and --null-keys is fail"));
+            return Ok(done);
+        }
+
+        let Outcome { mut election, newcomers } = outcome;
+        let met = task.round.zip(newcomers).map(|(round, newcomers)| {
+            let with = (&budget, task.archive);
+            round.meet(newcomers, &mut election, policy, with, task.temp_dir)
+        });
+        let met = met.transpose()?;
+        let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
+        let (output, index) = self.rewrite(&voted, &groups, met.as_ref(), &budget)?;
+        let output = self.rework(output, (&producers, &evidence), &budget)?;
+        let Output { tally, written, found } = &output;
+        if !found.damage.is_empty() {
+            done.damage.clear();
+            done.note_damage(unretired, &found.damage);
+            return Ok(done.left_alone_for_damage());
+        }
+        done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
+        done.records_not_erased = carried.records_not_erased;
+
+        let as_before = self.put_the_rest(written, &mut done)?;
+        let surveys = looked.surveys.as_slice();
+        done.counters = counters(surveys, plan, policy, &election, found, tally, written);
+        prove(&done.counters)?;
+        if let Some((round, met)) = task.round.zip(met.as_ref()) {
+            let facts = Facts {
+                surveys,
+                plan,
+                policy,
+                written: written.get(..plan.groups.len()).unwrap_or_default(),
+                rewritten: &[],
+                index: &index,
+                counters: done.counters,
+                log_end: done.log_end,
+                as_before: &as_before,
+            };
+            let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
+            let again = |older: &Older| older.rewrite(task, context, &budget, self.progress);
+            end_round(task, (round, met), facts, again, &mut done)?;
+        }
+        task.place.as_ref().map_or(Ok(()), Place::sync)?;
+        if policy.rewrites.erased.is_some() {
+            done.warnings.extend(unsearched(others_kept(task)));
+            let of_older = met.and_then(|met| met.older).map(|older| older.evidence);
+            let evidence = match of_older {
+                Some(older) => evidence.behind(older),
+                None => evidence,
+            };
+            done.erased = Erased::of(Arc::new(evidence));
+        }
+        Ok(done)
     }
-    task.place.as_ref().map_or(Ok(()), Place::sync)?;
-    if policy.rewrites.erased.is_some() {
-        done.warnings.extend(unsearched(others_kept(task)));
-        let of_older = met.and_then(|met| met.older).map(|older| older.evidence);
-        let evidence = match of_older {
-            Some(older) => evidence.behind(older),
-            None => evidence,
+
+    /// The segments of the range.
+    fn range(&self) -> &[Survey] {
+        self.looked.surveys.get(self.plan.range()).unwrap_or_default()
+    }
+
+    /// The segments that retention leaves.
+    fn unretired(&self) -> &[Survey] {
+        self.looked.surveys.get(self.plan.retired..).unwrap_or_default()
+    }
+
+    fn budget(&self) -> Budget {
+        let budget = &self.task.budget;
+        let budget = self.task.round.map_or_else(|| budget.without_round(), |_| *budget);
+        budget.beside(self.range(), self.policy.topic.strategy.entry_bytes())
+    }
+
+    /// Holds the vote. Those who make and copy hear of what is decided, if that is final; the
+    /// collector of newcomers does, if there is a round.
+    fn vote(
+        &self,
+        maker: &Maker<'_>,
+        copies: &CopyAhead<'_>,
+        evidence: &Evidence,
+        budget: &Budget,
+    ) -> Result<Outcome> {
+        let Case { task, policy, progress, plan, .. } = *self;
+        let Maker { range: surveys, txns, chunks, .. } = *maker;
+        let newcomers = task.round.map(|round| round.newcomers(budget, policy, task.temp_dir));
+        let collector = task.round.zip(newcomers.as_ref()).map(|(round, newcomers)| {
+            let indexed = plan.log_start..Offset(i64::MAX);
+            Collector::new((surveys, txns, chunks), policy, indexed, round.seed, newcomers)
+        });
+        // What the key index says may still be against a record.
+        let is_final = task.round.is_none_or(|round| round.earlier.is_none());
+        let listener = Listeners {
+            maker: is_final.then_some(maker),
+            copies: is_final.then_some(copies),
+            collector: collector.as_ref(),
         };
-        done.erased = Erased::of(Arc::new(evidence));
+        let in_place = task.in_place;
+        let electorate =
+            Electorate { surveys, txns, plan, policy, in_place, evidence, budget, progress };
+        let election = electorate.hold(&listener)?;
+        if let Some(collector) = collector.filter(|_| election.damage.is_empty()) {
+            collector.rest(&election.chunks)?;
+        }
+        Ok(Outcome { election, newcomers })
     }
-    done.plan = Some(plan);
-    Ok(done)
+
+    /// Writes what stays of the range, and meanwhile what changes of the key index.
+    fn rewrite(
+        &self,
+        voted: &Voted<'_>,
+        groups: &[Range<usize>],
+        met: Option<&Met>,
+        budget: &Budget,
+    ) -> Result<(Output, WrittenIndex)> {
+        let Case { task, policy, .. } = *self;
+        let job = self.job(voted, groups, budget);
+        let (rewritten, index) = at_once(
+            task.round.is_some_and(Round::has_memory),
+            || job.rewrite(task.place.as_ref()),
+            || match (task.round, met, &task.place) {
+                (Some(round), Some(met), Some(place)) => {
+                    round.write_index(met, policy, &place.disk)
+                }
+                _ => Ok(WrittenIndex::default()),
+            },
+        );
+        let (tally, written) = rewritten?;
+        Ok((Output { tally, written, found: Found::default() }, index?))
+    }
+
+    /// Writes what stays of segments outside the range that lose something all the same, or are
+    /// encoded or cut anew.
+    fn rework(
+        &self,
+        mut output: Output,
+        (producers, evidence): (&ActiveProducers, &Evidence),
+        budget: &Budget,
+    ) -> Result<Output> {
+        let Case { task, policy, plan, looked, .. } = *self;
+        if plan.reworked.is_empty() {
+            return Ok(output);
+        }
+        let unretired = self.unretired();
+        let entries = entries_kept(unretired, &looked.outcomes, &looked.indexed);
+        let reworker = Reworker::new(unretired, entries, policy, producers, evidence);
+        let groups = plan.groups_counted_from(plan.retired, &plan.reworked);
+        let (tally, written) = self.job(&reworker, &groups, budget).rewrite(task.place.as_ref())?;
+        output.tally.add(&tally);
+        output.written.extend(written);
+        output.found = reworker.found();
+        Ok(output)
+    }
+
+    fn job<'a>(
+        &'a self,
+        source: &'a dyn ChunkSource,
+        groups: &'a [Range<usize>],
+        budget: &'a Budget,
+    ) -> Job<'a> {
+        let Case { task, policy, progress, .. } = *self;
+        Job { source, groups, policy, in_place: task.in_place, budget, progress }
+    }
+
+    /// Puts beside what was written what is not compacted, and says what is left to do. Returns
+    /// the names of those companions that the destination has as they are.
+    fn put_the_rest(&self, written: &[Written], done: &mut Done) -> Result<Vec<String>> {
+        let Case { task, policy, plan, looked, .. } = *self;
+        let earlier = task.round.and_then(|round| round.earlier.as_ref());
+        let rolled_to = earlier.and_then(|earlier| earlier.rolled_to);
+        let surveys = looked.surveys.as_slice();
+        done.commit = Commit::of(surveys, plan, written, policy, task.in_place, rolled_to);
+        let Some(place) = &task.place else { return Ok(Vec::new()) };
+        done.commit.snapshot = snapshot_of(task, looked, plan, &done.commit)?;
+        if place.suffix.is_some() {
+            return Ok(Vec::new());
+        }
+        carry_over(task, surveys, plan, &done.commit, place, policy)
+    }
 }
 
 /// What a round does beside compacting the increment: writes anew what loses something in the

@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
+use super::look::{Survey, modified_ms};
 use super::policy::{Policy, TopicConfig};
-use super::survey::{Survey, modified_ms};
 use crate::error::Result;
 use crate::units::{Offset, Timestamp};
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::destination::Output;
-use super::partition::{Done, Task, compact};
+use super::partition::compact;
 use super::round::{self, Begun, Standing, holds_rounds};
 use super::run::{Opened, Run};
+use super::task::{Done, Task};
 use crate::error::{Error, Result};
 use crate::rounds::StateDir;
 use crate::segment::{PartitionDir, Place};

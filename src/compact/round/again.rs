@@ -9,9 +9,9 @@ use super::older::Older;
 use super::this_round::Earlier;
 use crate::compact::budget::Budget;
 use crate::compact::evidence::Archive;
+use crate::compact::look::Survey;
 use crate::compact::policy::Policy;
 use crate::compact::rewrites::Rewrites;
-use crate::compact::survey::Survey;
 use crate::error::Result;
 use crate::units::{Offset, Timestamp};
 

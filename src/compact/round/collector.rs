@@ -9,12 +9,10 @@ use rayon::prelude::*;
 
 use super::join::newest_stands;
 use super::newcomers::{Newcomer, NewcomerList, Newcomers};
-use crate::compact::election::{ChunkAt, ChunkResult, Decided};
+use crate::compact::look::{SegmentTxns, Survey};
 use crate::compact::policy::Policy;
-use crate::compact::share::{Share, Shares};
 use crate::compact::strategy::{ByStrategy, Claim, Strategy};
-use crate::compact::survey::Survey;
-use crate::compact::transactions::SegmentTxns;
+use crate::compact::vote::{ChunkAt, ChunkResult, Decided, Share, Shares};
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records, Reread};

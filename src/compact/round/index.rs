@@ -143,13 +143,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::super::strategy::{Claim, Strategy, Timestamp, Version};
     use super::super::found::collected::{Found, losers_of};
     use super::super::index_write::WrittenIndex;
     use super::super::join::Leaving;
     use super::super::layout::layout_of;
     use super::super::newcomers::Newcomer;
     use super::*;
+    use crate::compact::strategy::{Claim, Strategy, Timestamp, Version};
     use crate::rounds::entries_of;
     use crate::units::Offset;
 

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::super::strategy::Strategy;
 use super::index::KeyIndex;
 use super::join::{Leaving, Outcome, join, newest_stands};
 use super::newcomer_block::Gathered;
 use super::newcomers::{Newcomer, Newcomers};
 use super::parts::{Part, parts_of, some_of};
+use crate::compact::strategy::Strategy;
 use crate::disk::SyncTogether;
 use crate::error::{Error, Result};
 use crate::report::note_memory;

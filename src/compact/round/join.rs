@@ -6,8 +6,8 @@
 
 use std::iter::Peekable;
 
-use super::super::strategy::{ByStrategy, Chosen, Claim, Entry as Held, Stands, Strategy};
 use super::newcomers::Newcomer;
+use crate::compact::strategy::{ByStrategy, Chosen, Claim, Entry as Held, Stands, Strategy};
 use crate::rounds::{Entry, KeyHash};
 use crate::units::Offset;
 
@@ -184,8 +184,8 @@ fn combine<S: Strategy>(older: &Entry, newer: &Entry) -> (Stands<()>, Entry) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::strategy::{First, Strategy, Timestamp, Version};
     use super::*;
+    use crate::compact::strategy::{First, Strategy, Timestamp, Version};
 
     type Turn = <First as Strategy>::Claim;
     type ByOffset = super::super::super::strategy::Offset;

@@ -2,8 +2,8 @@
 //! that the next round begins with, lies in the destination already, and is not kept a second time.
 
 use crate::bytes::crc32c;
+use crate::compact::look::Survey;
 use crate::compact::policy::{OnDamage, Policy};
-use crate::compact::survey::Survey;
 use crate::error::Result;
 use crate::format::{Batch, Flaw};
 use crate::rounds::{Crc32c, KeptDamage};

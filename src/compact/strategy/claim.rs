@@ -1,6 +1,6 @@
 //! What stands of a contest: claims, champions, and how the key index holds them.
 
-use super::super::ballot::Candidate;
+use super::candidate::Candidate;
 
 /// What a candidate brings to the contest besides its offset. In a champion's entry there is room
 /// for 64 bits and one.
@@ -128,8 +128,7 @@ impl<C: Claim> Entry<C> for Held {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::ballot::Standing;
-    use super::super::{Turn, Version};
+    use super::super::{Standing, Turn, Version};
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@
 //! contest besides its offset is its *claim*; how the claims of two neighbouring ranges of a log
 //! make that of both is the strategy's [`combine`](Strategy::combine).
 
+mod candidate;
 mod claim;
 mod first;
 mod header;
@@ -15,6 +16,7 @@ mod version;
 
 use std::fmt::{self, Debug, Display};
 
+pub use self::candidate::{Candidate, Standing};
 pub use self::claim::{Champion, Claim, Entry, Front, MOST_CHUNKS, Stands};
 pub use self::first::First;
 #[cfg(test)]

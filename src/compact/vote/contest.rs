@@ -6,12 +6,10 @@
 //! stays is only told when all were heard. All candidates of a key are heard in one pass or none
 //! is.
 
-use super::ballot::{Ballot, Candidate, Standing};
-use super::election::ChunkResult;
-use super::key_index::KeyHasher;
-use super::key_shard::{Shard, Sighting};
-use super::key_words::Words;
-use super::strategy::{Champion, Entry, Stands, Strategy};
+use super::ballot::Ballot;
+use super::chunk_result::ChunkResult;
+use crate::compact::keys::{KeyHasher, Shard, Sighting, Words};
+use crate::compact::strategy::{Candidate, Champion, Entry, Standing, Stands, Strategy};
 
 /// Keys that take up more than this are not in a core's own cache,
 const NEAR_BYTES: usize = 1 << 19;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::rewrite::{ChunkOutput, From, OutBatch, Tally};
+use super::chunk::{ChunkOutput, From, OutBatch, Tally};
 use crate::disk::Scratch;
 use crate::error::{Error, Result};
 use crate::format::Batch;

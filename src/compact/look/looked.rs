@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::damage::{LEFT_ALONE, segment_name};
-use super::partition::{Done, Task};
-use super::policy::{OnDamage, Policy};
+use super::producers::ActiveProducers;
 use super::survey::{Survey, Walking};
+use crate::compact::damage::{LEFT_ALONE, segment_name};
+use crate::compact::policy::{OnDamage, Policy};
+use crate::compact::task::{Done, Task};
 use crate::error::Result;
 use crate::segment::{
     AbortedTxn, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
@@ -85,6 +86,13 @@ impl Looked {
         let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
         let producers = snapshot.producers;
         Ok(Some(Looked { surveys, outcomes, indexed, producers }))
+    }
+
+    /// The producers that a broker has at the log end, and what stays for each.
+    pub fn active_producers(&self, policy: &Policy) -> ActiveProducers {
+        let expiration_ms = policy.topic.producer_id_expiration_ms;
+        let (loaded, open) = (&self.producers, &self.outcomes.open);
+        ActiveProducers::after_load(loaded, &self.surveys, open, policy.now, expiration_ms)
     }
 
     /// Says where the `.txnindex` files and the markers disagree; the markers are believed.

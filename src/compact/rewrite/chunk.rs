@@ -1,13 +1,9 @@
 //! One chunk rewritten: what stays of its batches, as spans to copy and batches made anew.
 
-use super::election::ChunkResult;
-use super::policy::Policy;
-use super::producers::ActiveProducers;
 use super::retain::{Case, Verdict, goes_whole, judge};
-use super::scan::Bodies;
-use super::share::{Share, Shares, SourceBatch};
-use super::survey::{Chunk, Survey};
-use super::transactions::SegmentTxns;
+use crate::compact::look::{ActiveProducers, Chunk, SegmentTxns, Survey};
+use crate::compact::policy::Policy;
+use crate::compact::vote::{Bodies, ChunkResult, Share, Shares, SourceBatch};
 use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{

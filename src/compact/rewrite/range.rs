@@ -10,17 +10,15 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::budget::Budget;
+use super::chunk::{ChunkOutput, RewriteContext, Tally};
 use super::copy_ahead::CopyAhead;
-use super::election::{ChunkAt, ChunkResult, Decided, Election, Listener};
 use super::group_writer::{GroupWriter, Target, Written};
-use super::policy::{OnDamage, Policy};
-use super::rewrite::{ChunkOutput, RewriteContext, Tally};
-use super::scan::Bodies;
-use super::survey::Survey;
-use super::transactions::SegmentTxns;
 use super::waiting::Waiting;
-use super::worker::with_codecs;
+use crate::compact::budget::Budget;
+use crate::compact::look::{SegmentTxns, Survey};
+use crate::compact::policy::{OnDamage, Policy};
+use crate::compact::vote::{Bodies, ChunkAt, ChunkResult, Decided, Election, Listener};
+use crate::compact::worker::with_codecs;
 use crate::disk::StagedFile;
 use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};

@@ -10,7 +10,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::key_words::KeyWord;
+use super::words::KeyWord;
 
 /// Enough shards that one fits into a core's cache while it is filled, if it holds keys only.
 pub const SHARDS: usize = 32;

@@ -2,8 +2,8 @@
 //! call it takes less time than to read records again that have left the processor's caches.
 
 use super::ballot::Ballot;
-use super::key_pack::Packer;
 use super::record_set::RecordSet;
+use crate::compact::keys::Packer;
 use crate::format::BatchHeader;
 use crate::units::Offset;
 
@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::compact::ballot::Standing;
+    use crate::compact::strategy::Standing;
     use crate::format::{Batch, EmptyBatch};
 
     /// The header of a batch with offsets from `base` to `last`.

@@ -10,19 +10,15 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::carry::look_at;
-use super::election::{ChunkAt, chunks_of};
-use super::evidence::{Evidence, evidence_of};
-use super::marks::MarksFrom;
-use super::plan::{Plan, inactive};
-use super::policy::Policy;
-use super::producers::ActiveProducers;
-use super::record_set::RecordSet;
+use super::chunk::ChunkOutput;
+use super::range::ChunkSource;
 use super::retain::{Case, judge_carried};
-use super::rewrite::ChunkOutput;
-use super::rewrite_range::ChunkSource;
-use super::share::{Share, SourceBatch};
-use super::survey::Survey;
-use super::worker::with_codecs;
+use crate::compact::evidence::{Evidence, evidence_of};
+use crate::compact::look::{ActiveProducers, Survey};
+use crate::compact::plan::{Plan, inactive};
+use crate::compact::policy::Policy;
+use crate::compact::vote::{ChunkAt, MarksFrom, RecordSet, Share, SourceBatch, chunks_of};
+use crate::compact::worker::with_codecs;
 use crate::error::{Error, Result};
 use crate::format::codec::{Room, Workbench};
 use crate::format::{Batch, Codec, Decoder, Flaw, Records};
@@ -141,9 +137,11 @@ impl<'a> Reworker<'a> {
 }
 
 impl Reworker<'_> {
-    /// What was found in all that was made.
+    /// What was found in all that was made; damage in the order of the log.
     pub fn found(self) -> Found {
-        self.found.into_inner().unwrap_or_default()
+        let mut found = self.found.into_inner().unwrap_or_default();
+        found.damage.sort_by_key(|(at, damaged)| (*at, damaged.position));
+        found
     }
 
     fn make(

@@ -11,8 +11,8 @@
 
 use std::marker::PhantomData;
 
-use super::key_table::Tables;
-use super::strategy::Front;
+use super::table::Tables;
+use crate::compact::strategy::Front;
 
 /// What a shard says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,7 +270,7 @@ fn begins_with(bytes: &[u8], front: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key_pack::Packer;
+    use super::super::pack::Packer;
     use super::*;
 
     fn packed(n: u32) -> Vec<u8> {

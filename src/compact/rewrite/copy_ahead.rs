@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::election::{ChunkAt, ChunkResult};
-use super::policy::Policy;
-use super::survey::Survey;
+use crate::compact::look::Survey;
+use crate::compact::policy::Policy;
+use crate::compact::vote::{ChunkAt, ChunkResult};
 use crate::disk::{ALIGNED_BYTES, Disk, Map, Owner, StagedFile};
 use crate::error::{Error, Result};
 use crate::segment::{Kind, Place};

@@ -5,7 +5,7 @@
 //! that one is small and its growth soon done. Where many more keys are expected, it grows to what
 //! these will need, and is spared the steps between.
 
-use super::strategy::Front;
+use crate::compact::strategy::Front;
 
 /// Tables of a shard.
 const TABLE_BITS: u32 = 6;

@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use super::erased_keys::ErasedKeys;
+use super::chunk::{ChunkOutput, From, OutBatch};
 use super::group_writer::{GroupWriter, Target};
-use super::rewrite::{ChunkOutput, From, OutBatch};
-use super::survey::{Chunk, Survey};
-use super::worker::with_decoder;
+use crate::compact::erased_keys::ErasedKeys;
+use crate::compact::look::{Chunk, Survey};
+use crate::compact::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{

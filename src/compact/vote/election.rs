@@ -11,65 +11,29 @@
 //!    at once, while its bodies are still decompressed. Under other strategies an older record may
 //!    still take its place, up to the end of the pass.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 use rayon::prelude::*;
 
 use super::ballot::Ballot;
-use super::budget::Budget;
+use super::chunk_result::{ChunkAt, ChunkResult, chunks_of};
 use super::contest::{Contest, Ring};
-use super::evidence::Evidence;
-use super::key_index::{KeyHasher, SHARDS};
-use super::key_pack::Packer;
-use super::marks::{Marks, MarksFrom};
-use super::plan::Plan;
-use super::policy::Policy;
 use super::record_set::RecordSet;
 use super::roll::Roll;
 use super::scan::{Bodies, ChunkScan, ScanContext};
-use super::strategy::{ByStrategy, Entry, MOST_CHUNKS, Strategy};
-use super::survey::{Chunk, Survey};
-use super::transactions::SegmentTxns;
-use super::worker::with_decoder;
+use super::windows::Windows;
+use crate::compact::budget::Budget;
+use crate::compact::evidence::Evidence;
+use crate::compact::keys::{KeyHasher, Packer, SHARDS};
+use crate::compact::look::{SegmentTxns, Survey};
+use crate::compact::plan::Plan;
+use crate::compact::policy::Policy;
+use crate::compact::strategy::{ByStrategy, Entry, MOST_CHUNKS, Strategy};
+use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::report::{Progress, note_memory};
 use crate::segment::Damaged;
 use crate::units::Offset;
-
-/// Chunks that a thread reads before the shards go through their ballots, if memory allows: enough
-/// votes at a time that a shard, once it is in a core's cache, is worth having been fetched.
-const CHUNKS_A_THREAD: usize = 32;
-
-/// A chunk of the range and the segment (by number in the range) that it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChunkAt {
-    /// Which segment of the range.
-    pub segment: usize,
-    /// Which stretch of it.
-    pub chunk: Chunk,
-}
-
-/// What is known of a chunk after the vote.
-#[derive(Debug, Default)]
-pub struct ChunkResult {
-    /// Which of its voting records stay.
-    pub retained: RecordSet,
-    /// Those that no pass has settled yet; not set if there are none.
-    undecided: OnceLock<RecordSet>,
-    /// Tombstones that stand for their keys, and go; not set if there are none.
-    expired: OnceLock<RecordSet>,
-    /// Retained records with more to claim than they say themselves; not set if there are none.
-    widened: OnceLock<RecordSet>,
-    /// Where records lie that stay; not set if that is not known.
-    marks: OnceLock<Marks>,
-    /// How many records voted.
-    voters: u32,
-    /// Records of each compressed magic 0/1 set.
-    pub set_sizes: Vec<u32>,
-    /// Batches (by number in the chunk) that hold a tombstone.
-    pub with_tombstone: Vec<u32>,
-}
 
 /// The outcome over the range.
 #[derive(Debug, Default)]
@@ -200,8 +164,7 @@ impl Electorate<'_> {
             }
             election.passes += 1;
             let undecided = election.chunks.iter().enumerate();
-            pending =
-                undecided.filter(|(_, c)| c.undecided.get().is_some()).map(|(n, _)| n).collect();
+            pending = undecided.filter(|(_, c)| !c.is_decided()).map(|(n, _)| n).collect();
             // A damaged partition will be left alone; further passes would be for nothing.
             if pending.is_empty() || !election.damage.is_empty() {
                 return Ok(election);
@@ -213,7 +176,7 @@ impl Electorate<'_> {
     fn expected(&self, pending: &[usize], chunks: &[ChunkResult]) -> u64 {
         let undecided = |number: &usize| {
             let chunk = chunks.get(*number)?;
-            Some(u64::from(chunk.undecided.get()?.count(0, chunk.voters)))
+            chunk.undecided().map(u64::from)
         };
         match pending.iter().filter_map(undecided).sum() {
             0 => self.surveys.iter().map(|survey| survey.records).sum(),
@@ -252,69 +215,6 @@ impl ByStrategy for Vote<'_> {
     }
 }
 
-/// The chunks of the range in log order.
-pub fn chunks_of(surveys: &[Survey]) -> Vec<ChunkAt> {
-    let numbered = surveys.iter().enumerate();
-    numbered
-        .flat_map(|(segment, s)| {
-            s.chunks.iter().map(move |chunk| ChunkAt { segment, chunk: *chunk })
-        })
-        .collect()
-}
-
-/// So many times as much as its log a chunk may take at first.
-const EXPANDING: usize = 16;
-
-/// How many chunks are voted on at a time, from what the last ones took; and their memory.
-struct Windows<C> {
-    budget_bytes: usize,
-    scans: Vec<ChunkScan<C>>,
-    size: usize,
-    most: usize,
-}
-
-impl<C: Copy> Windows<C> {
-    fn new(budget: &Budget) -> Windows<C> {
-        // The first ones are few, for nothing is known yet of what they take.
-        let threads = rayon::current_num_threads();
-        let (few, most) = (threads * 2, threads * CHUNKS_A_THREAD);
-        let chunk_bytes = usize::try_from(budget.chunk_bytes).unwrap_or(usize::MAX);
-        let size = few.min(budget.window_bytes / chunk_bytes.saturating_mul(EXPANDING)).max(1);
-        Windows { budget_bytes: budget.window_bytes, scans: Vec::new(), size, most }
-    }
-
-    fn chunks(&self) -> usize {
-        self.size
-    }
-
-    /// What the bodies of one chunk may take.
-    fn most_kept_bytes(&self) -> usize {
-        self.budget_bytes / 4 * 3 / self.size.max(1)
-    }
-
-    fn lend(&mut self, count: usize) -> &mut [ChunkScan<C>] {
-        self.scans.resize_with(count, ChunkScan::default);
-        &mut self.scans
-    }
-
-    fn learn(&mut self) {
-        let largest = self.scans.iter().map(ChunkScan::allocated_bytes).max().unwrap_or(0);
-        if self.scans.iter().any(|scan| scan.lacked_room) {
-            self.most = (self.size / 2).max(rayon::current_num_threads());
-        }
-        let fitting = self.budget_bytes / largest.max(1);
-        self.size = fitting.min(self.size * 4).clamp(1, self.most);
-        self.scans.truncate(self.size);
-        // Long keys fall to other ballots each time, and each would keep the room for one.
-        let most_bytes = 2 * self.budget_bytes;
-        if self.scans.iter().map(ChunkScan::allocated_bytes).sum::<usize>() > most_bytes {
-            let share_bytes = self.budget_bytes / self.size;
-            let is_large = |scan: &&mut ChunkScan<C>| scan.allocated_bytes() > share_bytes;
-            self.scans.iter_mut().filter(is_large).for_each(|scan| *scan = ChunkScan::default());
-        }
-    }
-}
-
 /// One reading of what is undecided.
 struct Pass<'a, S: Strategy> {
     electorate: &'a Electorate<'a>,
@@ -346,10 +246,8 @@ impl<S: Strategy> Pass<'_, S> {
         listener: &dyn Listener,
         election: &mut Election,
     ) -> Result<()> {
-        let asked: Vec<Option<RecordSet>> = window
-            .iter()
-            .map(|number| election.chunks.get_mut(*number)?.undecided.take())
-            .collect();
+        let asked: Vec<Option<RecordSet>> =
+            window.iter().map(|number| election.chunks.get_mut(*number)?.ask_undecided()).collect();
         let context = self.context(windows.most_kept_bytes());
         let scans = windows.lend(window.len());
         scans.par_iter_mut().with_max_len(1).zip(window).zip(&asked).try_for_each(
@@ -446,11 +344,11 @@ impl<S: Strategy> Pass<'_, S> {
         let Some(result) = election.chunks.get_mut(number).filter(|_| self.is_first) else {
             return Ok(());
         };
-        result.voters = scan.voters;
-        result.retained = RecordSet::of_size(scan.voters);
-        scan.kept_unasked.iter().for_each(|ordinal| result.retained.insert(*ordinal));
-        result.set_sizes = std::mem::take(&mut scan.set_sizes);
-        result.with_tombstone = std::mem::take(&mut scan.with_tombstone);
+        let retained = RecordSet::of_size(scan.voters);
+        scan.kept_unasked.iter().for_each(|ordinal| retained.insert(*ordinal));
+        let set_sizes = std::mem::take(&mut scan.set_sizes);
+        let with_tombstone = std::mem::take(&mut scan.with_tombstone);
+        *result = ChunkResult::heard(scan.voters, retained, set_sizes, with_tombstone);
         let count = &mut election.count;
         count.records += scan.records;
         count.aborted += scan.aborted;
@@ -460,75 +358,5 @@ impl<S: Strategy> Pass<'_, S> {
         let known = [election.first_null_key, scan.first_null_key];
         election.first_null_key = known.into_iter().flatten().min();
         self.electorate.evidence.put(number, &std::mem::take(&mut scan.erased))
-    }
-}
-
-impl ChunkResult {
-    /// A chunk that nobody votes on, because it is known which of its records stay.
-    pub fn known(retained: RecordSet, set_sizes: Vec<u32>, with_tombstone: Vec<u32>) -> Self {
-        ChunkResult { retained, set_sizes, with_tombstone, ..ChunkResult::default() }
-    }
-
-    /// Whether no other pass will change it.
-    pub fn is_decided(&self) -> bool {
-        self.undecided.get().is_none()
-    }
-
-    /// How many records voted.
-    pub fn voters(&self) -> u32 {
-        self.voters
-    }
-
-    /// How many of its voting records stay.
-    pub fn kept(&self) -> u32 {
-        self.retained.count(0, self.voters)
-    }
-
-    /// Whether all its voting records stay.
-    pub fn keeps_all(&self) -> bool {
-        self.kept() == self.voters
-    }
-
-    /// Whether it comes out as it went in, as far as its records tell: tombstones that stay get
-    /// their time.
-    pub fn keeps_as_it_is(&self) -> bool {
-        self.keeps_all() && self.with_tombstone.is_empty()
-    }
-
-    /// Where records that stay lie, asked from record `first` on.
-    pub fn marks_from(&self, first: u32) -> MarksFrom<'_> {
-        self.marks.get().map_or_else(MarksFrom::default, |marks| marks.from(first))
-    }
-
-    /// Notes where those lie that stay, of the marks of all numbered records.
-    fn note_marks(&self, marks: &[u32], room: &AtomicUsize) {
-        if let Some(marks) = Marks::of(&self.retained, marks, room) {
-            self.marks.get_or_init(|| marks);
-        }
-    }
-
-    /// Notes that a tombstone stands for its key, though it goes.
-    pub fn note_expired(&self, ordinal: u32) {
-        self.expired.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
-    }
-
-    /// Tombstones that stand for their keys, and go.
-    pub fn expired(&self) -> Option<&RecordSet> {
-        self.expired.get()
-    }
-
-    /// Notes that a retained record claims more than it says itself.
-    pub fn note_widened(&self, ordinal: u32) {
-        self.widened.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
-    }
-
-    /// Whether a retained record claims more than it says itself.
-    pub fn is_widened(&self, ordinal: u32) -> bool {
-        self.widened.get().is_some_and(|widened| widened.contains(ordinal))
-    }
-
-    /// Has a record vote again in another pass.
-    pub fn leave_undecided(&self, ordinal: u32) {
-        self.undecided.get_or_init(|| RecordSet::of_size(self.voters)).insert(ordinal);
     }
 }

@@ -1,6 +1,6 @@
 //! What each batch of a chunk has of the vote's result, and a walk over just the records that stay.
 
-use super::election::ChunkResult;
+use super::chunk_result::ChunkResult;
 use super::marks::MarksFrom;
 use super::record_set::RecordSet;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record, Records, Reread};

@@ -5,10 +5,10 @@
 //! look at one place in memory, and a key takes a slot and no more. What is to be known of it, if
 //! the strategy asks for anything, stands beside that.
 
-use super::key_index::KeyHasher;
-use super::key_shard::Sighting;
-use super::key_table::{Found, Tables};
-use super::strategy::Front;
+use super::index::KeyHasher;
+use super::shard::Sighting;
+use super::table::{Found, Tables};
+use crate::compact::strategy::Front;
 
 /// A packed key of no more than eight bytes, the first one lowest, zeros behind it. A packed key
 /// says where it ends, so two keys are the same word only if they are the same; none is 0.

@@ -2,17 +2,15 @@
 
 use std::ops::Range;
 
-use super::ballot::{Ballot, Standing};
-use super::erased_keys::ErasedKeys;
-use super::evidence::evidence_of;
-use super::key_index::{KeyHasher, SHARDS};
-use super::key_pack::Packer;
-use super::policy::NullKeys;
+use super::ballot::Ballot;
 use super::record_set::RecordSet;
 use super::roll::{Offsets, Votes};
-use super::strategy::{Bid, Entry, Strategy};
-use super::survey::{Chunk, Survey, modified_ms};
-use super::transactions::SegmentTxns;
+use crate::compact::erased_keys::ErasedKeys;
+use crate::compact::evidence::evidence_of;
+use crate::compact::keys::{KeyHasher, Packer, SHARDS};
+use crate::compact::look::{Chunk, SegmentTxns, Survey, modified_ms};
+use crate::compact::policy::NullKeys;
+use crate::compact::strategy::{Bid, Entry, Standing, Strategy};
 use crate::format::codec::Room;
 use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records, Reread};
 use crate::report::ErasedRecord;

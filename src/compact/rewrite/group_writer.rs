@@ -9,8 +9,8 @@
 
 use std::time::SystemTime;
 
-use super::rewrite::{ChunkOutput, From, OutBatch};
-use super::survey::{Chunk, Survey};
+use super::chunk::{ChunkOutput, From, OutBatch};
+use crate::compact::look::{Chunk, Survey};
 use crate::disk::StagedFile;
 use crate::error::Result;
 use crate::segment::{AbortedTxn, Kind, LogFile, Place, SegmentLimits, SegmentWriter};

@@ -6,7 +6,7 @@
 //! seven bits a byte. Then comes the key from where the pattern ends to be like it. So a packed key
 //! says itself where it ends, and two are the same bytes only if the keys are.
 
-use super::key_words::KeyWord;
+use super::words::KeyWord;
 
 /// The most that seven bits can say.
 const MOST_SHARED: usize = 0x7f;

@@ -1,68 +1,7 @@
 //! Votes: what each record says as a candidate for its key, sorted into the shards' ballots.
 
-use super::key_words::KeyWord;
-
-/// What follows for a record that is its key's champion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It stays.
-    Stays,
-    /// It is a tombstone whose time has come: it goes, but still hides what it beats.
-    Expired,
-    /// It lies below the log start: it stays if no other record has its key, and hides nothing.
-    BelowStart,
-    /// It is both: it goes, and hides nothing.
-    ExpiredBelowStart,
-}
-
-impl Standing {
-    /// Whether it hides what it beats.
-    #[inline]
-    pub fn hides(self) -> bool {
-        matches!(self, Standing::Stays | Standing::Expired)
-    }
-}
-
-/// Which record of its chunk a candidate is, under two bits of standing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate(u32);
-
-impl Candidate {
-    const ORDINAL_BITS: u32 = 30;
-
-    /// Record `ordinal` of the chunk.
-    #[inline]
-    pub fn new(ordinal: u32, standing: Standing) -> Candidate {
-        Candidate(ordinal | (standing as u32) << Self::ORDINAL_BITS)
-    }
-
-    /// Which record of the chunk.
-    #[inline]
-    pub fn ordinal(self) -> u32 {
-        self.0 & ((1 << Self::ORDINAL_BITS) - 1)
-    }
-
-    /// What follows if it wins.
-    #[inline]
-    pub fn standing(self) -> Standing {
-        match self.0 >> Self::ORDINAL_BITS {
-            0 => Standing::Stays,
-            1 => Standing::Expired,
-            2 => Standing::BelowStart,
-            _ => Standing::ExpiredBelowStart,
-        }
-    }
-
-    /// As bytes.
-    pub fn to_bytes(self) -> [u8; 4] {
-        self.0.to_le_bytes()
-    }
-
-    /// From bytes.
-    pub fn of_bytes(bytes: [u8; 4]) -> Candidate {
-        Candidate(u32::from_le_bytes(bytes))
-    }
-}
+use crate::compact::keys::KeyWord;
+use crate::compact::strategy::{Candidate, Standing};
 
 /// A record's candidacy for its key.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +49,7 @@ impl<C: Copy> Ballot<C> {
         let Ok(key_end) = u32::try_from(self.keys.len()) else { return false };
         let candidate = Candidate::new(ordinal, standing);
         self.votes.push(Vote { hash, key_end, candidate, claim });
-        ordinal >> Candidate::ORDINAL_BITS == 0
+        Candidate::has_room_for(ordinal)
     }
 
     /// Adds a vote for a short key; false if it cannot be numbered.
@@ -118,7 +57,7 @@ impl<C: Copy> Ballot<C> {
     pub fn cast_word(&mut self, word: KeyWord, ordinal: u32, standing: Standing, claim: C) -> bool {
         let candidate = Candidate::new(ordinal, standing);
         self.words.push(WordVote { word, candidate, claim });
-        ordinal >> Candidate::ORDINAL_BITS == 0
+        Candidate::has_room_for(ordinal)
     }
 
     /// The votes for short keys, from the newest to the oldest.

@@ -1,0 +1,15 @@
+//! What is seen of a partition before anything is decided: its segments' headers (`walk`, a
+//! `survey` each), how its `transactions` ended, which `producers` are still active, whose markers
+//! are lost. `looked` has it all.
+
+mod looked;
+pub mod lost_aborts;
+mod producers;
+mod survey;
+mod transactions;
+mod walk;
+
+pub use looked::Looked;
+pub use producers::ActiveProducers;
+pub use survey::{Chunk, Survey, Walking, modified_ms};
+pub use transactions::{SegmentTxns, begun_below, entries_kept, settle, settle_again};
