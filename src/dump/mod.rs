@@ -40,8 +40,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, LogFile, PartitionDir};
+use crate::segment::{FileName, LogFile};
+use crate::swap::as_finished;
 use crate::units::{Offset, Position};
 
 pub use companions::Entry;
@@ -197,6 +199,6 @@ fn committed(source: &Source, selection: &Selection) -> Result<Committed, Failur
         let log = LogFile::of(&source.path, Offset(0), walk::map(source)?);
         return Ok(Committed::of_log(&log));
     }
-    let dir = PartitionDir::open(source::parent(&source.path))?;
+    let (dir, _) = as_finished(&Disk::default(), source::parent(&source.path))?;
     Ok(Committed::of_partition(&dir, &selection.offsets)?)
 }

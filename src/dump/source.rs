@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
     CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, WhyPassedOver, find_partitions,
     not_opened, partition_name,
 };
+use crate::swap::as_finished;
 use crate::units::Offset;
 
 /// What paths stand for.
@@ -17,6 +19,8 @@ pub struct Found {
     pub sources: Vec<Source>,
     /// What the directories hold in the place of logs or partitions, and is not followed.
     pub left_out: Vec<LeftOut>,
+    /// In which directories a swap of segments was interrupted, and what is made of it.
+    pub unfinished: Vec<(PathBuf, String)>,
 }
 
 /// A link, or a pipe or device, in the place of a log or partition, or a partition that cannot be
@@ -110,14 +114,15 @@ pub(super) fn find(path: &Path, found: &mut Found) -> Result<()> {
     if metadata.is_dir() {
         let listed = find_partitions(&[path.into()])?;
         for partition in listed.partitions {
-            let dir = match PartitionDir::open(&partition) {
+            let (dir, unfinished) = match as_finished(&Disk::default(), &partition) {
                 Err(error) if partition != path => {
                     let why = error.kind.to_string();
                     found.left_out.push(LeftOut { path: partition, why });
                     continue;
                 }
-                dir => dir?,
+                opened => opened?,
             };
+            found.unfinished.extend(unfinished.map(|what| (partition, what)));
             found.sources.extend((0..dir.segments.len()).filter_map(|index| segment(&dir, index)));
             let is_log = |name: &str| FileName::parse(name).is_some_and(|n| n.kind == Kind::Log);
             let odd = dir.oddities.iter().filter(|odd| is_log(&odd.name));
@@ -199,8 +204,8 @@ fn segment_alone(path: &Path, file: FileName) -> LogKind {
         let (index, time_index) = (None, None);
         return LogKind::Segment { base, next_base: None, is_active: false, index, time_index };
     }
-    let dir = PartitionDir::open(parent(path)).ok();
-    let mut bases = dir.iter().flat_map(|dir| &dir.segments).map(|segment| segment.base);
+    let dir = as_finished(&Disk::default(), parent(path)).ok();
+    let mut bases = dir.iter().flat_map(|(dir, _)| &dir.segments).map(|segment| segment.base);
     let next_base = bases.find(|other| *other > base);
     let index = Some(path.with_extension(Kind::Index.extension()));
     let time_index = Some(path.with_extension(Kind::TimeIndex.extension()));

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::Decoder;
 use crate::messages::{InternalTopic, decode_key, decode_value};
-use crate::segment::{PartitionDir, partitions_around};
+use crate::segment::partitions_around;
+use crate::swap::as_finished;
 
 const TOPIC: &str = "__transaction_state";
 
@@ -45,7 +47,8 @@ pub fn producers_of(ids: &[String], paths: &[PathBuf]) -> Result<BTreeSet<i64>> 
 fn each_entry(partition: &Path, mut each: impl FnMut(&str, [i64; 3])) -> Result<()> {
     let topic = InternalTopic::Transactions;
     let mut decoder = Decoder::new();
-    for segment in &PartitionDir::open(partition)?.segments {
+    let (dir, _) = as_finished(&Disk::default(), partition)?;
+    for segment in &dir.segments {
         let log = segment.log()?;
         for (_, batch) in log.checked_batches().flatten().filter(|(_, b)| !b.header.is_control()) {
             for record in decoder.records(&batch).into_iter().flatten().flatten() {

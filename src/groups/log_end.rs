@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::disk::open_listed;
+use crate::disk::{Disk, open_listed};
 use crate::error::Result;
 use crate::format::{Batch, HEADER_BYTES};
-use crate::segment::{
-    Frontier, Kind, LogFile, OffsetIndex, PartitionDir, PartitionMetadata, Segment,
-};
+use crate::segment::{Frontier, Kind, LogFile, OffsetIndex, PartitionMetadata, Segment};
+use crate::swap::as_finished;
 use crate::units::{Offset, Position};
 
 /// The largest `partition.metadata` that is read; Kafka's are 44 bytes long.
@@ -20,7 +19,7 @@ const MOST_METADATA_BYTES: u64 = 4096;
 /// # Errors
 /// The system's.
 pub(super) fn log_end(path: &Path) -> Result<Option<Offset>> {
-    let dir = PartitionDir::open(path)?;
+    let (dir, _) = as_finished(&Disk::default(), path)?;
     let Some(last) = dir.segments.last() else { return Ok(None) };
     let log = last.log()?;
     let mut end = last.base;

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use super::Damage;
 use super::replay::{Entry, Replay, Replayed};
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, EndMarker};
 use crate::messages::Undecodable;
-use crate::segment::{FileName, Frontier, Kind, LogFile, PartitionDir, TxnBatch, TxnBatchKind};
+use crate::segment::{FileName, Frontier, Kind, LogFile, TxnBatch, TxnBatchKind};
+use crate::swap::as_finished;
 use crate::units::{Offset, Position};
 
 /// What one partition holds.
@@ -30,7 +32,7 @@ pub(super) struct PartitionRead {
 
 /// Reads the partition in `path`.
 pub(super) fn read_partition(path: &Path, partition: i32) -> Result<PartitionRead> {
-    let dir = PartitionDir::open(path)?;
+    let (dir, unfinished) = as_finished(&Disk::default(), path)?;
     let mut reader = Reader {
         replay: Replay::default(),
         decoder: Decoder::new(),
@@ -38,12 +40,8 @@ pub(super) fn read_partition(path: &Path, partition: i32) -> Result<PartitionRea
         records: 0,
         unknown: BTreeMap::new(),
         damage: Vec::new(),
-        notes: Vec::new(),
+        notes: unfinished.iter().map(|what| format!("{}: {what}", path.display())).collect(),
     };
-    if let Some(name) = dir.unfinished_swap() {
-        let what = "a swap of segments did not finish; it is read as if it had not begun";
-        reader.notes.push(format!("{}: {what}", dir.file(&name.to_string()).display()));
-    }
     let is_log = |name: &str| FileName::parse(name).is_some_and(|name| name.kind == Kind::Log);
     let odd = dir.oddities.iter().filter(|odd| is_log(&odd.name));
     reader.damage.extend(odd.map(|odd| Damage::left_out(&dir.file(&odd.name), odd.what)));

@@ -314,13 +314,6 @@ impl PartitionDir {
         Ok(dir)
     }
 
-    /// A file of a swap that must be finished or undone before the rest can be believed; old
-    /// files that only wait for their removal (`.deleted`) are no hindrance.
-    pub fn unfinished_swap(&self) -> Option<FileName> {
-        let hinders = |name: &&FileName| name.suffix != Some(Suffix::Deleted);
-        self.leftovers.iter().find(hinders).copied()
-    }
-
     /// Adds a segment whose files' names end in `suffixes`.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LogDir, LogFile, PartitionDir, PartitionMetadata, Segment,
     parse_epochs, partition_name,
 };
-use crate::swap::view;
+use crate::swap::as_finished;
 use crate::units::Offset;
 use crate::verify::{read_alone, read_together};
 
@@ -47,10 +47,9 @@ impl Opened {
     /// Lists the directory at `path`; if that cannot be done, the outcome says so.
     pub fn new(disk: &Disk, path: &Path) -> Opened {
         let mut stats = nothing_known(path);
-        let dir = match view(disk, path, true) {
-            Ok((dir, recovery)) => {
-                let what = recovery.describe();
-                stats.warnings.extend(what.map(|what| format!("as it is read, {what}")));
+        let dir = match as_finished(disk, path) {
+            Ok((dir, unfinished)) => {
+                stats.warnings.extend(unfinished);
                 if dir.segments.is_empty() {
                     stats.warnings.push("it holds no segments (<20 digits>.log)".into());
                 }

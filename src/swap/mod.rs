@@ -15,6 +15,6 @@ mod step;
 
 pub use claim::{Claim, PartitionClaim, unclean_shutdown};
 pub use clean_mark::CleanMarks;
-pub use recovery::{Recovery, SwapLog, recover, view};
+pub use recovery::{Recovery, SwapLog, as_finished, recover, view};
 pub use replacement::Replacement;
 pub use step::{Step, carry_out, list};

@@ -222,6 +222,17 @@ pub fn view(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<(PartitionD
     Ok((listed, recovery))
 }
 
+/// The partition directory `dir` as a starting broker would leave it, and what is different from
+/// what lies there, if anything is: the way in for all who only read.
+///
+/// # Errors
+/// The system's.
+pub fn as_finished(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Option<String>)> {
+    let (dir, recovery) = view(disk, dir, true)?;
+    let said = recovery.describe().map(|what| format!("as it is read, {what}"));
+    Ok((dir, said))
+}
+
 fn look_at(disk: &Disk, dir: &Path, name: FileName) -> Result<SwapLog> {
     let path = dir.join(name.to_string());
     let log = LogFile::open(disk, &path, name.offset)?;

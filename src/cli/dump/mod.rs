@@ -30,6 +30,9 @@ pub fn run(args: DumpArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     for left_out in &found.left_out {
         witness.damage(&Damage { path: &left_out.path, position: None, what: &left_out.why });
     }
+    for (path, what) in found.unfinished.iter().filter(|_| !common.quiet) {
+        messages::warning(&format!("{}: {what}", path.display()));
+    }
     output.write(&found.sources, &selection, &mut witness)?;
     Ok(if witness.is_damaged { Outcome::Problems } else { Outcome::Clean })
 }

@@ -26,6 +26,7 @@ use crate::rounds::{
     StateDir, differences,
 };
 use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
+use crate::swap::view;
 use crate::units::Offset;
 
 /// Whether the partition directory at `path` holds rounds.
@@ -448,7 +449,7 @@ fn rebased(
 ) -> Result<(PartitionDir, PartitionDir, Option<BaseEnds>)> {
     let Some(rebase) = &options.rebase else { return Err(Error::bug("no rebase")) };
     let from = directory_of(&rebase.from, source)?;
-    let mut base = PartitionDir::open_on(&source.disk, &from)?;
+    let (mut base, _) = view(&source.disk, &from, false)?;
     let mut view = source.clone();
     let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
     let (reached, end) = (Marks::end_of(&base.segments)?, Marks::end_of(&view.segments)?);

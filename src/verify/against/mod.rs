@@ -49,9 +49,11 @@ use self::side::Side;
 use self::state::Differences;
 use super::finding::{Finding, Findings, Severity};
 use super::segment::unreadable;
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::report::{NoProgress, Progress};
 use crate::segment::{PartitionDir, Sources};
+use crate::swap::as_finished;
 use crate::units::Offset;
 
 /// What the two directories are to each other.
@@ -216,8 +218,19 @@ pub fn compare(
     options: &Options<'_>,
     progress: &dyn Progress,
 ) -> Compared {
-    match (PartitionDir::open(before), PartitionDir::open(after)) {
-        (Ok(before), Ok(after)) => compare_dirs(before, after, options, progress),
+    let open = |path: &Path| as_finished(&Disk::default(), path);
+    match (open(before), open(after)) {
+        (Ok((before, of_before)), Ok((after, of_after))) => {
+            let unfinished = [(&before, of_before), (&after, of_after)];
+            let unfinished = unfinished.map(|(dir, what)| {
+                what.map(|what| {
+                    Finding::about("against-leftover", Severity::Warning, &dir.path, what)
+                })
+            });
+            let mut compared = compare_dirs(before, after, options, progress);
+            compared.findings.extend(unfinished.into_iter().flatten());
+            compared
+        }
         (Err(error), _) | (_, Err(error)) => Compared {
             findings: vec![unreadable(&error)],
             counts: Counts { partitions: 1, ..Counts::default() },
@@ -336,12 +349,5 @@ fn compare_spans(sides: &Both<Side>, relation: Relation, range: Range, found: &m
     if range.start >= range.end && before.end.max(after.end) > range.end {
         let text = format!("the log has no offset in common with that of {other}");
         found.push(Finding::about("against-nothing", Severity::Warning, path, text));
-    }
-    for side in [before, after] {
-        if let Some(name) = side.dir.unfinished_swap() {
-            let path = side.dir.file(&name.to_string());
-            let text = "left of a cleaning or a swap that did not finish; not compared";
-            found.push(Finding::about("against-leftover", Severity::Warning, &path, text));
-        }
     }
 }
