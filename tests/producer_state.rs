@@ -326,3 +326,37 @@ fn the_newest_snapshot_does_not_go_with_its_segment_unless_a_newer_one_is_writte
     let found: Vec<i64> = snapshot_at(&dir, 7).iter().map(|entry| entry.producer_id).collect();
     assert_eq!(found, [5, 7]);
 }
+
+/// Real Kafka 4.1.1 keeps the emptied batch here, and removes the snapshot.
+#[test]
+fn a_snapshot_behind_the_end_of_the_log_is_not_believed() {
+    let temp = tempfile::tempdir().unwrap();
+    let kind = BatchKind { attributes: 0, producer_id: 5, base_sequence: 0 };
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch_of(kind, &[put("k1", "a")]).batch(&[put("k1", "b")]).roll();
+    let dir = log.batch(&[put("k2", "c")]).flush();
+    let behind = ProducerEntry { last_sequence: 50, last_offset: Offset(99), ..entry(5) };
+    let at_border = ProducerEntry { last_sequence: 0, last_offset: Offset(0), ..entry(5) };
+    let snapshot = |at: i64| dir.join(format!("{at:020}.snapshot"));
+    for at_border in [None, Some(at_border)] {
+        fs::write(snapshot(100), render_snapshot(&[behind])).unwrap();
+        if let Some(known) = at_border {
+            fs::write(snapshot(2), render_snapshot(&[known])).unwrap();
+        }
+        let out = temp.path().join("out");
+        let now = ["compact", "--now", "1700000001000"];
+        let ran = logcompact().args(now).arg(&dir).arg("--out").arg(&out).assert().success();
+        let told = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(told.contains("at offset 100 lies behind the log's end, 3"), "{told}");
+        let listed = PartitionDir::open(&out.join("t-0")).unwrap();
+        assert!(!listed.snapshots.contains(&Offset(100)), "{:?}", listed.snapshots);
+        let log = listed.segments[0].log().unwrap();
+        let kept: Vec<(i64, i32)> = log
+            .batches()
+            .map(|batch| batch.unwrap().1.header)
+            .map(|header| (header.producer_id, header.record_count))
+            .collect();
+        assert_eq!(kept, [(5, 0), (-1, 1)], "its last batch stays for the producer, empty");
+        fs::remove_dir_all(&out).unwrap();
+    }
+}

@@ -325,7 +325,7 @@ impl Case<'_> {
         if place.suffix.is_some() {
             return Ok(Vec::new());
         }
-        carry_over(task, surveys, plan, &done.commit, place, policy)
+        carry_over(task, (surveys, done.log_end), plan, &done.commit, place, policy)
     }
 }
 
@@ -451,7 +451,7 @@ fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
 /// whose names it gives.
 fn carry_over(
     task: &Task<'_>,
-    surveys: &[Survey],
+    (surveys, log_end): (&[Survey], Offset),
     plan: &Plan,
     commit: &Commit,
     place: &Place,
@@ -478,7 +478,10 @@ fn carry_over(
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
     let written = commit.snapshot.iter().map(|(offset, _)| offset);
     let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);
-    let replaced: Vec<Offset> = gone.chain(written).copied().collect();
+    // A broker removes those behind the log's end.
+    let log_end = commit.new_active.unwrap_or(log_end);
+    let beyond = task.source.snapshots.iter().filter(|offset| **offset > log_end);
+    let replaced: Vec<Offset> = gone.chain(written).chain(beyond).copied().collect();
     let stands = |name: &String| task.round.is_some_and(|round| round.stands(name));
     let companions = companions_of(task.source, &replaced).into_iter();
     let (as_before, companions): (Vec<String>, Vec<String>) = companions.partition(stands);

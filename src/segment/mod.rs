@@ -44,7 +44,7 @@ pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{
     Half, Oddity, Part, PartitionDir, Segment, Suffixes, not_opened, partition_name,
 };
-pub use producer_state::{ProducerState, newest_snapshot};
+pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};

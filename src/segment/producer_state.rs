@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{FileName, Kind, PartitionDir, ProducerEntry, parse_snapshot, render_snapshot};
+use super::{
+    FileName, Kind, PartitionDir, ProducerEntry, SnapshotError, parse_snapshot, render_snapshot,
+};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, EndMarker};
 use crate::units::{Offset, Timestamp};
@@ -29,11 +31,24 @@ pub fn newest_snapshot(
     log_start: Offset,
     log_end: Offset,
 ) -> Result<Option<(Offset, Vec<ProducerEntry>)>> {
+    newest_of_snapshots(dir, (log_start, log_end), |_, _| {})
+}
+
+/// The same; `unreadable` hears of each newer one that cannot be read, its name and why.
+///
+/// # Errors
+/// The system's.
+pub fn newest_of_snapshots(
+    dir: &PartitionDir,
+    (log_start, log_end): (Offset, Offset),
+    mut unreadable: impl FnMut(&str, &SnapshotError),
+) -> Result<Option<(Offset, Vec<ProducerEntry>)>> {
     let counts = |offset: &&Offset| **offset > log_start && **offset <= log_end;
     for offset in dir.snapshots.iter().rev().filter(counts) {
         let name = FileName::new(*offset, Kind::Snapshot).to_string();
-        if let Ok(entries) = parse_snapshot(&dir.disk.map(&dir.file(&name))?) {
-            return Ok(Some((*offset, entries)));
+        match parse_snapshot(&dir.disk.map(&dir.file(&name))?) {
+            Ok(entries) => return Ok(Some((*offset, entries))),
+            Err(error) => unreadable(&name, &error),
         }
     }
     Ok(None)

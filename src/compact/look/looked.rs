@@ -13,7 +13,7 @@ use crate::compact::task::{Done, Task};
 use crate::error::Result;
 use crate::segment::{
     AbortedTxn, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
-    TxnsOfSegment, parse_snapshot, parse_txn_index, stand_in_for_lost_commits,
+    SnapshotError, TxnsOfSegment, newest_of_snapshots, parse_txn_index, stand_in_for_lost_commits,
     stand_in_for_lost_markers,
 };
 use crate::units::Offset;
@@ -60,15 +60,24 @@ impl Looked {
             }
             done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
         }
-        let snapshot = newest_snapshot(task, &mut done.warnings)?;
-        let walking = Walking {
-            replay_from: snapshot.offset,
+        let mut snapshot = newest_snapshot(task, Offset(i64::MAX), &mut done.warnings)?;
+        let walking = |replay_from| Walking {
+            replay_from,
             chunk_bytes: task.budget.chunk_bytes,
             around_damage: policy.on_damage != OnDamage::Fail,
             least_end: source.snapshots.last().copied().unwrap_or_default(),
         };
-        let mut surveys = survey(source, &walking)?;
+        let mut surveys = survey(source, &walking(snapshot.offset))?;
         note_survey(&surveys, done);
+        if snapshot.offset > done.log_end {
+            done.warnings.push(format!(
+                "the producer snapshot at offset {} lies behind the log's end, {}; a broker \
+                 removes it, and it is not believed",
+                snapshot.offset, done.log_end
+            ));
+            snapshot = newest_snapshot(task, done.log_end, &mut done.warnings)?;
+            surveys = survey(source, &walking(snapshot.offset))?;
+        }
         let indexed = indexed_txns(source, &mut done.warnings)?;
         let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
         if is_damaged && policy.on_damage == OnDamage::Fail {
@@ -117,22 +126,25 @@ struct Snapshot {
     producers: Vec<ProducerEntry>,
 }
 
-/// The newest snapshot that can be read. Those beyond the log end are told apart later: Kafka
-/// deletes them, and their producers would only be replayed again from here.
-fn newest_snapshot(task: &Task<'_>, warnings: &mut Vec<String>) -> Result<Snapshot> {
+/// The newest snapshot that can be read of those that count in a log that ends at `log_end`.
+fn newest_snapshot(
+    task: &Task<'_>,
+    log_end: Offset,
+    warnings: &mut Vec<String>,
+) -> Result<Snapshot> {
     let source = task.source;
-    for offset in source.snapshots.iter().rev() {
-        let name = FileName::new(*offset, Kind::Snapshot).to_string();
-        let map = source.disk.map(&source.file(&name))?;
-        match parse_snapshot(&map) {
-            Ok(producers) => {
-                return Ok(Snapshot { offset: *offset, producers });
-            }
-            Err(error) => warnings.push(format!("{name}: {error}; the one before it is used")),
-        }
-    }
-    let kept = task.round.map(|round| round.producers(Offset(i64::MAX)));
-    let (offset, producers) = kept.unwrap_or_default();
+    let first = source.segments.first().map_or(Offset(0), |segment| segment.base);
+    // What a round reads begins somewhere in the log, and what a snapshot there says counts.
+    let log_start = match task.round {
+        Some(_) => Offset(-1),
+        None => task.log_start.map_or(first, |start| start.max(first)),
+    };
+    let unreadable = |name: &str, error: &SnapshotError| {
+        warnings.push(format!("{name}: {error}; the one before it is used"));
+    };
+    let newest = newest_of_snapshots(source, (log_start, log_end), unreadable)?;
+    let kept = || task.round.map(|round| round.producers(log_end)).unwrap_or_default();
+    let (offset, producers) = newest.unwrap_or_else(kept);
     Ok(Snapshot { offset, producers })
 }
 
