@@ -6,11 +6,12 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::copy_folder;
 use support::events::Event;
 use support::rounds::{
-    Grown, LIVELY, Shape, Stand, compact, current, lying, number, records_of, round, state_files,
+    Grown, LIVELY, Shape, Stand, compact, current, lying, number, records_of, round, scratch,
+    state_files,
 };
+use support::{copy_folder, logcompact};
 
 const FAR: [&str; 3] = ["-q", "--delete-retention-ms", "36500d"];
 const PLAIN: Shape =
@@ -83,6 +84,34 @@ fn a_flipped_byte_of_the_state_is_refused_or_changes_nothing() {
     }
     println!("{refused} flipped bytes were refused, {unneeded} were not needed");
     assert!(refused > 60, "{refused}");
+}
+
+/// A key that has the hash of another's would take its place in a later round. Whoever knows the
+/// key of the hash could make one.
+#[test]
+fn what_keys_are_hashed_with_is_drawn_unless_the_clock_is_fixed() {
+    let temp = scratch();
+    let log = Grown::random(5, PLAIN);
+    let source = log.write(temp.path(), log.end());
+    let seed = |name: &str, now: &[&str]| {
+        let out = temp.path().join(name);
+        let mut command = logcompact();
+        command.arg("compact").arg(&source).arg("--out").arg(&out).args(["-q", "--include-active"]);
+        command.args(now).assert().success();
+        let hash = current(&out.join(source.file_name().unwrap()))["hash"].clone();
+        assert_eq!(hash["function"], "siphash-1-3-128");
+        hash["seed"].as_str().unwrap().to_owned()
+    };
+    let drawn = [seed("a", &[]), seed("b", &[])];
+    assert_ne!(drawn[0], drawn[1]);
+    let fixed = ["--now", "1700000000000"];
+    let known = [seed("c", &fixed), seed("d", &fixed)];
+    assert_eq!(known[0], known[1]);
+    assert!(!drawn.contains(&known[0]));
+    // Later rounds go on with it.
+    assert_ne!(seed("a", &["--full"]), drawn[0], "what is begun anew is drawn anew");
+    let again = seed("b", &["--delete-retention-ms", "5"]);
+    assert_eq!(again, drawn[1]);
 }
 
 #[test]

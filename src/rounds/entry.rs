@@ -1,9 +1,11 @@
 //! What the key index knows of a key: which record of the destination stands for it.
 //!
 //! A key is known by 128 bits of hash. Kafka's own cleaner does the same (`SkimpyOffsetMap`, with
-//! MD5): among 10^12 keys, two share a hash in one of 10^14 indexes.
+//! MD5): among 10^12 keys, two share a hash in one of 10^14 indexes. So that nobody who writes to
+//! the topic can make a key that has the hash of another's, the hash is keyed, with what only the
+//! folder of the state knows.
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+use siphasher::sip128::SipHasher13;
 
 use crate::bytes::Cursor;
 use crate::error::{Error, Result};
@@ -19,18 +21,18 @@ pub struct KeyHashSeed(pub u64);
 
 impl KeyHashSeed {
     /// The name of the function, as the round file has it.
-    pub const FUNCTION: &'static str = "xxh3-128";
+    pub const FUNCTION: &'static str = "siphash-1-3-128";
 
-    /// The seed for a source that is described so: the same for the same source, so that the same
-    /// input gives the same bytes.
-    pub fn of_source(described: &[u8]) -> KeyHashSeed {
-        KeyHashSeed(xxh3_64(described))
+    /// The seed for a source that is described so, and a `secret`: the same for the same, so that
+    /// who fixes it gets the same bytes of the same input.
+    pub fn of_source(described: &[u8], secret: u64) -> KeyHashSeed {
+        KeyHashSeed(SipHasher13::new_with_keys(secret, 0).hash(described).h1)
     }
 
     /// The hash of `key`.
     #[inline]
     pub fn hash(self, key: &[u8]) -> KeyHash {
-        KeyHash(xxh3_128_with_seed(key, self.0))
+        KeyHash(SipHasher13::new_with_keys(self.0, !self.0).hash(key).as_u128())
     }
 }
 
@@ -363,11 +365,14 @@ mod tests {
 
     #[test]
     fn a_seed_says_where_keys_are_and_comes_of_the_source() {
-        let seed = KeyHashSeed::of_source(b"orders-0");
-        assert_eq!(seed, KeyHashSeed::of_source(b"orders-0"));
-        assert_ne!(seed, KeyHashSeed::of_source(b"orders-1"));
+        let seed = KeyHashSeed::of_source(b"orders-0", 7);
+        assert_eq!(seed, KeyHashSeed::of_source(b"orders-0", 7));
+        assert_ne!(seed, KeyHashSeed::of_source(b"orders-1", 7));
+        assert_ne!(seed, KeyHashSeed::of_source(b"orders-0", 8));
         assert_ne!(seed.hash(b"a"), seed.hash(b"b"));
         assert_ne!(seed.hash(b"a"), KeyHashSeed(seed.0 ^ 1).hash(b"a"));
         assert_ne!(seed.hash(b""), KeyHashSeed(1).hash(b""));
+        let known = 0xba71_a704_3730_30c4_dc23_7d43_fa02_afba_u128;
+        assert_eq!(KeyHashSeed(7).hash(b"a key").0, known, "files rest on it");
     }
 }

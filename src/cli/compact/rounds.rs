@@ -1,5 +1,7 @@
 //! What was asked of rounds, validated.
 
+use std::hash::{BuildHasher, RandomState};
+
 use anyhow::bail;
 
 use crate::cli::args::{CompactArgs, RoundArgs};
@@ -49,5 +51,7 @@ pub fn options(args: &CompactArgs, strategy: &Chosen) -> anyhow::Result<RoundOpt
         reindex,
         min_rewrite_ratio,
         keep_rounds,
+        // Who fixes the clock wants the same bytes each time.
+        secret: args.now.map_or_else(|| RandomState::new().hash_one(()), |_| 0),
     })
 }

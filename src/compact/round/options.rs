@@ -22,6 +22,9 @@ pub struct RoundOptions {
     /// How many round files are kept, the current one among them; without any, there is no state
     /// and there are no further rounds.
     pub keep_rounds: u32,
+    /// What keys are hashed by in a key index that is begun, beside the source. Unless others know
+    /// it, nobody can make a key that is taken for another's.
+    pub secret: u64,
 }
 
 impl RoundOptions {
@@ -41,6 +44,7 @@ impl Default for RoundOptions {
             reindex: false,
             min_rewrite_ratio: 0.0,
             keep_rounds: 2,
+            secret: 0,
         }
     }
 }

@@ -398,7 +398,7 @@ pub fn start<'a>(
     let crc = mark.and_then(|marks| marks.behind).map_or(0, |mark| mark.crc);
     let bound = border(&mut view, options, policy)?;
     let name = source.name.as_ref().map_or_else(String::new, TopicPartition::to_string);
-    let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes());
+    let seed = KeyHashSeed::of_source(format!("{name} {crc}").as_bytes(), options.secret);
     let layout = layout(&policy.topic.strategy);
     let index = KeyIndex::new(&source.disk, state.path(), (seed, layout), Vec::new(), Vec::new())?;
     let kind = match (&base, number, options.full) {
