@@ -16,7 +16,7 @@ use predicates::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::events::{Event, Kind, PLAIN, append};
-use support::log::{Log, put, tombstone};
+use support::log::{Log, batch_bytes, put, tombstone};
 use support::{copy_folder, lines_of, logcompact};
 
 const NOW: &str = "1795300000000";
@@ -445,6 +445,49 @@ fn keys_that_no_record_has_are_told_by_their_line_and_not_shown() {
     let report = fs::read_to_string(out.join("logcompact-report.json")).unwrap();
     assert!(!report.contains("mistyped") && !report.contains("gone"), "{report}");
     assert!(report.contains("\"keys_not_found\": 1"), "{report}");
+}
+
+#[test]
+fn what_lies_in_the_output_and_was_not_searched_for_keys_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let logs = temp.path().join("logs");
+    for name in ["t-0", "t-1", "t-2"] {
+        copy_folder(&plain_log(&temp.path().join(name)), &logs.join(name));
+    }
+    let (list, out) = (temp.path().join("keys"), temp.path().join("out"));
+    fs::write(&list, "gone").unwrap();
+    let compact = || {
+        let mut command = logcompact();
+        command.args(["compact", "--include-active", "--now", NOW, "--out"]).arg(&out);
+        command
+    };
+    compact().arg(&logs).assert().success().stderr(predicate::str::contains("searched").not());
+    let erase = |source: &Path| {
+        let ran = compact().arg("--erase-keys").arg(&list).arg(source).assert();
+        let told = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        let report = report_in(&out.join("logcompact-report.json"));
+        (told, report["not_searched_for_keys"].clone())
+    };
+    let (told, named) = erase(&logs.join("t-0"));
+    assert!(told.contains("t-1 and 1 more: not searched for the keys"), "{told}");
+    assert_eq!(named, serde_json::json!(["t-1", "t-2"]));
+    // One that is gone from the source, and one that is left alone.
+    fs::remove_dir_all(logs.join("t-1")).unwrap();
+    let log = logs.join("t-2/00000000000000000012.log");
+    let mut bytes = fs::read(&log).unwrap();
+    let more = |offset| batch_bytes(offset, 0, support::log::PLAIN, &[put("new", "x")]);
+    let mut damaged = more(14);
+    damaged[70] ^= 1;
+    bytes.extend([damaged, more(15)].concat());
+    fs::write(&log, bytes).unwrap();
+    let (told, named) = erase(&logs);
+    assert!(told.contains("t-1 and 1 more: not searched for the keys"), "{told}");
+    assert_eq!(named, serde_json::json!(["t-1", "t-2"]));
+    fs::remove_dir_all(logs.join("t-2")).unwrap();
+    fs::remove_dir_all(out.join("t-2")).unwrap();
+    fs::remove_dir_all(out.join("t-1")).unwrap();
+    let (told, _) = erase(&logs);
+    assert!(!told.contains("not searched"), "{told}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::rounds::RoundKind;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
     Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
-    change_checkpoints, partition_name,
+    change_checkpoints, find_partitions, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
@@ -189,6 +189,22 @@ impl Destination {
                 paths.map(|file| place.dir.join(file.to_string())).try_for_each(|p| disk.remove(&p))
             }
         }
+    }
+
+    /// The partitions that lie in the output folder though the run has put none of that name there,
+    /// by name.
+    ///
+    /// # Errors
+    /// The system's: that the folder cannot be listed.
+    pub fn others(&self, reports: &[PartitionReport]) -> Result<Vec<String>> {
+        let Destination::Folder(staging) = self else { return Ok(Vec::new()) };
+        let included = reports.iter().filter(|report| report.destination.is_some());
+        let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
+        let found = find_partitions(&[staging.out().to_path_buf()])?.partitions;
+        let others = found.iter().filter_map(|path| partition_name(path));
+        let mut others: Vec<TopicPartition> = others.filter(|it| !included.contains(it)).collect();
+        others.sort();
+        Ok(others.iter().map(TopicPartition::to_string).collect())
     }
 
     /// Ends the run: what a log directory has beside its partitions. Whether any of that changed in

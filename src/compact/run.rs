@@ -108,6 +108,11 @@ pub fn run(
     progress.finish();
     let reports = reports?;
     let failure = run.failure.into_inner().unwrap_or_default();
+    let erased = options.policy.rewrites.erased.as_ref();
+    let not_searched_for_keys = match erased {
+        Some(_) => destination.others(&reports)?,
+        None => Vec::new(),
+    };
     let changed_beside = destination.close(sources, &reports)?;
 
     let mut totals = Counters::default();
@@ -115,7 +120,6 @@ pub fn run(
     let is_bad = |report: &PartitionReport| {
         report.outcome == PartitionOutcome::Failed || !report.damage.is_empty()
     };
-    let erased = options.policy.rewrites.erased.as_ref();
     let has_problems = reports.iter().any(is_bad);
     Ok(RunReport {
         schema_version: 1,
@@ -133,6 +137,7 @@ pub fn run(
         in_place: options.output.is_in_place(),
         keys_to_erase: erased.map_or(0, |erased| erased.count() as u64),
         keys_not_found: erased.map_or(0, |erased| erased.lines_not_found().len() as u64),
+        not_searched_for_keys,
         include_active: options.policy.include_active,
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         failure,

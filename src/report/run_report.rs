@@ -243,6 +243,9 @@ pub struct RunReport {
     pub keys_to_erase: u64,
     /// How many of them no record had.
     pub keys_not_found: u64,
+    /// Partitions that lie in the output folder, by name, and were not searched for these keys:
+    /// the run had nothing of them, or left them alone.
+    pub not_searched_for_keys: Vec<String>,
     /// The active segment was cleaned too.
     pub include_active: bool,
     /// `ok`, or `problems` if a partition was left out.

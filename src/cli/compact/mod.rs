@@ -129,6 +129,14 @@ fn output(args: &CompactArgs) -> anyhow::Result<Output> {
 }
 
 fn say_what_to_know(report: &RunReport, place: &ReportPlace) {
+    if let Some((first, rest)) = report.not_searched_for_keys.split_first() {
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        messages::warning(&format!(
+            "{first}{more}: not searched for the keys that were to be erased; it lies in the \
+             output folder and may have them still"
+        ));
+    }
     for partition in &report.partitions {
         let name = format!("{}-{}", partition.topic, partition.partition);
         for warning in &partition.warnings {
