@@ -14,7 +14,7 @@ use logcompact::report::NoProgress;
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 use serde_json::Value;
-use support::log::{BatchKind, Log, put, tombstone};
+use support::log::{BatchKind, Log, Pair, put, tombstone};
 use support::{folders_in, logcompact, testdata};
 
 const NOW_MS: i64 = 1_795_300_000_000;
@@ -209,6 +209,37 @@ fn bodies_that_grow_a_thousandfold_stay_within_memory_too() {
     assert_eq!(report["totals"]["records_kept"], 41);
     let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
     assert!(peak_bytes <= LIMIT_BYTES, "{peak_bytes}");
+}
+
+/// What a chunk takes is what it comes to once its batches are opened.
+#[test]
+fn keys_that_are_compressed_well_and_what_is_written_without_a_codec_stay_within_memory_too() {
+    // With a few batches for each thread; it was 40 MB.
+    const MOST_BYTES: u64 = 20 << 20;
+    const ZSTD: BatchKind = BatchKind { attributes: 4, producer_id: -1, base_sequence: -1 };
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let path = r#""tenant":"acme-corporation","region":"eu-central-1","#.repeat(40);
+    for batch in 0..200 {
+        let keys: Vec<String> = (0..80).map(|n| format!("{path}{}", batch * 60 + n)).collect();
+        let pairs: Vec<Pair<'_>> = keys.iter().map(|key| put(key, "x")).collect();
+        log.batch_of(ZSTD, &pairs);
+    }
+    let source = log.roll().batch(&[put("Z", "1")]).flush();
+    let bytes = fs::metadata(source.join("00000000000000000000.log")).unwrap().len();
+    assert!(bytes < 512 << 10, "32 MB in {bytes}");
+    let ways: [&[&str]; 2] = [&[], &["--compression", "none"]];
+    for way in ways {
+        let [roomy, tight] =
+            ["roomy", "tight"].map(|name| temp.path().join(name).join(way.concat()));
+        compact(&source, &roomy, &[&["--memory", "1GiB"], way].concat());
+        let options = ["--threads", "2", "--memory", "16MiB"];
+        let report = compact(&source, &tight, &[&options, way].concat());
+        assert!(files_in(&roomy) == files_in(&tight), "{way:?}");
+        assert_eq!(report["totals"]["records_kept"], 12_020);
+        let peak_bytes = report["peak_memory_bytes"].as_u64().unwrap();
+        assert!(peak_bytes <= MOST_BYTES, "{way:?}: {peak_bytes}");
+    }
 }
 
 #[test]

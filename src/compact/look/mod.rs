@@ -1,7 +1,8 @@
 //! What is seen of a partition before anything is decided: its segments' headers (`walk`, a
-//! `survey` each), how its `transactions` ended, which `producers` are still active, whose markers
+//! `survey` each, cut into tasks by the `expansion` of its batches), how its `transactions` ended, which `producers` are still active, whose markers
 //! are lost. `looked` has it all.
 
+mod expansion;
 mod looked;
 pub mod lost_aborts;
 mod producers;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::expansion::Expansion;
 use super::survey::{Chunk, LastSeen, Survey, Walking};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw};
@@ -94,6 +95,7 @@ impl Walker<'_> {
         const HEADER_REACH_BYTES: usize = 64 << 10;
         let mut walk = Walk::at(start, self.base, self.walking.chunk_bytes);
         let mut decoder = Decoder::new();
+        let mut expansion = Expansion::unknown(self.walking.chunk_bytes);
         loop {
             frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
             let Some(item) = batches.next() else { return Ok(walk) };
@@ -106,6 +108,11 @@ impl Walker<'_> {
                         let size_bytes = batch.header.size_bytes as u64;
                         walk.damage.push(Damaged { position, size_bytes, flaw });
                     }
+                    if expansion.is_due(position, &batch) {
+                        frontier.reach(position, batch.header.size_bytes)?;
+                        expansion.sample(position, &batch, &mut decoder);
+                    }
+                    walk.weigh(position, expansion.weight(&batch));
                     walk.take(position, &batch, self.walking.replay_from, &mut decoder);
                 }
                 Err(damaged) => walk.damage.push(damaged),
@@ -116,11 +123,16 @@ impl Walker<'_> {
     fn around_damage(&self) -> Result<Walk> {
         let mut walk = Walk::at(self.log.start(), self.base, self.walking.chunk_bytes);
         let mut decoder = Decoder::new();
+        let mut expansion = Expansion::unknown(self.walking.chunk_bytes);
         let examined = Examined::of(self.log, self.bound, &mut decoder)?;
         for sound in &examined.batches {
             let rest = self.log.bytes().get(sound.position.index()..).unwrap_or_default();
             let Ok(batch) = Batch::parse(rest) else { continue };
             walk.skip_to(sound.position);
+            if expansion.is_due(sound.position, &batch) {
+                expansion.sample(sound.position, &batch, &mut decoder);
+            }
+            walk.weigh(sound.position, expansion.weight(&batch));
             walk.take(sound.position, &batch, self.walking.replay_from, &mut decoder);
         }
         walk.damage = examined.damage;
@@ -162,6 +174,8 @@ pub struct Walk {
     first_batch_timestamp: Option<Timestamp>,
     has_odd_batches: bool,
     chunk_bytes: u64,
+    /// Of what the chunk that is begun holds.
+    chunk_weight: u64,
     chunks: Vec<Chunk>,
     chunk_start: Position,
     chunk_least: Offset,
@@ -222,7 +236,7 @@ impl Walk {
             Some(first) => first.least = self.chunk_least,
             None => later.chunk_least = self.chunk_least,
         }
-        self.end = later.end;
+        (self.end, self.chunk_weight) = (later.end, later.chunk_weight);
         self.first_offset = self.first_offset.or(later.first_offset);
         self.next_offset = later.next_offset.or(self.next_offset);
         self.batches += later.batches;
@@ -257,7 +271,16 @@ impl Walk {
             self.chunks.push(Chunk { damage_start, start, end, least });
         }
         (self.damage_start, self.chunk_start) = (end, end);
+        self.chunk_weight = 0;
         self.chunk_least = self.next_offset.unwrap_or(self.chunk_least);
+    }
+
+    /// Ends the chunk in front of a batch at `at` if it is full; what follows weighs `weight`.
+    fn weigh(&mut self, at: Position, weight: u64) {
+        if self.chunk_weight >= self.chunk_bytes {
+            self.cut(at);
+        }
+        self.chunk_weight += weight;
     }
 
     fn take(
@@ -273,9 +296,6 @@ impl Walk {
         self.has_odd_batches |= header.magic < 2 || header.record_count <= 0;
         self.largest_timestamp = self.largest_timestamp.max(Some(header.max_timestamp));
         self.first_batch_timestamp.get_or_insert(header.max_timestamp);
-        if at.0 - self.chunk_start.0 >= self.chunk_bytes {
-            self.cut(at);
-        }
         self.end = at.plus(header.size_bytes);
         self.first_offset.get_or_insert(header.base_offset);
         self.next_offset = Some(header.last_offset.next());
