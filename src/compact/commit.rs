@@ -23,6 +23,9 @@ pub struct Commit {
     pub new_active: Option<Offset>,
     /// The producer snapshot that is to be written at the log end.
     pub snapshot: Option<(Offset, Vec<u8>)>,
+    /// What the `.txnindex` of a segment that is not compacted is to hold where it holds something
+    /// else, by the segment's base.
+    pub txn_indexes: Vec<(Offset, Vec<u8>)>,
     /// The bases of segments of the range that are left where they lie.
     pub untouched: Vec<Offset>,
 }
@@ -76,7 +79,7 @@ impl Commit {
         };
         let new_active = (rolls && policy.include_active).then_some(next_base);
         let new_active = new_active.max(rolled_to.filter(|rolled_to| *rolled_to > log_end));
-        Commit { replacements, new_active, snapshot: None, untouched }
+        Commit { replacements, new_active, untouched, ..Commit::default() }
     }
 
     /// Carries it out where the new files lie as `.cleaned`.
@@ -91,6 +94,13 @@ impl Commit {
         if let Some((offset, bytes)) = &self.snapshot {
             let name = FileName::new(*offset, Kind::Snapshot).to_string();
             place.disk.replace_file(&place.dir.join(name), bytes)?;
+        }
+        for (base, bytes) in &self.txn_indexes {
+            let path = place.dir.join(FileName::new(*base, Kind::TxnIndex).to_string());
+            match bytes.as_slice() {
+                [] => place.disk.remove_if_there(&path)?,
+                bytes => place.disk.replace_file(&path, bytes)?,
+            }
         }
         if let Some(base) = self.new_active {
             put_empty_segment(base, &Place { suffix: None, ..place.clone() })?;

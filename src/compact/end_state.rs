@@ -2,13 +2,16 @@
 //! (`UnifiedLog.roll`), and where the newest that can be read would go with its segment. Without
 //! any, a broker would start with no producers and no open transactions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::commit::Commit;
 use super::look::Survey;
 use super::worker::with_decoder;
 use crate::error::Result;
-use crate::segment::{Frontier, PartitionDir, ProducerEntry, ProducerState, newest_snapshot};
+use crate::segment::{
+    FileName, Frontier, Kind, PartitionDir, ProducerEntry, ProducerState, newest_snapshot,
+    parse_snapshot,
+};
 use crate::units::Offset;
 
 /// A header, and the record of a marker.
@@ -70,6 +73,39 @@ pub fn snapshot_at(
     };
     replay(&mut state, surveys, end)?;
     Ok((!state.is_empty()).then(|| state.render()))
+}
+
+/// What there is to say of those of `snapshots`, which stay, that nobody can read.
+///
+/// # Errors
+/// The system's.
+pub fn unreadable_of(source: &PartitionDir, snapshots: &[Offset]) -> Result<Option<String>> {
+    let (mut count, mut first) = (0, None);
+    for offset in snapshots {
+        let name = FileName::new(*offset, Kind::Snapshot).to_string();
+        if parse_snapshot(&source.disk.map(&source.file(&name))?).is_err() {
+            count += 1;
+            first.get_or_insert(name);
+        }
+    }
+    Ok(first.map(|first| match count {
+        1 => format!("{first} cannot be read and stays as it is; `logcompact repair` takes it out"),
+        _ => format!(
+            "{first} and {} more snapshots cannot be read and stay as they are; `logcompact \
+             repair` takes them out",
+            count - 1
+        ),
+    }))
+}
+
+/// The snapshots of `source` that stay beside what `commit` leaves: those up to `last`, for a
+/// broker removes those behind the log's end.
+pub fn snapshots_kept(source: &PartitionDir, commit: &Commit, last: Offset) -> Vec<Offset> {
+    let written = commit.snapshot.iter().map(|(offset, _)| offset);
+    let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);
+    let replaced: HashSet<Offset> = gone.chain(written).copied().collect();
+    let stays = |offset: &Offset| *offset <= last && !replaced.contains(offset);
+    source.snapshots.iter().copied().filter(stays).collect()
 }
 
 /// Goes on with the batches below `end`.

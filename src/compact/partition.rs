@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use super::account::{counters, prove};
 use super::budget::Budget;
 use super::commit::Commit;
-use super::end_state::{snapshot_at, snapshot_due};
+use super::end_state::{snapshot_at, snapshot_due, snapshots_kept, unreadable_of};
 use super::erased_keys::unsearched;
 use super::evidence::Evidence;
 use super::look::lost_aborts::{self, leave_out};
@@ -30,7 +30,7 @@ use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::rewrite::{
     Carried, ChunkSource, CopyAhead, Found, Job, Maker, Reworker, RewriteContext, Tally, Target,
-    Voted, Waiting, Written, carry_segment, companions_of, put_empty_segment,
+    Voted, Waiting, Written, carried_txn_index, carry_segment, companions_of, put_empty_segment,
 };
 use super::round::{Collector, Facts, Listeners, Met, Newcomers, Older, Round, WrittenIndex};
 use super::task::{Done, Task};
@@ -320,12 +320,37 @@ impl Case<'_> {
         let rolled_to = earlier.and_then(|earlier| earlier.rolled_to);
         let surveys = looked.surveys.as_slice();
         done.commit = Commit::of(surveys, plan, written, policy, task.in_place, rolled_to);
+        done.commit.txn_indexes = self.txn_indexes_due()?;
         let Some(place) = &task.place else { return Ok(Vec::new()) };
         done.commit.snapshot = snapshot_of(task, looked, plan, &done.commit)?;
-        if place.suffix.is_some() {
-            return Ok(Vec::new());
+        // In place those behind it stay, too.
+        let is_folder = place.suffix.is_none();
+        let log_end = done.commit.new_active.unwrap_or(done.log_end);
+        let last = if is_folder { log_end } else { Offset(i64::MAX) };
+        let snapshots = snapshots_kept(task.source, &done.commit, last);
+        done.warnings.extend(unreadable_of(task.source, &snapshots)?);
+        if is_folder {
+            return carry_over(task, (surveys, &snapshots), plan, &done.commit, place, policy);
         }
-        carry_over(task, (surveys, done.log_end), plan, &done.commit, place, policy)
+        Ok(Vec::new())
+    }
+
+    /// What the `.txnindex` of each segment that is not compacted is to hold, where it holds
+    /// something else.
+    fn txn_indexes_due(&self) -> Result<Vec<(Offset, Vec<u8>)>> {
+        let Case { task, policy, plan, looked, .. } = *self;
+        let carried = looked.surveys.get(plan.cleaned..).unwrap_or_default();
+        let aborted = entries_kept(carried, &looked.outcomes, &looked.indexed);
+        // In place nothing of such a segment goes.
+        let keep_damage = task.in_place || policy.on_damage == OnDamage::Keep;
+        let mut due = Vec::new();
+        for (at, (survey, aborted)) in (plan.cleaned..).zip(carried.iter().zip(&aborted)) {
+            if !plan.is_reworked(at) {
+                let bytes = carried_txn_index(survey, aborted, keep_damage)?;
+                due.extend(bytes.map(|bytes| (survey.segment.base, bytes)));
+            }
+        }
+        Ok(due)
     }
 }
 
@@ -451,7 +476,7 @@ fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
 /// whose names it gives.
 fn carry_over(
     task: &Task<'_>,
-    (surveys, log_end): (&[Survey], Offset),
+    (surveys, snapshots): (&[Survey], &[Offset]),
     plan: &Plan,
     commit: &Commit,
     place: &Place,
@@ -474,16 +499,15 @@ fn carry_over(
         .filter(|at| !plan.is_reworked(*at))
         .filter_map(|at| surveys.get(at))
         .filter(|survey| !is_given_up(survey))
-        .try_for_each(|survey| carry_segment(survey, keep_damage, &target))?;
+        .try_for_each(|survey| {
+            let is_its = |(base, _): &&(Offset, Vec<u8>)| *base == survey.segment.base;
+            let txn_index = commit.txn_indexes.iter().find(is_its);
+            let txn_index = txn_index.map(|(_, bytes)| bytes.as_slice());
+            carry_segment(survey, txn_index, keep_damage, &target)
+        })?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
-    let written = commit.snapshot.iter().map(|(offset, _)| offset);
-    let gone = commit.replacements.iter().flat_map(|replacement| &replacement.snapshots);
-    // A broker removes those behind the log's end.
-    let log_end = commit.new_active.unwrap_or(log_end);
-    let beyond = task.source.snapshots.iter().filter(|offset| **offset > log_end);
-    let replaced: Vec<Offset> = gone.chain(written).chain(beyond).copied().collect();
     let stands = |name: &String| task.round.is_some_and(|round| round.stands(name));
-    let companions = companions_of(task.source, &replaced).into_iter();
+    let companions = companions_of(task.source, snapshots).into_iter();
     let (as_before, companions): (Vec<String>, Vec<String>) = companions.partition(stands);
     companions.iter().try_for_each(|name| place.copy(&task.source.file(name), name))?;
     let snapshot = commit.snapshot.as_ref();

@@ -5,13 +5,11 @@
 //! running broker and older versions set entries elsewhere. Right is what leads every reader to
 //! where it should begin, and is not so sparse that reading from there takes long.
 
-use std::collections::HashMap;
-
 use super::kept::Kept;
 use crate::error::Result;
 use crate::segment::{
     AbortedTxn, Kind, OffsetIndex, OffsetIndexBuilder, Sound, TimeIndex, TimeIndexBuilder,
-    TxnBatch, TxnBatchKind, parse_txn_index,
+    TxnBatch, TxnBatchKind, txn_index_due,
 };
 use crate::units::{Offset, Position};
 
@@ -149,38 +147,8 @@ fn time_index_will_do(kept: &Kept, built: &[u8], is_active: bool) -> Result<bool
 
 fn decide_txn_index(kept: &Kept, txns: &[TxnBatch], aborted: &[AbortedTxn]) -> Result<Companion> {
     let map = kept.segment.read(Kind::TxnIndex)?;
-    let (indexed, is_whole) = map.as_deref().map_or((Vec::new(), true), parse_txn_index);
-    let markers: HashMap<i64, i64> = txns
-        .iter()
-        .filter(|batch| batch.kind == TxnBatchKind::Abort)
-        .map(|batch| (batch.base_offset.0, batch.producer_id))
-        .collect();
-    let has_marker = |txn: &AbortedTxn| markers.get(&txn.last_offset.0) == Some(&txn.producer_id);
-    let same = |a: &AbortedTxn, b: &AbortedTxn| {
-        (a.producer_id, a.last_offset) == (b.producer_id, b.last_offset)
-    };
-    let right = |txn: &AbortedTxn| {
-        let due = aborted.iter().find(|due| same(due, txn));
-        let first_offset = due.map_or(txn.last_offset, |due| due.first_offset);
-        has_marker(txn) && txn.first_offset <= first_offset
-    };
-    let rising = indexed.windows(2).all(|pair| match pair {
-        [before, behind] => before.last_offset < behind.last_offset,
-        _ => true,
-    });
-    let is_there = |due: &AbortedTxn| indexed.iter().any(|txn| same(due, txn));
-    if is_whole && rising && indexed.iter().all(right) && aborted.iter().all(is_there) {
-        return Ok(Companion::Stays);
-    }
-    // What is there and right says more than the markers do: where data went, it still knows where
-    // the transaction began.
-    let mut entries: Vec<AbortedTxn> = indexed.into_iter().filter(right).collect();
-    let missing = aborted.iter().filter(|due| !entries.iter().any(|txn| same(due, txn)));
-    let missing: Vec<AbortedTxn> = missing.copied().collect();
-    entries.extend(missing);
-    entries.sort_by_key(|txn| txn.last_offset);
-    entries.dedup_by(|a, b| same(a, b));
-    let mut bytes = Vec::new();
-    entries.iter().for_each(|txn| txn.put(&mut bytes));
-    Ok(Companion::New(bytes))
+    let aborts = txns.iter().filter(|batch| batch.kind == TxnBatchKind::Abort);
+    let markers = aborts.map(|batch| (batch.producer_id, batch.base_offset)).collect();
+    let due = txn_index_due(map.as_deref(), &markers, aborted);
+    Ok(due.map_or(Companion::Stays, Companion::New))
 }

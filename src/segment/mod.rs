@@ -47,5 +47,5 @@ pub use partition::{
 pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
-pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index};
+pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index, txn_index_due};
 pub use writer::{Indexed, Place, SegmentLimits, SegmentWriter};

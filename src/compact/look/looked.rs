@@ -13,7 +13,7 @@ use crate::compact::task::{Done, Task};
 use crate::error::Result;
 use crate::segment::{
     AbortedTxn, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
-    SnapshotError, TxnsOfSegment, newest_of_snapshots, parse_txn_index, stand_in_for_lost_commits,
+    TxnsOfSegment, newest_of_snapshots, parse_txn_index, stand_in_for_lost_commits,
     stand_in_for_lost_markers,
 };
 use crate::units::Offset;
@@ -139,10 +139,15 @@ fn newest_snapshot(
         Some(_) => Offset(-1),
         None => task.log_start.map_or(first, |start| start.max(first)),
     };
-    let unreadable = |name: &str, error: &SnapshotError| {
-        warnings.push(format!("{name}: {error}; the one before it is used"));
+    let mut unreadable = Vec::new();
+    let newest = newest_of_snapshots(source, (log_start, log_end), |name, error| {
+        unreadable.push(format!("{name}: {error}"));
+    })?;
+    let instead = match newest {
+        Some(_) => "one before it is used",
+        None => "what else is known of producers is used",
     };
-    let newest = newest_of_snapshots(source, (log_start, log_end), unreadable)?;
+    warnings.extend(unreadable.into_iter().map(|what| format!("{what}; {instead}")));
     let kept = || task.round.map(|round| round.producers(log_end)).unwrap_or_default();
     let (offset, producers) = newest.unwrap_or_else(kept);
     Ok(Snapshot { offset, producers })

@@ -31,7 +31,7 @@ impl SegmentTxns {
 }
 
 /// Settles the transactional and control batches of the cleaned range. `indexed` holds the entries
-/// of the log's `.txnindex` files by producer and marker; they are carried over as they stand.
+/// of the log's `.txnindex` files by producer and marker; they are carried over if they can stand.
 /// `begun` are the producers that have data of a transaction in front of the range.
 pub fn settle(
     range: &[Survey],
@@ -54,8 +54,8 @@ pub fn settle(
                     settled.discardable.push(batch.position);
                 } else if batch.kind == TxnBatchKind::Abort {
                     let key = (batch.producer_id, batch.base_offset);
-                    let derived = pass.by_marker.get(&key).copied();
-                    settled.index_entries.extend(indexed.get(&key).copied().or(derived));
+                    let entry = entry_of(indexed.get(&key), pass.by_marker.get(&key));
+                    settled.index_entries.extend(entry);
                 }
             }
             settled
@@ -129,12 +129,21 @@ pub fn entries_kept(
     let by_marker = Pass::new(outcomes).by_marker;
     let entry = |marker: &TxnBatch| {
         let key = (marker.producer_id, marker.base_offset);
-        indexed.get(&key).or(by_marker.get(&key)).copied()
+        entry_of(indexed.get(&key), by_marker.get(&key))
     };
     let is_abort = |batch: &&TxnBatch| batch.kind == TxnBatchKind::Abort;
     let of_segment =
         |survey: &Survey| survey.txn_batches.iter().filter(is_abort).filter_map(entry).collect();
     surveys.iter().map(of_segment).collect()
+}
+
+/// The entry of an aborted transaction, which may be `indexed`, and be known by the log. The index
+/// may know of data that is gone; data that is there it cannot deny.
+fn entry_of(indexed: Option<&AbortedTxn>, known: Option<&AbortedTxn>) -> Option<AbortedTxn> {
+    let denies = |indexed: &&AbortedTxn| {
+        known.is_some_and(|known| indexed.first_offset > known.first_offset)
+    };
+    indexed.filter(|indexed| !denies(indexed)).or(known).copied()
 }
 
 /// What one pass over the log knows of transactions as it goes on.

@@ -2,9 +2,8 @@
 //!
 //! They are copied byte for byte, with their modification times. An index loses the zeros that a
 //! running broker preallocates; one that is missing or cannot be right is built anew, because a
-//! broker that starts on the output would have to.
-
-use std::collections::HashSet;
+//! broker that starts on the output would have to. A `.txnindex` that does not say what the markers
+//! say is written by them: no broker would.
 
 use super::chunk::{ChunkOutput, From, OutBatch};
 use super::group_writer::{GroupWriter, Target};
@@ -14,8 +13,8 @@ use crate::compact::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatchKind,
-    check_record, check_records, parse_txn_index,
+    AbortedTxn, Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatch,
+    TxnBatchKind, check_record, check_records, txn_index_due,
 };
 use crate::units::Offset;
 
@@ -70,15 +69,20 @@ fn count_erased(
 }
 
 /// Copies one segment into the target's folder; a torn tail stays behind, and other damage too,
-/// unless it is to be kept.
-pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
+/// unless it is to be kept. `txn_index` is what its `.txnindex` is to hold, if not what it holds.
+pub fn carry_segment(
+    survey: &Survey,
+    txn_index: Option<&[u8]>,
+    keep_damage: bool,
+    target: &Target,
+) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
     let segment = &survey.segment;
     let indexes = if drops(survey, keep_damage) { None } else { sound_indexes(survey)? };
     let Some((offset_index, time_index)) = indexes else {
-        return rebuild_segment(survey, keep_damage, target);
+        return rebuild_segment(survey, txn_index, keep_damage, target);
     };
     let modified = Some(segment.modified);
     // A part of a segment has no indexes, so it begins at its start.
@@ -91,13 +95,12 @@ pub fn carry_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Res
     )?;
     place.put(segment.base, Kind::Index, &offset_index, modified)?;
     place.put(segment.base, Kind::TimeIndex, &time_index, modified)?;
-    carry_txn_index(survey, keep_damage, target)
+    put_txn_index(survey, txn_index, target)
 }
 
-/// The partition's other files: snapshots except `replaced`, epochs, metadata, strangers.
-pub fn companions_of(source: &PartitionDir, replaced: &[Offset]) -> Vec<String> {
-    let stay = source.snapshots.iter().filter(|offset| !replaced.contains(offset));
-    let snapshots = stay.map(|offset| FileName::new(*offset, Kind::Snapshot).to_string());
+/// The partition's other files: the snapshots that are `kept`, epochs, metadata, strangers.
+pub fn companions_of(source: &PartitionDir, kept: &[Offset]) -> Vec<String> {
+    let snapshots = kept.iter().map(|offset| FileName::new(*offset, Kind::Snapshot).to_string());
     snapshots.chain(source.others.iter().cloned()).collect()
 }
 
@@ -114,35 +117,43 @@ fn drops(survey: &Survey, keep_damage: bool) -> bool {
     !(keep_damage || survey.damage.is_empty())
 }
 
-fn carry_txn_index(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
+/// What the `.txnindex` of a segment that is carried over is to hold, if that is not what it holds:
+/// the transactions whose markers it is carried over with. `aborted` are those that the log knows.
+///
+/// # Errors
+/// The system's.
+pub fn carried_txn_index(
+    survey: &Survey,
+    aborted: &[AbortedTxn],
+    keep_damage: bool,
+) -> Result<Option<Vec<u8>>> {
+    use TxnBatchKind::{Abort, LostAbort};
+    let is_carried = |batch: &&TxnBatch| match batch.kind {
+        Abort => true,
+        LostAbort => keep_damage,
+        _ => false,
+    };
+    let carried = survey.txn_batches.iter().filter(is_carried);
+    let markers = carried.map(|marker| (marker.producer_id, marker.base_offset)).collect();
+    let map = survey.segment.read(Kind::TxnIndex)?;
+    Ok(txn_index_due(map.as_deref(), &markers, aborted))
+}
+
+fn put_txn_index(survey: &Survey, due: Option<&[u8]>, target: &Target) -> Result<()> {
     let Some(place) = &target.place else {
         return Ok(());
     };
     let segment = &survey.segment;
-    let Some(map) = segment.read(Kind::TxnIndex)? else {
-        return Ok(());
-    };
-    let drops_damage = drops(survey, keep_damage);
-    if segment.part.is_none() && !drops_damage {
-        let name = FileName { suffix: place.suffix, ..FileName::new(segment.base, Kind::TxnIndex) };
-        return place.copy(&segment.path(Kind::TxnIndex), &name.to_string());
+    match due {
+        Some([]) => Ok(()),
+        Some(bytes) => place.put(segment.base, Kind::TxnIndex, bytes, None),
+        None if segment.read(Kind::TxnIndex)?.is_none() => Ok(()),
+        None => {
+            let name = FileName::new(segment.base, Kind::TxnIndex);
+            let name = FileName { suffix: place.suffix, ..name }.to_string();
+            place.copy(&segment.path(Kind::TxnIndex), &name)
+        }
     }
-    // Of a part, the transactions whose markers are in it; without its damage, those whose markers
-    // are sound.
-    let (mut entries, _) = parse_txn_index(&map);
-    entries.retain(|txn| (segment.base..survey.next_offset).contains(&txn.last_offset));
-    if drops_damage {
-        let aborts = survey.txn_batches.iter().filter(|batch| batch.kind == TxnBatchKind::Abort);
-        let markers: HashSet<(i64, Offset)> =
-            aborts.map(|marker| (marker.producer_id, marker.base_offset)).collect();
-        entries.retain(|txn| markers.contains(&(txn.producer_id, txn.last_offset)));
-    }
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let mut bytes = Vec::new();
-    entries.iter().for_each(|txn| txn.put(&mut bytes));
-    place.put(segment.base, Kind::TxnIndex, &bytes, None)
 }
 
 /// The bytes of both indexes without trailing zeros; `None` if one is missing, or points where
@@ -188,7 +199,12 @@ fn sound_indexes(survey: &Survey) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
 }
 
 /// Writes the segment's whole batches with indexes built anew.
-fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Result<()> {
+fn rebuild_segment(
+    survey: &Survey,
+    txn_index: Option<&[u8]>,
+    keep_damage: bool,
+    target: &Target,
+) -> Result<()> {
     let segment = &survey.segment;
     let target = Target { modified: segment.modified, ..target.clone() };
     let mut writer = GroupWriter::begin(segment.base, Vec::new(), target.clone())?;
@@ -199,7 +215,7 @@ fn rebuild_segment(survey: &Survey, keep_damage: bool, target: &Target) -> Resul
         writer.append(&survey.log, &whole_chunk(survey, *chunk))?;
     }
     writer.finish()?;
-    carry_txn_index(survey, keep_damage, &target)
+    put_txn_index(survey, txn_index, &target)
 }
 
 /// A chunk of which everything stays.

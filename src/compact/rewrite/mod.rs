@@ -14,7 +14,7 @@ mod retain;
 mod rework;
 mod waiting;
 
-pub use carry::{carry_segment, companions_of, look_at, put_empty_segment};
+pub use carry::{carried_txn_index, carry_segment, companions_of, look_at, put_empty_segment};
 pub use chunk::{RewriteContext, Tally};
 pub use copy_ahead::CopyAhead;
 pub use group_writer::{Target, Written};
