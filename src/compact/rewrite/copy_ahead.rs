@@ -290,6 +290,9 @@ impl Ahead {
     }
 
     fn copy(&self, copied: &mut Copied, range: Range<usize>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(()); // a chunk that lies within the block where a newer one starts
+        }
         let is_first = copied.ranges.is_empty();
         let file = match &mut copied.file {
             None => self.begin(copied)?,
@@ -325,5 +328,36 @@ impl Ahead {
 
     fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_within_one_block_does_not_take_the_place_of_the_newer_one_that_starts_there() {
+        const BLOCK: usize = ALIGNED_BYTES;
+        let temp = tempfile::tempdir().unwrap();
+        let (from, to) = (temp.path().join("from"), temp.path().join("to"));
+        let bytes: Vec<u8> = (0..3 * BLOCK + 5).map(|at| at as u8).collect();
+        std::fs::write(&from, &bytes).unwrap();
+        let ahead = Ahead {
+            map: Arc::new(Map::open(&from).unwrap()),
+            from,
+            disk: Disk::default(),
+            to: to.clone(),
+            owner: None,
+            ordered_bytes: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
+            copied: Mutex::default(),
+        };
+        let mut copied = Copied::default();
+        for range in [BLOCK..bytes.len(), BLOCK..BLOCK, 0..BLOCK] {
+            assert!(!ahead.is_whole(&copied), "{range:?}");
+            ahead.copy(&mut copied, range).unwrap();
+        }
+        assert!(ahead.is_whole(&copied));
+        assert!(std::fs::read(to).unwrap() == bytes);
     }
 }
