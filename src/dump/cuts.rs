@@ -9,7 +9,7 @@
 use std::mem;
 
 use crate::error::{Error, Result};
-use crate::format::{Batch, BatchHeader, Codec, HEADER_BYTES};
+use crate::format::{Batch, BatchHeader, Codec, Decoder, HEADER_BYTES};
 use crate::segment::{Frontier, LogFile, OffsetIndex};
 use crate::units::{Offset, Position};
 
@@ -152,12 +152,25 @@ impl Backward<'_> {
     /// Leaves out the stretches whose batches begin at `end` or behind it.
     fn leave_out_behind(&mut self, end: Option<Offset>) {
         let Some(end) = end else { return };
+        let mut decoder = Decoder::new();
         while let Some(border) = self.last()
-            && batch_at(self.log, border).is_some_and(|batch| batch.header.base_offset >= end)
+            && self.begins_behind(border, end, &mut decoder)
         {
             self.borders.pop();
             self.end = border;
         }
+    }
+
+    /// Whether the batch at `border` begins at `end` or behind it, and the next one behind it: no
+    /// checksum covers a base offset, so one alone does not say how far the log has come.
+    fn begins_behind(&self, border: Position, end: Offset, decoder: &mut Decoder) -> bool {
+        let Some(batch) = batch_at(self.log, border) else { return false };
+        let behind = border.plus(batch.header.size_bytes);
+        let is_last = behind.index() >= self.log.bytes().len();
+        let next = batch_at(self.log, behind);
+        let is_confirmed =
+            is_last || next.is_some_and(|next| next.header.base_offset > batch.header.last_offset);
+        is_confirmed && decoder.first_offset(&batch).is_some_and(|first| first >= end)
     }
 }
 

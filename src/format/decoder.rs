@@ -8,7 +8,7 @@ use super::codec::{Room, Workbench};
 use super::legacy::MessageSet;
 use super::{Batch, BatchHeader, Codec, Flaw, Record};
 use crate::bytes::{Cursor, Overrun};
-use crate::units::Timestamp;
+use crate::units::{Offset, Timestamp};
 
 /// Turns batches into records, with compression contexts and scratch that live as long as it does.
 #[derive(Default)]
@@ -48,6 +48,16 @@ impl Decoder {
             }
         };
         Ok(Records::V2(RecordsV2::new(header, body)))
+    }
+
+    /// The first offset of `batch`; that of a compressed set of magic 0 or 1 is not in its header,
+    /// and cannot be told if the set is damaged.
+    pub fn first_offset(&mut self, batch: &Batch<'_>) -> Option<Offset> {
+        if !batch.header.is_wrapper() {
+            return Some(batch.header.base_offset);
+        }
+        let first = self.records(batch).ok()?.next()?.ok()?;
+        Some(first.offset)
     }
 
     /// The decompressed body of a magic 2 batch.

@@ -306,13 +306,10 @@ fn is_in_place(
 /// The first offset of a batch; that of a compressed set of magic 0 or 1 is not in its header, and
 /// cannot be told if the set is damaged.
 fn first_of(batch: &Batch<'_>) -> Option<Offset> {
-    if !batch.header.is_wrapper() {
-        return Some(batch.header.base_offset);
+    if batch.header.is_wrapper() {
+        batch.check_crc().ok()?;
     }
-    batch.check_crc().ok()?;
-    let mut decoder = Decoder::new();
-    let first = decoder.records(batch).ok()?.next()?.ok()?;
-    Some(first.offset)
+    Decoder::new().first_offset(batch)
 }
 
 fn start_of(segment: &Segment, log: &LogFile, offset: Offset) -> Result<Position> {
