@@ -158,7 +158,10 @@ fn the_kafka_format_is_that_of_the_dump_tool_to_the_letter() {
         let files: Vec<&str> =
             expected.lines().filter_map(|line| line.strip_prefix("Dumping ")).collect();
         let show: &[&str] = if name == "batches" { &["--show", "batches"] } else { &[] };
-        let ours = lines(&[&["--format", "kafka"], show, &files].concat());
+        let args = [&["--format", "kafka"], show, &files].concat();
+        // The log of `kraft` begins below the offset in its name, which is told.
+        let assert = dump(&args).assert().code(i32::from(name == "kraft"));
+        let ours = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
         for (ours, theirs) in ours.lines().zip(expected.lines()) {
             assert_eq!(ours, theirs, "{name}");
         }

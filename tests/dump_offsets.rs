@@ -1,13 +1,15 @@
-//! What `dump` makes of the offsets in headers: that of a compressed set of magic 0 or 1 is its last.
+//! What `dump` makes of the offsets in headers: of a compressed set of magic 0 or 1 that is the
+//! last one, and no checksum covers it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use logcompact::format::codec::Codec;
 use tempfile::TempDir;
 
 mod support;
 
-use support::events::{Event, Kind, PLAIN, append};
+use support::events::{Event, Kind, PLAIN, append, bytes_of};
 use support::log::Log;
 use support::logcompact;
 
@@ -75,5 +77,89 @@ fn newest_first_of_many_compressed_sets_nothing_is_left_out_where_a_stretch_begi
         let range = format!("{}..{end}", end - 1);
         let args = [&OFFSETS[..], &["--offsets", &range, "--reverse"]].concat();
         assert_eq!(sound(&dir, &args), [format!("Offset:{}\tk{}", end - 1, (end - 1) % 5)]);
+    }
+}
+
+/// Ten batches of one record each, then a segment with two more, or the same segment goes on; the
+/// base offset of the batch at 4 is another.
+fn with_wrong_offset(root: &Path, rolls: bool, offset: i64) -> PathBuf {
+    let mut log = Log::create(root, &format!("wrong{rolls}{offset}-0"));
+    for n in 0..12 {
+        let base_offset = log.next_offset();
+        append(&mut log, PLAIN, &[Event::put(&format!("k{n}"), "v", 1000 + n)]);
+        assert_eq!(base_offset, n);
+        if rolls && n == 9 {
+            log.roll();
+        }
+    }
+    let dir = log.flush();
+    let first = dir.join("00000000000000000000.log");
+    let mut bytes = fs::read(&first).unwrap();
+    let position = bytes_of(0, PLAIN, &[Event::put("k0", "v", 1000)]).len() * 4;
+    bytes[position..position + 8].copy_from_slice(&offset.to_be_bytes());
+    fs::write(first, bytes).unwrap();
+    dir
+}
+
+#[test]
+fn a_batch_with_a_wrong_offset_is_told_of_and_hides_nothing_else() {
+    let temp = TempDir::new().unwrap();
+    for (rolls, offset) in [(true, 260), (false, 260), (true, 2), (false, 2), (false, 1 << 40)] {
+        let dir = with_wrong_offset(temp.path(), rolls, offset);
+        let line = |n: i64| format!("Offset:{}\tk{n}", if n == 4 { offset } else { n });
+        let shown = |args: &[&str]| {
+            let args = [&OFFSETS[..], args].concat();
+            let (code, lines, stderr) = dump(&dir, &args);
+            assert_eq!(code, 1, "{args:?}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+            assert!(stderr.contains("the batch "), "{stderr}");
+            lines
+        };
+        let whole: Vec<String> = (0..12).map(line).collect();
+        let reversed: Vec<String> = (0..12).rev().map(line).collect();
+        assert_eq!(shown(&[]), whole);
+        assert_eq!(shown(&["--reverse"]), reversed);
+        assert_eq!(shown(&["--isolation", "read_committed"]), whole);
+        assert_eq!(shown(&["--state"]), whole);
+        let below = |end: i64| -> Vec<String> {
+            (0..end).filter(|n| *n != 4 || offset < end).map(line).collect()
+        };
+        for end in [7, 10] {
+            let range = format!("0..{end}");
+            for how in [&[][..], &["--state"], &["--isolation", "read_committed"]] {
+                assert_eq!(shown(&[&["--offsets", &range], how].concat()), below(end), "{how:?}");
+            }
+            let mut reversed = below(end);
+            reversed.reverse();
+            assert_eq!(shown(&["--offsets", &range, "--reverse"]), reversed);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_offset_where_a_stretch_begins_is_told_of_too() {
+    let temp = TempDir::new().unwrap();
+    let mut log = Log::create(temp.path(), "long-0");
+    let value = "v".repeat(5000);
+    for n in 0..300 {
+        append(&mut log, PLAIN, &[Event::put(&format!("k{n:03}"), &value, 1000 + n)]);
+    }
+    let dir = log.flush();
+    let path = dir.join("00000000000000000000.log");
+    let bytes = fs::read(&path).unwrap();
+    let size_bytes = bytes.len() / 300;
+    for number in 100..120 {
+        for wrong in [1i64, 1000] {
+            let mut damaged = bytes.clone();
+            let at = number * size_bytes;
+            damaged[at..at + 8].copy_from_slice(&wrong.to_be_bytes());
+            fs::write(&path, damaged).unwrap();
+            for how in [&[][..], &["--reverse"], &["--offsets", "50..200", "--reverse"]] {
+                let (code, lines, stderr) = dump(&dir, &[&OFFSETS[..], how].concat());
+                assert_eq!((code, stderr.lines().count()), (1, 1), "{number} {how:?}: {stderr}");
+                let expected = if how.len() == 3 { 149 } else { 300 };
+                assert_eq!(lines.len(), expected, "{number} {how:?}");
+            }
+        }
     }
 }

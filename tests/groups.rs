@@ -312,6 +312,25 @@ fn damage_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_commit_whose_offset_is_damaged_is_told_of() {
+    let whole = groups(&[broker().to_str().unwrap()], 0);
+    for partition in ["__consumer_offsets-1", "orders-0"] {
+        let temp = TempDir::new().unwrap();
+        copy_folder(&broker(), temp.path());
+        let path = temp.path().join(partition).join("00000000000000000000.log");
+        let mut bytes = fs::read(&path).unwrap();
+        let sound = if partition == "orders-0" { bytes.clone() } else { Vec::new() }; // one batch
+        bytes[5] = 1; // of the base offset, which no checksum covers
+        bytes.extend(sound);
+        fs::write(&path, bytes).unwrap();
+        let assert = logcompact().arg("groups").arg(temp.path()).assert().code(1);
+        let told = format!("{partition}/00000000000000000000.log: position ");
+        let told = predicate::str::contains(told).and(predicate::str::contains(" was due"));
+        assert.stderr(told).stdout(whole.clone());
+    }
+}
+
+#[test]
 fn what_is_no_file_is_named_and_not_followed() {
     use std::os::unix::fs::symlink;
     let temp = TempDir::new().unwrap();

@@ -23,6 +23,7 @@ mod headed;
 mod json;
 mod json_text;
 mod kafka;
+mod order;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod printable;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
-    CHECKPOINT_NAMES, FileName, Kind, PartitionDir, TopicPartition, WhyPassedOver, find_partitions,
-    not_opened, partition_name,
+    CHECKPOINT_NAMES, FileName, Kind, OffsetBounds, PartitionDir, TopicPartition, WhyPassedOver,
+    find_partitions, not_opened, partition_name,
 };
 use crate::swap::as_finished;
 use crate::units::Offset;
@@ -101,6 +101,18 @@ pub enum LogKind {
     },
     /// `bootstrap.checkpoint`: what a KRaft cluster starts with.
     Bootstrap,
+}
+
+impl LogKind {
+    /// Between which offsets its batches lie.
+    pub(super) fn bounds(&self) -> OffsetBounds {
+        match self {
+            LogKind::Segment { base, next_base, .. } => OffsetBounds::new(*base, *next_base),
+            LogKind::MetadataSnapshot { .. } | LogKind::Bootstrap => {
+                OffsetBounds::new(Offset(0), None)
+            }
+        }
+    }
 }
 
 const EXPECTED: &str = "expected a partition directory (<topic>-<n>), a log directory, or a file \

@@ -4,7 +4,8 @@
 //! does not depend on what was in front of it:
 //! 1. what is no batch is reported and passed over; a batch with a wrong checksum is reported, and
 //!    shown as far as it decodes: who looks at damage wants to see it;
-//! 2. a batch outside the offsets is passed over, one behind them ends the file; so is one that by
+//! 2. a batch outside the offsets is passed over, and once it is sure that the log has come behind
+//!    them (see [`super::order`]), the file ends; passed over is also one that by
 //!    its header has nothing that is wanted. Where single records decide, the batch itself is shown
 //!    in front of the first that is wanted;
 //! 3. newest first, the lines are made in the order of the log, then put the other way round;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Failure;
 use super::cuts::Stretch;
+use super::order::Order;
 use super::reverse::Reversal;
 use super::selection::{Budget, Wanted};
 use super::sink::{BatchView, RecordView, Sink};
@@ -56,12 +58,13 @@ pub(super) enum Heard {
 }
 
 /// What was made of a stretch.
-#[derive(Default)]
 pub(super) struct Shown {
     /// Its lines, but for those that were written already.
     pub(super) lines: Vec<u8>,
     /// What was found on the way.
     pub(super) heard: Vec<Heard>,
+    /// The offsets of its batches.
+    pub(super) order: Order,
     /// All batches in front of this were seen. Before the end of the stretch where it was given
     /// up, behind it where damage reaches further.
     pub(super) end: Position,
@@ -71,6 +74,21 @@ pub(super) struct Shown {
     pub(super) trailing_bytes: u64,
     /// Whether nothing behind this is wanted.
     pub(super) is_last: bool,
+}
+
+impl Shown {
+    /// Nothing of a stretch that begins at `start`.
+    fn begin(scene: Scene<'_>, start: Position, lines: Vec<u8>) -> Shown {
+        let (order, end) = (Order::begin(scene.kind.bounds()), start);
+        Shown { lines, heard: vec![], order, end, spent: 0, trailing_bytes: 0, is_last: false }
+    }
+
+    /// Something is wrong at `position`; told in the order of the log.
+    pub(super) fn hear(&mut self, position: Position, what: String) {
+        let is_before = |heard: &Heard| matches!(heard, Heard::Damage(at, _) if *at < position);
+        let at = self.heard.iter().take_while(|heard| is_before(heard)).count();
+        self.heard.insert(at, Heard::Damage(position, what));
+    }
 }
 
 /// What becomes of lines that are too many to be kept.
@@ -99,7 +117,7 @@ pub(super) fn show(
     overflow: Overflow<'_>,
 ) -> Result<Shown, Failure> {
     lines.clear();
-    let shown = Shown { lines, end: stretch.start, ..Shown::default() };
+    let shown = Shown::begin(scene, stretch.start, lines);
     let is_reverse = scene.wanted.selection.is_reverse;
     // Newest first, which lines the limit leaves is known when they are in their order.
     let own_budget = if is_reverse { Budget::default() } else { budget };
@@ -111,7 +129,7 @@ pub(super) fn show(
     match reversal {
         None => Ok(Shown { spent: own_budget.spent(), ..shown }),
         Some(_) if shown.end < stretch.end && !shown.is_last => {
-            Ok(Shown { end: stretch.start, ..Shown::default() }) // given up
+            Ok(Shown::begin(scene, stretch.start, Vec::new())) // given up
         }
         Some(reversal) => {
             if shown.end > stretch.end && shown.heard.is_empty() {
@@ -180,13 +198,13 @@ impl StretchWalk<'_, '_, '_> {
         let is_valid = is_sound && header_flaw.is_none();
         let header = self.unfolded(batch);
         let offsets = wanted.offsets;
+        // The offsets of a damaged header say nothing about what follows.
+        let has_passed = is_valid && self.page.judge(position, &header);
         let has_wanted_offsets =
             offsets.overlaps(header.base_offset, header.last_offset.max(header.base_offset));
         let is_wanted = has_wanted_offsets && wanted.may_take_batch(&header, is_valid);
         if header_flaw.is_none() && !is_wanted {
-            // The offsets of a damaged header say nothing about what follows.
-            let is_behind = is_valid && offsets.ends_at_or_before(header.base_offset);
-            return Ok(if is_behind { Next::File } else { Next::Batch });
+            return Ok(if has_passed { Next::File } else { Next::Batch });
         }
         let view = BatchView { source, common, position, header, is_valid };
         let looks_inside = wanted.is_about_records();
@@ -292,14 +310,21 @@ impl Page<'_, '_> {
         matches!(&self.overflow, Overflow::GiveUp(unwanted) if unwanted.load(Ordering::Relaxed))
     }
 
-    fn state(&self) -> (usize, usize, Budget) {
-        (self.shown.lines.len(), self.shown.heard.len(), self.budget)
+    fn state(&self) -> (usize, usize, Order, Budget) {
+        (self.shown.lines.len(), self.shown.heard.len(), self.shown.order, self.budget)
     }
 
-    fn restore(&mut self, (lines, heard, budget): (usize, usize, Budget)) {
+    fn restore(&mut self, (lines, heard, order, budget): (usize, usize, Order, Budget)) {
         self.shown.lines.truncate(lines);
         self.shown.heard.truncate(heard);
-        self.budget = budget;
+        (self.shown.order, self.budget) = (order, budget);
+    }
+
+    /// Reports offsets that cannot be; whether the log has come behind those that are wanted.
+    fn judge(&mut self, position: Position, header: &BatchHeader) -> bool {
+        let judged = self.shown.order.batch(position, header, &self.scene.wanted.offsets);
+        judged.flaw.into_iter().for_each(|flaw| self.damage(position, flaw));
+        judged.has_passed
     }
 
     /// The line of a batch, if batches have lines.

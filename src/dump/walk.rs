@@ -16,6 +16,7 @@ use super::ahead::Ahead;
 use super::companions;
 use super::cuts::{Cuts, Stretch};
 use super::headed::Headed;
+use super::order::Seams;
 use super::selection::{Budget, Selection, Wanted, start_of, start_of_time};
 use super::sink::{Ending, Sink};
 use super::source::{LogKind, Source};
@@ -164,12 +165,13 @@ impl<'w> Walk<'w> {
         mut ahead: Ahead<'_, '_>,
     ) -> Result<(u64, bool), Failure> {
         let mut trailing_bytes = 0;
+        let mut seams = Seams::begin(scene.wanted.selection.is_reverse);
         while let Some((stretch, made)) = ahead.next(self.budget)? {
             let mut end = stretch.start;
             let mut is_last = false;
             if let Some(shown) = made.filter(|shown| self.budget.outlasts(shown.spent)) {
                 (end, is_last, trailing_bytes) = (shown.end, shown.is_last, shown.trailing_bytes);
-                ahead.reuse(self.put(scene.source, shown)?);
+                ahead.reuse(self.put(scene.source, shown, &mut seams)?);
             }
             if end < stretch.end && !is_last {
                 let rest = Stretch { start: end, ..stretch };
@@ -177,7 +179,7 @@ impl<'w> Walk<'w> {
                 let overflow = Overflow::Write(&mut self.out);
                 let shown = show(scene, rest, budget, &mut self.decoder, lines, overflow)?;
                 (end, is_last, trailing_bytes) = (shown.end, shown.is_last, shown.trailing_bytes);
-                self.lines = self.put(scene.source, shown)?;
+                self.lines = self.put(scene.source, shown, &mut seams)?;
             }
             if is_last || self.is_done() {
                 return Ok((trailing_bytes, true));
@@ -192,7 +194,15 @@ impl<'w> Walk<'w> {
     }
 
     /// Tells and writes what was made of a stretch; gives its buffer back.
-    fn put(&mut self, source: &Source, shown: Shown) -> Result<Vec<u8>, Failure> {
+    fn put(
+        &mut self,
+        source: &Source,
+        mut shown: Shown,
+        seams: &mut Seams,
+    ) -> Result<Vec<u8>, Failure> {
+        if let Some((position, flaw)) = seams.next(&shown.order) {
+            shown.hear(position, flaw);
+        }
         self.budget.spend_all(shown.spent);
         for heard in shown.heard {
             match heard {

@@ -4,25 +4,43 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
+use super::Damage;
 use crate::disk::{Disk, open_listed};
 use crate::error::Result;
 use crate::format::{Batch, HEADER_BYTES};
-use crate::segment::{Frontier, Kind, LogFile, OffsetIndex, PartitionMetadata, Segment};
+use crate::segment::{
+    Frontier, Kind, LogFile, OffsetBounds, OffsetIndex, OffsetOrder, PartitionMetadata, Segment,
+};
 use crate::swap::as_finished;
 use crate::units::{Offset, Position};
 
 /// The largest `partition.metadata` that is read; Kafka's are 44 bytes long.
 const MOST_METADATA_BYTES: u64 = 4096;
 
-/// The offset behind the last record of the partition in `path`; `None` if it has no segments.
+/// Where a log ends.
+pub(super) struct LogEnd {
+    /// The offset behind its last record.
+    pub(super) offset: Offset,
+    /// Where offsets do not rise on the way there, and it may be wrong.
+    pub(super) damage: Option<Damage>,
+}
+
+/// Where the partition in `path` ends; `None` if it has no segments.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn log_end(path: &Path) -> Result<Option<Offset>> {
+pub(super) fn log_end(path: &Path) -> Result<Option<LogEnd>> {
     let (dir, _) = as_finished(&Disk::default(), path)?;
     let Some(last) = dir.segments.last() else { return Ok(None) };
     let log = last.log()?;
-    let mut end = last.base;
+    let mut order = OffsetOrder::begin(OffsetBounds::new(last.base, None));
+    let mut damage = None;
+    let mut hear = |(position, batch): (Position, Batch<'_>)| {
+        let (first, last) = (batch.header.base_offset, batch.header.last_offset);
+        let flaw = order.batch(first, last);
+        let at = |what| Damage { path: log.path().into(), position: Some(position), what };
+        damage = damage.take().or(flaw.map(at));
+    };
     let mut batches = log.batches_from(start_of_tail(last, &log)?);
     let mut frontier = Frontier::of(&log);
     // All checksums would mean to read it all: the last is enough, for what is unsound ends the
@@ -31,19 +49,16 @@ pub(super) fn log_end(path: &Path) -> Result<Option<Offset>> {
     loop {
         frontier.reach(batches.position(), HEADER_BYTES)?;
         let Some(Ok(next)) = batches.next() else { break };
-        if let Some((_, before)) = newest.replace(next)
-            && before.check_header().is_ok()
-        {
-            end = end.max(before.header.last_offset.next());
-        }
+        let before = newest.replace(next);
+        before.filter(|(_, before)| before.check_header().is_ok()).into_iter().for_each(&mut hear);
     }
     if let Some((position, batch)) = newest {
         Frontier::of(&log).reach(position, batch.header.size_bytes)?;
         if batch.check_header().is_ok() && batch.check_crc().is_ok() {
-            end = end.max(batch.header.last_offset.next());
+            hear((position, batch));
         }
     }
-    Ok(Some(end))
+    Ok(Some(LogEnd { offset: order.due(), damage }))
 }
 
 /// Where to begin looking for the last batch: where the index says, if a batch with a sound

@@ -25,6 +25,7 @@ use crate::units::{Offset, Position};
 pub use lag::Row;
 pub use state::{Assigned, Commit, Group, GroupKind, GroupState, Member, Whole};
 
+use log_end::LogEnd;
 use read::PartitionRead;
 
 /// The topic that groups live in.
@@ -207,15 +208,16 @@ impl Groups {
             wanted.extend(group.members.values().flat_map(lag::partitions_of));
         }
         let wanted: Vec<_> = named.iter().filter(|(at, _)| wanted.contains(at)).collect();
-        let ends: Vec<Result<Option<Offset>>> =
+        let ends: Vec<Result<Option<LogEnd>>> =
             wanted.par_iter().map(|(_, path)| log_end::log_end(path)).collect();
         for ((at, _), end) in wanted.into_iter().zip(ends) {
             match end {
                 // Of two copies, the one that goes further.
-                Ok(end) => {
-                    if let Some(end) = end.max(self.log_ends.get(at).copied()) {
-                        self.log_ends.insert(at.clone(), end);
-                    }
+                Ok(None) => {}
+                Ok(Some(LogEnd { offset, damage })) => {
+                    let end = self.log_ends.entry(at.clone()).or_insert(offset);
+                    *end = offset.max(*end);
+                    self.damage.extend(damage);
                 }
                 Err(error) => self.notes.push(format!("{error}; the end of {at} is not known")),
             }

@@ -10,7 +10,9 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, EndMarker};
 use crate::messages::Undecodable;
-use crate::segment::{FileName, Frontier, Kind, LogFile, TxnBatch, TxnBatchKind};
+use crate::segment::{
+    FileName, Frontier, Kind, LogFile, OffsetBounds, OffsetOrder, TxnBatch, TxnBatchKind,
+};
 use crate::swap::as_finished;
 use crate::units::{Offset, Position};
 
@@ -48,7 +50,8 @@ pub(super) fn read_partition(path: &Path, partition: i32) -> Result<PartitionRea
     for (index, segment) in dir.segments.iter().enumerate() {
         let log = segment.log()?;
         reader.log_end = reader.log_end.max(segment.base);
-        reader.segment(&log, index + 1 == dir.segments.len())?;
+        let next_base = dir.segments.get(index + 1).map(|next| next.base);
+        reader.segment(&log, next_base)?;
     }
     let Reader { replay, log_end, records, unknown, damage, notes, .. } = reader;
     let replayed = replay.finish(partition);
@@ -66,8 +69,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn segment(&mut self, log: &LogFile, is_active: bool) -> Result<()> {
+    fn segment(&mut self, log: &LogFile, next_base: Option<Offset>) -> Result<()> {
         const REACH_BYTES: usize = 1 << 20;
+        let is_active = next_base.is_none();
+        let mut order = OffsetOrder::begin(OffsetBounds::new(log.base(), next_base));
         let mut batches = log.checked_batches();
         let mut frontier = Frontier::of(log);
         loop {
@@ -75,10 +80,13 @@ impl Reader {
             frontier.reach(at, REACH_BYTES)?;
             let rest = log.bytes().get(at.index()..).unwrap_or_default();
             frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
-            let Some(item) = batches.next() else { return Ok(()) };
+            let Some(item) = batches.next() else {
+                self.log_end = self.log_end.max(order.due());
+                return Ok(());
+            };
             match item {
                 Ok((position, batch)) => {
-                    self.log_end = self.log_end.max(batch.header.last_offset.next());
+                    self.order(log, position, &batch, &mut order);
                     self.batch(log, position, &batch);
                 }
                 Err(damaged) if is_active && log.is_unfinished_tail(&damaged) => {}
@@ -94,6 +102,21 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// No checksum covers a base offset; what is in the batch counts all the same.
+    fn order(
+        &mut self,
+        log: &LogFile,
+        position: Position,
+        batch: &Batch<'_>,
+        order: &mut OffsetOrder,
+    ) {
+        if batch.check_header().is_err() {
+            return; // told where its records are read
+        }
+        let flaw = order.batch(batch.header.base_offset, batch.header.last_offset);
+        flaw.into_iter().for_each(|flaw| self.damage(log, position, flaw));
     }
 
     fn batch(&mut self, log: &LogFile, position: Position, batch: &Batch<'_>) {

@@ -13,6 +13,7 @@ mod log_file;
 mod lost_markers;
 mod name;
 mod offset_index;
+mod offset_order;
 mod outcomes;
 mod partition;
 mod producer_state;
@@ -40,6 +41,7 @@ pub use lost_markers::{
 };
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
+pub use offset_order::{OffsetBounds, OffsetOrder};
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{
     Half, Oddity, Part, PartitionDir, Segment, Suffixes, not_opened, partition_name,

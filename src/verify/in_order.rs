@@ -10,7 +10,7 @@ use super::segment::{CheckedSegment, Place};
 use super::stretch::{Amiss, Produced, ReadBatch, Seen};
 use super::transactions::TxnStep;
 use crate::format::Batch;
-use crate::segment::{Damaged, LogFile};
+use crate::segment::{Damaged, LogFile, OffsetBounds};
 use crate::units::{Offset, Position};
 
 /// What is known from one batch to the next.
@@ -141,18 +141,9 @@ impl<'a> InOrder<'a> {
 
     /// Offsets rise from batch to batch and stay within the segment.
     fn order(&mut self, batch: &IndexedBatch) {
-        let base = self.log.base();
         let last = batch.last_offset;
-        let problem = if batch.base_offset < self.next {
-            Some(format!("the batch begins at {}, but {} was due", batch.base_offset, self.next))
-        } else if self.place.next_base.is_some_and(|next| last >= next) {
-            Some(format!("the batch ends at {last}, in the next segment"))
-        } else if last.distance_from(base) > i64::from(i32::MAX) {
-            Some(format!("the batch ends at {last}, too far from {base}"))
-        } else {
-            None
-        };
-        if let Some(text) = problem {
+        let bounds = OffsetBounds::new(self.log.base(), self.place.next_base);
+        if let Some(text) = bounds.flaw(self.next, batch.base_offset, last) {
             let finding = self.finding("offset-order", Severity::Error, batch.position, text);
             self.checked.findings.push(finding.of(batch.base_offset));
         }

@@ -12,9 +12,12 @@
 use std::collections::HashMap;
 
 use super::OffsetRange;
+use crate::dump::order::Order;
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
-use crate::segment::{Following, Frontier, LogFile, PartitionDir, TxnBatch, newest_snapshot};
+use crate::segment::{
+    Following, Frontier, LogFile, OffsetBounds, PartitionDir, TxnBatch, newest_snapshot,
+};
 use crate::units::Offset;
 
 /// How the transactions of a log ended, as far as a selection needs it.
@@ -103,6 +106,7 @@ impl Reading {
     fn log(&mut self, log: &LogFile, from: Offset, offsets: &OffsetRange) {
         let mut batches = log.batches();
         let mut frontier = Frontier::of(log);
+        let mut order = Order::begin(OffsetBounds::new(log.base(), None));
         loop {
             let position = batches.position();
             // Where the log cannot be read is told where the batches are shown.
@@ -114,7 +118,8 @@ impl Reading {
                 return;
             }
             let Some(item) = batches.next() else { return };
-            if let Ok((_, batch)) = &item
+            if let Ok((position, batch)) = &item
+                && order.batch(*position, &batch.header, offsets).has_passed
                 && self.is_decided(offsets, batch.header.base_offset)
             {
                 return;

@@ -64,8 +64,9 @@ pub enum ShowArg {
 
 const EXAMPLES: &str = "\
 Damage does not end a dump: it is reported on standard error with file and position, a batch with
-a wrong CRC is shown as far as it decodes (\"valid\":false), and the exit status is 1. An
-unfinished batch at the end of the last segment is no damage; -v mentions it.
+a wrong CRC is shown as far as it decodes (\"valid\":false), and the exit status is 1. A batch whose
+offsets do not rise, or reach into the next segment, is told of too, if it is read: no CRC covers
+them. An unfinished batch at the end of the last segment is no damage; -v mentions it.
 
 Examples:
   The first ten records of a partition
