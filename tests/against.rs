@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use logcompact::report::NoProgress;
 use logcompact::units::Offset;
+use logcompact::verify::Severity;
 use logcompact::verify::against::{Options, Relation, StateRule, compare};
 use predicates::prelude::*;
 use serde_json::{Value, json};
@@ -153,17 +154,21 @@ fn a_record_that_was_invented_is_found_at_its_offset() {
 }
 
 #[test]
-fn a_log_end_that_moved_is_an_error_of_a_compaction_and_a_note_of_a_replica() {
+fn a_log_end_that_moved_is_an_error_of_a_compaction_and_a_warning_of_a_replica_that_is_behind() {
     let mut two = Two::new();
     two.both(&[put("A", "1")]).before.batch(&[put("A", "2")]);
     let (before, after) = two.dirs();
     let shorter = compared(&before, &after, COMPACTION);
     assert_eq!(wrong(&shorter.findings), [("against-end", Some(1))]);
     assert_eq!(found(&after, &before, COMPACTION)[0], ("against-end", Some(1)));
-    for (before, after) in [(&before, &after), (&after, &before)] {
+    let of_replicas = [
+        (&before, &after, Severity::Warning), // the one that is verified is behind
+        (&after, &before, Severity::Info),
+    ];
+    for (before, after, severity) in of_replicas {
         let compared = compared(before, after, Relation::Replicas);
-        assert_eq!(wrong(&compared.findings), []);
-        assert_eq!(compared.findings[0].rule, "against-end");
+        let [end] = &compared.findings[..] else { panic!("{:?}", compared.findings) };
+        assert_eq!((end.rule, end.severity), ("against-end", severity));
         assert_eq!(compared.counts.partitions_behind, 1);
     }
     // What was appended since the compaction began is not missed.
@@ -343,6 +348,9 @@ fn logs_without_a_common_offset_are_not_taken_for_the_same() {
     let (before, after) = two.dirs();
     assert_eq!(found(&after, &before, Relation::Replicas), [("against-nothing", None)]);
     assert_eq!(found(&after, &after, Relation::Replicas), []);
+    // That what is verified holds nothing is worse than that there is nothing to hold it against.
+    let is_same = |one, other| compared(one, other, Relation::Replicas).is_same();
+    assert_eq!((is_same(&before, &after), is_same(&after, &before)), (false, true));
 }
 
 #[test]
@@ -400,11 +408,19 @@ fn partitions_are_matched_by_name_and_one_without_its_like_is_found() {
         command.assert()
     };
     verify(&here, &there, false)
-        .success()
+        .code(1)
+        .stdout(predicate::str::contains("warning against-partition: "))
+        .stdout(predicate::str::contains("error against-partition: "))
         .stdout(predicate::str::contains("here/a-0: not compared"))
         .stdout(predicate::str::contains("there/c-0: not compared"))
         .stdout(predicate::str::contains("Compared 1 partition:"));
+    Log::create(&here, "c-0").batch(&[put("A", "1")]).flush();
+    verify(&here, &there, false).success(); // what only what is verified has is not lost
     verify(&here, &there, true).code(1);
+    fs::remove_file(here.join("c-0/00000000000000000000.log")).unwrap();
+    let nothing = "the log holds nothing, but that of";
+    verify(&here, &there, false).code(1).stdout(predicate::str::contains(nothing));
+    fs::remove_dir_all(here.join("c-0")).unwrap();
     // One partition and a log directory, either way; and two that are named as they like.
     verify(&here.join("b-0"), &there, true).success();
     verify(&here, &there.join("b-0"), true).success();

@@ -6,7 +6,8 @@
 //!    timestamp, value and headers. A key that is deleted and one that is not there are alike.
 //! 2. *Records*: those on both sides at one offset are equal, and offsets rise. Of a compaction,
 //!    each record that is after was before.
-//! 3. *Ends*: of a compaction, the log end stays where it is.
+//! 3. *Ends*: of a compaction, the log end stays where it is. Of replicas, the one that is verified
+//!    may be behind, which is a warning: what it has not is not compared, and may be lost.
 //!
 //! It shares nothing with the engine that compacts: no index of keys, no walk backwards, no notion
 //! of what was cleaned when. Both logs are read in log order (`reader`), side by side by offset
@@ -330,7 +331,14 @@ fn least_keys(sides: &Both<Side>) -> usize {
 fn compare_spans(sides: &Both<Side>, relation: Relation, range: Range, found: &mut Findings) {
     let Both { before, after } = sides;
     let (path, other) = (&after.dir.path, before.dir.path.display());
-    let end_severity = if relation.is_compaction() { Severity::Error } else { Severity::Info };
+    let is_replica = relation == Relation::Replicas;
+    let has_nothing = after.start >= after.end && before.start < before.end;
+    let end_severity = match relation {
+        Relation::Compaction { .. } => Severity::Error,
+        // That it has nothing is said by itself.
+        Relation::Replicas if after.end < before.end && !has_nothing => Severity::Warning,
+        Relation::Replicas => Severity::Info,
+    };
     if after.end != before.end {
         let text = format!("the log ends at {}, that of {other} at {}", after.end, before.end);
         found.push(Finding::about("against-end", end_severity, path, text).of(range.end));
@@ -347,7 +355,12 @@ fn compare_spans(sides: &Both<Side>, relation: Relation, range: Range, found: &m
         found.push(Finding::about("against-start", start_severity, path, text).of(range.start));
     }
     if range.start >= range.end && before.end.max(after.end) > range.end {
-        let text = format!("the log has no offset in common with that of {other}");
-        found.push(Finding::about("against-nothing", Severity::Warning, path, text));
+        let (severity, text) = if is_replica && has_nothing {
+            (Severity::Error, format!("the log holds nothing, but that of {other} does"))
+        } else {
+            let text = format!("the log has no offset in common with that of {other}");
+            (Severity::Warning, text)
+        };
+        found.push(Finding::about("against-nothing", severity, path, text));
     }
 }

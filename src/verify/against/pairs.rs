@@ -28,7 +28,11 @@ pub fn pair(before: &Sources, after: &Sources) -> (Vec<Both<PathBuf>>, Findings)
             Some(other) => pairs.push(Both { before: (*other).clone(), after: path.clone() }),
             // One partition is compared with its like in a log directory; the others are not meant.
             None if before.log_dirs.is_empty() && !after.log_dirs.is_empty() => {}
-            None => found.push(unmatched(path, before, !after.log_dirs.is_empty())),
+            None => {
+                let is_named = after.log_dirs.is_empty();
+                let severity = if is_named { Severity::Error } else { Severity::Warning };
+                found.push(unmatched(path, before, severity));
+            }
         }
     }
     if !before.log_dirs.is_empty() && !after.log_dirs.is_empty() {
@@ -36,20 +40,21 @@ pub fn pair(before: &Sources, after: &Sources) -> (Vec<Both<PathBuf>>, Findings)
             after_names.iter().any(|(other, _)| other.as_ref() == Some(name))
         };
         let others = by_name.iter().filter(|(name, _)| !matched(name));
-        others.for_each(|(_, path)| found.push(unmatched(path, after, true)));
+        others.for_each(|(_, path)| found.push(unmatched(path, after, Severity::Error)));
     } else if pairs.is_empty() && !after.log_dirs.is_empty() {
-        before.partitions.iter().for_each(|path| found.push(unmatched(path, after, false)));
+        let severity = Severity::Error;
+        before.partitions.iter().for_each(|path| found.push(unmatched(path, after, severity)));
     }
     (pairs, found)
 }
 
-/// In a log directory others may be missing, but who names one partition wants it compared.
-fn unmatched(path: &Path, other: &Sources, is_one_of_many: bool) -> Finding {
+/// What is verified may hold more than what it is compared against, unless it is one partition
+/// that was named: who names it wants it compared. A partition that it has not is lost.
+fn unmatched(path: &Path, other: &Sources, severity: Severity) -> Finding {
     let others: Vec<String> = match &*other.log_dirs {
         [] => other.partitions.iter().map(|path| path.display().to_string()).collect(),
         log_dirs => log_dirs.iter().map(|dir| dir.path.display().to_string()).collect(),
     };
-    let severity = if is_one_of_many { Severity::Warning } else { Severity::Error };
     let text = format!("not compared: there is no partition of this name in {}", others.join(", "));
     Finding::about("against-partition", severity, path, text)
 }
