@@ -16,6 +16,22 @@ public final class Bench {
     private static final int PARTITIONS = 8;
     private static final String ALL = "none, all survive";
     private static final String MEMORY = "memory a distinct key";
+    private static final String STRATEGIES = "other strategies";
+    private static final String ROUNDS = "a round over the newest 1 %";
+
+    // Seconds of each contestant in each turn of a case.
+    private record Times(String name, double[][] seconds) {
+        private static final int OURS = 1;
+        private static final int CHECKSUMS = 3;
+        private static final int COPY = 4;
+        private static final int IN_PLACE = 6;
+        private static final int SYNCED_COPY = 7;
+
+        // How many times as long `who` takes as `other`, with its spread.
+        private String times(int who, int other) {
+            return ratio(seconds[who], seconds[other]);
+        }
+    }
 
     private final Contestants contestants;
     private final Path work;
@@ -39,6 +55,8 @@ public final class Bench {
         }
         bench.cleaning();
         bench.looking();
+        bench.choosing();
+        bench.goingOn();
         bench.remembering();
         System.exit(0);
     }
@@ -46,7 +64,7 @@ public final class Bench {
     private List<String> names() {
         List<String> names = new ArrayList<>();
         loads().forEach(load -> names.add(load.name()));
-        names.addAll(List.of(several(), MEMORY));
+        names.addAll(List.of(several(), STRATEGIES, ROUNDS, MEMORY));
         return names;
     }
 
@@ -79,10 +97,11 @@ public final class Bench {
         System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
             + "| in a fresh JVM | ratio | logcompact in place | ratio | one thread | CRC only | cp | cp, synced |");
         System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        List<Times> all = new ArrayList<>();
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
                 Path source = load.place(work);
-                clean(load.name(), load.write(source), List.of(source), source);
+                all.add(clean(load.name(), load.write(source), List.of(source), source));
             }
         }
         if (wanted.test(several())) {
@@ -95,11 +114,21 @@ public final class Bench {
                 sources.add(dir.resolve("part-" + number));
                 bytes += part.write(sources.get(number));
             }
-            clean(several(), bytes, sources, dir);
+            all.add(clean(several(), bytes, sources, dir));
+        }
+        System.out.println();
+        System.out.println("| compact, times as long as | cp | cp, synced | CRC only "
+            + "| in place: cp | in place: CRC only |");
+        System.out.println("|---|---|---|---|---|---|");
+        for (Times times : all) {
+            System.out.printf("| %s | %s | %s | %s | %s | %s |%n", times.name(),
+                times.times(Times.OURS, Times.COPY), times.times(Times.OURS, Times.SYNCED_COPY),
+                times.times(Times.OURS, Times.CHECKSUMS), times.times(Times.IN_PLACE, Times.COPY),
+                times.times(Times.IN_PLACE, Times.CHECKSUMS));
         }
     }
 
-    private void clean(String name, long bytes, List<Path> partitions, Path source)
+    private Times clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
         int threads = Math.min(2, partitions.size());
         double[][] seconds = new double[8][turns];
@@ -127,6 +156,74 @@ public final class Bench {
             median(seconds[0]) / inPlace, median(seconds[2]), median(seconds[3]),
             median(seconds[4]), median(seconds[7]));
         System.out.flush();
+        return new Times(name, seconds);
+    }
+
+    // Strategies side by side, without the state of rounds.
+    private void choosing() throws Exception {
+        if (!wanted.test(STRATEGIES)) {
+            return;
+        }
+        List<String> strategies = List.of("offset", "timestamp", "header:version", "first");
+        System.out.println();
+        System.out.println("| --strategy, times as long as offset | offset | "
+            + String.join(" | ", strategies.subList(1, strategies.size())) + " |");
+        System.out.println("|---|---|---|---|---|");
+        for (Load load : loads()) {
+            if (!List.of("none", "zstd", ALL).contains(load.name())) {
+                continue;
+            }
+            Path source = load.place(work);
+            load.write(source);
+            double[][] seconds = new double[strategies.size()][turns];
+            for (int turn = -1; turn < turns; turn++) {
+                for (int which = 0; which < strategies.size(); which++) {
+                    double here = contestants.logcompactCleans(source, "--keep-rounds", "0",
+                        "--strategy", strategies.get(which));
+                    seconds[which][Math.max(turn, 0)] = here; // the first turn is taken again
+                }
+            }
+            System.out.printf("| %s | %.2f s | %s | %s | %s |%n", load.name(), median(seconds[0]),
+                ratio(seconds[1], seconds[0]), ratio(seconds[2], seconds[0]),
+                ratio(seconds[3], seconds[0]));
+            System.out.flush();
+        }
+    }
+
+    // A second round over the newest hundredth, against a compaction of all.
+    private void goingOn() throws Exception {
+        if (!wanted.test(ROUNDS)) {
+            return;
+        }
+        System.out.println();
+        System.out.println("| a round over the newest 1 % | MiB | all of it | the round | share | best..worst "
+            + "| nothing written anew | share | best..worst |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|");
+        for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records))) {
+            Path source = load.place(work);
+            long mebibytes = load.write(source) >> 20;
+            String behind = Long.toString(load.records() / 100L * 99 - 1);
+            double[][] seconds = new double[3][turns];
+            for (int turn = -1; turn < turns; turn++) {
+                double[] here = {
+                    contestants.logcompactCleans(source),
+                    contestants.logcompactGoesOn(source, behind),
+                    contestants.logcompactGoesOn(source, behind, "--min-rewrite-ratio", "0.5"),
+                };
+                for (int who = 0; who < here.length; who++) {
+                    seconds[who][Math.max(turn, 0)] = here[who];
+                }
+            }
+            System.out.printf("| %s | %d | %.2f s | %.3f s | %s | %.3f s | %s |%n", load.name(),
+                mebibytes, median(seconds[0]), median(seconds[1]), share(seconds[1], seconds[0]),
+                median(seconds[2]), share(seconds[2], seconds[0]));
+            System.out.flush();
+        }
+    }
+
+    private static Load manyKeys(int records) {
+        return new Load("none, many keys", CompressionType.NONE, records, records - 1, 120, 200,
+            false);
     }
 
     // What the peak rises by where as many records have more keys.
@@ -134,23 +231,25 @@ public final class Bench {
         if (!wanted.test(MEMORY)) {
             return;
         }
-        Load few = loads().get(0);
-        Load many = new Load("none, many keys", CompressionType.NONE, records, records - 1, 120, 200,
-            false);
+        System.out.println();
+        remembering("", "--keep-rounds", "0");
+        remembering(", with the state of rounds");
+    }
+
+    private void remembering(String what, String... options) throws Exception {
         long[] peakBytes = new long[2];
         long[] keys = new long[2];
-        for (Load load : List.of(few, many)) {
-            int which = load == few ? 0 : 1;
-            Path source = load.place(work);
-            load.write(source);
-            contestants.logcompactCleans(source, "--keep-rounds", "0");
+        List<Load> fewAndMany = List.of(loads().get(0), manyKeys(records));
+        for (int which = 0; which < 2; which++) {
+            Path source = fewAndMany.get(which).place(work);
+            fewAndMany.get(which).write(source);
+            contestants.logcompactCleans(source, options);
             peakBytes[which] = contestants.reported("peak_memory_bytes");
             keys[which] = contestants.reported("records_kept");
         }
-        System.out.println();
-        System.out.printf("%s: %.1f bytes (at the peak %d MB with %d keys, %d MB with %d)%n", MEMORY,
-            (double) (peakBytes[1] - peakBytes[0]) / (keys[1] - keys[0]), peakBytes[0] / 1_000_000,
-            keys[0], peakBytes[1] / 1_000_000, keys[1]);
+        System.out.printf("%s%s: %.1f bytes (at the peak %d MB with %d keys, %d MB with %d)%n",
+            MEMORY, what, (double) (peakBytes[1] - peakBytes[0]) / (keys[1] - keys[0]),
+            peakBytes[0] / 1_000_000, keys[0], peakBytes[1] / 1_000_000, keys[1]);
     }
 
     private void looking() throws Exception {
@@ -182,13 +281,31 @@ public final class Bench {
 
     // Both medians, their ratio, and the worst and the best ratio of a turn.
     private static String versus(double[] kafka, double[] ours) {
-        double[] ratios = new double[ours.length];
-        for (int turn = 0; turn < ours.length; turn++) {
-            ratios[turn] = kafka[turn] / ours[turn];
-        }
-        Arrays.sort(ratios);
+        double[] ratios = ratios(kafka, ours);
         return String.format("%.2f s | %.2f s | **%.1f** | %.1f..%.1f", median(kafka),
             median(ours), median(kafka) / median(ours), ratios[0], ratios[ratios.length - 1]);
+    }
+
+    private static String ratio(double[] ours, double[] theirs) {
+        double[] ratios = ratios(ours, theirs);
+        return String.format("**%.2f** (%.2f..%.2f)", median(ours) / median(theirs), ratios[0],
+            ratios[ratios.length - 1]);
+    }
+
+    private static String share(double[] ours, double[] theirs) {
+        double[] ratios = ratios(ours, theirs);
+        return String.format("**%.1f %%** | %.1f..%.1f", 100 * median(ours) / median(theirs),
+            100 * ratios[0], 100 * ratios[ratios.length - 1]);
+    }
+
+    // Turn by turn, rising.
+    private static double[] ratios(double[] ours, double[] theirs) {
+        double[] ratios = new double[ours.length];
+        for (int turn = 0; turn < ours.length; turn++) {
+            ratios[turn] = ours[turn] / theirs[turn];
+        }
+        Arrays.sort(ratios);
+        return ratios;
     }
 
     private static double median(double[] values) {

@@ -4,8 +4,12 @@ package oracle;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -88,6 +92,19 @@ final class Contestants {
         settle(source);
         List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
             NOW_MS, "--out", out));
+        command.addAll(Arrays.asList(options));
+        return logcompact(command.toArray());
+    }
+
+    // A round over what lies behind an offset, upon one that came up to it; that one not counted.
+    double logcompactGoesOn(Path source, String behind, String... options) throws Exception {
+        Path out = cleared("logcompact");
+        List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
+            NOW_MS, "--out", out));
+        List<Object> before = new ArrayList<>(command);
+        before.addAll(List.of("--to-offset", behind));
+        logcompact(before.toArray());
+        settle(source, out);
         command.addAll(Arrays.asList(options));
         return logcompact(command.toArray());
     }
@@ -194,11 +211,23 @@ final class Contestants {
     private static void settle(Path... sources) throws Exception {
         process(List.of("sync"));
         for (Path source : sources) {
-            try (Stream<Path> files = Files.walk(source)) {
-                for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
+            Files.walkFileTree(source, new SimpleFileVisitor<>() {
+                @Override
+                public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
                     checksum(file, 0, 1);
+                    return FileVisitResult.CONTINUE;
                 }
-            }
+
+                // Kafka writes its checkpoints on a thread of its own, under names that go again.
+                @Override
+                public FileVisitResult visitFileFailed(Path file, IOException failure)
+                        throws IOException {
+                    if (failure instanceof NoSuchFileException) {
+                        return FileVisitResult.CONTINUE;
+                    }
+                    throw failure;
+                }
+            });
         }
     }
 
