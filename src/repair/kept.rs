@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::recovery::Recovered;
 use crate::report::Damage;
 use crate::segment::{Damaged, Examined, FileName, Kind, LogFile, Segment, Sound};
 use crate::units::{Offset, Position};
@@ -18,18 +19,26 @@ pub struct Kept {
     pub lost: Lost,
 }
 
+/// What becomes of damage that is as a broker's recovery keeps it.
+const KEPT: &str = "kept, as a broker keeps it";
+
 /// What does not stay.
 #[derive(Default)]
 pub struct Lost {
-    /// Byte ranges with the reasons.
+    /// Byte ranges with the reasons, among them damage that a broker keeps.
     pub ranges: Vec<Damage>,
-    /// Bytes in them.
+    /// Bytes in those that do not stay.
     pub bytes: u64,
-    /// Records in them, as far as that can be known.
+    /// Records in those, as far as that can be known.
     pub records: u64,
 }
 
 impl Lost {
+    /// How many of the ranges are damage that stays, as a broker keeps it.
+    pub fn kept(&self) -> usize {
+        self.ranges.iter().filter(|range| range.action == KEPT).count()
+    }
+
     /// Adds what is lost elsewhere.
     pub fn append(&mut self, other: Lost) {
         self.ranges.extend(other.ranges);
@@ -60,14 +69,33 @@ impl Kept {
         self.lost.records += examined.damaged_records;
     }
 
-    /// Gives up everything from the first damage of `examined` on; false if there is none.
-    pub fn truncate(&mut self, examined: &Examined) -> bool {
-        let Some(first) = examined.damage.first() else { return false };
-        let stay = self.batches.partition_point(|batch| batch.position < first.position);
-        let sound: u64 = self.batches.drain(stay..).map(|batch| batch.records).sum();
-        let size_bytes = (self.log.bytes().len() as u64).saturating_sub(first.position.0);
-        self.lose_range(first.position, size_bytes, first.flaw.to_string(), "cut off");
-        self.lost.records += sound + examined.damaged_records;
+    /// Gives up what Kafka's recovery would cut off, and lists the damage of `examined` that it
+    /// would keep; whether anything is cut.
+    pub fn truncate(&mut self, examined: &Examined, recovered: Recovered) -> bool {
+        let Recovered { batches: stay, end, reason } = recovered;
+        let known = std::mem::take(&mut self.batches);
+        let as_examined = |batch: Sound| {
+            let at = known.binary_search_by_key(&batch.position, |known| known.position);
+            at.ok().and_then(|at| known.get(at)).copied().ok_or(batch)
+        };
+        let looked_up: Vec<Result<Sound, Sound>> = stay.into_iter().map(as_examined).collect();
+        let unsound: u64 = looked_up.iter().filter_map(|it| it.err()).map(|it| it.records).sum();
+        self.batches = looked_up.into_iter().map(|it| it.unwrap_or_else(|it| it)).collect();
+        for damaged in examined.damage.iter().filter(|damaged| damaged.position < end) {
+            self.list(damaged.position, damaged.size_bytes, damaged.flaw.to_string(), KEPT);
+        }
+        // An unfinished write is lost already.
+        let size_bytes = (self.log.bytes().len() as u64).saturating_sub(end.0 + self.lost.bytes);
+        if size_bytes == 0 {
+            return false;
+        }
+        let here = examined.damage.iter().find(|damaged| damaged.position == end);
+        let flaw = here.map(|damaged| damaged.flaw.to_string());
+        let reason = reason.map(str::to_owned).or(flaw).unwrap_or_default();
+        self.lose_range(end, size_bytes, reason, "cut off");
+        let sound: u64 =
+            known.iter().filter(|it| it.position >= end).map(|batch| batch.records).sum();
+        self.lost.records += sound + examined.damaged_records.saturating_sub(unsound);
         true
     }
 
@@ -120,6 +148,10 @@ impl Kept {
 
     fn lose_range(&mut self, position: Position, size: u64, reason: String, action: &'static str) {
         self.lost.bytes += size;
+        self.list(position, size, reason, action);
+    }
+
+    fn list(&mut self, position: Position, size: u64, reason: String, action: &'static str) {
         self.lost.ranges.push(Damage { segment: self.name(), position, size, reason, action });
     }
 }

@@ -9,6 +9,7 @@ mod companions;
 mod epochs;
 mod kept;
 mod plan;
+mod recovery;
 mod run;
 mod snapshots;
 mod write;

@@ -2,8 +2,8 @@
 //!
 //! 1. Every batch of every segment is examined. An unfinished write at the end of the last segment
 //!    is cut off, as a broker does at start.
-//! 2. Other damage: nothing is done to it, or the log is cut there and everything behind it goes,
-//!    as a broker would have it (`LogLoader.recoverLog`), or it is skipped.
+//! 2. Other damage: nothing is done to it, or the log is cut where a broker would cut it and
+//!    everything behind it goes (`repair::recovery`), or it is skipped.
 //! 3. Skipped markers: the data of an aborted transaction whose marker was damaged goes too; nobody
 //!    was to see it, and with the producer's next COMMIT everybody would.
 //! 4. Indexes, snapshots and leader epochs follow from what stays.
@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use super::companions::Companions;
 use super::epochs;
 use super::kept::{Kept, Lost};
+use super::recovery::Recovered;
 use super::snapshots::{self, Snapshots};
 use crate::error::Result;
 use crate::format::{Batch, Decoder};
@@ -33,7 +34,7 @@ pub const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub enum How {
     /// Nothing: only indexes and the like are repaired.
     IndexesOnly,
-    /// The log is cut at the first damage.
+    /// The log is cut where Kafka's recovery cuts it.
     Truncate,
     /// Damage is dropped, and what follows stays.
     Skip,
@@ -85,18 +86,19 @@ impl Plan {
                 return Ok(Decision::LeaveAlone(damage_of(examined)));
             }
             How::IndexesOnly => Vec::new(),
-            How::Truncate => truncate(&mut examined),
+            How::Truncate => truncate(&mut examined, interval_bytes),
             How::Skip => {
                 examined.iter_mut().for_each(|(kept, examined)| kept.skip(examined));
                 Vec::new()
             }
         };
         let skips_damage = how == How::Skip && is_damaged;
-        let (txns, doubts) = settle_markers(&mut examined, &goes, skips_damage)?;
+        let (txns, mut doubts) = settle_markers(&mut examined, &goes, skips_damage)?;
         let mut kept: Vec<Kept> = examined.into_iter().map(|(kept, _)| kept).collect();
         let mut lost = Lost::default();
         kept.iter_mut().for_each(|kept| lost.append(std::mem::take(&mut kept.lost)));
         kept.retain(|kept| !goes.contains(&kept.segment.base));
+        doubts.extend(kept_damage(&lost));
         let log_end = kept.last().map_or(Offset(0), Kept::next_offset);
         let (_, epochs_seen) = walk(kept.iter());
         let outcomes = Outcomes::of(txns.iter().flatten());
@@ -153,6 +155,18 @@ fn cut_unfinished_write(examined: &mut [(Kept, Examined)], least_end: Offset) {
     }
 }
 
+/// What there is to say of damage that stays where the log is cut as a broker cuts it.
+fn kept_damage(lost: &Lost) -> Option<String> {
+    let count = lost.kept();
+    let (ranges, them) = if count == 1 { ("range", "it") } else { ("ranges", "them") };
+    (count > 0).then(|| {
+        format!(
+            "{count} damaged {ranges} that a broker's recovery does not notice stay in the log; \
+             --skip drops {them}"
+        )
+    })
+}
+
 fn damage_of(examined: Vec<(Kept, Examined)>) -> Lost {
     let mut lost = Lost::default();
     for (mut kept, examined) in examined {
@@ -163,8 +177,8 @@ fn damage_of(examined: Vec<(Kept, Examined)>) -> Lost {
     lost
 }
 
-/// Cuts the log at its first damage; the bases of the segments behind it.
-fn truncate(examined: &mut [(Kept, Examined)]) -> Vec<Offset> {
+/// Cuts the log where Kafka's recovery would; the bases of the segments behind that.
+fn truncate(examined: &mut [(Kept, Examined)], interval_bytes: u64) -> Vec<Offset> {
     let mut goes = Vec::new();
     let mut is_cut = false;
     for (kept, examined) in examined {
@@ -172,7 +186,8 @@ fn truncate(examined: &mut [(Kept, Examined)]) -> Vec<Offset> {
             kept.give_up(examined);
             goes.push(kept.segment.base);
         } else {
-            is_cut = kept.truncate(examined);
+            let recovered = Recovered::of(&kept.log, interval_bytes);
+            is_cut = kept.truncate(examined, recovered);
         }
     }
     goes

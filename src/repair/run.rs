@@ -78,7 +78,7 @@ pub fn run(
         warnings = repair_checkpoints(sources, options, &partitions)?;
     }
     let is_bad = |partition: &PartitionRepair| {
-        partition.outcome == RepairOutcome::Failed || partition.bytes_lost > 0
+        partition.outcome == RepairOutcome::Failed || !partition.damage.is_empty()
     };
     let has_problems = !warnings.is_empty() || partitions.iter().any(is_bad);
     Ok(RepairReport {
@@ -169,7 +169,7 @@ impl Run<'_> {
                 let count = lost.ranges.len();
                 report.damage = lost.ranges;
                 report.fail(format!(
-                    "{count} damaged {} in its log: --truncate cuts it there, as a broker would, \
+                    "{count} damaged {} in its log: --truncate cuts it where a broker would, \
                      --skip drops them and keeps what follows",
                     if count == 1 { "range" } else { "ranges" },
                 ));

@@ -41,7 +41,8 @@ pub struct PartitionRepair {
     pub bytes_lost: u64,
     /// Records that are gone, as far as their headers can be believed.
     pub records_lost: u64,
-    /// Those bytes, range by range; of a partition that was left alone, its damage.
+    /// Those bytes, range by range, and damage that was kept as a broker keeps it; of a partition
+    /// that was left alone, its damage.
     pub damage: Vec<Damage>,
     /// Files with new content.
     pub rebuilt: Vec<String>,
@@ -97,7 +98,7 @@ pub struct RepairReport {
     pub dry_run: bool,
     /// The source itself was changed.
     pub in_place: bool,
-    /// `problems` if something was lost, or a partition left alone.
+    /// `problems` if something was lost or damage is left, or a partition left alone.
     pub outcome: RunOutcome,
     /// By topic and partition.
     pub partitions: Vec<PartitionRepair>,

@@ -231,7 +231,7 @@ fn check(
 }
 
 /// How many records a damaged batch claims, if that is possible.
-fn claimed_records(header: &BatchHeader) -> u64 {
+pub fn claimed_records(header: &BatchHeader) -> u64 {
     let most = header.last_offset.distance_from(header.base_offset).saturating_add(1);
     let count = u64::try_from(header.record_count).ok();
     count.filter(|count| *count <= most.max(0) as u64).unwrap_or(0)

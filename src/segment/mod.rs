@@ -27,7 +27,7 @@ pub use checkpoint::{
     CheckpointError, EpochEntry, OffsetCheckpoint, PartitionMetadata, parse_epochs, render_epochs,
 };
 pub use cut::{Between, Cut, Mark, Neighbour};
-pub use examined::{Examined, Sound, check_record, check_records};
+pub use examined::{Examined, Sound, check_record, check_records, claimed_records};
 pub use frontier::Frontier;
 pub use index_entries::Entries;
 pub use log_dir::{

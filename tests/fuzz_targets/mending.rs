@@ -30,12 +30,15 @@ pub fn repair_directory(data: &[u8]) {
         assert!(!written.exists());
         return;
     }
-    is_sound(&written, &["checkpoint-text"]);
     let again = repair(&written, &unpacked.out.with_file_name("again"), how);
-    assert_eq!(again.outcome, RepairOutcome::Unchanged, "{again:?}");
     assert_eq!((again.bytes_lost, again.records_lost), (0, 0));
-    let compacted = unpacked.out.with_file_name("compacted");
-    assert_ne!(compact(&written, &compacted, OnDamage::Fail), PartitionOutcome::Failed);
+    // What a broker's recovery keeps stays where a log is cut like that.
+    if how == How::Skip || report.damage.iter().all(|damage| !damage.action.starts_with("kept")) {
+        is_sound(&written, &["checkpoint-text"]);
+        assert_eq!(again.outcome, RepairOutcome::Unchanged, "{again:?}");
+        let compacted = unpacked.out.with_file_name("compacted");
+        assert_ne!(compact(&written, &compacted, OnDamage::Fail), PartitionOutcome::Failed);
+    }
 
     for (name, on_damage) in [("skipped", OnDamage::Skip), ("kept", OnDamage::Keep)] {
         let out = unpacked.out.with_file_name(name);

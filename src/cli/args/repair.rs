@@ -17,14 +17,15 @@ Examples:
   # Indexes built anew, in a copy
   logcompact repair /backup/kafka-logs --out /restore
 
-  # As a broker would at start: each damaged log ends in front of its first damaged batch
+  # As a broker would at start: each log ends where recovery finds it damaged. Damage that a broker
+  # does not notice stays, and is told of
   logcompact repair /backup/kafka-logs --truncate --out /restore
 
   # Only what is damaged goes, what follows stays; the report says what that was, to the byte
   logcompact repair orders-0 --skip --in-place --report lost.json
 
-Exit status: 0 all is sound now, and nothing was lost; 1 something was lost, or a partition was left
-alone; 2 not done.";
+Exit status: 0 all is sound now, and nothing was lost; 1 something was lost, damage that a broker
+keeps was kept, or a partition was left alone; 2 not done.";
 
 /// Arguments of `logcompact repair`.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub struct RepairArgs {
     /// Partition directories (<topic>-<n>) or log directories that hold many
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
-    /// Cut a damaged log in front of its first damaged batch; everything behind it goes
+    /// Cut a damaged log where a broker's recovery would; everything behind that goes
     #[arg(long, conflicts_with = "skip")]
     pub truncate: bool,
     /// Drop what is damaged and keep what follows
