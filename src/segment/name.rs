@@ -78,6 +78,9 @@ pub enum Suffix {
     Swap,
     /// `.deleted`: replaced, about to go.
     Deleted,
+    /// `.tmp`: being written, to take the place of the file without it by one rename
+    /// (`Disk::replace_file`). No broker names a file so.
+    Tmp,
 }
 
 impl Suffix {
@@ -87,6 +90,7 @@ impl Suffix {
             Suffix::Cleaned => "cleaned",
             Suffix::Swap => "swap",
             Suffix::Deleted => "deleted",
+            Suffix::Tmp => "tmp",
         }
     }
 }
@@ -123,6 +127,7 @@ impl FileName {
             Some("cleaned") => Some(Suffix::Cleaned),
             Some("swap") => Some(Suffix::Swap),
             Some("deleted") => Some(Suffix::Deleted),
+            Some("tmp") => Some(Suffix::Tmp),
             Some(_) => return None,
         };
         parts.next().is_none().then_some(FileName { offset, kind, suffix })
@@ -168,6 +173,7 @@ mod tests {
             "00000000000000000343.timeindex.cleaned",
             "00000000000000000343.log.swap",
             "00000000000000003213.snapshot.deleted",
+            "00000000000000000042.snapshot.tmp",
         ] {
             assert_eq!(FileName::parse(name).map(|n| n.to_string()).as_deref(), Some(name));
         }

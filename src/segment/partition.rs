@@ -15,6 +15,10 @@ use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position};
 
+/// The leader epochs while they are written anew, by a broker or by this program; who writes them
+/// next does not read it (`CheckpointFile`).
+pub const UNFINISHED_EPOCHS: &str = "leader-epoch-checkpoint.tmp";
+
 /// One segment, as the directory lists it.
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -208,6 +212,8 @@ pub struct PartitionDir {
     pub orphans: Vec<FileName>,
     /// Files of a swap that did not finish.
     pub leftovers: Vec<FileName>,
+    /// Whether [`UNFINISHED_EPOCHS`] lie here, which were to take the place of others.
+    pub has_unfinished_epochs: bool,
     /// All other files, by name (`leader-epoch-checkpoint`, `partition.metadata`, strangers).
     pub others: Vec<String>,
     /// What is neither file nor folder; it is never opened.
@@ -236,7 +242,7 @@ impl Oddity {
     /// Whether a file of Kafka's is meant to stand there.
     pub fn is_in_the_way(&self) -> bool {
         let parsed = FileName::parse(&self.name);
-        parsed.is_some_and(|name| name.suffix != Some(Suffix::Deleted))
+        parsed.is_some_and(|name| !matches!(name.suffix, Some(Suffix::Deleted | Suffix::Tmp)))
             || ["leader-epoch-checkpoint", "partition.metadata"].contains(&self.name.as_str())
     }
 }
@@ -264,6 +270,7 @@ impl PartitionDir {
             snapshots: Vec::new(),
             orphans: Vec::new(),
             leftovers: Vec::new(),
+            has_unfinished_epochs: false,
             others: Vec::new(),
             oddities: Vec::new(),
         };
@@ -283,6 +290,7 @@ impl PartitionDir {
                 continue;
             }
             match FileName::parse(&text) {
+                None if text == UNFINISHED_EPOCHS => dir.has_unfinished_epochs = true,
                 None => dir.others.push(text),
                 Some(name) if name.suffix.is_some() => dir.leftovers.push(name),
                 Some(FileName { kind: Kind::Snapshot, offset, .. }) => dir.snapshots.push(offset),

@@ -8,6 +8,7 @@
 //!    `.swap` files take their names. One that is damaged is not believed: it goes, as long as the
 //!    old segment with its base is there, for then none of the old ones has gone yet.
 //! 4. Indexes without a `.log` go (`LogLoader.loadSegmentFiles`).
+//! 5. `.tmp` files go, which only this program makes: what they were to replace is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +17,7 @@ use super::replacement::{finish, oldest_first};
 use super::{Step, carry_out, list};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix, Suffixes};
+use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix, Suffixes, UNFINISHED_EPOCHS};
 use crate::units::Offset;
 
 /// A `.log.swap`, looked at.
@@ -52,6 +53,7 @@ impl Recovery {
     ) -> Result<Recovery> {
         let mut recovery = Recovery::default();
         recovery.steps.extend(with(files, Suffix::Deleted).map(Step::Remove));
+        recovery.steps.extend(with(files, Suffix::Tmp).map(Step::Remove));
         let swaps = recovery.undo_what_is_not_complete(files);
         let swaps = recovery.decide(files, swaps, may_be_damaged, look_at)?;
         recovery.steps.extend(orphans(files, &swaps).map(Step::Remove));
@@ -130,7 +132,9 @@ impl Recovery {
             _ if self.steps.is_empty() => None,
             ([], true) => Some("an interrupted swap is undone".into()),
             ([], false) if removed == 0 => Some("an interrupted swap is finished".into()),
-            ([], false) => Some(format!("{removed} files that a swap left are removed")),
+            ([], false) => {
+                Some(format!("{removed} files that an interrupted run left are removed"))
+            }
             (_, false) => Some("an interrupted swap is finished".into()),
             (_, true) => Some("an interrupted swap is finished, the one behind it undone".into()),
         }
@@ -177,6 +181,7 @@ pub fn recover(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<Recovery
     let look_at = |name: FileName| look_at(disk, dir, name);
     let recovery = Recovery::plan(&list(dir)?, may_be_damaged, look_at)?;
     carry_out(&recovery.steps, disk, dir)?;
+    disk.remove_if_there(&dir.join(UNFINISHED_EPOCHS))?;
     Ok(recovery)
 }
 

@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
     EpochEntry, FileName, Kind, LogDir, PartitionDir, PartitionMetadata, Segment, Suffix,
-    TopicPartition, parse_epochs, parse_snapshot,
+    TopicPartition, UNFINISHED_EPOCHS, parse_epochs, parse_snapshot,
 };
 use crate::units::Offset;
 
@@ -291,10 +291,16 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
     for name in &dir.leftovers {
         let text = match name.suffix {
             Some(Suffix::Cleaned) => "left of a cleaning that did not finish; a broker removes it",
+            Some(Suffix::Tmp) => "left of a file that was to replace another; nobody reads it",
             Some(Suffix::Swap) => "left of a swap that did not finish; a broker finishes it",
             _ => "replaced and waiting to be removed; a broker removes it",
         };
         let path = dir.file(&name.to_string());
+        found.push(Finding::about("leftover", Severity::Warning, &path, text));
+    }
+    if dir.has_unfinished_epochs {
+        let text = "left of a file that was to replace another; nobody reads it";
+        let path = dir.file(UNFINISHED_EPOCHS);
         found.push(Finding::about("leftover", Severity::Warning, &path, text));
     }
     for name in &dir.orphans {
