@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use predicates::str::contains;
 use serde_json::Value;
 use support::log::{BatchKind, Log, PLAIN, batch_bytes, first_marker, put, tombstone};
-use support::power::{Die, Loss, Noting, cut_power, tree};
+use support::power::{Die, Loss, Noting, Op, cut_power, tree};
 use support::state::content_of;
 use support::{copy_folder, logcompact, testdata};
 
@@ -398,6 +398,27 @@ fn checkpoints_do_not_point_behind_the_end_of_a_log_that_was_cut() {
         let text = fs::read_to_string(repaired.join("recovery-point-offset-checkpoint")).unwrap();
         assert!(text.contains("kpy-none 0 0\n"), "{text}");
         assert_clean(&repaired, "checkpoints");
+    }
+}
+
+#[test]
+fn the_names_of_all_folders_that_are_made_for_the_output_are_durable() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = lively(temp.path());
+    let out = temp.path().join("new/newer/newest");
+    let notes = Noting::default();
+    let options = RepairOptions {
+        how: How::IndexesOnly,
+        out: Some(out.clone()),
+        dry_run: false,
+        index_interval_bytes: 1000,
+        disk: Disk::of(notes.clone()),
+    };
+    run(&find_partitions(&[dir]).unwrap(), &options, &NoProgress).unwrap();
+    let ops = notes.ops();
+    for folder in out.ancestors().take(4) {
+        let is_its = |op: &Op| matches!(op, Op::SyncDir(synced) if synced == folder);
+        assert!(ops.iter().any(is_its), "{}", folder.display());
     }
 }
 

@@ -140,6 +140,21 @@ impl Disk {
         self.files.create_dir(path).map_err(io)
     }
 
+    /// Creates a folder and those above it; the names of those that are new are durable then.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn create_durable_dir(&self, path: &Path) -> Result<()> {
+        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+        self.create_dir(path)?;
+        for above in new.iter().rev().filter_map(|folder| folder.parent()) {
+            let is_here = above.as_os_str().is_empty();
+            self.sync_dir(if is_here { Path::new(".") } else { above })?;
+        }
+        Ok(())
+    }
+
     /// Renames a file or folder; refuses to replace one.
     ///
     /// # Errors

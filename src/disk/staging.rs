@@ -42,7 +42,7 @@ impl Staging {
             };
             return Err(Error::refused(format!("{}: {what}", out.display())));
         }
-        disk.create_dir(out)?;
+        disk.create_durable_dir(out)?;
         let staging = Staging::resume(disk, out)?;
         disk.create_dir(&staging.dir)?;
         Ok(staging)
