@@ -11,6 +11,7 @@ mod chooser;
 mod clock;
 mod line_format;
 mod lines;
+mod made;
 mod partition_log;
 mod rules;
 mod run;

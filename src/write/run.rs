@@ -88,7 +88,8 @@ pub fn run(
             dir.display()
         )));
     }
-    topic.create(&options.disk)?;
+    // They go again where they cannot be locked, or opened: there may be too many.
+    let made = topic.create(&options.disk)?;
     let _claims: Vec<PartitionClaim> =
         topic.dirs.iter().map(|dir| PartitionClaim::on(dir)).collect::<Result<_>>()?;
     for dir in &topic.dirs {
@@ -99,6 +100,7 @@ pub fn run(
     let mut writer = Writer::of(logs?, partitioner, options)?;
     let firsts: Vec<Offset> = writer.logs.iter().map(|log| log.next_offset).collect();
     let marks = CleanMarks::lift(&options.disk, &sources)?;
+    made.keep();
     let ended = writer.go_through(input).and_then(|failure| {
         writer.logs.par_iter_mut().try_for_each(PartitionLog::finish)?;
         Ok(failure)

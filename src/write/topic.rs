@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use super::made::Made;
 use crate::disk::{Disk, oddity};
 use crate::error::{Error, Result};
 use crate::segment::{PartitionDir, PartitionMetadata, Sources, TopicPartition, partition_name};
@@ -154,23 +155,15 @@ impl Topic {
     /// known by that.
     ///
     /// # Errors
-    /// The system's.
-    pub fn create(&self, disk: &Disk) -> Result<()> {
+    /// The system's; nothing is left then.
+    pub fn create(&self, disk: &Disk) -> Result<Made> {
         let topic_id = self.topic_id.clone().unwrap_or_else(random_id);
         let metadata = PartitionMetadata { version: 0, topic_id }.render();
-        for dir in self.missing.iter().rev() {
-            disk.create_dir(dir)?;
-            disk.write_whole_file(
-                &dir.join("partition.metadata"),
-                metadata.as_bytes(),
-                None,
-                None,
-            )?;
-            disk.write_whole_file(&dir.join("leader-epoch-checkpoint"), b"", None, None)?;
-            let above = dir.ancestors().skip(1).take(2).filter(|path| path.is_dir());
-            above.chain([dir.as_path()]).try_for_each(|path| disk.sync_dir(path))?;
-        }
-        Ok(())
+        let files: [(&str, &[u8]); 2] =
+            [("partition.metadata", metadata.as_bytes()), ("leader-epoch-checkpoint", b"")];
+        let mut made = Made::on(disk);
+        self.missing.iter().rev().try_for_each(|dir| made.partition(dir, &files))?;
+        Ok(made)
     }
 }
 
