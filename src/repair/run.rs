@@ -156,6 +156,14 @@ impl Run<'_> {
         let (how, interval) = (self.options.how, self.options.index_interval_bytes);
         let decided = listed.and_then(|(dir, recovery)| {
             report.warnings.extend(recovery.describe());
+            let becomes = if self.options.out.is_none() {
+                "it stays where it is"
+            } else {
+                "it is not copied"
+            };
+            let misnamed = dir.misnamed.iter();
+            let told = misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what()));
+            report.warnings.extend(told);
             Ok((Plan::make(&dir, how, interval, self.progress)?, dir))
         });
         match decided {

@@ -11,6 +11,7 @@ mod log_dir;
 mod log_dir_files;
 mod log_file;
 mod lost_markers;
+mod misnamed;
 mod name;
 mod offset_index;
 mod offset_order;
@@ -39,6 +40,7 @@ pub use log_file::{Batches, Damaged, LogFile};
 pub use lost_markers::{
     TxnsOfSegment, Unmarked, stand_in_for_lost_commits, stand_in_for_lost_markers,
 };
+pub use misnamed::Misnamed;
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use offset_order::{OffsetBounds, OffsetOrder};

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use super::index_entries::Entries;
 use super::{
-    FileName, INDEX_ENTRY_BYTES, IndexEntry, Kind, LogFile, Suffix, TIME_ENTRY_BYTES, TimeEntry,
-    TopicPartition,
+    FileName, INDEX_ENTRY_BYTES, IndexEntry, Kind, LogFile, Misnamed, Suffix, TIME_ENTRY_BYTES,
+    TimeEntry, TopicPartition,
 };
 use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
@@ -216,6 +216,8 @@ pub struct PartitionDir {
     pub has_unfinished_epochs: bool,
     /// All other files, by name (`leader-epoch-checkpoint`, `partition.metadata`, strangers).
     pub others: Vec<String>,
+    /// Files that a broker takes for its own, though they are not named as it names them.
+    pub misnamed: Vec<Misnamed>,
     /// What is neither file nor folder; it is never opened.
     pub oddities: Vec<Oddity>,
 }
@@ -272,6 +274,7 @@ impl PartitionDir {
             leftovers: Vec::new(),
             has_unfinished_epochs: false,
             others: Vec::new(),
+            misnamed: Vec::new(),
             oddities: Vec::new(),
         };
         let mut companions = Vec::new();
@@ -291,7 +294,10 @@ impl PartitionDir {
             }
             match FileName::parse(&text) {
                 None if text == UNFINISHED_EPOCHS => dir.has_unfinished_epochs = true,
-                None => dir.others.push(text),
+                None => match Misnamed::of(&text) {
+                    Some(misnamed) => dir.misnamed.push(misnamed),
+                    None => dir.others.push(text),
+                },
                 Some(name) if name.suffix.is_some() => dir.leftovers.push(name),
                 Some(FileName { kind: Kind::Snapshot, offset, .. }) => dir.snapshots.push(offset),
                 Some(FileName { kind: Kind::Log, offset, .. }) => {
@@ -314,6 +320,7 @@ impl PartitionDir {
         dir.snapshots.sort();
         dir.leftovers.sort();
         dir.others.sort();
+        dir.misnamed.sort();
         dir.oddities.sort();
         companions.sort();
         let has_log =

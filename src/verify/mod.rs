@@ -32,7 +32,9 @@ mod summary;
 mod transactions;
 mod windows;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub use finding::{Finding, Findings, Severity};
 pub(crate) use stretch::Stretch;
@@ -41,7 +43,7 @@ pub(crate) use windows::{Sight, read_alone, read_together};
 
 use crate::error::Result;
 use crate::report::Progress;
-use crate::segment::{PartitionDir, PassedOver, Sources, WhyPassedOver};
+use crate::segment::{PartitionDir, PassedOver, Sources, TopicPartition, WhyPassedOver};
 
 /// What was found, and what was read to find it.
 #[derive(Debug, Default)]
@@ -85,6 +87,7 @@ pub fn run_within(
         verified.summary.add(&part.summary);
     });
     progress.finish();
+    verified.findings.extend(there_twice(sources));
     verified.findings.extend(sources.passed_over.iter().map(passed_over));
     for path in &sources.links {
         verified.findings.push(Finding::about(
@@ -101,6 +104,24 @@ pub fn run_within(
         verified.summary.count(finding);
     }
     Ok(verified)
+}
+
+/// Directories of one partition in one log directory, as `t-0` and `t-00` (`LogManager.loadLog`).
+fn there_twice(sources: &Sources) -> Vec<Finding> {
+    let mut seen: BTreeMap<(PathBuf, TopicPartition), PathBuf> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for path in &sources.partitions {
+        let Ok(full) = fs::canonicalize(path) else { continue };
+        let name = full.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
+        let (Some(name), Some(parent)) = (name, full.parent()) else { continue };
+        let other = seen.entry((parent.into(), name)).or_insert_with(|| full.clone());
+        if *other != full {
+            let other = other.display();
+            let text = format!("the same partition as {other}: no broker starts with both");
+            findings.push(Finding::about("directory-name", Severity::Error, path, text));
+        }
+    }
+    findings
 }
 
 fn passed_over(folder: &PassedOver) -> Finding {

@@ -308,6 +308,12 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
         let path = dir.file(&name.to_string());
         found.push(Finding::about("orphan", Severity::Warning, &path, text));
     }
+    for misnamed in &dir.misnamed {
+        let is_fatal = misnamed.keeps_from_loading();
+        let severity = if is_fatal { Severity::Error } else { Severity::Warning };
+        let path = dir.file(&misnamed.name);
+        found.push(Finding::about("file-name", severity, &path, misnamed.what()));
+    }
     for odd in &dir.oddities {
         let in_the_way = odd.is_in_the_way();
         let severity = if in_the_way { Severity::Error } else { Severity::Warning };

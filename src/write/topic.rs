@@ -94,6 +94,10 @@ impl Topic {
         if is_there && !dir.is_dir() {
             return Err(Error::refused(format!("{path}: not a folder")));
         }
+        if let Some(other) = the_same_beside(dir, &name)? {
+            let other = other.display();
+            return Err(Error::refused(format!("{path}: {other} is {name} already")));
+        }
         Ok(Topic {
             name: name.topic,
             dirs: vec![dir.clone()],
@@ -167,6 +171,23 @@ impl Topic {
     }
 }
 
+/// A directory beside `dir` that is the partition `name`, too, as `b-3` beside `b-03`: no broker
+/// starts with both.
+fn the_same_beside(dir: &Path, name: &TopicPartition) -> Result<Option<PathBuf>> {
+    let full = fs::canonicalize(dir).or_else(|_| std::path::absolute(dir));
+    let full = full.map_err(|e| Error::io(dir, "cannot open", e))?;
+    let Some(around) = full.parent().filter(|around| around.is_dir()) else { return Ok(None) };
+    let io = |source| Error::io(around, "cannot list the folder", source);
+    for entry in fs::read_dir(around).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let of = path.file_name().and_then(|name| TopicPartition::parse(name.to_str()?));
+        if of.as_ref() == Some(name) && path != full && path.is_dir() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 /// The numbers of the partitions that a log directory has of a topic, ascending.
 fn list(dir: &Path, topic: &str) -> Result<Vec<u32>> {
     let io = |source| Error::io(dir, "cannot list the folder", source);
@@ -190,7 +211,11 @@ fn list(dir: &Path, topic: &str) -> Result<Vec<u32>> {
             let text = format!("{}: {what}; it is not followed", path.display());
             return Err(Error::refused(text));
         }
-        if kind.is_dir() && name.to_string() == text {
+        if kind.is_dir() {
+            if name.to_string() != text {
+                let text = format!("it is {name}, under a name that no broker gives; rename it");
+                return Err(Error::refused(format!("{}: {text}", path.display())));
+            }
             found.extend(u32::try_from(name.partition));
         }
     }

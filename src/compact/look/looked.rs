@@ -60,6 +60,9 @@ impl Looked {
             }
             done.warnings.push(format!("{name} is {what}; it is neither followed nor copied"));
         }
+        let becomes = if task.in_place { "it stays where it is" } else { "it is not copied" };
+        let misnamed = source.misnamed.iter();
+        done.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
         let mut snapshot = newest_snapshot(task, Offset(i64::MAX), &mut done.warnings)?;
         let walking = |replay_from| Walking {
             replay_from,
