@@ -1,5 +1,5 @@
 //! What `dump` makes of the offsets in headers: of a compressed set of magic 0 or 1 that is the
-//! last one, and no checksum covers it.
+//! last one, and no checksum covers it. And of timestamps, which some records have not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,5 +161,45 @@ fn a_wrong_offset_where_a_stretch_begins_is_told_of_too() {
                 assert_eq!(lines.len(), expected, "{number} {how:?}");
             }
         }
+    }
+}
+
+#[test]
+fn how_many_records_have_no_timestamp_and_are_in_no_time_range_is_told() {
+    let temp = TempDir::new().unwrap();
+    let mut log = Log::create(temp.path(), "mixed-0");
+    for (n, kind) in
+        [Kind { magic: 0, ..PLAIN }, Kind { magic: 1, ..PLAIN }, PLAIN].iter().enumerate()
+    {
+        let event = |k: i64| {
+            let ms = if n == 0 || k == 3 { -1 } else { 1_700_000_001_000 };
+            Event::put(&format!("k{k}"), "v", ms)
+        };
+        append(&mut log, *kind, &[event(1), event(2), event(3)]);
+    }
+    let dir = log.flush();
+    let told = |args: &[&str]| {
+        let (code, lines, stderr) = dump(&dir, &[&OFFSETS[..], args].concat());
+        assert_eq!(code, 0, "{args:?}: {stderr}");
+        (lines.len(), stderr)
+    };
+    let warning = |what: &str| {
+        format!("warning: {what} no timestamp and may be from before the end of --time; left out\n")
+    };
+    for how in [&[][..], &["--reverse"]] {
+        let told = |args: &[&str]| told(&[args, how].concat());
+        assert_eq!(told(&["--time", "..1700000002000"]), (4, warning("5 records have")));
+        assert_eq!(
+            told(&["--time", "..1700000002000", "--offsets", "2..6"]),
+            (2, warning("2 records have"))
+        );
+        assert_eq!(
+            told(&["--time", "..1700000002000", "--key", "k2"]),
+            (2, warning("1 record has"))
+        );
+        assert_eq!(told(&["--time", "..1700000002000", "--state"]), (2, warning("5 records have")));
+        assert_eq!(told(&["--time", "..1700000002000", "--quiet"]), (4, String::new()));
+        assert_eq!(told(&["--time", "1600000000000..1700000002000"]), (4, String::new()));
+        assert_eq!(told(&["--offsets", "0..9"]), (9, String::new()));
     }
 }

@@ -72,6 +72,10 @@ pub trait Witness {
     fn damage(&mut self, damage: &Damage<'_>);
     /// Nothing is wrong, but this was done or left out.
     fn note(&mut self, text: &str);
+    /// Nothing is wrong, but what is shown may not be all that was meant.
+    fn warning(&mut self, text: &str) {
+        self.note(text);
+    }
 }
 
 /// A place where a file is not what Kafka writes, and what that means for the output.

@@ -70,6 +70,8 @@ pub(super) struct Shown {
     pub(super) end: Position,
     /// How many lines count.
     pub(super) spent: u64,
+    /// How many records were left out for having no timestamp.
+    pub(super) untimed: u64,
     /// How many bytes at the file's end are no batch.
     pub(super) trailing_bytes: u64,
     /// Whether nothing behind this is wanted.
@@ -80,7 +82,8 @@ impl Shown {
     /// Nothing of a stretch that begins at `start`.
     fn begin(scene: Scene<'_>, start: Position, lines: Vec<u8>) -> Shown {
         let (order, end) = (Order::begin(scene.kind.bounds()), start);
-        Shown { lines, heard: vec![], order, end, spent: 0, trailing_bytes: 0, is_last: false }
+        let (heard, spent, untimed, trailing_bytes) = (Vec::new(), 0, 0, 0);
+        Shown { lines, heard, order, end, spent, untimed, trailing_bytes, is_last: false }
     }
 
     /// Something is wrong at `position`; told in the order of the log.
@@ -240,6 +243,7 @@ impl StretchWalk<'_, '_, '_> {
                         }
                     };
                     if !wanted.takes_record(&record) {
+                        page.shown.untimed += u64::from(wanted.misses_time(&record));
                         continue;
                     }
                     if mem::take(&mut is_batch_due) {
@@ -304,20 +308,32 @@ struct Page<'a, 'o> {
     shown: Shown,
 }
 
+/// How far a page had come in front of a batch.
+struct State {
+    lines: usize,
+    heard: usize,
+    order: Order,
+    untimed: u64,
+    budget: Budget,
+}
+
 impl Page<'_, '_> {
     /// Whether nobody waits for the stretch any more.
     fn is_unwanted(&self) -> bool {
         matches!(&self.overflow, Overflow::GiveUp(unwanted) if unwanted.load(Ordering::Relaxed))
     }
 
-    fn state(&self) -> (usize, usize, Order, Budget) {
-        (self.shown.lines.len(), self.shown.heard.len(), self.shown.order, self.budget)
+    fn state(&self) -> State {
+        let Shown { lines, heard, order, untimed, .. } = &self.shown;
+        let (lines, heard, budget) = (lines.len(), heard.len(), self.budget);
+        State { lines, heard, order: *order, untimed: *untimed, budget }
     }
 
-    fn restore(&mut self, (lines, heard, order, budget): (usize, usize, Order, Budget)) {
-        self.shown.lines.truncate(lines);
-        self.shown.heard.truncate(heard);
-        (self.shown.order, self.budget) = (order, budget);
+    fn restore(&mut self, before: State) {
+        self.shown.lines.truncate(before.lines);
+        self.shown.heard.truncate(before.heard);
+        (self.shown.order, self.shown.untimed) = (before.order, before.untimed);
+        self.budget = before.budget;
     }
 
     /// Reports offsets that cannot be; whether the log has come behind those that are wanted.

@@ -37,6 +37,8 @@ pub(super) struct Walk<'w> {
     out: Headed<'w>,
     witness: &'w mut dyn Witness,
     lines: Vec<u8>,
+    /// How many records were left out for having no timestamp.
+    untimed: u64,
 }
 
 impl<'w> Walk<'w> {
@@ -55,6 +57,7 @@ impl<'w> Walk<'w> {
             out: Headed::new(out),
             witness,
             lines: Vec::new(),
+            untimed: 0,
         }
     }
 
@@ -72,6 +75,15 @@ impl<'w> Walk<'w> {
 
     /// Ends the output.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        let what = match self.untimed {
+            0 => None,
+            1 => Some("1 record has".to_owned()),
+            some => Some(format!("{some} records have")),
+        };
+        if let Some(what) = what {
+            let text = "no timestamp and may be from before the end of --time; left out";
+            self.witness.warning(&format!("{what} {text}"));
+        }
         Ok(self.out.flush()?)
     }
 
@@ -204,6 +216,7 @@ impl<'w> Walk<'w> {
             shown.hear(position, flaw);
         }
         self.budget.spend_all(shown.spent);
+        self.untimed = self.untimed.saturating_add(shown.untimed);
         for heard in shown.heard {
             match heard {
                 Heard::Damage(position, what) => self.damage(&source.path, position, &what),

@@ -51,6 +51,12 @@ impl Witness for StandardError<'_> {
         }
     }
 
+    fn warning(&mut self, text: &str) {
+        if !self.common.quiet {
+            messages::warning(text);
+        }
+    }
+
     fn note(&mut self, text: &str) {
         if self.common.verbose > 0 {
             messages::note(text);

@@ -86,17 +86,33 @@ impl<'s> Wanted<'s> {
         header.magic == 2 && start.is_some_and(|start| header.max_timestamp < start)
     }
 
+    /// Whether such a record would be wanted, had it a timestamp, of a time that has no beginning:
+    /// nothing says that it is not from before the end. In a state it has no say then.
+    pub(in crate::dump) fn misses_time(&self, record: &Record<'_>) -> bool {
+        let time = self.selection.time;
+        time.start.is_none()
+            && time.end.is_some()
+            && record.timestamp <= Timestamp::NONE
+            && self.offsets.contains(record.offset)
+            && self.has_bytes(record)
+    }
+
     fn takes_data(&self, record: &Record<'_>) -> bool {
-        let Selection { time, keys, key_regex, value_regex, .. } = self.selection;
-        let is_match = |regex: &Option<Regex>, bytes: Option<&[u8]>| {
-            regex.as_ref().is_none_or(|regex| bytes.is_some_and(|bytes| regex.is_match(bytes)))
-        };
-        time.contains(record.timestamp)
-            && (keys.is_empty() || record.key.is_some_and(|key| keys.contains(key)))
-            && is_match(key_regex, record.key)
+        self.selection.time.contains(record.timestamp)
             && self.latest.is_none_or(|latest| {
                 u64::try_from(record.offset.0).is_ok_and(|offset| latest.contains(offset))
             })
+            && self.has_bytes(record)
+    }
+
+    /// Whether key and value are as the selection has them.
+    fn has_bytes(&self, record: &Record<'_>) -> bool {
+        let Selection { keys, key_regex, value_regex, .. } = self.selection;
+        let is_match = |regex: &Option<Regex>, bytes: Option<&[u8]>| {
+            regex.as_ref().is_none_or(|regex| bytes.is_some_and(|bytes| regex.is_match(bytes)))
+        };
+        (keys.is_empty() || record.key.is_some_and(|key| keys.contains(key)))
+            && is_match(key_regex, record.key)
             && is_match(value_regex, record.value)
     }
 }

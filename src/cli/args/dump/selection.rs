@@ -27,7 +27,8 @@ pub struct SelectionArgs {
     /// Only these timestamps: as --offsets, of milliseconds, RFC 3339 times or dates (UTC)
     ///
     /// Reading begins where the .timeindex says. It goes on to the end of the log, since a record
-    /// may have come late; see --time-in-order.
+    /// may have come late; see --time-in-order. A record without a timestamp is in no range; of
+    /// ..B, how many were left out for that is told on standard error.
     #[arg(long, value_name = "RANGE")]
     pub time: Option<TimeRange>,
 
