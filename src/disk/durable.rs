@@ -143,16 +143,16 @@ impl Disk {
     /// Creates a folder and those above it; the names of those that are new are durable then.
     ///
     /// # Errors
-    /// The system's, with the path.
+    /// The system's, with the path; none of them is left then.
     pub fn create_durable_dir(&self, path: &Path) -> Result<()> {
         let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
         let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
-        self.create_dir(path)?;
-        for above in new.iter().rev().filter_map(|folder| folder.parent()) {
-            let is_here = above.as_os_str().is_empty();
-            self.sync_dir(if is_here { Path::new(".") } else { above })?;
-        }
-        Ok(())
+        let above = new.iter().rev().filter_map(|folder| folder.parent());
+        let mut above = above.map(|it| if it.as_os_str().is_empty() { Path::new(".") } else { it });
+        let created =
+            self.create_dir(path).and_then(|()| above.try_for_each(|it| self.sync_dir(it)));
+        // Only if there is nothing in it.
+        created.inspect_err(|_| new.iter().for_each(|folder| drop(std::fs::remove_dir(folder))))
     }
 
     /// Renames a file or folder; refuses to replace one.

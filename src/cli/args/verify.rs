@@ -31,9 +31,9 @@ Examples:
 What --against proves, over the offsets that both logs span: the latest committed record of each key
 is the same on both sides, in offset, timestamp, value and headers; and so are any two records with
 one offset. What one side has compacted away is no difference. A log that ends earlier than the one
-it is compared against is a warning, for it may be a replica that is behind, or a round of compact
---to-offset; one that holds nothing, and a partition that is missing, are errors. With --strategy
-it is not the latest record of each key, but the one that the strategy keeps.
+it is compared against is a warning, for it may be a replica that is behind, or what compact left
+with --to-offset; one that holds nothing, and a partition that is missing, are errors. It is not the
+latest record of each key with --strategy, but the one that the strategy keeps.
 
 What --partitioner proves: that each data record with a key lies in the partition that the function
 names for it. Topics that Kafka keeps for itself are left out, for they go by other functions, and
