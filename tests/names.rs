@@ -48,6 +48,8 @@ fn a_file_that_keeps_a_broker_from_loading_a_log_is_an_error_and_is_not_carried_
     }
     let run = logcompact().args(["compact", "--in-place"]).arg(&dir).assert();
     run.stderr(contains("it stays where it is"));
+    let run = logcompact().args(["repair", "--in-place"]).arg(&dir).assert().success();
+    run.stdout(contains("0 repaired").and(contains("it stays where")));
     assert!(dir.join("abc.snapshot").exists());
 }
 

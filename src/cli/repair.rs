@@ -76,12 +76,13 @@ fn write(
     place: &ReportPlace,
     verbose: u8,
 ) -> io::Result<()> {
-    let changed = |p: &&PartitionRepair| p.outcome != RepairOutcome::Unchanged;
+    let is_told =
+        |p: &&PartitionRepair| p.outcome != RepairOutcome::Unchanged || !p.warnings.is_empty();
     let most = if verbose > 0 { usize::MAX } else { MOST_PARTITIONS };
-    for partition in report.partitions.iter().filter(changed).take(most) {
+    for partition in report.partitions.iter().filter(is_told).take(most) {
         write_partition(to, partition, verbose)?;
     }
-    let more = report.partitions.iter().filter(changed).skip(most).count() as u64;
+    let more = report.partitions.iter().filter(is_told).skip(most).count() as u64;
     if more > 0 {
         writeln!(to, "... and {} more (-v lists all)", counted(more, "partition"))?;
     }

@@ -156,14 +156,6 @@ impl Run<'_> {
         let (how, interval) = (self.options.how, self.options.index_interval_bytes);
         let decided = listed.and_then(|(dir, recovery)| {
             report.warnings.extend(recovery.describe());
-            let becomes = if self.options.out.is_none() {
-                "it stays where it is"
-            } else {
-                "it is not copied"
-            };
-            let misnamed = dir.misnamed.iter();
-            let told = misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what()));
-            report.warnings.extend(told);
             Ok((Plan::make(&dir, how, interval, self.progress)?, dir))
         });
         match decided {
@@ -224,6 +216,10 @@ impl Run<'_> {
         let is_same = report.rebuilt.is_empty() && report.removed.is_empty();
         let is_same = is_same && report.warnings.is_empty();
         report.outcome = if is_same { RepairOutcome::Unchanged } else { RepairOutcome::Repaired };
+        let is_in_place = self.options.out.is_none();
+        let becomes = if is_in_place { "it stays where it is" } else { "it is not copied" };
+        let misnamed = dir.misnamed.iter();
+        report.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
     }
 }
 
