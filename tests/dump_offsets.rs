@@ -10,7 +10,7 @@ use tempfile::TempDir;
 mod support;
 
 use support::events::{Event, Kind, PLAIN, append, bytes_of};
-use support::log::Log;
+use support::log::{Log, put};
 use support::logcompact;
 
 /// What `dump` says: its exit status, its lines, and what it tells on standard error.
@@ -201,5 +201,26 @@ fn how_many_records_have_no_timestamp_and_are_in_no_time_range_is_told() {
         assert_eq!(told(&["--time", "..1700000002000", "--quiet"]), (4, String::new()));
         assert_eq!(told(&["--time", "1600000000000..1700000002000"]), (4, String::new()));
         assert_eq!(told(&["--offsets", "0..9"]), (9, String::new()));
+    }
+}
+
+#[test]
+fn an_open_transaction_whose_offset_is_damaged_hides_nothing_that_lies_before_it() {
+    let temp = TempDir::new().unwrap();
+    let mut log = Log::create(temp.path(), "open-0");
+    log.batch(&[put("k0", "v")]).transactional(7, &[put("k1", "v")]).marker(7, true);
+    log.batch(&[put("k3", "v")]).transactional(7, &[put("k4", "v")]).batch(&[put("k5", "v")]);
+    let dir = log.flush();
+    let committed = ["--print", "key", "--isolation", "read_committed"];
+    assert_eq!(sound(&dir, &committed), ["k0", "k1", "k3"]);
+    let path = dir.join("00000000000000000000.log");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(8).rposition(|offset| offset == 4i64.to_be_bytes()).unwrap();
+    for wrong in [0i64, 2] {
+        bytes[at..at + 8].copy_from_slice(&wrong.to_be_bytes());
+        fs::write(&path, &bytes).unwrap();
+        let (code, lines, stderr) = dump(&dir, &committed);
+        assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+        assert_eq!(lines.iter().filter(|line| *line != "k4").count(), 3, "{lines:?}");
     }
 }

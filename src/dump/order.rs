@@ -36,6 +36,11 @@ impl Order {
         Order { bounds, first: None, due: None, was_behind: false }
     }
 
+    /// The offset behind the last batch, or where the segment begins.
+    pub(super) fn due(&self) -> Offset {
+        self.due.unwrap_or(self.bounds.base())
+    }
+
     /// The next batch, of which `wanted` offsets are asked for.
     pub(super) fn batch(
         &mut self,
@@ -44,7 +49,7 @@ impl Order {
         wanted: &OffsetRange,
     ) -> Judged {
         let (first, last) = (header.base_offset, header.last_offset);
-        let flaw = self.bounds.flaw(self.due.unwrap_or(self.bounds.base()), first, last);
+        let flaw = self.bounds.flaw(self.due(), first, last);
         let is_behind = flaw.is_none() && wanted.ends_at_or_before(first);
         let has_passed = is_behind && (self.was_behind || self.due == Some(first));
         self.was_behind = is_behind;

@@ -118,6 +118,7 @@ impl Reading {
                 return;
             }
             let Some(item) = batches.next() else { return };
+            let due = order.due();
             if let Ok((position, batch)) = &item
                 && order.batch(*position, &batch.header, offsets).has_passed
                 && self.is_decided(offsets, batch.header.base_offset)
@@ -144,7 +145,8 @@ impl Reading {
                     } else if txn.kind.is_end() {
                         self.marker_here(txn);
                     } else {
-                        self.following.batch(&txn);
+                        // A transaction that began too far in front would hide others.
+                        self.following.batch(&txn.at(due));
                     }
                 }
                 Err(damaged) => {
