@@ -200,6 +200,12 @@ fn truncating_keeps_what_a_brokers_recovery_keeps_and_says_so() {
         bytes[3 * one + 40] ^= 1;
         bytes
     };
+    let of_magic_10 = {
+        let mut bytes = all(&[0, 1, 2, 3, 4]);
+        bytes[one + 16] = 10;
+        bytes[3 * one + 40] ^= 1;
+        bytes
+    };
     let below_the_base = all(&[0, 1, -5, 3]);
     // Kafka empties a segment whose index would go back.
     let many: Vec<i64> = (0..90).chain(5..90).collect();
@@ -207,6 +213,7 @@ fn truncating_keeps_what_a_brokers_recovery_keeps_and_says_so() {
         ("twice", twice.clone(), twice.len(), 1, 5),
         ("back", goes_back.clone(), goes_back.len(), 2, 3),
         ("flipped", flipped, 3 * one, 1, 2),
+        ("magic", of_magic_10, 3 * one, 1, 3),
         ("below", below_the_base, 2 * one, 0, 2),
         ("index", all(&many), 0, 0, 0),
     ];

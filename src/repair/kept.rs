@@ -82,14 +82,16 @@ impl Kept {
         let unsound: u64 = looked_up.iter().filter_map(|it| it.err()).map(|it| it.records).sum();
         self.batches = looked_up.into_iter().map(|it| it.unwrap_or_else(|it| it)).collect();
         for damaged in examined.damage.iter().filter(|damaged| damaged.position < end) {
-            self.list(damaged.position, damaged.size_bytes, damaged.flaw.to_string(), KEPT);
+            let kept_bytes = damaged.end().min(end).0 - damaged.position.0;
+            self.list(damaged.position, kept_bytes, damaged.flaw.to_string(), KEPT);
         }
         // An unfinished write is lost already.
         let size_bytes = (self.log.bytes().len() as u64).saturating_sub(end.0 + self.lost.bytes);
         if size_bytes == 0 {
             return false;
         }
-        let here = examined.damage.iter().find(|damaged| damaged.position == end);
+        let here =
+            examined.damage.iter().find(|damaged| (damaged.position..damaged.end()).contains(&end));
         let flaw = here.map(|damaged| damaged.flaw.to_string());
         let reason = reason.map(str::to_owned).or(flaw).unwrap_or_default();
         self.lose_range(end, size_bytes, reason, "cut off");

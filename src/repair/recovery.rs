@@ -3,11 +3,11 @@
 //!
 //! 1. It checks of each batch that it is whole, that its checksum holds, and that an index entry of
 //!    the segment could name its last offset. Neither records nor the order of offsets are looked
-//!    at.
+//!    at, and a magic that there is none of is taken for 2.
 //! 2. While it builds the indexes, an entry that does not rise makes it empty the segment.
 //! 3. Segments behind one that was cut go.
 
-use crate::format::BatchHeader;
+use crate::format::{Batch, BatchHeader};
 use crate::segment::{LogFile, Sound, claimed_records};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -27,9 +27,18 @@ impl Recovered {
     pub fn of(log: &LogFile, interval_bytes: u64) -> Recovered {
         let mut recovered = Recovered { batches: Vec::new(), end: log.start(), reason: None };
         let mut indexes = Indexes::default();
-        for item in log.checked_batches().up_to_damage() {
-            let Ok((position, batch)) = item else { break };
-            let header = &batch.header;
+        let mut batches = log.checked_batches().up_to_damage();
+        while let Some(item) = batches.next() {
+            let (position, header) = match item {
+                Ok((position, batch)) => (position, batch.header),
+                Err(damaged) => {
+                    let Some(header) = of_later_magic(log, damaged.position) else { break };
+                    let behind = damaged.position.plus(header.size_bytes);
+                    batches = log.batches_from(behind).checked().up_to_damage();
+                    (damaged.position, header)
+                }
+            };
+            let header = &header;
             let distance = header.last_offset.distance_from(log.base());
             if !(0..=i64::from(i32::MAX)).contains(&distance) {
                 // With such an offset a broker does not start at all.
@@ -51,6 +60,19 @@ impl Recovered {
             "its offsets go back behind an entry of its index, so that a broker empties it";
         Recovered { batches: Vec::new(), end: log.start(), reason: Some(reason) }
     }
+}
+
+/// The header of the batch at `position` if its magic is none that there is and it is sound as one
+/// of magic 2, which is how Kafka reads it: no checksum covers the magic. Of its records nobody can
+/// tell.
+fn of_later_magic(log: &LogFile, position: Position) -> Option<BatchHeader> {
+    const MAGIC_AT: usize = 16;
+    let rest = log.bytes().get(position.index()..)?;
+    let mut bytes = rest.get(..Batch::claimed_size(rest)?)?.to_vec();
+    let magic = bytes.get_mut(MAGIC_AT).filter(|magic| (3..=0x7f).contains(*magic))?;
+    *magic = 2;
+    let batch = Batch::parse(&bytes).ok().filter(|batch| batch.check_crc().is_ok())?;
+    Some(BatchHeader { record_count: 0, ..batch.header })
 }
 
 fn taken_at_its_word(position: Position, header: &BatchHeader) -> Sound {
