@@ -209,7 +209,7 @@ pub fn view(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<(PartitionD
     }
     let mut listed = PartitionDir::open_on(disk, dir)?;
     listed.segments.clear();
-    // A link or a folder under such a name is told of where the directory is listed.
+    // A link under such a name is told of where the directory is listed; a broker skips folders.
     let path_of = |actual: &FileName| dir.join(actual.to_string());
     let is_file = |actual: &FileName| path_of(actual).symlink_metadata().is_ok_and(|m| m.is_file());
     let placed = names.iter().filter(|(name, actual)| name.suffix.is_none() && is_file(actual));

@@ -1,6 +1,6 @@
 //! What is seen of a partition before anything is decided: its segments' headers (`walk`, a
-//! `survey` each, cut into tasks by the `expansion` of its batches), how its `transactions` ended, which `producers` are still active, whose markers
-//! are lost. `looked` has it all.
+//! `survey` each, cut into tasks by the `expansion` of its batches), how its `transactions` ended,
+//! which `producers` are still active, whose markers are lost. `looked` has it all.
 
 mod expansion;
 mod looked;
