@@ -75,22 +75,22 @@ public final class Bench {
     private List<Load> loads() {
         int few = records / 12;
         return List.of(
-            new Load("none", CompressionType.NONE, records, few, 120, 200, false),
-            new Load("lz4", CompressionType.LZ4, records, few, 120, 200, false),
-            new Load("zstd", CompressionType.ZSTD, records, few, 120, 200, false),
-            new Load("snappy", CompressionType.SNAPPY, records, few, 120, 200, false),
-            new Load("gzip", CompressionType.GZIP, records / 4, few / 4, 120, 200, false),
-            new Load("none, zipf keys", CompressionType.NONE, records, few, 120, 200, true),
-            new Load(ALL, CompressionType.NONE, records / 2, records, 120, 200, false),
+            new Load("none", CompressionType.NONE, records, few, 120, 200, Load.Keys.EVEN),
+            new Load("lz4", CompressionType.LZ4, records, few, 120, 200, Load.Keys.EVEN),
+            new Load("zstd", CompressionType.ZSTD, records, few, 120, 200, Load.Keys.EVEN),
+            new Load("snappy", CompressionType.SNAPPY, records, few, 120, 200, Load.Keys.EVEN),
+            new Load("gzip", CompressionType.GZIP, records / 4, few / 4, 120, 200, Load.Keys.EVEN),
+            new Load("none, zipf keys", CompressionType.NONE, records, few, 120, 200, Load.Keys.ZIPF),
+            new Load(ALL, CompressionType.NONE, records / 2, records, 120, 200, Load.Keys.EVEN),
             new Load("none, 1 in 100 survives", CompressionType.NONE, records, records / 100, 120,
-                200, false),
+                200, Load.Keys.EVEN),
             new Load("none, a record a batch", CompressionType.NONE, records / 4, few / 4, 120, 1,
-                false),
+                Load.Keys.EVEN),
             new Load("none, 5,000 records a batch", CompressionType.NONE, records, few, 120, 5000,
-                false),
+                Load.Keys.EVEN),
             new Load("none, 10 KB values", CompressionType.NONE, records / 100, few / 100, 10_000,
-                20, false),
-            new Load("none, 10 B values", CompressionType.NONE, records, few, 10, 500, false));
+                20, Load.Keys.EVEN),
+            new Load("none, 10 B values", CompressionType.NONE, records, few, 10, 500, Load.Keys.EVEN));
     }
 
     private void cleaning() throws Exception {
@@ -106,7 +106,7 @@ public final class Bench {
         }
         if (wanted.test(several())) {
             Load part = new Load("part", CompressionType.NONE, records / PARTITIONS,
-                records / 12 / PARTITIONS, 120, 200, false);
+                records / 12 / PARTITIONS, 120, 200, Load.Keys.EVEN);
             Path dir = work.resolve("partitions-" + records);
             List<Path> sources = new ArrayList<>();
             long bytes = 0;
@@ -199,16 +199,20 @@ public final class Bench {
         System.out.println("| a round over the newest 1 % | MiB | all of it | the round | share | best..worst "
             + "| nothing written anew | share | best..worst |");
         System.out.println("|---|---|---|---|---|---|---|---|---|");
-        for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records))) {
+        Load orders = new Load("orders, segments of 64 MiB", CompressionType.NONE, 2 * records, 0, 120,
+            200, Load.Keys.ORDERS);
+        for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records), orders)) {
             Path source = load.place(work);
             long mebibytes = load.write(source) >> 20;
             String behind = Long.toString(load.records() / 100L * 99 - 1);
+            String[] cut = load == orders
+                ? new String[] {"--segment-bytes", Load.ORDERS_SEGMENT_BYTES} : new String[0];
             double[][] seconds = new double[3][turns];
             for (int turn = -1; turn < turns; turn++) {
                 double[] here = {
-                    contestants.logcompactCleans(source),
-                    contestants.logcompactGoesOn(source, behind),
-                    contestants.logcompactGoesOn(source, behind, "--min-rewrite-ratio", "0.5"),
+                    contestants.logcompactCleans(source, cut),
+                    contestants.logcompactGoesOn(source, behind, 0, cut),
+                    contestants.logcompactGoesOn(source, behind, 0.5, cut),
                 };
                 for (int who = 0; who < here.length; who++) {
                     seconds[who][Math.max(turn, 0)] = here[who];
@@ -223,7 +227,7 @@ public final class Bench {
 
     private static Load manyKeys(int records) {
         return new Load("none, many keys", CompressionType.NONE, records, records - 1, 120, 200,
-            false);
+                Load.Keys.EVEN);
     }
 
     // What the peak rises by where as many records have more keys.

@@ -97,15 +97,17 @@ final class Contestants {
     }
 
     // A round over what lies behind an offset, upon one that came up to it; that one not counted.
-    double logcompactGoesOn(Path source, String behind, String... options) throws Exception {
+    double logcompactGoesOn(Path source, String behind, double ratio, String... options)
+            throws Exception {
         Path out = cleared("logcompact");
         List<Object> command = new ArrayList<>(List.of("compact", source, "--quiet", "--now",
             NOW_MS, "--out", out));
+        command.addAll(Arrays.asList(options));
         List<Object> before = new ArrayList<>(command);
         before.addAll(List.of("--to-offset", behind));
         logcompact(before.toArray());
         settle(source, out);
-        command.addAll(Arrays.asList(options));
+        command.addAll(List.of("--min-rewrite-ratio", ratio));
         return logcompact(command.toArray());
     }
 

@@ -1,5 +1,5 @@
-// A large directory for measuring: uniform records, keys drawn evenly or by Zipf's law, one batch
-// after the other into a single segment (up to segment.bytes), and a last record in the active one.
+// A large directory for measuring: uniform records, one batch after the other into a single segment
+// (up to segment.bytes), and a last record in the active one.
 package oracle;
 
 import java.nio.ByteBuffer;
@@ -15,7 +15,14 @@ import org.apache.kafka.common.record.MemoryRecordsBuilder;
 import org.apache.kafka.common.record.TimestampType;
 
 record Load(String name, CompressionType codec, int records, int keys, int valueBytes,
-            int batchRecords, boolean zipf) {
+            int batchRecords, Keys drawn) {
+
+    // How keys are drawn: evenly; by Zipf's law; as of orders, each written when it begins and now and
+    // then until so many others have begun, in segments of a size at which there are many.
+    enum Keys { EVEN, ZIPF, ORDERS }
+
+    static final String ORDERS_SEGMENT_BYTES = "67108864";
+    private static final int ORDERS_AT_A_TIME = 60_000;
 
     private static final long FIRST_MS = 1_700_000_000_000L;
     private static final String LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789     {}\":,";
@@ -29,7 +36,11 @@ record Load(String name, CompressionType codec, int records, int keys, int value
     long write(Path dir) throws Exception {
         if (!Files.exists(dir.resolve("complete"))) {
             Files.createDirectories(dir);
-            try (KafkaLog kafka = KafkaLog.open(dir, new Clock(FIRST_MS), true, new Properties())) {
+            Properties topic = new Properties();
+            if (drawn == Keys.ORDERS) {
+                topic.setProperty("segment.bytes", ORDERS_SEGMENT_BYTES);
+            }
+            try (KafkaLog kafka = KafkaLog.open(dir, new Clock(FIRST_MS), true, topic)) {
                 fill(kafka);
             }
             Files.createFile(dir.resolve("complete"));
@@ -68,8 +79,13 @@ record Load(String name, CompressionType codec, int records, int keys, int value
 
     // As many keys as records: each is written once, and all survive.
     private byte[] key(Random random, int number) {
-        long key = keys >= records ? number
-            : zipf ? (long) Math.pow(keys, random.nextDouble()) : random.nextInt(keys);
+        long newest = number * 2L / 5;
+        boolean begins = number % 5 % 3 == 0;
+        long key = switch (drawn) {
+            case ORDERS -> Math.max(0, newest - (begins ? 0 : random.nextInt(ORDERS_AT_A_TIME)));
+            case ZIPF -> (long) Math.pow(keys, random.nextDouble());
+            case EVEN -> keys >= records ? number : random.nextInt(keys);
+        };
         return bytes(String.format("user-%012d", key));
     }
 
