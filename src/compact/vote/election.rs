@@ -133,7 +133,7 @@ impl Electorate<'_> {
         let mut windows = Windows::new(self.budget);
         let marks_room = AtomicUsize::new(self.budget.marks_bytes);
         let hasher = KeyHasher::new(self.policy.key_hash_bits);
-        let packer = Packer::like(&self.a_key(&chunks));
+        let packer = Packer::like(&self.a_key(&chunks)?);
         // By number; those that still have something to decide.
         let mut pending: Vec<usize> = (0..chunks.len()).collect();
         loop {
@@ -185,18 +185,19 @@ impl Electorate<'_> {
     }
 
     /// A key of the newest chunk, as a pattern for the others; empty if there is none.
-    fn a_key(&self, chunks: &[ChunkAt]) -> Vec<u8> {
-        let Some(at) = chunks.last() else { return Vec::new() };
-        let Some(survey) = self.surveys.get(at.segment) else { return Vec::new() };
+    fn a_key(&self, chunks: &[ChunkAt]) -> Result<Vec<u8>> {
+        let Some(at) = chunks.last() else { return Ok(Vec::new()) };
+        let Some(survey) = self.surveys.get(at.segment) else { return Ok(Vec::new()) };
+        survey.log.still_reaches(at.chunk.end)?;
         let batches = survey.log.batches_from(at.chunk.start).until(at.chunk.end).flatten();
         with_decoder(|decoder| {
             for (_, batch) in batches.filter(|(_, batch)| !batch.header.is_control()) {
                 let records = decoder.records(&batch).into_iter().flatten().flatten();
                 if let Some(key) = records.filter_map(|record| record.key).next() {
-                    return key.to_vec();
+                    return Ok(key.to_vec());
                 }
             }
-            Vec::new()
+            Ok(Vec::new())
         })
     }
 }
