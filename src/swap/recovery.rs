@@ -230,14 +230,18 @@ pub fn view(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<(PartitionD
     Ok((listed, recovery))
 }
 
-/// The partition directory `dir` as a starting broker would leave it, and what is different from
-/// what lies there, if anything is: the way in for all who only read.
+/// The partition directory `dir` as a starting broker would leave it, and what became of a swap
+/// that was interrupted, if one was: the way in for all who only read.
 ///
 /// # Errors
 /// The system's.
 pub fn as_finished(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Option<String>)> {
     let (dir, recovery) = view(disk, dir, true)?;
-    let said = recovery.describe().map(|what| format!("as it is read, {what}"));
+    // What only waits for its removal is not read anyway.
+    let is_removal = |step: &Step| matches!(step, Step::Remove(_) | Step::Sync);
+    let is_swap = recovery.undone || !recovery.steps.iter().all(is_removal);
+    let said = recovery.describe().filter(|_| is_swap);
+    let said = said.map(|what| format!("as it is read, {what}"));
     Ok((dir, said))
 }
 
@@ -283,6 +287,26 @@ mod tests {
         assert!(undone.undone && undone.steps.contains(&removed));
         assert!(plan(&["00000000000000000005.log", log], false).is_err());
         assert_eq!(plan(&["00000000000000000005.log", log], true).unwrap().finished, [Offset(0)]);
+    }
+
+    #[test]
+    fn who_reads_hears_of_a_swap_and_not_of_what_waits_for_its_removal() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("t-0");
+        std::fs::create_dir(&dir).unwrap();
+        let put = |name: &str| std::fs::write(dir.join(name), "").unwrap();
+        let read = || as_finished(&Disk::default(), &dir).unwrap();
+        put("00000000000000000000.log");
+        put("00000000000000000000.log.deleted");
+        assert_eq!(read().1, None);
+        put("00000000000000000007.log.swap");
+        let (listed, said) = read();
+        assert_eq!(said.unwrap(), "as it is read, an interrupted swap is finished");
+        assert_eq!(listed.segments.len(), 2);
+        put("00000000000000000007.index.cleaned");
+        let (listed, said) = read();
+        assert_eq!(said.unwrap(), "as it is read, an interrupted swap is undone");
+        assert_eq!(listed.segments.len(), 1);
     }
 
     #[test]
