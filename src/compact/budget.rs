@@ -18,6 +18,8 @@ const LEAST_CHUNK_BYTES: u64 = 64 << 10;
 const MOST_WINDOW_BYTES: usize = 96 << 20;
 /// Up to this, waiting for a place needs no file.
 const MOST_WAITING_BYTES: usize = 32 << 20;
+/// More than this is not faster in memory than in a file, whose pages are the system's to keep.
+const MOST_NEWCOMERS_BYTES: usize = 32 << 20;
 
 /// Of each record: whether it stays, whether that is undecided, whether it was.
 const BITS_A_RECORD: u64 = 3;
@@ -60,7 +62,7 @@ impl Budget {
         let marks_bytes = share(64);
         let writing_bytes = share(16).min(MOST_WINDOW_BYTES);
         let waiting_bytes = share(32).min(MOST_WAITING_BYTES);
-        let newcomers_bytes = share(24);
+        let newcomers_bytes = share(24).min(MOST_NEWCOMERS_BYTES);
         let round_bytes = round_bytes(newcomers_bytes);
         // What an allocator needs beyond what it is asked for, and what each thread has.
         let threads_bytes = LEAST_BYTES + threads.max(1) * BYTES_A_THREAD;

@@ -1,29 +1,26 @@
 //! A temporary file without a name: what memory has no room for waits in it.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Result};
 
-/// Appended to and read from by many threads. The file comes to be with the first byte, and goes
-/// with the process, however that ends.
+/// Appended to and read from by many threads, side by side. The file comes to be with the first
+/// byte, and goes with the process, however that ends.
 pub struct Scratch {
     dir: PathBuf,
-    file: Mutex<Option<Appended>>,
-}
-
-struct Appended {
-    file: File,
-    end: u64,
+    file: Mutex<Option<Arc<File>>>,
+    end: AtomicU64,
 }
 
 impl Scratch {
     /// A scratch file in the folder `dir`.
     pub fn within(dir: &Path) -> Scratch {
-        Scratch { dir: dir.into(), file: Mutex::new(None) }
+        Scratch { dir: dir.into(), file: Mutex::new(None), end: AtomicU64::new(0) }
     }
 
     /// Appends `bytes`; where they lie.
@@ -31,13 +28,23 @@ impl Scratch {
     /// # Errors
     /// The system's, with the folder.
     pub fn put(&self, bytes: &[u8]) -> Result<Range<u64>> {
-        self.with(|appended| {
-            let start = appended.end;
-            appended.file.seek(SeekFrom::Start(start))?;
-            appended.file.write_all(bytes)?;
-            appended.end = start + bytes.len() as u64;
-            Ok(start..appended.end)
-        })
+        let place = self.room(bytes.len() as u64);
+        self.write(place.start, bytes)?;
+        Ok(place)
+    }
+
+    /// Room for so many bytes side by side, which nobody else gets.
+    pub fn room(&self, bytes: u64) -> Range<u64> {
+        let start = self.end.fetch_add(bytes, Ordering::Relaxed);
+        start..start + bytes
+    }
+
+    /// Writes to room that was given, from `start` on.
+    ///
+    /// # Errors
+    /// As [`Scratch::put`].
+    pub fn write(&self, start: u64, bytes: &[u8]) -> Result<()> {
+        self.file()?.write_all_at(bytes, start).map_err(|source| self.failed(source))
     }
 
     /// What was put there.
@@ -45,26 +52,23 @@ impl Scratch {
     /// # Errors
     /// The system's, with the folder.
     pub fn get(&self, place: Range<u64>) -> Result<Vec<u8>> {
-        self.with(|appended| {
-            let mut bytes = vec![0; (place.end - place.start) as usize];
-            appended.file.seek(SeekFrom::Start(place.start))?;
-            appended.file.read_exact(&mut bytes)?;
-            Ok(bytes)
-        })
+        let mut bytes = vec![0; (place.end - place.start) as usize];
+        let read = self.file()?.read_exact_at(&mut bytes, place.start);
+        read.map(|()| bytes).map_err(|source| self.failed(source))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Appended) -> std::io::Result<T>) -> Result<T> {
-        let failed = |source| Error::io(&self.dir, "cannot keep a temporary file there", source);
-        let mut guard =
-            self.file.lock().map_err(|_| Error::bug("a thread failed at the temporary file"))?;
-        let appended = match &mut *guard {
-            Some(appended) => appended,
-            none => {
-                let file = tempfile::tempfile_in(&self.dir).map_err(failed)?;
-                none.insert(Appended { file, end: 0 })
-            }
-        };
-        work(appended).map_err(failed)
+    fn file(&self) -> Result<Arc<File>> {
+        let file = self.file.lock();
+        let mut file = file.map_err(|_| Error::bug("a thread failed at the temporary file"))?;
+        if let Some(file) = &*file {
+            return Ok(Arc::clone(file));
+        }
+        let new = tempfile::tempfile_in(&self.dir).map_err(|source| self.failed(source))?;
+        Ok(Arc::clone(file.insert(Arc::new(new))))
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::io(&self.dir, "cannot keep a temporary file there", source)
     }
 }
 

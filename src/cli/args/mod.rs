@@ -121,7 +121,7 @@ pub struct CommonArgs {
     /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]
     #[arg(long, global = true, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
-    /// Where rebuilt batches wait when memory is short [default: inside the output folder]
+    /// Where what has no room in memory waits in a file [default: inside the output folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub temp_dir: Option<PathBuf>,
     /// Draw a progress bar on standard error

@@ -24,6 +24,7 @@ mod join;
 mod kept_damage;
 mod layout;
 mod newcomer_block;
+mod newcomer_piece;
 mod newcomers;
 mod older;
 mod options;

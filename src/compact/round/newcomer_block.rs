@@ -72,14 +72,37 @@ impl Block {
         self.0.bytes.len() + self.0.ends.len() * size_of::<u32>()
     }
 
+    /// How many of the top bits of hashes it is distributed by.
+    pub fn bits(&self) -> u32 {
+        self.0.bits
+    }
+
+    /// As they lie in a file, those whose hashes begin with the `bits` bits `slot`, which are no
+    /// more than [`Block::bits`].
+    pub fn of_slot(&self, slot: usize, bits: u32) -> &[u8] {
+        let finer = self.0.bits.saturating_sub(bits);
+        let range = self.0.range(slot << finer, ((slot + 1) << finer) - 1);
+        self.0.bytes.get(range).unwrap_or_default()
+    }
+
     /// Those with hashes from `from` to `last`, and some around them.
     pub fn around(&self, from: KeyHash, last: KeyHash) -> Slice {
-        let Slots { bytes, ends, bits } = &*self.0;
-        let slot = |hash: KeyHash| slot_of((hash.0 >> 112) as u16, *bits);
-        let end = |slot: usize| ends.get(slot).map_or(bytes.len(), |end| *end as usize);
-        let start = slot(from).checked_sub(1).map_or(0, end);
-        Slice::Of(self.clone(), start..end(slot(last)))
+        let slot = |hash| slot_of_hash(hash, self.0.bits);
+        Slice::Of(self.clone(), self.0.range(slot(from), slot(last)))
     }
+}
+
+impl Slots {
+    /// Where the slots from `first` to `last` lie.
+    fn range(&self, first: usize, last: usize) -> Range<usize> {
+        let end = |slot: usize| self.ends.get(slot).map_or(self.bytes.len(), |end| *end as usize);
+        first.checked_sub(1).map_or(0, end)..end(last)
+    }
+}
+
+/// The top `bits` bits of a hash.
+pub fn slot_of_hash(hash: KeyHash, bits: u32) -> usize {
+    slot_of((hash.0 >> (u128::BITS - u16::BITS)) as u16, bits)
 }
 
 /// The top bits of a newcomer's hash.
@@ -271,11 +294,6 @@ impl Gathered {
     /// They, sorted.
     pub fn iter(&self) -> impl Iterator<Item = Newcomer> {
         self.order.iter().filter_map(|seat| self.newcomer(*seat))
-    }
-
-    /// Appends them as they lie in a file, sorted.
-    pub fn append_to(&self, bytes: &mut Vec<u8>) {
-        self.order.iter().for_each(|seat| bytes.extend_from_slice(self.bytes(*seat)));
     }
 
     fn newcomer(&self, seat: Seat) -> Option<Newcomer> {
