@@ -71,6 +71,12 @@ impl Error {
         Error { path: None, position: None, kind: ErrorKind::Bug(reason.into()) }
     }
 
+    /// Whether the system does not allow it to this user.
+    pub fn is_denied(&self) -> bool {
+        let denied = io::ErrorKind::PermissionDenied;
+        matches!(&self.kind, ErrorKind::Io { source, .. } if source.kind() == denied)
+    }
+
     /// Whether the bytes of a file are at fault, so that other partitions can go on.
     pub fn is_corruption(&self) -> bool {
         matches!(self.kind, ErrorKind::Corrupt(_))

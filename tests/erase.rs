@@ -491,6 +491,23 @@ fn what_lies_in_the_output_and_was_not_searched_for_keys_is_named() {
 }
 
 #[test]
+fn a_log_that_is_left_alone_for_its_damage_is_told_though_no_output_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = plain_log(temp.path());
+    let log = source.join("00000000000000000000.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let (list, out) = (temp.path().join("keys"), temp.path().join("out"));
+    fs::write(&list, "gone").unwrap();
+    let mut command = logcompact();
+    command.args(["compact", "--now", NOW, "--erase-keys"]).arg(&list).arg(&source);
+    let ran = command.arg("--out").arg(&out).assert().code(1);
+    ran.stderr(predicate::str::contains("left alone: 1 damaged stretch"));
+    assert_eq!(report_in(&out.join("logcompact-report.json"))["outcome"], "problems");
+}
+
+#[test]
 fn a_file_that_is_none_of_kafkas_is_named_because_nobody_looks_into_it() {
     let temp = tempfile::tempdir().unwrap();
     let source = plain_log(temp.path());

@@ -162,7 +162,7 @@ fn a_rebase_within_the_segment_in_which_the_log_starts_keeps_its_start() {
         (2, 2, to_7, 2),
         (2, 0, &[], 0),
         (2, 0, to_7, 2),
-        (0, 2, &[], 2),
+        (0, 2, &[], 0),
         (0, 2, to_7, 0),
         (10, 2, to_7, 8),
         (10, 9, to_7, 9),
@@ -209,7 +209,7 @@ fn a_start_that_the_source_moves_is_not_the_destinations_and_no_deletion_is_undo
             ends.push(log.end());
             let mut dest = Path::new("").to_owned();
             for (night, end) in ends.into_iter().enumerate() {
-                start_at(&source, [first_start, 6, 7][night]);
+                start_at(&source, [first_start, 3, 7][night]);
                 let now = (NOW_MS + 3 * DAY_MS * night as i64).to_string();
                 let mut options = vec!["-q", "--verify", "--strategy", strategy, "--now", &now];
                 options.extend(drops.then_some("--drop-tombstones"));
@@ -248,7 +248,7 @@ fn what_a_destination_is_rebased_on_starts_where_it_does() {
     log.roll();
     log.plain(&[put("active", "2")]);
     for start in [first + 1, second, whole] {
-        for end in [second, whole] {
+        for end in [second, whole].into_iter().filter(|end| *end >= start) {
             let _ = fs::remove_dir_all(&out);
             let options = ["-q", "--verify", "--drop-tombstones"];
             log.write(&older, first);
@@ -266,7 +266,10 @@ fn what_a_destination_is_rebased_on_starts_where_it_does() {
             let dest = round(&log.write_from(&source, first, log.end()), &out, &options);
             assert_sound(&out);
             assert_eq!(compacted_end(&dest), log.ends()[3], "{start} {end}");
-            assert_eq!(offsets(&dest), [2, 4, 6, 7, 8, 9], "{start} {end}");
+            // What the source has deleted since is not taken from it.
+            let behind = [6, 7, 8, 9].into_iter().filter(|offset| *offset >= start);
+            let wanted: Vec<i64> = [2, 4].into_iter().chain(behind).collect();
+            assert_eq!(offsets(&dest), wanted, "{start} {end}");
         }
     }
 }
@@ -297,6 +300,61 @@ fn a_base_that_starts_within_a_segment_is_hidden_up_to_there() {
     assert_sound(&out);
     assert_eq!((offsets(&dest), started_at(&out)), (vec![3, 4, 5, 6, 7, 8], Some(3)));
     assert_eq!(current(&dest)["unindexed_below"], 0);
+}
+
+#[test]
+fn what_the_source_has_deleted_within_a_segment_is_not_taken_from_it_by_a_rebase() {
+    for strategy in ["offset", "timestamp"] {
+        let temp = scratch();
+        let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+        let mut log = Grown::empty();
+        log.plain(&[put("a", "1")]);
+        log.roll();
+        log.plain(&[Event::put("k", "deleted", THEN + 9), put("b", "1")]);
+        log.plain(&[put("k", "lives"), put("c", "1")]);
+        log.roll();
+        log.plain(&[put("active", "1")]);
+        // Somebody has erased `k` from the copy, and from the source up to offset 3.
+        let list = temp.path().join("keys");
+        fs::write(&list, "k").unwrap();
+        let copy = log.write(&older, 3);
+        let erased = ["-q", "--include-active", "--erase-keys", list.to_str().unwrap()];
+        let base = round(&copy, &temp.path().join("base"), &erased);
+        start_at(&source, 3);
+        let dir = log.write_from(&source, 1, log.end());
+        for options in [&[][..], &["--rebase-high-watermark", "1"]] {
+            let _ = fs::remove_dir_all(&out);
+            let rebase = ["-q", "--strategy", strategy, "--rebase-from", base.to_str().unwrap()];
+            let dest = round(&dir, &out, &[&rebase, options].concat());
+            assert_eq!(offsets(&dest), [0, 2, 3, 4, 5], "{strategy} {options:?}");
+            assert_sound(&out);
+        }
+    }
+}
+
+#[test]
+fn what_was_deleted_between_two_rounds_is_a_gap_though_its_segment_is_still_there() {
+    let temp = scratch();
+    let [source, out] = ["source", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    log.plain(&[put("a", "1")]);
+    log.roll();
+    log.plain(&[put("b", "1")]);
+    let first = log.end();
+    log.plain(&[put("secret", "deleted")]);
+    log.plain(&[put("k", "1")]);
+    log.roll();
+    log.plain(&[put("active", "1")]);
+    let dest = round(&log.write(&source, first), &out, &["-q"]);
+    let before = offsets(&dest);
+    start_at(&source, 3);
+    let dir = log.write_from(&source, 1, log.end());
+    let said = said_of(&dir, &out, &["-q"]);
+    assert!(said.contains("the source begins at offset 3, but was compacted up to"), "{said}");
+    assert_eq!(offsets(&dest), before);
+    start_at(&source, 1);
+    round(&dir, &out, &["-q"]);
+    assert_eq!(offsets(&dest), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -346,7 +404,10 @@ fn who_starts_over_does_not_lose_unsaid_what_the_source_has_hidden() {
         assert!(said.contains("--force"), "{said}");
         assert_eq!(started_at(&out), None);
     }
-    assert!(said_of(&dir, &out).contains("begins at offset 2, but the destination at 0"));
+    assert!(
+        said_of(&dir, &out, &["-q", "--full"])
+            .contains("begins at offset 2, but the destination at 0")
+    );
     round(&dir, &out, &["-q", "--full", "--force"]);
     assert_eq!((started_at(&out), offsets(&dest)), (Some(2), vec![0, 1, 2, 3, 4, 5]));
     assert_sound(&out);
@@ -354,6 +415,6 @@ fn who_starts_over_does_not_lose_unsaid_what_the_source_has_hidden() {
     round(&dir, &out, &["-q", "--full"]);
 }
 
-fn said_of(dir: &Path, out: &Path) -> String {
-    String::from_utf8_lossy(&compact(dir, out, &["-q", "--full"]).stderr).into_owned()
+fn said_of(dir: &Path, out: &Path, options: &[&str]) -> String {
+    String::from_utf8_lossy(&compact(dir, out, options).stderr).into_owned()
 }

@@ -44,11 +44,12 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let report = repair::run(&sources, &options, &Bar::new(common))?;
     let default = options.out.as_ref().filter(|_| !args.dry_run);
     let default = default.map(|out| out.join(report_file::NAME));
-    let place = report_file::write(&report, args.report.as_deref(), default)?;
+    let written = report_file::write(&report, args.report.as_deref(), default);
+    let place = written.as_ref().map_or(&ReportPlace::Nowhere, |place| place);
     if !common.quiet {
         let mut text = Vec::new();
-        write(&mut text, &report, &options, &place, common.verbose)?;
-        if place == ReportPlace::StandardOutput {
+        write(&mut text, &report, &options, place, common.verbose)?;
+        if *place == ReportPlace::StandardOutput {
             messages::summary(&text);
         } else {
             anstream::stdout().lock().write_all(&text)?;
@@ -63,6 +64,8 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             partition.reason.as_deref().unwrap_or("unknown")
         ));
     }
+    // Only now: what was done is done, and said.
+    written?;
     Ok(match report.outcome {
         RunOutcome::Ok => Outcome::Clean,
         RunOutcome::Problems => Outcome::Problems,

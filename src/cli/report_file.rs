@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::out_folder;
+use crate::disk::{Disk, WholeFile};
 use crate::segment::CHECKPOINT_NAMES;
 
 /// The report's file name inside an output folder.
@@ -105,9 +106,36 @@ pub fn write(
             None => return Ok(ReportPlace::Nowhere),
         },
     };
-    let written = File::create(&path).and_then(|file| put(report, file));
+    let written = write_whole(&path, |to| put(report, to));
     written.with_context(|| format!("{}: cannot write the report", path.display()))?;
     Ok(ReportPlace::File(path))
+}
+
+/// Has the file at `path` written, which has its name only once it is complete; until then what
+/// was called that stands.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    // Who names a link means the file that it leads to.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let is_pipe = path.exists() && !path.is_file();
+    let file = if is_pipe { None } else { whole_file(path)? };
+    let Some(file) = file else {
+        return Ok(write(&mut File::create(path)?)?);
+    };
+    let mut to = BufWriter::new(file);
+    write(&mut to)?;
+    let file = to.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(file.finish()?)
+}
+
+/// None where a file may be written to, but none may come to be beside it.
+fn whole_file(path: &Path) -> anyhow::Result<Option<WholeFile>> {
+    match Disk::default().replace_whole(path) {
+        Err(error) if error.is_denied() && path.exists() => Ok(None),
+        outcome => Ok(Some(outcome?)),
+    }
 }
 
 /// Writes it as it goes: the evidence of what was erased may be longer than memory.

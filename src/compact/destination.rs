@@ -13,7 +13,7 @@ use crate::rounds::RoundKind;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
     Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
-    change_checkpoints, find_partitions, partition_name,
+    change_checkpoints, partition_name, partitions_in,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
@@ -200,7 +200,7 @@ impl Destination {
         let Destination::Folder(staging) = self else { return Ok(Vec::new()) };
         let included = reports.iter().filter(|report| report.destination.is_some());
         let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
-        let found = find_partitions(&[staging.out().to_path_buf()])?.partitions;
+        let found = partitions_in(staging.out())?;
         let others = found.iter().filter_map(|path| partition_name(path));
         let mut others: Vec<TopicPartition> = others.filter(|it| !included.contains(it)).collect();
         others.sort();

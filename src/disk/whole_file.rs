@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, TempPath};
 
 use super::Disk;
-use super::files::NewFile;
+use super::files::{NewFile, Owner};
 use crate::error::{Error, Result};
 
 /// How the file is called on the way: hidden, and not as anything of Kafka's.
@@ -18,6 +18,7 @@ pub struct WholeFile {
     path: PathBuf,
     aside: TempPath,
     file: Box<dyn NewFile>,
+    replaces: bool,
 }
 
 impl Disk {
@@ -27,6 +28,19 @@ impl Disk {
     /// Refused where something is called that already; the system's, with the path.
     pub fn create_whole(&self, path: &Path) -> Result<WholeFile> {
         refuse_taken(path)?;
+        self.create_aside(path, None, false)
+    }
+
+    /// Begins a file that is to be in the place of the one at `path`, whose owner and permissions
+    /// it gets; where none is, it is as [`Disk::create_whole`].
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn replace_whole(&self, path: &Path) -> Result<WholeFile> {
+        self.create_aside(path, Owner::of(path).ok(), true)
+    }
+
+    fn create_aside(&self, path: &Path, owner: Option<Owner>, replaces: bool) -> Result<WholeFile> {
         let name = path.file_name().ok_or_else(|| {
             Error::refused(format!("{}: is not the name of a file", path.display()))
         })?;
@@ -36,10 +50,10 @@ impl Disk {
         let made = Builder::new()
             .prefix(&prefix)
             .suffix(ASIDE.1)
-            .make_in(folder_of(path), |aside| self.files().create(aside, None));
+            .make_in(folder_of(path), |aside| self.files().create(aside, owner));
         let made = made.map_err(|source| Error::io(path, "cannot create", source))?;
         let (file, aside) = made.into_parts();
-        Ok(WholeFile { disk: self.clone(), path: path.into(), aside, file })
+        Ok(WholeFile { disk: self.clone(), path: path.into(), aside, file, replaces })
     }
 }
 
@@ -49,10 +63,14 @@ impl WholeFile {
     /// # Errors
     /// Refused where something has come to be called that; the system's, with the path.
     pub fn finish(self) -> Result<()> {
-        let WholeFile { disk, path, mut aside, file } = self;
+        let WholeFile { disk, path, mut aside, file, replaces } = self;
         file.finish(None).map_err(|source| Error::io(&path, "cannot write", source))?;
-        refuse_taken(&path)?;
-        disk.rename(&aside, &path)?;
+        if replaces {
+            disk.replace(&aside, &path)?;
+        } else {
+            refuse_taken(&path)?;
+            disk.rename(&aside, &path)?;
+        }
         aside.disable_cleanup(true);
         disk.sync_dir(folder_of(&path))
     }
@@ -119,6 +137,21 @@ mod tests {
         assert_eq!(names_in(folder.path()).len(), 1);
         drop(file);
         assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_replaced_stands_until_the_new_one_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for text in ["one", "another"] {
+            let before = fs::read(&path).ok();
+            let mut file = Disk::default().replace_whole(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            assert_eq!(fs::read(&path).ok(), before);
+            file.finish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(names_in(folder.path()), ["a.json"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod erased;
 mod memory;
+mod path;
 mod progress;
 mod repair_report;
 mod round_report;
@@ -10,6 +11,7 @@ mod shown;
 
 pub use erased::{Erased, ErasedRecord, Sha256Sum, Trail};
 pub use memory::{MemoryWatch, note_memory, peak_memory_bytes};
+pub use path::{optional_path, path};
 pub use progress::{NoProgress, Progress};
 pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
 pub use round_report::RoundReport;

@@ -28,8 +28,10 @@ pub struct PartitionRepair {
     /// The partition.
     pub partition: i32,
     /// Where it was read.
+    #[serde(serialize_with = "crate::report::path")]
     pub source: PathBuf,
     /// Where it was written; null if it was not.
+    #[serde(serialize_with = "crate::report::optional_path")]
     pub destination: Option<PathBuf>,
     /// What became of it.
     pub outcome: RepairOutcome,

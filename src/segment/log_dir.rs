@@ -77,6 +77,11 @@ impl LogDir {
         Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
     }
 
+    /// Where the log of a partition starts for those who read it: there, or with its first segment.
+    pub fn start_of(dir: &PartitionDir) -> Option<Offset> {
+        LogDir::log_start_of(dir).or_else(|| Some(dir.segments.first()?.base))
+    }
+
     /// One of its offset checkpoints; empty if there is no such file.
     ///
     /// # Errors
@@ -195,6 +200,14 @@ pub fn find_partitions(paths: &[PathBuf]) -> Result<Sources> {
     sources.links.sort();
     sources.links.dedup();
     Ok(sources)
+}
+
+/// The partition directories in the folder `dir`, which need not be a log directory.
+///
+/// # Errors
+/// The system's.
+pub fn partitions_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    Ok(list(dir)?.partitions)
 }
 
 /// The partitions of `topic` in the log directory that `path` is, or lies in.

@@ -33,7 +33,7 @@ pub use frontier::Frontier;
 pub use index_entries::Entries;
 pub use log_dir::{
     CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, PassedOver, Sources,
-    WhyPassedOver, find_partitions, partitions_around,
+    WhyPassedOver, find_partitions, partitions_around, partitions_in,
 };
 pub use log_dir_files::{by_log_dir, carry_checkpoints, carry_identity, change_checkpoints};
 pub use log_file::{Batches, Damaged, LogFile};

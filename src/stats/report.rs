@@ -232,6 +232,7 @@ pub struct PartitionStats {
     /// The topic's id, from `partition.metadata`.
     pub topic_id: Option<String>,
     /// Where it was read.
+    #[serde(serialize_with = "crate::report::path")]
     pub source: PathBuf,
     /// What became of it.
     pub outcome: PartitionOutcome,

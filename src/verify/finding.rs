@@ -33,6 +33,7 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// The file.
+    #[serde(serialize_with = "crate::report::path")]
     pub path: PathBuf,
     /// Where in it, in bytes.
     pub position: Option<Position>,

@@ -38,20 +38,23 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         }
         _ => None,
     };
-    let place = report_file::write(&report, args.report.as_deref(), default)?;
+    let written = report_file::write(&report, args.report.as_deref(), default);
+    let place = written.as_ref().map_or(&ReportPlace::Nowhere, |place| place);
     if !common.quiet {
         sources.logs_passed_over().for_each(|it| messages::warning(&it.to_string()));
-        say_what_to_know(&report, &place);
+        say_what_to_know(&report, place);
         options
             .policy
             .rewrites
             .erased
             .iter()
             .for_each(|keys| rewrites::say_what_was_not_found(keys));
-        let on_stdout = place != ReportPlace::StandardOutput;
+        let on_stdout = *place != ReportPlace::StandardOutput;
         summary::print(&report, &options, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
+    // Only now: what was done is done, and said.
+    written?;
     if report.failure.is_some() {
         let is_failed = |p: &&PartitionReport| p.outcome == PartitionOutcome::Failed;
         let left_alone = report.partitions.iter().filter(is_failed).count() as u64;

@@ -1,6 +1,5 @@
 //! `logcompact stats`: validates the options, has the data read, shows what it looks like.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -41,7 +40,7 @@ pub fn run(args: StatsArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         if page_on_stdout {
             std::io::stdout().lock().write_all(page.as_bytes())?;
         } else {
-            fs::write(file, page)
+            report_file::write_whole(file, |to| to.write_all(page.as_bytes()))
                 .with_context(|| format!("{}: cannot write the page", file.display()))?;
         }
     }

@@ -6,7 +6,7 @@
 use super::kept_damage::behind_kept;
 use crate::error::{Error, Result};
 use crate::rounds::{KeptDamage, RoundFile, Sample};
-use crate::segment::{Between, Cut, Kind, Mark, Neighbour, PartitionDir, Segment};
+use crate::segment::{Between, Cut, Kind, LogDir, Mark, Neighbour, PartitionDir, Segment};
 use crate::units::Offset;
 
 /// The batches on both sides of a watermark.
@@ -115,7 +115,7 @@ impl Marks {
 
 /// The part of `source` from the watermark on, as a partition of its own. `end` is the offset
 /// behind the watermark, `earlier` the marks that were left there, `kept` the damage there that is
-/// in the destination already.
+/// in the destination already, which starts at `started` if that is not with a segment.
 ///
 /// # Errors
 /// Refused, with what to do: another source, a gap in front of it, one that was cut off. The
@@ -125,12 +125,13 @@ pub fn ahead(
     end: Offset,
     earlier: &Marks,
     kept: Option<&KeptDamage>,
+    started: Offset,
 ) -> Result<PartitionDir> {
-    let reached = source.segments.partition_point(|segment| segment.base <= end);
-    let Some((number, holder)) =
-        reached.checked_sub(1).and_then(|at| Some((at, source.segments.get(at)?)))
-    else {
-        let start = source.segments.first().map_or(Offset(0), |segment| segment.base);
+    let start = LogDir::start_of(source).unwrap_or(Offset(0));
+    // What was deleted since is missing though it is still there. (The first round may have ended
+    // in front of where the source started already.)
+    let is_gap = start > end.max(started);
+    let Some((number, holder)) = holder_of(source, end).filter(|_| !is_gap) else {
         return Err(gap(end, start));
     };
     let next = source.segments.get(number + 1).map(|next| next.base);
@@ -160,22 +161,67 @@ pub fn ahead(
         )));
     }
     let cut = kept.map_or(Ok(cut), |kept| behind_kept(cut, holder, kept))?;
-    let first = if holder.base == end {
-        vec![holder.clone()]
-    } else if cut.is_damaged() && earlier.is_within_batch {
+    if holder.base < end && cut.is_damaged() && earlier.is_within_batch {
         let what = "the batch within which the last round has ended is damaged";
         return Err(cannot_go_on(Error::corrupt(&holder.path(Kind::Log), cut.position, what)));
-    } else if cut.is_damaged() {
-        // Whoever reads it tells of it, or leaves it out if that is asked for.
-        vec![Segment { base: end, ..cut.apply(holder).1 }]
-    } else {
-        cut.apply_within_batch(holder, next).map_err(cannot_go_on)?.1
-    };
-    let rest = source.segments.get(number + 1..).unwrap_or_default();
-    let mut ahead = source.clone();
-    ahead.segments = first.into_iter().chain(rest.iter().cloned()).collect();
+    }
+    let first = behind(&cut, holder, end, next).map_err(cannot_go_on)?;
+    let mut ahead = beginning_with(first, source, number);
     ahead.snapshots.retain(|offset| *offset >= end);
     Ok(ahead)
+}
+
+/// The part of `source` from the offset `start` on, as a partition of its own.
+///
+/// # Errors
+/// The system's.
+pub fn onward(source: &PartitionDir, start: Offset) -> Result<PartitionDir> {
+    let Some((number, holder)) = holder_of(source, start) else { return Ok(source.clone()) };
+    let next = source.segments.get(number + 1).map(|next| next.base);
+    let cut = Cut::at(holder, start, next)?;
+    let first = match behind(&cut, holder, start, next) {
+        Err(error) if error.is_corruption() => vec![behind_damage(&cut, holder, start)],
+        outcome => outcome?,
+    };
+    Ok(beginning_with(first, source, number))
+}
+
+/// The segment that holds `offset`, or begins with it, and its number.
+fn holder_of(source: &PartitionDir, offset: Offset) -> Option<(usize, &Segment)> {
+    let reached = source.segments.partition_point(|segment| segment.base <= offset);
+    let number = reached.checked_sub(1)?;
+    Some((number, source.segments.get(number)?))
+}
+
+/// What of the segment `holder`, in front of one that begins at `next`, lies behind the `cut` at
+/// `offset`.
+fn behind(
+    cut: &Cut,
+    holder: &Segment,
+    offset: Offset,
+    next: Option<Offset>,
+) -> Result<Vec<Segment>> {
+    Ok(if holder.base == offset {
+        vec![holder.clone()]
+    } else if cut.is_damaged() {
+        vec![behind_damage(cut, holder, offset)]
+    } else {
+        cut.apply_within_batch(holder, next)?.1
+    })
+}
+
+/// With the damage: whoever reads it tells of it, or leaves it out if that is asked for.
+fn behind_damage(cut: &Cut, holder: &Segment, offset: Offset) -> Segment {
+    Segment { base: offset, ..cut.apply(holder).1 }
+}
+
+/// `first`, and of `source` what follows its segment `number`.
+fn beginning_with(first: Vec<Segment>, source: &PartitionDir, number: usize) -> PartitionDir {
+    let rest = source.segments.get(number + 1..).unwrap_or_default();
+    PartitionDir {
+        segments: first.into_iter().chain(rest.iter().cloned()).collect(),
+        ..source.clone()
+    }
 }
 
 /// What to say if the batch is damaged within which the last round has ended.

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ahead::{Marks, active_base, ahead, gap, with_border};
+use super::ahead::{Marks, active_base, ahead, gap, onward, with_border};
 use super::conclusion::{rules, topic_id};
 use super::copies::first_difference;
 use super::index::KeyIndex;
@@ -188,7 +188,8 @@ impl Standing {
             )));
         }
         let end = file.end_offset();
-        let mut view = ahead(source, end, &Marks::of(file), file.source.kept_damage.as_ref())?;
+        let (marks, kept) = (Marks::of(file), file.source.kept_damage.as_ref());
+        let mut view = ahead(source, end, &marks, kept, file.unindexed_below)?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
         let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let made_for = (seed, layout);
@@ -318,7 +319,7 @@ impl Standing {
 
     /// Whoever starts over loses what the source has no more.
     fn refuse_loss(&self, source: &PartitionDir, options: &RoundOptions) -> Result<()> {
-        match (starts_at(&self.dir), starts_at(source)) {
+        match (LogDir::start_of(&self.dir), LogDir::start_of(source)) {
             (Some(here), Some(there))
                 if here < there && !options.force && options.rebase.is_none() =>
             {
@@ -336,7 +337,8 @@ impl Standing {
     fn refuse_gap(&self, begun: &Begun<'_>, options: &RoundOptions) -> Result<()> {
         let base = begun.round.base.as_ref().map(|base| &base.dir);
         let base = base.filter(|base| !base.segments.is_empty());
-        let (here, there) = (starts_at(&self.dir), starts_at(base.unwrap_or(begun.round.source)));
+        let (here, there) =
+            (LogDir::start_of(&self.dir), LogDir::start_of(base.unwrap_or(begun.round.source)));
         let begins_earlier = here.zip(there).is_some_and(|(here, there)| here < there);
         let stands = self.current.is_some() && here.is_some();
         if options.force || !(begins_earlier || (stands && begun.has_gap)) {
@@ -362,11 +364,6 @@ impl Standing {
             file.round
         )))
     }
-}
-
-/// Where the log in a directory starts for those who read it.
-fn starts_at(dir: &PartitionDir) -> Option<Offset> {
-    LogDir::log_start_of(dir).or_else(|| Some(dir.segments.first()?.base))
 }
 
 /// The round that starts over, or is the first: of `source` alone, or upon what it is rebased on.
@@ -450,8 +447,9 @@ fn rebased(
     let Some(rebase) = &options.rebase else { return Err(Error::bug("no rebase")) };
     let from = directory_of(&rebase.from, source)?;
     let (mut base, _) = view(&source.disk, &from, false)?;
-    let mut view = source.clone();
-    let start = view.segments.first().map_or(Offset(0), |segment| segment.base);
+    // What the source holds in front of where it starts, it has deleted.
+    let start = LogDir::start_of(source).unwrap_or(Offset(0));
+    let mut view = onward(source, start)?;
     let (reached, end) = (Marks::end_of(&base.segments)?, Marks::end_of(&view.segments)?);
     let asked = rebase.high_watermark.map(Offset::next);
     // What the base does not reach, the source may have; what the source has no more, the base.

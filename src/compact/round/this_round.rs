@@ -178,7 +178,7 @@ impl Round<'_> {
     /// # Errors
     /// That.
     pub fn refuse_short_rebase(&self, plan: &Plan) -> Result<()> {
-        let start = self.source.segments.first().map_or(plan.end, |segment| segment.base);
+        let start = LogDir::start_of(self.source).unwrap_or(plan.end);
         if self.base.is_none() || plan.end >= start {
             return Ok(());
         }
