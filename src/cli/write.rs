@@ -12,6 +12,7 @@ use super::{Outcome, topic_config};
 use crate::disk::Disk;
 use crate::format::{Codec, Compression, Partitioner};
 use crate::report::{counted, grouped};
+use crate::rounds::StateDir;
 use crate::segment::LogDir;
 use crate::units::Timestamp;
 use crate::write::{self, Clock, LineFormat, Request, TopicRules, WriteOptions, Written};
@@ -39,6 +40,11 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         WritePartitionerArg::Fnv1a => Partitioner::Fnv1a,
     };
     let written = write::run(&request, partitioner, &options, io::stdin())?;
+    for partition in written.partitions.iter().filter(|partition| partition.appended.records > 0) {
+        if let Some(warning) = StateDir::warning_of_rounds(&partition.dir) {
+            messages::warning(&format!("{}: {warning}", partition.dir.display()));
+        }
+    }
     for partition in written.partitions.iter().filter(|partition| partition.cut_bytes > 0) {
         messages::warning(&format!(
             "{}: {} of an unfinished write cut off",

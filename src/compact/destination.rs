@@ -65,8 +65,13 @@ impl Output {
 pub enum Destination {
     /// Nowhere: a dry run.
     Nowhere,
-    /// Into a folder.
-    Folder(Staging),
+    /// Into a folder, which no broker has.
+    Folder {
+        /// The folder, and where partitions are written before they have their names.
+        staging: Staging,
+        /// Ours as long as this lives.
+        _claim: Claim,
+    },
     /// In place of the source, which is ours as long as this lives.
     InPlace(Disk, Claim),
 }
@@ -84,7 +89,8 @@ impl Destination {
                 let mut places = names.map(|name| out.join(name.to_string()));
                 let is_ours = places.any(|place| holds_rounds(&place));
                 let open = if is_ours { Staging::resume } else { Staging::create };
-                Ok(Destination::Folder(open(disk, out)?))
+                let staging = open(disk, out)?;
+                Ok(Destination::Folder { staging, _claim: Claim::on_folder(out)? })
             }
             Output::InPlace { force } => {
                 let claim = Claim::on(sources)?;
@@ -115,7 +121,7 @@ impl Destination {
     /// and go.
     pub fn temp_dir_of_run<'a>(&'a self, source: &'a Path) -> Option<&'a Path> {
         match self {
-            Destination::Folder(staging) => Some(staging.out()),
+            Destination::Folder { staging, .. } => Some(staging.out()),
             _ => self.temp_dir(source),
         }
     }
@@ -124,7 +130,7 @@ impl Destination {
     pub fn temp_dir<'a>(&'a self, source: &'a Path) -> Option<&'a Path> {
         match self {
             Destination::Nowhere => None,
-            Destination::Folder(staging) => Some(staging.dir()),
+            Destination::Folder { staging, .. } => Some(staging.dir()),
             Destination::InPlace(..) => Some(source),
         }
     }
@@ -136,7 +142,7 @@ impl Destination {
     pub fn place_for(&self, source: &PartitionDir, name: &TopicPartition) -> Result<Option<Place>> {
         match self {
             Destination::Nowhere => Ok(None),
-            Destination::Folder(staging) => {
+            Destination::Folder { staging, .. } => {
                 let dir = staging.place_of(&name.to_string());
                 source.disk.create_dir(&dir)?;
                 Ok(Some(Place::folder(&source.disk, &dir)))
@@ -157,7 +163,7 @@ impl Destination {
     /// The folder in which a partition that is to lie at `path` comes to be.
     pub fn staged(&self, name: &TopicPartition, path: &Path) -> PathBuf {
         match self {
-            Destination::Folder(staging) => staging.place_of(&name.to_string()),
+            Destination::Folder { staging, .. } => staging.place_of(&name.to_string()),
             _ => path.into(),
         }
     }
@@ -169,7 +175,7 @@ impl Destination {
     pub fn commit(&self, name: &TopicPartition, place: &Place, commit: &Commit) -> Result<()> {
         match self {
             Destination::Nowhere => Ok(()),
-            Destination::Folder(staging) => staging.commit(&name.to_string()),
+            Destination::Folder { staging, .. } => staging.commit(&name.to_string()),
             Destination::InPlace(..) => commit.carry_out(place),
         }
     }
@@ -181,7 +187,7 @@ impl Destination {
     pub fn discard(&self, name: &TopicPartition, place: &Place) -> Result<()> {
         match self {
             Destination::Nowhere => Ok(()),
-            Destination::Folder(staging) => staging.discard(&name.to_string()),
+            Destination::Folder { staging, .. } => staging.discard(&name.to_string()),
             Destination::InPlace(disk, _) => {
                 let is_ours = |file: &FileName| file.suffix == Some(Suffix::Cleaned);
                 let files = list(&place.dir)?;
@@ -197,7 +203,7 @@ impl Destination {
     /// # Errors
     /// The system's: that the folder cannot be listed.
     pub fn others(&self, reports: &[PartitionReport]) -> Result<Vec<String>> {
-        let Destination::Folder(staging) = self else { return Ok(Vec::new()) };
+        let Destination::Folder { staging, .. } = self else { return Ok(Vec::new()) };
         let included = reports.iter().filter(|report| report.destination.is_some());
         let included: BTreeSet<TopicPartition> = included.map(name_of).collect();
         let found = partitions_in(staging.out())?;
@@ -215,7 +221,7 @@ impl Destination {
     pub fn close(self, sources: &Sources, reports: &[PartitionReport]) -> Result<bool> {
         match self {
             Destination::Nowhere => Ok(false),
-            Destination::Folder(staging) => {
+            Destination::Folder { staging, .. } => {
                 // Also those in which nothing was to do: a run that was killed behind its last
                 // commit did not come to this.
                 let included = reports.iter().filter(|report| report.destination.is_some());

@@ -26,6 +26,7 @@ use crate::report::{
     Counters, MemoryWatch, PartitionOutcome, PartitionReport, Progress, RoundReport, RunOutcome,
     RunReport,
 };
+use crate::rounds::{Journal, StateDir};
 use crate::segment::{
     FileName, LOG_START_CHECKPOINT, LogDir, PartitionDir, Place, Sources, TopicPartition,
     partition_name,
@@ -215,6 +216,9 @@ impl Opened {
             }
             Err(error) => Err(error.to_string()),
         };
+        if options.output.is_in_place() {
+            warnings.extend(StateDir::warning_of_rounds(path));
+        }
         let around = LogDir::around(path);
         let mut offset = |file: &str| match around.as_ref()?.0.checkpoint(file) {
             Ok(checkpoint) => checkpoint.offsets.get(&around.as_ref()?.1).copied(),
@@ -388,6 +392,7 @@ impl Run<'_> {
             // A swap that cannot be believed, too, is left for somebody to look at.
             return Ok((claim, opened.clone()));
         }
+        Journal::end_interrupted(disk, path)?;
         recover(disk, path, self.options.policy.on_damage != OnDamage::Fail)?;
         let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         Ok((claim, Opened { dir, ..opened.clone() }))

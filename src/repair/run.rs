@@ -10,6 +10,7 @@ use super::plan::{Decision, How, Plan};
 use crate::disk::{Disk, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
+use crate::rounds::Journal;
 use crate::segment::{
     CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PartitionDir, Place,
     Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity, change_checkpoints,
@@ -148,7 +149,8 @@ impl Run<'_> {
         // What is done about damage in a log is done about damage in its `.swap`, too.
         let may_be_damaged = self.options.how != How::IndexesOnly;
         let listed = if is_changed {
-            recover(disk, path, may_be_damaged)
+            Journal::end_interrupted(disk, path)
+                .and_then(|_| recover(disk, path, may_be_damaged))
                 .and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
         } else {
             view(disk, path, may_be_damaged)

@@ -38,6 +38,16 @@ impl StateDir {
         StateDir { disk: disk.clone(), path: partition_dir.join(StateDir::NAME) }
     }
 
+    /// What to say before a partition directory is changed otherwise than by a round, if it holds
+    /// rounds.
+    pub fn warning_of_rounds(partition_dir: &Path) -> Option<String> {
+        partition_dir.join(StateDir::NAME).is_dir().then(|| {
+            "it holds rounds of compaction, and the next round will not go on with what somebody \
+             else has changed"
+                .to_owned()
+        })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

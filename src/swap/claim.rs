@@ -2,6 +2,7 @@
 //! nobody before a broker that crashed has had its recovery.
 
 use std::collections::BTreeSet;
+use std::fs::canonicalize;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Busy, LockedDir, LockedFile};
@@ -16,32 +17,59 @@ pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// get its lock.
 #[derive(Debug)]
 pub struct Claim {
-    _locks: Vec<LockedFile>,
+    _of_brokers: Vec<LockedFile>,
+    _of_ours: Vec<LockedDir>,
 }
 
 impl Claim {
-    /// Claims the log directories of these partitions, as far as they are a broker's.
+    /// Claims the log directories of these partitions as far as they are a broker's, and those
+    /// that were named against other runs of this program.
     ///
     /// # Errors
     /// A lock that somebody else holds is refused.
     pub fn on(sources: &Sources) -> Result<Claim> {
-        let mut locks = Vec::new();
-        for dir in log_dirs(sources) {
-            let path = dir.path.join(LOCK);
-            if !path.exists() && !dir.is_a_brokers() {
-                continue;
-            }
-            locks.push(LockedFile::take(&path).map_err(|busy| match busy {
-                Busy::Held => Error::refused(format!(
-                    "{}: a broker (or another logcompact) holds this lock; stop it first, or work \
-                     on a copy with --out",
-                    path.display()
-                )),
-                Busy::Io(source) => Error::io(&path, "cannot lock", source),
-            })?);
-        }
-        Ok(Claim { _locks: locks })
+        let dirs = log_dirs(sources);
+        let dirs = dirs.iter().filter(|dir| dir.path.join(LOCK).exists() || dir.is_a_brokers());
+        let of_brokers = dirs.map(|dir| against_brokers(&dir.path)).collect::<Result<_>>()?;
+        let named: BTreeSet<_> =
+            sources.log_dirs.iter().filter_map(|dir| canonicalize(&dir.path).ok()).collect();
+        let of_ours = named.iter().map(|dir| against_ours(dir)).collect::<Result<_>>()?;
+        Ok(Claim { _of_brokers: of_brokers, _of_ours: of_ours })
     }
+
+    /// Claims the folder `out`, in which rounds go on, against a broker that has begun to use it;
+    /// [`Staging`](crate::disk::Staging) claims it against us. No lock comes to be.
+    ///
+    /// # Errors
+    /// A lock that somebody else holds is refused.
+    pub fn on_folder(out: &Path) -> Result<Claim> {
+        let has_lock = out.join(LOCK).exists().then_some(out);
+        let of_brokers = has_lock.into_iter().map(against_brokers).collect::<Result<_>>()?;
+        Ok(Claim { _of_brokers: of_brokers, _of_ours: Vec::new() })
+    }
+}
+
+/// The lock by which a broker is kept out of `dir`.
+fn against_brokers(dir: &Path) -> Result<LockedFile> {
+    let path = dir.join(LOCK);
+    LockedFile::take(&path).map_err(|busy| match busy {
+        Busy::Held => Error::refused(format!(
+            "{}: a broker (or another logcompact) holds this lock; stop it first, or work on a \
+             copy with --out",
+            path.display()
+        )),
+        Busy::Io(source) => Error::io(&path, "cannot lock", source),
+    })
+}
+
+fn against_ours(dir: &Path) -> Result<LockedDir> {
+    LockedDir::take(dir).map_err(|busy| match busy {
+        Busy::Held => Error::refused(format!(
+            "{}: another logcompact is at work here; wait for it to end",
+            dir.display()
+        )),
+        Busy::Io(source) => Error::io(dir, "cannot lock", source),
+    })
 }
 
 /// A partition directory that is ours until this is dropped.
@@ -56,14 +84,7 @@ impl PartitionClaim {
     /// # Errors
     /// One that another run holds is refused.
     pub fn on(dir: &Path) -> Result<PartitionClaim> {
-        let lock = LockedDir::take(dir).map_err(|busy| match busy {
-            Busy::Held => Error::refused(format!(
-                "{}: another logcompact is at work here; wait for it to end",
-                dir.display()
-            )),
-            Busy::Io(source) => Error::io(dir, "cannot lock", source),
-        })?;
-        Ok(PartitionClaim { _lock: lock })
+        Ok(PartitionClaim { _lock: against_ours(dir)? })
     }
 }
 

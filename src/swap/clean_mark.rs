@@ -4,12 +4,11 @@
 //! A broker does the same: it removes the mark when it starts and writes it when it has stopped
 //! (`LogManager.loadLogs`, `shutdown`).
 
-use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use super::claim::{CLEAN_SHUTDOWN, log_dirs};
-use crate::disk::Disk;
+use crate::disk::{Disk, open_listed};
 use crate::error::{Error, Result};
 use crate::segment::Sources;
 
@@ -29,10 +28,11 @@ impl CleanMarks {
         let mut marks = Vec::new();
         for dir in log_dirs(sources) {
             let path = dir.path.join(CLEAN_SHUTDOWN);
-            match fs::read(&path) {
+            let mut bytes = Vec::new();
+            match open_listed(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(Error::io(&path, "cannot read", error)),
-                Ok(bytes) => marks.push((path.clone(), bytes)),
+                Ok(_) => marks.push((path.clone(), bytes)),
             }
             disk.remove(&path)?;
             disk.sync_dir(&dir.path)?;

@@ -18,6 +18,7 @@ use super::{LineFormat, WriteOptions};
 use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{NewRecord, Partitioner};
+use crate::rounds::Journal;
 use crate::swap::{Claim, CleanMarks, PartitionClaim, recover, unclean_shutdown};
 use crate::units::Offset;
 
@@ -93,6 +94,7 @@ pub fn run(
     let _claims: Vec<PartitionClaim> =
         topic.dirs.iter().map(|dir| PartitionClaim::on(dir)).collect::<Result<_>>()?;
     for dir in &topic.dirs {
+        Journal::end_interrupted(&options.disk, dir)?;
         recover(&options.disk, dir, false)?;
     }
     let logs: Result<Vec<PartitionLog>> =

@@ -26,7 +26,7 @@ use crate::rounds::{
     StateDir, differences,
 };
 use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
-use crate::swap::view;
+use crate::swap::{PartitionClaim, view};
 use crate::units::Offset;
 
 /// Whether the partition directory at `path` holds rounds.
@@ -49,6 +49,8 @@ pub struct Standing {
     current: Option<RoundFile>,
     dir: PartitionDir,
     _lock: Option<LockedFile>,
+    /// Against those of us that know of no rounds.
+    _claim: Option<PartitionClaim>,
 }
 
 /// A round that follows, and what it reads.
@@ -106,6 +108,7 @@ impl Standing {
         options: &RoundOptions,
         dry_run: bool,
     ) -> Result<Standing> {
+        let claim = if dry_run { None } else { Some(PartitionClaim::on(path)?) };
         let state = StateDir::within(disk, path);
         let path_of_lock = state.lock_file();
         let lock = if dry_run {
@@ -155,7 +158,15 @@ impl Standing {
             state.collect_garbage(usize::MAX)?;
         }
         let dir = PartitionDir::open_on(disk, path)?;
-        Ok(Standing { path: path.into(), disk: disk.clone(), state, current, dir, _lock: lock })
+        Ok(Standing {
+            path: path.into(),
+            disk: disk.clone(),
+            state,
+            current,
+            dir,
+            _lock: lock,
+            _claim: claim,
+        })
     }
 
     /// The round that follows, over `source`.
