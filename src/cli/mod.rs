@@ -8,6 +8,7 @@ mod args;
 mod compact;
 mod dump;
 mod groups;
+mod memory;
 mod open_files;
 mod out_folder;
 mod packaging;
@@ -104,19 +105,12 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 impl CommonArgs {
-    /// What `--memory` allows: a quarter of the machine's memory if nothing is said.
+    /// What `--memory` allows: a quarter of what there is if nothing is said.
     fn memory_bytes(&self) -> u64 {
         const ASSUMED_MACHINE_BYTES: u64 = 4 << 30;
         self.memory.map_or_else(
-            || machine_memory_bytes().unwrap_or(ASSUMED_MACHINE_BYTES) / 4,
+            || memory::memory_bytes().unwrap_or(ASSUMED_MACHINE_BYTES) / 4,
             |size| size.as_u64(),
         )
     }
-}
-
-fn machine_memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    kilobytes.checked_mul(1024)
 }

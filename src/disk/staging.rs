@@ -1,5 +1,6 @@
 //! The staging folder: nothing half-written ever has a final name.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,18 +28,20 @@ impl Staging {
     /// Refused: an output folder that holds anything else, or that somebody is at work in.
     pub fn create(disk: &Disk, out: &Path) -> Result<Staging> {
         // A run that left all alone has left its report.
-        let is_ours = |entry: fs::DirEntry| {
-            let name = entry.file_name();
-            name == STAGING || name == REPORT
-        };
-        if let Ok(mut entries) = fs::read_dir(out)
-            && !entries.all(|entry| entry.is_ok_and(is_ours))
-        {
+        let is_ours = |name: &OsString| name == STAGING || name == REPORT;
+        let entries = fs::read_dir(out).into_iter().flatten();
+        let mut names = entries.map(|entry| entry.map_or(OsString::new(), |it| it.file_name()));
+        if let Some(other) = names.find(|name| !is_ours(name)) {
             let what = if out.join(STAGING).exists() {
                 "holds the output of a run that did not finish; remove it, or name another folder \
                  with --out"
+                    .to_owned()
             } else {
-                "the output folder is not empty; name another with --out, or empty it"
+                format!(
+                    "the output folder is not empty, there is {}; name another with --out, or \
+                     empty it",
+                    other.display()
+                )
             };
             return Err(Error::refused(format!("{}: {what}", out.display())));
         }

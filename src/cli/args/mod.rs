@@ -118,7 +118,7 @@ pub struct CommonArgs {
     /// Worker threads, no more than one for each 4 MiB of --memory [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// Memory for the key index and buffers, as in 512MiB [default: a quarter of the machine's]
+    /// Memory for the key index and buffers, as in 512MiB [default: a quarter of what there is]
     #[arg(long, global = true, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
     /// Where what has no room in memory waits in a file [default: inside the output folder]

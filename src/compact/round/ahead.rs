@@ -156,8 +156,8 @@ pub fn ahead(
     if is_within_another || !marks.may_come_of(earlier) {
         return Err(Error::refused(format!(
             "this is another source: the batches around offset {end} are not those that the last \
-             round saw; compact it to another folder with --out, or pass --full to start over \
-             from it"
+             round saw; compact it to another folder with --out (if it is the same log, written \
+             anew since, with --rebase-from this one), or pass --full to start over from it"
         )));
     }
     let cut = kept.map_or(Ok(cut), |kept| behind_kept(cut, holder, kept))?;
