@@ -333,3 +333,14 @@ fn an_active_segment_without_records_needs_no_indexes_yet() {
         of(&dir, "index-missing").into_iter().map(|(severity, _)| severity).collect();
     assert_eq!(missing, [Severity::Info; 2]);
 }
+
+#[test]
+fn a_checkpoint_that_the_system_does_not_let_be_read_is_unreadable_and_not_wrong() {
+    let logs = tempfile::tempdir().unwrap();
+    copy_folder(&testdata("broker-3.9.1/tx-0"), &logs.path().join("tx-0"));
+    // Root may read whatever it likes, but a folder is no file.
+    fs::create_dir(logs.path().join("cleaner-offset-checkpoint")).unwrap();
+    let said = of(logs.path(), "unreadable");
+    assert!(matches!(&said[..], [(Severity::Error, said)] if said.starts_with("cannot read: ")));
+    assert_eq!(of(logs.path(), "checkpoint-text"), []);
+}

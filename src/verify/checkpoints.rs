@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::finding::{Finding, Findings, Severity};
 use super::partition::Span;
+use super::segment::unreadable;
 use crate::error::Result;
 use crate::segment::{CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, TopicPartition};
 use crate::units::Offset;
@@ -31,9 +32,13 @@ pub fn check(dir: &LogDir, checkpoints: &Read, spans: &[Span]) -> Findings {
         let path = dir.path.join(name);
         let checkpoint = match checkpoint {
             Ok(checkpoint) => checkpoint,
-            Err(error) => {
+            Err(error) if error.is_corruption() => {
                 let text = error.kind.to_string();
                 found.push(Finding::about("checkpoint-text", Severity::Error, &path, text));
+                continue;
+            }
+            Err(error) => {
+                found.push(unreadable(error));
                 continue;
             }
         };
