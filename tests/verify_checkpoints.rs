@@ -344,3 +344,15 @@ fn a_checkpoint_that_the_system_does_not_let_be_read_is_unreadable_and_not_wrong
     assert!(matches!(&said[..], [(Severity::Error, said)] if said.starts_with("cannot read: ")));
     assert_eq!(of(logs.path(), "checkpoint-text"), []);
 }
+
+#[test]
+fn what_an_interrupted_run_has_left_of_its_output_is_told_as_that() {
+    let out = tempfile::tempdir().unwrap();
+    copy_folder(&testdata("broker-3.9.1/tx-0"), &out.path().join("tx-0"));
+    fs::create_dir_all(out.path().join(".logcompact-staging/lab-0")).unwrap();
+    let said = of(out.path(), "leftover");
+    let [(Severity::Warning, said)] = &said[..] else { panic!("{said:?}") };
+    assert!(said.contains("a run that was interrupted has left"), "{said}");
+    assert!(said.contains("the next into this folder removes it"), "{said}");
+    assert_eq!(of(out.path(), "directory-name"), []);
+}

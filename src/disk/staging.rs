@@ -8,7 +8,7 @@ use super::{Busy, Disk, LockedDir};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
-const STAGING: &str = ".logcompact-staging";
+pub const STAGING: &str = ".logcompact-staging";
 const REPORT: &str = "logcompact-report.json";
 
 /// The folder inside the output where partitions are written before they have their names.

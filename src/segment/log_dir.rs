@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{FileName, Kind, OffsetCheckpoint, PartitionDir, TopicPartition, partition_name};
-use crate::disk::open_listed;
+use crate::disk::{STAGING, open_listed};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position};
 
@@ -127,6 +127,8 @@ pub enum WhyPassedOver {
     OnItsWay,
     /// It holds segments, but its name is no partition's.
     UnnamedLog,
+    /// What a run of this program has in the making, or has left of that.
+    Staging,
     /// Its name is no partition's, nor does it hold any segment.
     NoPartition,
 }
@@ -137,6 +139,10 @@ impl std::fmt::Display for WhyPassedOver {
             WhyPassedOver::OnItsWay => "on its way in or out (-delete, -future, -stray)",
             WhyPassedOver::UnnamedLog => {
                 "holds segments, but its name is no partition's (<topic>-<n>)"
+            }
+            WhyPassedOver::Staging => {
+                "what a run that was interrupted has left (or one that is at work has there); the \
+                 next into this folder removes it, or says that it cannot go on"
             }
             WhyPassedOver::NoPartition => "its name is no partition's (<topic>-<n>)",
         })
@@ -159,7 +165,8 @@ pub struct Sources {
 impl Sources {
     /// The folders that hold segments and are not read all the same.
     pub fn logs_passed_over(&self) -> impl Iterator<Item = &PassedOver> {
-        self.passed_over.iter().filter(|folder| folder.why != WhyPassedOver::NoPartition)
+        use WhyPassedOver::{OnItsWay, UnnamedLog};
+        self.passed_over.iter().filter(|folder| matches!(folder.why, OnItsWay | UnnamedLog))
     }
 }
 
@@ -274,6 +281,9 @@ fn is_log(name: &str) -> bool {
 fn why_passed_over(path: &Path, name: &str) -> WhyPassedOver {
     if ["-delete", "-future", "-stray"].iter().any(|end| name.ends_with(end)) {
         return WhyPassedOver::OnItsWay;
+    }
+    if name == STAGING {
+        return WhyPassedOver::Staging;
     }
     // A folder that nobody may read is not known to hold any.
     let mut names = fs::read_dir(path).into_iter().flatten().flatten();

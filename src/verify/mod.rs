@@ -128,6 +128,7 @@ fn passed_over(folder: &PassedOver) -> Finding {
     let PassedOver { path, why } = folder;
     let (rule, severity, behind) = match why {
         WhyPassedOver::OnItsWay => ("directory-passed-over", Severity::Info, "not verified"),
+        WhyPassedOver::Staging => ("leftover", Severity::Warning, "no broker starts with it"),
         WhyPassedOver::UnnamedLog | WhyPassedOver::NoPartition => {
             let behind = "not verified: no broker starts with it";
             ("directory-name", Severity::Warning, behind)
