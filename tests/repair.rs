@@ -150,6 +150,26 @@ fn a_damaged_log_is_left_alone_unless_it_is_said_what_to_do() {
 }
 
 #[test]
+fn where_all_is_left_alone_the_folder_stays_free_for_the_run_that_is_advised() {
+    let temp = tempfile::tempdir().unwrap();
+    let (logs, out) = (temp.path().join("logs"), temp.path().join("out"));
+    copy_folder(&testdata("broker-3.9.1/lab-raw-0"), &logs.join("lab-raw-0"));
+    let log = logs.join("lab-raw-0/00000000000000000001.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[69] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let repair = |how: &[&str]| {
+        let mut run = logcompact();
+        run.arg("repair").arg(&logs).args(how).arg("--out").arg(&out).assert().code(1)
+    };
+    repair(&[]).stdout(contains("Nothing was written; ")).stderr(contains("--skip drops"));
+    let written: Vec<PathBuf> = tree(&out).into_iter().map(|(path, ..)| path).collect();
+    assert_eq!(written, [Path::new("logcompact-report.json")]);
+    repair(&["--skip"]).stdout(contains("Written to "));
+    assert_clean(&out, "skipped");
+}
+
+#[test]
 fn truncating_cuts_in_front_of_the_first_damage_and_removes_what_lies_behind() {
     let temp = tempfile::tempdir().unwrap();
     let whole = lively(temp.path());

@@ -68,12 +68,15 @@ pub fn run(
             .iter()
             .filter_map(|report| Some((name_of(report), end_of(report)?)))
             .collect();
-        let (disk, out) = (&options.disk, staging.out());
-        carry_checkpoints(disk, sources, out, &included, |name, _, all| {
-            bound(name, all, &ends);
-        })?;
-        carry_identity(disk, sources, out, true)?;
-        warnings = unread_checkpoints(sources);
+        // Of no partition there is nothing to say, and another run may want the folder.
+        if !included.is_empty() {
+            let (disk, out) = (&options.disk, staging.out());
+            carry_checkpoints(disk, sources, out, &included, |name, _, all| {
+                bound(name, all, &ends);
+            })?;
+            carry_identity(disk, sources, out, true)?;
+            warnings = unread_checkpoints(sources);
+        }
         staging.finish()?;
     } else if claim.is_some() {
         warnings = repair_checkpoints(sources, options, &partitions)?;
