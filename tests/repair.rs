@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
+use rustix::io::Errno;
 use serde_json::Value;
 use support::log::{BatchKind, Log, PLAIN, batch_bytes, first_marker, put, tombstone};
-use support::power::{Die, Loss, Noting, Op, cut_power, tree};
+use support::power::{Die, Loss, Noting, Op, Refusing, cut_power, tree};
 use support::state::content_of;
 use support::{copy_folder, logcompact, testdata};
 
@@ -426,6 +427,29 @@ fn checkpoints_do_not_point_behind_the_end_of_a_log_that_was_cut() {
         assert!(text.contains("kpy-none 0 0\n"), "{text}");
         assert_clean(&repaired, "checkpoints");
     }
+}
+
+#[test]
+fn a_disk_that_may_only_be_read_ends_a_repair_that_has_to_write() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = lively(temp.path());
+    let repair = || {
+        let options = RepairOptions {
+            how: How::IndexesOnly,
+            out: None,
+            dry_run: false,
+            index_interval_bytes: 1000,
+            disk: Disk::of(Refusing::write(0, Errno::ROFS.raw_os_error())),
+        };
+        run(&find_partitions(std::slice::from_ref(&dir)).unwrap(), &options, &NoProgress)
+    };
+    let leftover = dir.join("00000000000000000099.log.deleted");
+    fs::write(&leftover, "x").unwrap();
+    let refused = repair().unwrap_err();
+    assert_eq!(refused.path.as_deref(), Some(leftover.as_path()), "what is said is there");
+    fs::remove_file(&leftover).unwrap();
+    fs::remove_file(dir.join("00000000000000000000.index")).unwrap();
+    repair().unwrap_err();
 }
 
 #[test]

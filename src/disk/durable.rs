@@ -189,7 +189,8 @@ impl Disk {
     /// The system's, with the path.
     pub fn remove_if_there(&self, path: &Path) -> Result<()> {
         match self.files.remove(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // What is mounted for reading only refuses that of names that are not there, too.
+            Err(_) if is_missing(path) => Ok(()),
             outcome => outcome.map_err(|source| Error::io(path, "cannot remove", source)),
         }
     }
@@ -200,7 +201,7 @@ impl Disk {
     /// The system's, with the path.
     pub fn remove_dir_if_there(&self, path: &Path) -> Result<()> {
         match self.files.remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) if is_missing(path) => Ok(()),
             outcome => outcome.map_err(|source| Error::io(path, "cannot remove", source)),
         }
     }
@@ -221,6 +222,10 @@ impl Disk {
         let io = |source| Error::io(path, "cannot sync the folder", source);
         self.files.sync_dir(path).map_err(io)
     }
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A new file that is synced before it counts as written.

@@ -16,7 +16,7 @@ use crate::segment::{
     Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity, change_checkpoints,
     partition_name,
 };
-use crate::swap::{Claim, PartitionClaim, recover, view};
+use crate::swap::{Claim, PartitionClaim, Recovery, view};
 use crate::units::Offset;
 
 /// A validated request to repair.
@@ -152,9 +152,11 @@ impl Run<'_> {
         // What is done about damage in a log is done about damage in its `.swap`, too.
         let may_be_damaged = self.options.how != How::IndexesOnly;
         let listed = if is_changed {
-            Journal::end_interrupted(disk, path)
-                .and_then(|_| recover(disk, path, may_be_damaged))
-                .and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
+            let ended = Journal::end_interrupted(disk, path);
+            let recovery = ended.and_then(|_| Recovery::of(disk, path, may_be_damaged));
+            // A disk that cannot be written to ends the run; what cannot be read, the partition.
+            recovery.as_ref().map_or(Ok(()), |recovery| recovery.carry_out(disk, path))?;
+            recovery.and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
         } else {
             view(disk, path, may_be_damaged)
         };

@@ -41,6 +41,24 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// Decides about the partition directory `dir`.
+    ///
+    /// # Errors
+    /// The system's: that it cannot be read; a `.log.swap` that is damaged and the only copy there
+    /// is, unless that `may_be_damaged`.
+    pub fn of(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<Recovery> {
+        Recovery::plan(&list(dir)?, may_be_damaged, |name| look_at(disk, dir, name))
+    }
+
+    /// Ends it in the partition directory `dir`.
+    ///
+    /// # Errors
+    /// The system's: that it cannot be written.
+    pub fn carry_out(&self, disk: &Disk, dir: &Path) -> Result<()> {
+        carry_out(&self.steps, disk, dir)?;
+        disk.remove_if_there(&dir.join(UNFINISHED_EPOCHS))
+    }
+
     /// Decides, given the `files` of a partition directory and, for a `.log.swap`, the offset
     /// behind its last record and its damage.
     ///
@@ -175,13 +193,10 @@ fn orphans<'a>(
 /// Ends what an interrupted swap left in the partition directory `dir`.
 ///
 /// # Errors
-/// The system's; a `.log.swap` that is damaged and the only copy there is, unless that
-/// `may_be_damaged`.
+/// Those of [`Recovery::of`] and [`Recovery::carry_out`].
 pub fn recover(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<Recovery> {
-    let look_at = |name: FileName| look_at(disk, dir, name);
-    let recovery = Recovery::plan(&list(dir)?, may_be_damaged, look_at)?;
-    carry_out(&recovery.steps, disk, dir)?;
-    disk.remove_if_there(&dir.join(UNFINISHED_EPOCHS))?;
+    let recovery = Recovery::of(disk, dir, may_be_damaged)?;
+    recovery.carry_out(disk, dir)?;
     Ok(recovery)
 }
 
