@@ -430,6 +430,35 @@ fn checkpoints_do_not_point_behind_the_end_of_a_log_that_was_cut() {
 }
 
 #[test]
+fn a_checkpoint_that_is_put_right_is_told_of_and_one_that_is_not_carried_is_not() {
+    for how in ["--in-place", "--dry-run", "--out"] {
+        let temp = tempfile::tempdir().unwrap();
+        let (logs, out) = (temp.path().join("logs"), temp.path().join("out"));
+        copy_folder(&testdata("broker-3.9.1/lab-raw-0"), &logs.join("lab-raw-0"));
+        let name = "recovery-point-offset-checkpoint";
+        fs::write(logs.join(name), "0\n1\nlab-raw 0 999\n").unwrap();
+        let mut run = logcompact();
+        let run = run.arg("repair").arg(&logs).arg(how).current_dir(temp.path());
+        let run = if how == "--out" { run.arg(&out) } else { run };
+        let told = format!("{name} said 999, behind its end at 8; that is put right");
+        let run = run.assert().success().stdout(contains(told));
+        run.stdout(contains("1 repaired, 0 with nothing to repair"));
+        let text = |root: &Path| fs::read_to_string(root.join(name)).unwrap();
+        match how {
+            "--in-place" => assert_eq!(text(&logs), "0\n1\nlab-raw 0 8\n"),
+            "--out" => assert_eq!(text(&out), "0\n1\nlab-raw 0 8\n"),
+            _ => {}
+        }
+        let alone = temp.path().join("alone");
+        if how == "--out" {
+            let (_, report) = repair(&logs.join("lab-raw-0"), &alone, &[]);
+            assert_eq!(report["warnings"], serde_json::json!([]));
+            assert!(!alone.join(name).exists());
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_may_only_be_read_ends_a_repair_that_has_to_write() {
     let temp = tempfile::tempdir().unwrap();
     let dir = lively(temp.path());

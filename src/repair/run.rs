@@ -54,7 +54,7 @@ pub fn run(
     let in_place = options.out.is_none();
     let claim = if in_place && !options.dry_run { Some(Claim::on(sources)?) } else { None };
     progress.begin("examining", size_bytes(sources));
-    let run = Run { options, staging: staging.as_ref(), progress };
+    let run = Run { sources, options, staging: staging.as_ref(), progress };
     let reports: Result<Vec<PartitionRepair>> =
         sources.partitions.par_iter().map(|path| run.partition(path)).collect();
     progress.finish();
@@ -137,6 +137,7 @@ fn size_bytes(sources: &Sources) -> u64 {
 }
 
 struct Run<'a> {
+    sources: &'a Sources,
     options: &'a RepairOptions,
     staging: Option<&'a Staging>,
     progress: &'a dyn Progress,
@@ -214,6 +215,7 @@ impl Run<'_> {
         });
         report.log_end_offset = plan.log_end;
         report.warnings.extend(start_behind_end(dir, &plan));
+        report.warnings.extend(self.said_behind_end(dir, name, plan.log_end));
         report.warnings.extend(plan.doubts);
         report.bytes_lost = plan.lost.bytes;
         report.records_lost = plan.lost.records;
@@ -227,6 +229,31 @@ impl Run<'_> {
         let becomes = if is_in_place { "it stays where it is" } else { "it is not copied" };
         let misnamed = dir.misnamed.iter();
         report.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
+    }
+
+    /// What is done where checkpoints of its log directory say that a log has been further than it
+    /// goes. What they say of one that was named by itself is not in an output.
+    fn said_behind_end(
+        &self,
+        dir: &PartitionDir,
+        name: &TopicPartition,
+        log_end: Offset,
+    ) -> Option<String> {
+        let (log_dir, said_name) = match self.options.out {
+            None => LogDir::around(&dir.path)?,
+            Some(_) => {
+                let is_around = |it: &&LogDir| dir.path.parent() == Some(it.path.as_path());
+                (self.sources.log_dirs.iter().find(is_around)?.clone(), name.clone())
+            }
+        };
+        let said = CHECKPOINT_NAMES.into_iter().filter(|file| *file != LOG_START_CHECKPOINT);
+        let said = said.filter_map(|file| {
+            let offset = *log_dir.checkpoint(file).ok()?.offsets.get(&said_name)?;
+            (offset > log_end).then(|| format!("{file} said {offset}"))
+        });
+        let said = said.collect::<Vec<_>>().join(", ");
+        let told = || format!("{said}, behind its end at {log_end}; that is put right");
+        (!said.is_empty()).then(told)
     }
 }
 
