@@ -34,7 +34,7 @@ impl OffsetCheckpoint {
         let mut offsets = BTreeMap::new();
         for (line, content) in entries(text)? {
             let bad = |reason| CheckpointError { line, reason };
-            let mut fields = content.split_ascii_whitespace();
+            let mut fields = fields(content);
             let entry = (|| {
                 let topic = fields.next()?.to_owned();
                 let partition = fields.next()?.parse().ok()?;
@@ -77,11 +77,11 @@ pub fn parse_epochs(text: &str) -> Result<Vec<EpochEntry>, CheckpointError> {
     entries(text)?
         .into_iter()
         .map(|(line, content)| {
-            let mut fields = content.split_ascii_whitespace();
+            let mut fields = fields(content);
             let epoch = fields.next().and_then(|field| field.parse().ok());
             let start = fields.next().and_then(|field| field.parse().ok());
             match (epoch, start, fields.next()) {
-                (Some(epoch), Some(start), None) => {
+                (Some(epoch), Some(start), None) if epoch >= 0 && start >= 0 => {
                     Ok(EpochEntry { epoch, start_offset: Offset(start) })
                 }
                 _ => Err(CheckpointError { line, reason: "expected: epoch offset" }),
@@ -99,20 +99,26 @@ pub fn render_epochs(entries: &[EpochEntry]) -> String {
     text
 }
 
-/// The entry lines with their numbers; checks version (0) and count.
+/// The fields of an entry. White space in front of the first is a field of its own to Kafka.
+fn fields(line: &str) -> impl Iterator<Item = &str> {
+    let in_front = line.starts_with(|c: char| c.is_ascii_whitespace()).then_some("");
+    in_front.into_iter().chain(line.split_ascii_whitespace())
+}
+
+/// The entry lines with their numbers; checks version (0) and count. What Kafka does not read
+/// (`CheckpointFile.CheckpointReadBuffer`), blank lines too, is an error.
 fn entries(text: &str) -> Result<Vec<(usize, &str)>, CheckpointError> {
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     // Kafka creates the file empty and writes it with its first entry.
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    if lines.next().map(|(_, version)| version) != Some("0") {
+    let Some((_, version)) = lines.next() else { return Ok(Vec::new()) };
+    if version.parse() != Ok(0) {
         return Err(CheckpointError { line: 1, reason: "expected version 0" });
     }
-    let count = lines.next().and_then(|(_, count)| count.parse::<usize>().ok());
+    let Some((_, count)) = lines.next() else { return Ok(Vec::new()) };
+    let count = count.parse::<usize>();
     let count =
-        count.ok_or(CheckpointError { line: 2, reason: "expected the count of entries" })?;
-    let entries: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
+        count.map_err(|_| CheckpointError { line: 2, reason: "expected the count of entries" })?;
+    let entries: Vec<_> = lines.collect();
     if entries.len() != count {
         let reason = "the count does not fit the entries that follow";
         return Err(CheckpointError { line: 2, reason });
@@ -135,24 +141,38 @@ impl PartitionMetadata {
         format!("version: {}\ntopic_id: {}", self.version, self.topic_id)
     }
 
-    /// Reads the file's text.
+    /// Reads the file's text, as Kafka does, which does not look at what the fields are called
+    /// (`PartitionMetadataFile.PartitionMetadataReadBuffer`).
     ///
     /// # Errors
     /// The first line that does not fit.
     pub fn parse(text: &str) -> Result<PartitionMetadata, CheckpointError> {
         let mut lines = text.lines();
-        let version = lines.next().and_then(|line| line.strip_prefix("version: "));
-        let version = version.and_then(|version| version.trim().parse().ok());
-        let topic_id = lines.next().and_then(|line| line.strip_prefix("topic_id: "));
-        match (version, topic_id.map(str::trim)) {
-            (None, _) => Err(CheckpointError { line: 1, reason: "expected: version: N" }),
-            (_, None) => Err(CheckpointError { line: 2, reason: "expected: topic_id: ID" }),
-            (Some(version), Some(id)) if id.len() == 22 => {
-                Ok(PartitionMetadata { version, topic_id: id.into() })
-            }
-            _ => Err(CheckpointError { line: 2, reason: "the topic id is not 22 characters" }),
+        let mut value = || {
+            let (_, value) = lines.next()?.split_once(": ")?;
+            Some(value.trim_start_matches(|c: char| c.is_ascii_whitespace()))
+        };
+        let version = value().and_then(|version| version.parse().ok());
+        let bad = |line, reason| Err(CheckpointError { line, reason });
+        match (version.filter(|version| *version >= 0), value()) {
+            (None, _) => bad(1, "expected: version: N"),
+            (_, None) => bad(2, "expected: topic_id: ID"),
+            (Some(version), Some(id)) => match topic_id_of(id) {
+                Some(topic_id) => Ok(PartitionMetadata { version, topic_id: topic_id.into() }),
+                None => bad(2, "the topic id is not 16 bytes in base64url, or all of them are 0"),
+            },
         }
     }
+}
+
+/// The id without padding, if it is one (`Uuid.fromString`).
+fn topic_id_of(text: &str) -> Option<&str> {
+    let id = text.strip_suffix("==").unwrap_or(text);
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    // Of the last character four bits are no part of the id.
+    let last = id.strip_prefix("AAAAAAAAAAAAAAAAAAAAA");
+    let is_zero = last.is_some_and(|last| ("A"..="P").contains(&last));
+    (id.len() == 22 && id.bytes().all(is_base64) && !is_zero).then_some(id)
 }
 
 #[cfg(test)]
@@ -182,8 +202,46 @@ mod tests {
     fn leader_epochs_and_partition_metadata_are_read() {
         let epochs = parse_epochs("0\n2\n0 0\n3 51\n").unwrap();
         assert_eq!(epochs.last(), Some(&EpochEntry { epoch: 3, start_offset: Offset(51) }));
-        let metadata = "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA";
-        assert_eq!(PartitionMetadata::parse(metadata).unwrap().topic_id.len(), 22);
+        let metadata = "version: 0\ntopic_id: 3t24hb3oS86_o8a5xvKumg";
+        assert_eq!(PartitionMetadata::parse(metadata).unwrap().render(), metadata);
         assert_eq!(PartitionMetadata::parse("version: x\n").unwrap_err().line, 1);
+    }
+
+    // Each of these was given to Kafka 4.1.1 (`UnifiedLog.create`).
+    #[test]
+    fn what_kafka_reads_of_leader_epochs_is_read_and_what_it_does_not_is_not() {
+        let read = ["", "0\n", "0\n0\n", "0\n1\n0 0", "0\n1\n0 0 \n", "0\n1\n0\t0\n"];
+        for text in [&read[..], &["0\n1\n+0 +0\n", "0\n2\n1 0\n0 3\n"]].concat() {
+            assert!(parse_epochs(text).is_ok(), "{text:?}");
+        }
+        let not = ["junk", "1\n0\n", " 0\n1\n0 0\n", "0\n1 \n0 0\n", "0\n1\n\n0 0\n"];
+        let nor = ["0\n1\n0 0\n\n", "0\n1\n 0 0\n", "0\n2\n0 0\n", "0\n1\n-1 0\n"];
+        for text in [&not[..], &nor, &["0\n1\n0 -5\n"]].concat() {
+            assert!(parse_epochs(text).is_err(), "{text:?}");
+        }
+    }
+
+    // Likewise.
+    #[test]
+    fn what_kafka_reads_of_partition_metadata_is_read_and_what_it_does_not_is_not() {
+        const ID: &str = "3t24hb3oS86_o8a5xvKumg";
+        let text = |version: &str, id: &str| format!("{version}\ntopic_id: {id}");
+        for version in ["version: 0", "version: 1", "version: +0", "v:  0", " version: 0"] {
+            let read = PartitionMetadata::parse(&text(version, ID));
+            assert_eq!(read.unwrap().topic_id, ID, "{version:?}");
+        }
+        for version in ["version: -1", "version: 0 ", "version:0", "version: x", ""] {
+            assert!(PartitionMetadata::parse(&text(version, ID)).is_err(), "{version:?}");
+        }
+        let padded = format!("{ID}==");
+        for id in [&padded, &format!(" {ID}\r\n"), &format!("{ID}\nmore"), "AAAAAAAAAAAAAAAAAAAAAQ"]
+        {
+            assert!(PartitionMetadata::parse(&text("version: 0", id)).is_ok(), "{id:?}");
+        }
+        let not = ["AAAAAAAAAAAAAAAAAAAAAA", "3t24hb3oS86_o8a5xvKum!", "3t24hb3oS86_o8a5xvKum"];
+        for id in [&not[..], &["3t24hb3oS86_o8a5xvKum/", "3t24hb3oS86_o8a5xvKumg ", ""]].concat() {
+            assert!(PartitionMetadata::parse(&text("version: 0", id)).is_err(), "{id:?}");
+        }
+        assert!(PartitionMetadata::parse("version: 0").is_err());
     }
 }
