@@ -1,32 +1,17 @@
 //! `leader-epoch-checkpoint`: cut to the log's range, as a broker does when it truncates
 //! (`LeaderEpochFileCache.truncateFromEndAsyncFlush`); built from the batches if it cannot be read.
 
-use crate::segment::{EpochEntry, parse_epochs, render_epochs};
+use crate::segment::{EpochEntry, epochs_of, render_epochs, rising_epochs};
 use crate::units::Offset;
 
 /// The new text, if there must be one. `seen` are the leader epochs of the batches that stay, with
 /// their first offsets.
 pub fn decide(text: &str, log_end: Offset, seen: &[(i32, Offset)]) -> Option<String> {
-    let rises = |pair: &[EpochEntry]| match pair {
-        [a, b] => a.epoch < b.epoch && a.start_offset <= b.start_offset,
-        _ => true,
-    };
-    let known = parse_epochs(text).ok().filter(|entries| entries.windows(2).all(rises));
-    let Some(entries) = known else { return Some(render_epochs(&from_batches(seen))) };
+    let Ok(entries) = rising_epochs(text) else { return Some(render_epochs(&epochs_of(seen))) };
     // The newest epoch may begin where the log ends: nothing was written in it yet.
     let within: Vec<EpochEntry> =
         entries.iter().copied().filter(|entry| entry.start_offset <= log_end).collect();
     (within.len() < entries.len()).then(|| render_epochs(&within))
-}
-
-fn from_batches(seen: &[(i32, Offset)]) -> Vec<EpochEntry> {
-    let mut entries: Vec<EpochEntry> = Vec::new();
-    for (epoch, start_offset) in seen.iter().copied().filter(|(epoch, _)| *epoch >= 0) {
-        if entries.last().is_none_or(|last| last.epoch < epoch) {
-            entries.push(EpochEntry { epoch, start_offset });
-        }
-    }
-    entries
 }
 
 #[cfg(test)]

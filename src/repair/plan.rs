@@ -6,7 +6,8 @@
 //!    everything behind it goes (`repair::recovery`), or it is skipped.
 //! 3. Skipped markers: the data of an aborted transaction whose marker was damaged goes too; nobody
 //!    was to see it, and with the producer's next COMMIT everybody would.
-//! 4. Indexes, snapshots and leader epochs follow from what stays.
+//! 4. Indexes, snapshots and leader epochs follow from what stays. The topic's id follows from
+//!    nothing in the log; one that cannot be read is that of its other partitions, or goes.
 
 use std::collections::HashMap;
 
@@ -21,13 +22,11 @@ use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
-    AbortedTxn, Examined, Kind, Outcomes, PartitionDir, Segment, TxnBatch, TxnsOfSegment, Unmarked,
-    parse_txn_index, stand_in_for_lost_commits, stand_in_for_lost_markers,
+    AbortedTxn, Examined, Kind, LEADER_EPOCHS, Outcomes, PartitionDir, Segment, TxnBatch,
+    TxnsOfSegment, Unmarked, Unread, parse_txn_index, stand_in_for_lost_commits,
+    stand_in_for_lost_markers, unread_metadata,
 };
 use crate::units::Offset;
-
-/// The file that leader epochs are in.
-pub const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 
 /// What is done about damage in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +51,8 @@ pub struct Plan {
     pub snapshots: Snapshots,
     /// New text for the leader epochs.
     pub leader_epochs: Option<String>,
+    /// The topic's id, if it cannot be read.
+    pub unread_metadata: Option<Unread>,
     /// The offset behind the last record that stays.
     pub log_end: Offset,
     /// What remains in doubt, for people.
@@ -121,6 +122,7 @@ impl Plan {
             lost,
             snapshots,
             leader_epochs: leader_epochs(dir, log_end, &epochs_seen)?,
+            unread_metadata: unread_metadata(dir)?,
             log_end,
             doubts,
         })))

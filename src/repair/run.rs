@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
 use crate::rounds::Journal;
 use crate::segment::{
-    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PartitionDir, Place,
-    Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity, change_checkpoints,
-    partition_name,
+    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PARTITION_METADATA,
+    PartitionDir, Place, Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
+    change_checkpoints, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, Recovery, view};
 use crate::units::Offset;
@@ -82,7 +82,9 @@ pub fn run(
         warnings = repair_checkpoints(sources, options, &partitions)?;
     }
     let is_bad = |partition: &PartitionRepair| {
-        partition.outcome == RepairOutcome::Failed || !partition.damage.is_empty()
+        let has_lost_its_id = partition.removed.iter().any(|name| name == PARTITION_METADATA);
+        let is_left_alone = partition.outcome == RepairOutcome::Failed;
+        is_left_alone || has_lost_its_id || !partition.damage.is_empty()
     };
     let has_problems = !warnings.is_empty() || partitions.iter().any(is_bad);
     Ok(RepairReport {
@@ -217,6 +219,8 @@ impl Run<'_> {
         report.warnings.extend(start_behind_end(dir, &plan));
         report.warnings.extend(self.said_behind_end(dir, name, plan.log_end));
         report.warnings.extend(plan.doubts);
+        let in_place = self.options.out.is_none();
+        report.warnings.extend(plan.unread_metadata.map(|unread| unread.describe(in_place)));
         report.bytes_lost = plan.lost.bytes;
         report.records_lost = plan.lost.records;
         report.damage = plan.lost.ranges;
@@ -225,8 +229,7 @@ impl Run<'_> {
         let is_same = report.rebuilt.is_empty() && report.removed.is_empty();
         let is_same = is_same && report.warnings.is_empty();
         report.outcome = if is_same { RepairOutcome::Unchanged } else { RepairOutcome::Repaired };
-        let is_in_place = self.options.out.is_none();
-        let becomes = if is_in_place { "it stays where it is" } else { "it is not copied" };
+        let becomes = if in_place { "it stays where it is" } else { "it is not copied" };
         let misnamed = dir.misnamed.iter();
         report.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
     }

@@ -9,12 +9,12 @@ use std::time::SystemTime;
 
 use super::companions::{Companion, Companions};
 use super::kept::Kept;
-use super::plan::{LEADER_EPOCHS, Plan};
+use super::plan::Plan;
 use crate::disk::Owner;
 use crate::error::{Error, Result};
 use crate::segment::{
-    FileName, INDEX_ENTRY_BYTES, Kind, OffsetIndex, PartitionDir, Place, Suffix, TIME_ENTRY_BYTES,
-    TimeIndex,
+    FileName, INDEX_ENTRY_BYTES, Kind, LEADER_EPOCHS, OffsetIndex, PartitionDir, Place, Suffix,
+    TIME_ENTRY_BYTES, TimeIndex, Unread,
 };
 use crate::swap::{Replacement, carry_out, list};
 use crate::units::Offset;
@@ -54,6 +54,11 @@ impl Plan {
         changes.removed.extend(dir.orphans.iter().map(ToString::to_string));
         changes.rebuilt.extend(self.snapshots.at_end.iter().map(|_| snapshot(&self.log_end)));
         changes.rebuilt.extend(self.leader_epochs.iter().map(|_| LEADER_EPOCHS.to_owned()));
+        if let Some(Unread { name, text, .. }) = &self.unread_metadata {
+            let is_known = text.is_some();
+            let list = if is_known { &mut changes.rebuilt } else { &mut changes.removed };
+            list.push((*name).to_owned());
+        }
         changes
     }
 
@@ -88,13 +93,16 @@ impl Plan {
             place.put(self.log_end, Kind::Snapshot, bytes, None)?;
         }
         for name in &dir.others {
-            match &self.leader_epochs {
-                Some(text) if name == LEADER_EPOCHS => {
-                    let path = place.dir.join(name);
-                    place.disk.write_whole_file(&path, text.as_bytes(), None, None)?;
-                }
-                _ => copy(name)?,
-            }
+            let unread = self.unread_metadata.as_ref().filter(|unread| unread.name == name);
+            let text = match (&self.leader_epochs, unread) {
+                (Some(text), _) if name == LEADER_EPOCHS => Some(text),
+                (_, Some(Unread { text: None, .. })) => continue,
+                (_, unread) => unread.and_then(|unread| unread.text.as_ref()),
+            };
+            let path = place.dir.join(name);
+            let put =
+                |text: &String| place.disk.write_whole_file(&path, text.as_bytes(), None, None);
+            text.map_or_else(|| copy(name), put)?;
         }
         place.disk.sync_dir(&place.dir)
     }
@@ -143,6 +151,8 @@ impl Plan {
         if let Some(text) = &self.leader_epochs {
             dir.disk.replace_file(&dir.file(LEADER_EPOCHS), text.as_bytes())?;
         }
+        let unread = self.unread_metadata.as_ref();
+        unread.map_or(Ok(()), |unread| unread.put_right(&dir.disk, &dir.path))?;
         for name in &dir.orphans {
             dir.disk.remove_if_there(&dir.file(&name.to_string()))?;
         }

@@ -19,6 +19,7 @@ mod outcomes;
 mod partition;
 mod producer_state;
 mod producers;
+mod small_files;
 mod sums;
 mod time_index;
 mod txn_index;
@@ -51,6 +52,9 @@ pub use partition::{
 };
 pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
+pub use small_files::{
+    LEADER_EPOCHS, PARTITION_METADATA, Unread, epochs_of, rising_epochs, unread_metadata,
+};
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index, txn_index_due};
 pub use writer::{Indexed, Place, SegmentLimits, SegmentWriter};
