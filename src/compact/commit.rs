@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::policy::Policy;
 use super::rewrite::{Written, put_empty_segment};
 use crate::error::Result;
-use crate::segment::{FileName, Kind, Place};
+use crate::segment::{FileName, Kind, Place, Unread};
 use crate::swap::{Replacement, carry_out, list};
 use crate::units::Offset;
 
@@ -26,6 +26,8 @@ pub struct Commit {
     /// What the `.txnindex` of a segment that is not compacted is to hold where it holds something
     /// else, by the segment's base.
     pub txn_indexes: Vec<(Offset, Vec<u8>)>,
+    /// The partition's small files that cannot be read.
+    pub unread: Vec<Unread>,
     /// The bases of segments of the range that are left where they lie.
     pub untouched: Vec<Offset>,
 }
@@ -102,6 +104,7 @@ impl Commit {
                 bytes => place.disk.replace_file(&path, bytes)?,
             }
         }
+        self.unread.iter().try_for_each(|unread| unread.put_right(&place.disk, &place.dir))?;
         if let Some(base) = self.new_active {
             put_empty_segment(base, &Place { suffix: None, ..place.clone() })?;
         }

@@ -25,6 +25,7 @@ mod rewrites;
 mod round;
 mod run;
 mod run_rounds;
+mod small_files;
 mod strategy;
 mod task;
 mod vote;

@@ -33,11 +33,12 @@ use super::rewrite::{
     Voted, Waiting, Written, carried_txn_index, carry_segment, companions_of, put_empty_segment,
 };
 use super::round::{Collector, Facts, Listeners, Met, Newcomers, Older, Round, WrittenIndex};
+use super::small_files::unread_of;
 use super::task::{Done, Task};
 use super::vote::{Election, Electorate, chunks_of};
 use crate::error::Result;
 use crate::report::{Counters, Erased, Progress, grouped};
-use crate::segment::{Kind, Place};
+use crate::segment::{Kind, Place, Unread};
 use crate::units::Offset;
 
 /// Compacts one partition into its staging directory.
@@ -321,6 +322,12 @@ impl Case<'_> {
         let surveys = looked.surveys.as_slice();
         done.commit = Commit::of(surveys, plan, written, policy, task.in_place, rolled_to);
         done.commit.txn_indexes = self.txn_indexes_due()?;
+        done.commit.unread = unread_of(task.source, surveys)?;
+        let told = |unread: &Unread| match earlier {
+            Some(_) if unread.text.is_none() => unread.describe_kept(),
+            _ => unread.describe(task.in_place),
+        };
+        done.warnings.extend(done.commit.unread.iter().map(told));
         let Some(place) = &task.place else { return Ok(Vec::new()) };
         done.commit.snapshot = snapshot_of(task, looked, plan, &done.commit)?;
         // In place those behind it stay, too.
@@ -507,9 +514,13 @@ fn carry_over(
         })?;
     commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
     let stands = |name: &String| task.round.is_some_and(|round| round.stands(name));
-    let companions = companions_of(task.source, snapshots).into_iter();
+    let is_read = |name: &String| commit.unread.iter().all(|unread| unread.name != name);
+    let companions = companions_of(task.source, snapshots).into_iter().filter(is_read);
     let (as_before, companions): (Vec<String>, Vec<String>) = companions.partition(stands);
     companions.iter().try_for_each(|name| place.copy(&task.source.file(name), name))?;
+    for (name, text) in commit.unread.iter().filter_map(|it| Some((it.name, it.text.as_ref()?))) {
+        place.put_beside(&place.dir.join(name), text.as_bytes(), None)?;
+    }
     let snapshot = commit.snapshot.as_ref();
     snapshot.map_or(Ok(()), |(at, bytes)| place.put(*at, Kind::Snapshot, bytes, None))?;
     Ok(as_before)

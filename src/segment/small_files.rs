@@ -5,7 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{EpochEntry, LogDir, PartitionDir, PartitionMetadata, parse_epochs, partitions_around};
+use super::{
+    EpochEntry, LogDir, PartitionDir, PartitionMetadata, parse_epochs, partitions_around,
+    render_epochs,
+};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::units::Offset;
@@ -66,9 +69,29 @@ impl Unread {
         }
     }
 
+    /// The same where there is another one that stays.
+    pub fn describe_kept(&self) -> String {
+        format!("{}: {}; the one that the destination has stays", self.name, self.why)
+    }
+
     fn aside(&self) -> String {
         format!("{}.unread", self.name)
     }
+}
+
+/// The leader epochs of the partition `dir` if they cannot be read, or are in no order. `seen` are
+/// those of its batches, with their first offsets.
+///
+/// # Errors
+/// The system's, and those of `seen`.
+pub fn unread_epochs(
+    dir: &PartitionDir,
+    seen: impl FnOnce() -> Result<Vec<(i32, Offset)>>,
+) -> Result<Option<Unread>> {
+    let Some(text) = text_of(dir, LEADER_EPOCHS)? else { return Ok(None) };
+    let Err(why) = rising_epochs(&text) else { return Ok(None) };
+    let text = Some(render_epochs(&epochs_of(&seen()?)));
+    Ok(Some(Unread { name: LEADER_EPOCHS, why, text }))
 }
 
 /// The topic's id that the partition `dir` has, if it cannot be read. The other partitions of the

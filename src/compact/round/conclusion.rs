@@ -359,13 +359,12 @@ impl Round<'_> {
         let (Some(older), Some(newer)) = (read(&older), read(&staged)) else { return Ok(()) };
         let Some(first) = newer.first().copied() else { return Ok(()) };
         let in_front =
-            |epoch: i32, start: Offset| epoch < first.epoch && start < first.start_offset;
+            |epoch: i32, start: Offset| epoch <= first.epoch && start < first.start_offset;
         let mut merged: Vec<_> =
             older.into_iter().filter(|e| in_front(e.epoch, e.start_offset)).collect();
-        if merged.is_empty() {
-            return Ok(());
-        }
-        merged.extend(newer);
+        let Some(last) = merged.last().copied() else { return Ok(()) };
+        // One that the source has the rest of began where it began.
+        merged.extend(newer.into_iter().filter(|entry| entry.epoch != last.epoch));
         place.disk.replace_file(&staged, render_epochs(&merged).as_bytes())
     }
 }
