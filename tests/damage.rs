@@ -150,6 +150,60 @@ fn a_zeroed_block_in_the_middle_is_damage_and_every_stretch_is_listed() {
 }
 
 #[test]
+fn whatever_was_met_first_all_damage_is_listed_in_log_order_for_any_number_of_threads() {
+    let temp = tempfile::tempdir().unwrap();
+    let (logs, bad) = two_partitions(temp.path());
+    let mut log = Log::create(&logs, "bad-0");
+    for n in 0..5 {
+        log.batch(&[put("A", "1")]).batch(&[put("B", "2")]);
+        if n < 4 {
+            log.roll();
+        }
+    }
+    log.flush();
+    let name = |base: u64| format!("{base:020}.log");
+    let flip = |base: u64, at: usize| change(&bad.join(name(base)), |bytes| bytes[at] ^= 1);
+    [0, 2, 6, 8].into_iter().for_each(|base| flip(base, 67));
+    let length = fs::read(bad.join(name(8))).unwrap().len();
+    for (number, stretches) in [4, 5, 4].into_iter().enumerate() {
+        match number {
+            0 => {}
+            // Headers that cannot be believed are met before any body is read.
+            1 => change(&bad.join(name(8)), |bytes| bytes.extend_from_slice(&[b'j'; 40])),
+            // With what lies around it, it is one stretch.
+            _ => flip(8, length - 1),
+        }
+        let verified = logcompact().args(["verify", "--format", "json"]).arg(&bad).output();
+        let verified = String::from_utf8(verified.unwrap().stdout).unwrap();
+        let findings = verified.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let place = |line: Value| {
+            let path = PathBuf::from(line["path"].as_str()?);
+            let name = path.file_name()?.to_str()?.to_owned();
+            Some((name, line["position"].as_u64()?))
+        };
+        let findings: Vec<(String, u64)> = findings.filter_map(place).collect();
+        for threads in ["1", "2", "5"] {
+            let output = logcompact()
+                .args(["compact", "--dry-run", "--report", "-", "--threads", threads])
+                .arg(&bad)
+                .output()
+                .unwrap();
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let damage = report["partitions"][0]["damage"].as_array().unwrap();
+            let place = |it: &Value| {
+                (it["segment"].as_str().unwrap().to_owned(), it["position"].as_u64().unwrap())
+            };
+            let places: Vec<(String, u64)> = damage.iter().map(place).collect();
+            assert_eq!(places, findings, "{threads} threads");
+            assert_eq!(places.len(), stretches, "{places:?}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            let first = format!("damaged stretches, the first at {} position 0:", name(0));
+            assert!(said.contains(&first), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_batch_whose_checksum_holds_but_whose_records_do_not_decode_is_damage() {
     let temp = tempfile::tempdir().unwrap();
     let count_at = 57;

@@ -1,9 +1,10 @@
 //! The damage of a partition as its report lists it.
 
-use super::look::Survey;
+use super::look::{Looked, Survey};
 use super::plan::Plan;
 use super::policy::OnDamage;
-use super::task::Done;
+use super::task::{Done, Task};
+use crate::error::Result;
 use crate::report::Damage;
 use crate::segment::{Damaged, FileName, Kind};
 
@@ -17,11 +18,15 @@ impl Done {
     /// Lists the damage of the surveys; `action` tells by number of the segment what is done about
     /// it.
     pub fn list_damage(&mut self, surveys: &[Survey], action: impl Fn(usize) -> &'static str) {
+        self.add_damage(surveys, action);
+        self.bound_damage();
+    }
+
+    fn add_damage(&mut self, surveys: &[Survey], action: impl Fn(usize) -> &'static str) {
         for (at, survey) in surveys.iter().enumerate() {
             let entries = survey.damage.iter().map(|damaged| entry(survey, damaged, action(at)));
             self.damage.extend(entries);
         }
-        self.bound_damage();
     }
 
     /// Lists that of a partition of which `plan` cleans a part.
@@ -43,8 +48,13 @@ impl Done {
         });
     }
 
-    /// Takes note of damage, by number of the segment in `surveys`, that leaves the partition
-    /// alone.
+    /// Takes note of the damage that headers show, and that leaves the partition alone.
+    pub fn note_surveyed(&mut self, surveys: &[Survey]) {
+        self.add_damage(surveys, |_| LEFT_ALONE);
+    }
+
+    /// Takes note of damage that was met, by number of the segment in `surveys`, and that leaves
+    /// the partition alone.
     pub fn note_damage(&mut self, surveys: &[Survey], damage: &[(usize, Damaged)]) {
         let in_log = |(at, damaged): &(usize, Damaged)| {
             surveys.get(*at).map(|survey| entry(survey, damaged, LEFT_ALONE))
@@ -52,8 +62,18 @@ impl Done {
         self.damage.extend(damage.iter().filter_map(in_log));
     }
 
-    /// The partition left alone, because of the damage that was listed.
-    pub fn left_alone_for_damage(mut self) -> Done {
+    /// The partition left alone for the damage that was met. What is met depends on how far reading
+    /// came, and in which order; so everything is checked now, and all that would be skipped is
+    /// listed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn left_alone_for_damage(mut self, task: &Task<'_>) -> Result<Done> {
+        let met = std::mem::take(&mut self.damage);
+        self.add_damage(&Looked::examined(task)?, |_| LEFT_ALONE);
+        if self.damage.is_empty() {
+            self.damage = met;
+        }
         let stretches = self.damage.len();
         self.bound_damage();
         let first = self.damage.first();
@@ -64,7 +84,7 @@ impl Done {
             if stretches == 1 { "stretch" } else { "stretches" },
             first.unwrap_or_default(),
         ));
-        self
+        Ok(self)
     }
 
     fn bound_damage(&mut self) {

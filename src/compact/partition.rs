@@ -146,7 +146,7 @@ impl Case<'_> {
         done.note_damage(range, &outcome.election.damage);
         done.note_damage(&looked.surveys, &carried.damage);
         if !done.damage.is_empty() {
-            return Ok(done.left_alone_for_damage());
+            return done.left_alone_for_damage(task);
         }
         done.list_damage_around(&looked.surveys, plan, policy.on_damage, task.in_place);
         if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, outcome.election.first_null_key)
@@ -169,7 +169,7 @@ impl Case<'_> {
         if !found.damage.is_empty() {
             done.damage.clear();
             done.note_damage(unretired, &found.damage);
-            return Ok(done.left_alone_for_damage());
+            return done.left_alone_for_damage(task);
         }
         done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
         done.records_not_erased = carried.records_not_erased;

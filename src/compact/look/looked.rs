@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::producers::ActiveProducers;
 use super::survey::{Survey, Walking};
-use crate::compact::damage::{LEFT_ALONE, segment_name};
+use crate::compact::damage::segment_name;
 use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::task::{Done, Task};
 use crate::error::Result;
@@ -65,10 +65,8 @@ impl Looked {
         done.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
         let mut snapshot = newest_snapshot(task, Offset(i64::MAX), &mut done.warnings)?;
         let walking = |replay_from| Walking {
-            replay_from,
-            chunk_bytes: task.budget.chunk_bytes,
             around_damage: policy.on_damage != OnDamage::Fail,
-            least_end: source.snapshots.last().copied().unwrap_or_default(),
+            ..walking(task, replay_from)
         };
         let mut surveys = survey(source, &walking(snapshot.offset))?;
         note_survey(&surveys, done);
@@ -84,8 +82,8 @@ impl Looked {
         let indexed = indexed_txns(source, &mut done.warnings)?;
         let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
         if is_damaged && policy.on_damage == OnDamage::Fail {
-            done.list_damage(&surveys, |_| LEFT_ALONE);
-            *done = std::mem::take(done).left_alone_for_damage();
+            done.note_surveyed(&surveys);
+            *done = std::mem::take(done).left_alone_for_damage(task)?;
             return Ok(None);
         }
         let mut txns: Vec<TxnsOfSegment<'_>> = surveys.iter_mut().map(Survey::txns).collect();
@@ -98,6 +96,14 @@ impl Looked {
         let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
         let producers = snapshot.producers;
         Ok(Some(Looked { surveys, outcomes, indexed, producers }))
+    }
+
+    /// The segments of `task`, with everything in them checked: for their damage.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn examined(task: &Task<'_>) -> Result<Vec<Survey>> {
+        survey(task.source, &walking(task, Offset(i64::MAX)))
     }
 
     /// The producers that a broker has at the log end, and what stays for each.
@@ -120,6 +126,16 @@ impl Looked {
                 first.last_offset
             ));
         }
+    }
+}
+
+/// How its segments are walked if everything is checked.
+fn walking(task: &Task<'_>, replay_from: Offset) -> Walking {
+    Walking {
+        replay_from,
+        chunk_bytes: task.budget.chunk_bytes,
+        around_damage: true,
+        least_end: task.source.snapshots.last().copied().unwrap_or_default(),
     }
 }
 
