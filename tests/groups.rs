@@ -331,6 +331,77 @@ fn a_commit_whose_offset_is_damaged_is_told_of() {
 }
 
 #[test]
+fn where_damage_hides_the_end_of_a_log_no_lag_is_made_up_and_the_place_is_told() {
+    const LOG: &str = "orders-1/00000000000000000000.log";
+    let sound = fs::read(broker().join(LOG)).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let junk = |bytes: &[u8]| [bytes, &[b'j'; 100], bytes].concat();
+    for (bytes, told, end) in [
+        (flipped(67), "position 0: the CRC", None),
+        (flipped(16), "position 0: ", None),
+        ([&sound[..], &[b'j'; 100]].concat(), "position ", None),
+        // The last batch is sound, and tells.
+        (junk(&sound), "position ", Some(100)),
+        // Unfinished writes, as after a crash.
+        ([&sound[..], &sound[..50]].concat(), "", Some(100)),
+        ([&sound[..], &[0; 500]].concat(), "", Some(100)),
+    ] {
+        let temp = TempDir::new().unwrap();
+        copy_folder(&broker(), temp.path());
+        fs::write(temp.path().join(LOG), bytes).unwrap();
+        let index = temp.path().join(LOG).with_extension("index");
+        fs::write(index, []).unwrap();
+        let code = i32::from(!told.is_empty());
+        let dir = temp.path().to_str().unwrap();
+        let args = [dir, "--all-groups", "--format", "json"];
+        let lines = objects(&groups(&args, code));
+        let rows = of_type(&lines, "offset");
+        let alive = |line: &&Value| line["group"] == "consumer-alive" && line["partition"] == 1;
+        let row = rows.iter().find(alive).unwrap();
+        assert_eq!(row["log_end_offset"].as_i64(), end);
+        assert_eq!(row["lag"].as_i64(), end.map(|end| end - row["offset"].as_i64().unwrap()));
+        let list = groups(&[dir], code);
+        let line = list.lines().find(|line| line.starts_with("consumer-alive")).unwrap();
+        assert_eq!(line.ends_with("+?"), end.is_none(), "{line}");
+        let assert = logcompact().args(["groups", dir, "--all-groups"]).assert().code(code);
+        let said = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(!said.contains("before what was committed"), "{said}");
+        let is_named = said.contains(&format!("{LOG}: {told}"));
+        assert_eq!(is_named, !told.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_what_was_committed_hides_no_lag_of_others() {
+    let whole = groups(&[broker().to_str().unwrap()], 0);
+    let temp = TempDir::new().unwrap();
+    copy_folder(&broker(), temp.path());
+    fs::write(temp.path().join("orders-1/00000000000000000000.log"), []).unwrap();
+    fs::write(temp.path().join("orders-1/00000000000000000000.index"), []).unwrap();
+    let part = groups(&[temp.path().to_str().unwrap()], 0);
+    let lag = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("consumer-alive")).unwrap();
+        line.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!((lag(&whole), lag(&part)), ("8".to_owned(), "8".to_owned()));
+}
+
+#[test]
+fn a_log_whose_end_is_no_file_is_told_with_the_exit_status_for_it() {
+    let temp = TempDir::new().unwrap();
+    copy_folder(&broker(), temp.path());
+    let name = "orders-1/00000000000000000100.log";
+    std::os::unix::fs::symlink("/dev/null", temp.path().join(name)).unwrap();
+    let told = predicate::str::contains(format!("{name}: a link, which is not followed"));
+    let assert = logcompact().arg("groups").arg(temp.path()).assert().code(1).stderr(told);
+    assert.stdout(predicate::str::is_match("consumer-alive .* 8[+][?]").unwrap());
+}
+
+#[test]
 fn what_is_no_file_is_named_and_not_followed() {
     use std::os::unix::fs::symlink;
     let temp = TempDir::new().unwrap();

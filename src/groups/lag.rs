@@ -14,7 +14,7 @@ pub struct Row<'a> {
     pub at: Option<TopicPartition>,
     /// What was committed last.
     pub commit: Option<&'a Commit>,
-    /// Where the partition ends; `None` if its log is not there.
+    /// Where the partition ends; `None` if its log is not there, or does not tell for damage.
     pub log_end: Option<Offset>,
     /// The member that has the partition, with its id.
     pub member: Option<(&'a str, &'a Member)>,
@@ -26,6 +26,12 @@ impl Row<'_> {
     pub fn lag(&self) -> Option<i64> {
         Some(self.log_end?.0.saturating_sub(self.commit?.offset.0))
     }
+}
+
+/// What there is to read in all `rows` of which that is known; `None` if it is of none. A log that
+/// ends before what was committed holds nothing to read, and takes nothing from what others hold.
+pub fn total_lag(rows: &[Row<'_>]) -> Option<i64> {
+    rows.iter().filter_map(Row::lag).map(|lag| lag.max(0)).reduce(i64::saturating_add)
 }
 
 /// The rows of a group, in the order of partitions.

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::segment::{Sources, TopicPartition, not_opened, partition_name};
 use crate::units::{Offset, Position};
 
-pub use lag::Row;
+pub use lag::{Row, total_lag};
 pub use state::{Assigned, Commit, Group, GroupKind, GroupState, Member, Whole};
 
 use log_end::LogEnd;
@@ -36,7 +36,8 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 pub struct Groups {
     /// The groups by name.
     pub groups: BTreeMap<String, Group>,
-    /// Where the partitions end that groups have to do with, as far as their logs are there.
+    /// Where the partitions end that groups have to do with, as far as their logs are there and
+    /// tell.
     pub log_ends: BTreeMap<TopicPartition, Offset>,
     /// How many partitions of `__consumer_offsets` were read.
     pub partitions: usize,
@@ -210,18 +211,25 @@ impl Groups {
         let wanted: Vec<_> = named.iter().filter(|(at, _)| wanted.contains(at)).collect();
         let ends: Vec<Result<Option<LogEnd>>> =
             wanted.par_iter().map(|(_, path)| log_end::log_end(path)).collect();
-        for ((at, _), end) in wanted.into_iter().zip(ends) {
+        let mut furthest: BTreeMap<&TopicPartition, (Offset, bool)> = BTreeMap::new();
+        for ((at, path), end) in wanted.into_iter().zip(ends) {
             match end {
                 // Of two copies, the one that goes further.
                 Ok(None) => {}
-                Ok(Some(LogEnd { offset, damage })) => {
-                    let end = self.log_ends.entry(at.clone()).or_insert(offset);
-                    *end = offset.max(*end);
+                Ok(Some(LogEnd { offset, is_certain, damage })) => {
+                    let end = furthest.entry(at).or_default();
+                    *end = (offset, is_certain).max(*end);
                     self.damage.extend(damage);
                 }
-                Err(error) => self.notes.push(format!("{error}; the end of {at} is not known")),
+                Err(error) => self.damage.push(Damage {
+                    path: error.path.clone().unwrap_or_else(|| (*path).into()),
+                    position: error.position,
+                    what: format!("{}; where the log ends is not known", error.kind),
+                }),
             }
         }
+        let known = furthest.into_iter().filter(|(_, (_, is_certain))| *is_certain);
+        self.log_ends = known.map(|(at, (end, _))| (at.clone(), end)).collect();
     }
 }
 

@@ -19,11 +19,12 @@ Examples:
     logcompact groups broker1 broker2 broker3 --all-groups --format json | jq 'select(.lag > 1000)'
 
 A group is known from the partition of __consumer_offsets that it lives in, and its lag from the
-logs that it reads; where such a log is not among the directories, a '-' stands for its end, and
-the list has a '+?' behind a lag that is only of some partitions.
+logs that it reads; where such a log is not among the directories, or damage hides where it ends, a
+'-' stands for its end, and the list has a '+?' behind a lag that is only of some partitions.
 Offsets committed in a transaction count when it has committed.
 
-Exit status: 0 nothing wrong; 1 damage was found, and the rest is shown; 2 not done.
+Exit status: 0 nothing wrong; 1 something is damaged or could not be read, and the rest is shown;
+2 not done.
 Nothing is ever changed.";
 
 /// Arguments of `logcompact groups`.

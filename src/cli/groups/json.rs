@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::groups::{Assigned, Group, GroupKind, GroupState, Groups, Member, Row};
+use crate::groups::{Assigned, Group, GroupKind, GroupState, Groups, Member, total_lag};
 use crate::units::{Offset, Timestamp};
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ enum Line<'a> {
         members: usize,
         offsets: usize,
         pending_offsets: u64,
-        /// Over the partitions whose logs are there.
+        /// Over the partitions whose ends are known.
         lag: Option<i64>,
         offsets_without_log: usize,
     },
@@ -72,8 +72,6 @@ pub fn write_group(
     group: &Group,
 ) -> io::Result<()> {
     let rows = groups.rows(group);
-    let lags = rows.iter().filter_map(Row::lag);
-    let is_known = rows.iter().any(|row| row.lag().is_some());
     line(
         out,
         &Line::Group {
@@ -90,7 +88,7 @@ pub fn write_group(
             members: group.members.len(),
             offsets: group.commits.len(),
             pending_offsets: group.pending_commits,
-            lag: is_known.then(|| lags.fold(0, i64::saturating_add)),
+            lag: total_lag(&rows),
             offsets_without_log: rows
                 .iter()
                 .filter(|row| row.commit.is_some() && row.log_end.is_none())

@@ -11,7 +11,7 @@ mod json;
 use crate::cli::Outcome;
 use crate::cli::args::{CommonArgs, GroupsArgs, GroupsFormat};
 use crate::cli::terminal::{Column, Table, columns, messages, plain};
-use crate::groups::{self, Assigned, Group, GroupKind, Groups, Row};
+use crate::groups::{self, Assigned, Group, GroupKind, Groups};
 use crate::report::counted;
 use crate::segment::find_partitions;
 
@@ -101,7 +101,7 @@ fn chosen<'a>(groups: &'a Groups, names: &[String]) -> anyhow::Result<Vec<(&'a s
     Ok(chosen)
 }
 
-fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
+fn write_list(out: &mut impl Write, all: &Groups) -> io::Result<()> {
     let mut table = Table::with_all(&[
         Column::text("GROUP", 0),
         Column::text("TYPE", 1),
@@ -110,10 +110,10 @@ fn write_list(out: &mut impl Write, groups: &Groups) -> io::Result<()> {
         Column::number("OFFSETS", 2),
         Column::number("LAG", 0),
     ]);
-    for (name, group) in &groups.groups {
-        let rows = groups.rows(group);
-        let lag = rows.iter().filter_map(Row::lag).reduce(i64::saturating_add);
-        // Where only some of the logs are here, the sum must not pass for all of it.
+    for (name, group) in &all.groups {
+        let rows = all.rows(group);
+        let lag = groups::total_lag(&rows);
+        // Where only some of the ends are known, the sum must not pass for all of it.
         let is_part = rows.iter().any(|row| row.commit.is_some() && row.log_end.is_none());
         let lag = lag.map(|lag| if is_part { format!("{lag}+?") } else { lag.to_string() });
         table.row(vec![
