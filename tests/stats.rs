@@ -501,3 +501,47 @@ fn topics_are_listed_and_one_partition_is_described() {
     let detailed = text(&["-v"], &dir);
     assert!(detailed.contains("PARTITION") && detailed.contains("SEGMENT "), "{detailed}");
 }
+
+#[test]
+fn a_segment_that_is_a_link_is_not_read_and_a_directory_without_any_is_nothing_wrong() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("A", "1")]).raw(&[0xee; 100]).roll().batch(&[put("A", "2")]).flush();
+    let link = temp.path().join("t-0/00000000000000000005.log");
+    std::os::unix::fs::symlink("/dev/null", link).unwrap();
+    let assert = logcompact().args(["stats", "--json"]).arg(temp.path()).assert().code(1);
+    let told = "t-0: not read: 00000000000000000005.log: a link; it is not read";
+    let assert = assert.stderr(predicate::str::contains(told));
+    let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(report["partitions"][0]["outcome"], "failed");
+    assert_eq!(report["partitions"][0]["records"], 2, "what is a file is read");
+    // A broker begins a log there.
+    fs::remove_dir_all(temp.path().join("t-0")).unwrap();
+    Log::create(temp.path(), "t-0").batch(&[put("A", "1")]).flush();
+    fs::create_dir(temp.path().join("x-0")).unwrap();
+    let told = predicate::str::contains("x-0: it holds no segments");
+    logcompact().arg("stats").arg(temp.path()).assert().success().stderr(told);
+}
+
+#[test]
+fn partitions_of_one_name_are_told_apart_by_where_they_lie() {
+    let temp = tempfile::tempdir().unwrap();
+    let dirs = ["A", "B"].map(|name| temp.path().join(name));
+    for dir in &dirs {
+        Log::create(dir, "mix-0").batch(&[put("A", "1")]).flush();
+    }
+    Log::create(&dirs[0], "mix-1").batch(&[put("A", "1")]).flush();
+    let page = temp.path().join("page.html");
+    let assert = logcompact().arg("stats").args(&dirs).arg("--html").arg(&page).assert().success();
+    let shown = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    let firsts: Vec<&str> =
+        shown.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let page = fs::read_to_string(page).unwrap();
+    for dir in &dirs {
+        let name = dir.join("mix-0");
+        let name = name.to_str().unwrap();
+        assert!(firsts.contains(&name), "{shown}");
+        assert!(page.contains(&format!(">{name}<")));
+    }
+    assert!(firsts.contains(&"mix-1"), "{shown}");
+}

@@ -13,7 +13,7 @@ use super::stretch::{self, KeySeen, Look, Seen, digest, look};
 use super::tally::{Tally, rfc3339};
 use super::transactions::Transactions;
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
@@ -54,12 +54,17 @@ impl Opened {
                     stats.warnings.push("it holds no segments (<20 digits>.log)".into());
                 }
                 for odd in dir.oddities.iter().filter(|odd| odd.is_in_the_way()) {
-                    stats.warnings.push(format!("{}: {}; it is not read", odd.name, odd.what));
+                    let text = format!("{}: {}; it is not read", odd.name, odd.what);
+                    // Of other files nothing is lost in the numbers.
+                    match FileName::parse(&odd.name) {
+                        Some(name) if name.kind == Kind::Log => stats.fail(text),
+                        _ => stats.warnings.push(text),
+                    }
                 }
                 Some(dir)
             }
             Err(error) => {
-                stats.fail(&error);
+                stats.fail(error.to_string());
                 None
             }
         };
@@ -98,7 +103,7 @@ impl Opened {
                 if matches!(error.kind, crate::error::ErrorKind::Bug(_)) {
                     return Err(error);
                 }
-                reading.stats.fail(&error);
+                reading.stats.fail(error.to_string());
             }
         }
         let Reading { keys, transactions, log_end, .. } = reading;
@@ -133,6 +138,7 @@ fn nothing_known(path: &Path) -> PartitionStats {
         topic: name.map_or_else(folder, |name| name.topic),
         topic_id: None,
         source: path.into(),
+        has_namesake: false,
         outcome: PartitionOutcome::Ok,
         reason: None,
         log_start_offset: Offset(0),
@@ -216,7 +222,9 @@ impl Reading<'_> {
             }
             tally.damaged_ranges += 1;
             tally.damaged_bytes += damaged.size_bytes;
-            self.stats.outcome = PartitionOutcome::Damaged;
+            if self.stats.outcome == PartitionOutcome::Ok {
+                self.stats.outcome = PartitionOutcome::Damaged;
+            }
             if self.stats.damage.len() < MOST_LISTED {
                 self.stats.damage.push(DamagedRange {
                     segment: FileName::new(log.base(), Kind::Log).to_string(),
@@ -242,9 +250,10 @@ impl Reading<'_> {
 }
 
 impl PartitionStats {
-    fn fail(&mut self, error: &Error) {
+    /// The first reason is the one that is told.
+    fn fail(&mut self, reason: String) {
         self.outcome = PartitionOutcome::Failed;
-        self.reason.get_or_insert_with(|| error.to_string());
+        self.reason.get_or_insert(reason);
     }
 
     /// What can be said once all was read.

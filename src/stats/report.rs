@@ -234,6 +234,9 @@ pub struct PartitionStats {
     /// Where it was read.
     #[serde(serialize_with = "crate::report::path")]
     pub source: PathBuf,
+    /// Whether another directory that was read is of the same name.
+    #[serde(skip)]
+    pub has_namesake: bool,
     /// What became of it.
     pub outcome: PartitionOutcome,
     /// Why it failed.
@@ -265,6 +268,17 @@ pub struct PartitionStats {
     pub damage: Vec<DamagedRange>,
     /// What else the operator should know.
     pub warnings: Vec<String>,
+}
+
+impl PartitionStats {
+    /// What it is called: where it lies, if its name would not tell it from another.
+    pub fn name(&self) -> String {
+        match self.partition {
+            _ if self.has_namesake => self.source.display().to_string(),
+            Some(number) => format!("{}-{number}", self.topic),
+            None => self.topic.clone(),
+        }
+    }
 }
 
 /// One topic.

@@ -59,6 +59,7 @@ pub fn run(
     let clock = Instant::now();
     let mut partitions = read_all(sources, options, progress)?;
     crate::report::note_memory();
+    tell_apart(&mut partitions);
     if let Some(policy) = &options.savings {
         savings::ask(&mut partitions, &sources.log_dirs, policy, options, progress)?;
     }
@@ -117,6 +118,17 @@ fn read_all(
     let read = read.into_iter().map(all).collect();
     progress.finish();
     read
+}
+
+/// Marks those whose names are the same.
+fn tell_apart(partitions: &mut [PartitionStats]) {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for partition in partitions.iter() {
+        *count.entry(partition.name()).or_default() += 1;
+    }
+    for partition in partitions {
+        partition.has_namesake = count.get(&partition.name()).is_some_and(|count| *count > 1);
+    }
 }
 
 /// What several partitions come to.

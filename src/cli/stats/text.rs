@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::terminal::{Column, Table};
+use crate::cli::terminal::{Column, Table, plain};
 use crate::report::{counted, grouped, size};
 use crate::stats::{
     CodecTally, Dirty, Histogram, KeyStats, Method, OpenTxn, PartitionOutcome, PartitionStats,
@@ -201,12 +201,9 @@ fn outcome(outcome: PartitionOutcome) -> &'static str {
     }
 }
 
-/// What a partition is called.
+/// What a partition is called, as it may stand on a terminal.
 fn name(partition: &PartitionStats) -> String {
-    match partition.partition {
-        Some(number) => format!("{}-{number}", partition.topic),
-        None => partition.topic.clone(),
-    }
+    plain(&partition.name()).into_owned()
 }
 
 fn span(span: TimeSpan) -> (String, String) {

@@ -69,7 +69,7 @@ pub fn render(report: &StatsReport) -> String {
 
 fn title(report: &StatsReport) -> String {
     match (report.topics.as_slice(), report.partitions.as_slice()) {
-        (_, [only]) => format!("{}: what is in it", tables::name(only)),
+        (_, [only]) => format!("{}: what is in it", only.name()),
         ([only], _) => format!("{}: what is in it", only.topic),
         _ => "Kafka logs: what is in them".into(),
     }
@@ -234,7 +234,7 @@ fn savings(report: &StatsReport) -> Html {
 }
 
 fn saved(partition: &PartitionStats, savings: &Savings) -> Row {
-    let name = tables::name(partition);
+    let name = partition.name();
     let gone = u64::try_from(savings.bytes).unwrap_or(0).min(partition.tally.bytes);
     let title = match &savings.reason {
         Some(reason) => format!("{name}: {reason}"),

@@ -3,9 +3,7 @@
 use super::axis::moment;
 use super::html::Html;
 use crate::report::{grouped, size};
-use crate::stats::{
-    KeyStats, Method, PartitionOutcome, PartitionStats, Savings, StatsReport, Tally, TimeSpan,
-};
+use crate::stats::{KeyStats, Method, PartitionOutcome, Savings, StatsReport, Tally, TimeSpan};
 
 /// A column: its head, and whether it holds numbers.
 type Column = (&'static str, bool);
@@ -121,7 +119,7 @@ pub fn partitions(report: &StatsReport) -> Html {
             PartitionOutcome::Failed => "NOT READ",
         };
         vec![
-            name(partition),
+            partition.name(),
             state.into(),
             partition.log_start_offset.to_string(),
             partition.last_stable_offset.to_string(),
@@ -178,7 +176,7 @@ pub fn open_transactions(report: &StatsReport) -> Option<Html> {
     let rows = report.partitions.iter().flat_map(|partition| {
         partition.open_transactions.iter().enumerate().map(move |(number, open)| {
             vec![
-                name(partition),
+                partition.name(),
                 open.producer_id.to_string(),
                 open.first_offset.to_string(),
                 open.since.clone().unwrap_or("-".into()),
@@ -202,7 +200,7 @@ pub fn damage(report: &StatsReport) -> Option<Html> {
     let ranges = report.partitions.iter().flat_map(|partition| {
         partition.damage.iter().map(move |damaged| {
             vec![
-                name(partition),
+                partition.name(),
                 damaged.segment.clone(),
                 damaged.position.to_string(),
                 grouped(damaged.size),
@@ -212,16 +210,8 @@ pub fn damage(report: &StatsReport) -> Option<Html> {
     });
     let unread = report.partitions.iter().filter_map(|partition| {
         let reason = partition.reason.clone()?;
-        Some(vec![name(partition), "-".into(), "-".into(), "-".into(), reason])
+        Some(vec![partition.name(), "-".into(), "-".into(), "-".into(), reason])
     });
     let rows: Vec<_> = unread.chain(ranges).take(1000).collect();
     (!rows.is_empty()).then(|| table("table-damage", &COLUMNS, rows))
-}
-
-/// What a partition is called.
-pub fn name(partition: &PartitionStats) -> String {
-    match partition.partition {
-        Some(number) => format!("{}-{number}", partition.topic),
-        None => partition.topic.clone(),
-    }
 }
