@@ -493,3 +493,15 @@ fn the_source_is_not_touched() {
     compact(&source, &temp.path().join("out"), &[]);
     assert!(state(&source) == before);
 }
+
+#[test]
+fn one_record_without_a_key_is_told_of_in_the_singular() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[(None, Some(&b"v"[..])), put("A", "1")]).roll().batch(&[put("A", "2")]).flush();
+    let told = "t-0: 1 record without a key was dropped, as Kafka's cleaner does; --null-keys keep \
+                keeps it";
+    let mut command = logcompact();
+    command.args(["compact", "--dry-run"]).arg(temp.path().join("t-0"));
+    command.assert().success().stderr(predicate::str::contains(told));
+}

@@ -176,9 +176,11 @@ fn say_what_to_know(report: &RunReport, place: &ReportPlace) {
         let null_keys = partition.counters.removed.null_key;
         if null_keys > 0 {
             messages::warning(&format!(
-                "{name}: {} records without a key were dropped, as Kafka's cleaner does; \
-                 --null-keys keep keeps them",
-                grouped(null_keys)
+                "{name}: {} without a key {} dropped, as Kafka's cleaner does; --null-keys keep \
+                 keeps {}",
+                counted(null_keys, "record"),
+                if null_keys == 1 { "was" } else { "were" },
+                if null_keys == 1 { "it" } else { "them" },
             ));
         }
         let bad_versions = partition.counters.bad_version_headers;
