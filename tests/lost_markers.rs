@@ -272,6 +272,12 @@ fn without_its_marker_aborted_data_does_not_pass_for_committed_data_in_what_is_c
         let said = compact.output().unwrap();
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(out.join("t-0").exists(), "{case}: {said}");
+        let report = fs::read(out.join("logcompact-report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        let (totals, removed) = (&report["totals"], &report["totals"]["removed"]);
+        let lost = [&removed["damaged"], &removed["aborted"], &totals["records_dropped_outside"]];
+        let lost: u64 = lost.iter().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(lost, 2 + u64::from(is_across), "{case}: {totals}");
         logcompact().arg("verify").arg(out.join("t-0")).assert().success();
         for isolation in ["read_committed", "read_uncommitted"] {
             let mut dump = logcompact();

@@ -279,6 +279,54 @@ fn offsets_of_a_damaged_last_batch_are_not_given_again() {
         .stderr(contains("claims offsets up to 4"));
 }
 
+/// Bytes of the logs in a partition directory.
+fn log_bytes(dir: &Path) -> u64 {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let logs = paths.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+    logs.map(|path| path.metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn what_is_dropped_behind_the_range_has_counters_too_and_the_bytes_add_up() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    log.batch(&[put("a", "1")]).batch(&[put("b", "1")]).roll();
+    log.batch(&[put("a", "2"), put("b", "2")]).flush();
+    let dir = temp.path().join("t-0");
+    let active = dir.join("00000000000000000002.log");
+    let whole = fs::read(&active).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let beside = batch_bytes(4, 1_700_000_000_000, PLAIN, &[put("c", "3")]);
+    // Nothing but damage; and a sound batch behind it.
+    for (bytes, sound) in [(flipped.clone(), 0), ([flipped, beside].concat(), 1)] {
+        fs::write(&active, bytes).unwrap();
+        for include_active in [false, true] {
+            let out = temp.path().join(format!("{sound} {include_active}"));
+            let mut command = logcompact();
+            command.args(["compact", "--on-damage", "skip", "--out"]).args([&out, &dir]);
+            let told = "2 records and ";
+            let assert = match include_active {
+                true => command.arg("--include-active").assert(),
+                false => command.assert().stderr(contains(told)),
+            };
+            assert.code(1);
+            let report = fs::read(out.join("logcompact-report.json")).unwrap();
+            let report: Value = serde_json::from_slice(&report).unwrap();
+            let partition = &report["partitions"][0];
+            let count = |name: &str| partition[name].as_u64().unwrap();
+            let damaged = partition["removed"]["damaged"].as_u64().unwrap();
+            let lost = (damaged, count("records_dropped_outside"));
+            assert_eq!(lost, if include_active { (2, 0) } else { (0, 2) }, "{partition}");
+            let read = if include_active { 4 + sound } else { 2 };
+            assert_eq!(count("records_read"), read, "{partition}");
+            let gone = count("bytes_before") - count("bytes_after");
+            let all_gone = log_bytes(&dir) - log_bytes(&out.join("t-0"));
+            assert_eq!(gone + count("bytes_dropped_outside"), all_gone, "{partition}");
+        }
+    }
+}
+
 #[test]
 fn a_zeroed_end_that_a_snapshot_says_more_of_is_no_unfinished_write() {
     let temp = tempfile::tempdir().unwrap();

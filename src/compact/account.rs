@@ -3,6 +3,7 @@
 //! The numbers come from different steps (the vote counts what it read and what lost, the rewrite
 //! what it wrote), so that their agreement says something.
 
+use super::commit::Commit;
 use super::look::Survey;
 use super::plan::Plan;
 use super::policy::{NullKeys, OnDamage, Policy};
@@ -88,7 +89,37 @@ pub fn counters(
         batches_emptied: tally.batches_emptied,
         late_records: count.late,
         bad_version_headers: count.bad_versions,
+        records_dropped_outside: 0,
+        bytes_dropped_outside: 0,
     }
+}
+
+/// What is dropped with the damage of segments behind the range, which `commit` has carried over.
+/// An active segment that holds nothing else, and was to be cleaned too, counts as part of it.
+pub fn dropped_behind(
+    surveys: &[Survey],
+    plan: &Plan,
+    policy: &Policy,
+    commit: &Commit,
+) -> Counters {
+    let mut counters = Counters::default();
+    for (at, survey) in surveys.iter().enumerate().skip(plan.cleaned) {
+        if plan.is_reworked(at) || survey.damage.is_empty() {
+            continue;
+        }
+        let records = survey.damaged_records;
+        if policy.include_active && commit.gives_up(survey) {
+            counters.segments_before += 1;
+            counters.bytes_before += survey.size_bytes();
+            counters.records_read += records;
+            counters.removed.damaged += records;
+        } else {
+            let damage = survey.damage.iter();
+            counters.bytes_dropped_outside += damage.map(|it| it.size_bytes).sum::<u64>();
+            counters.records_dropped_outside += records;
+        }
+    }
+    counters
 }
 
 /// Every record that was read is kept or has a counter that says why not; every batch likewise.

@@ -84,6 +84,11 @@ impl Commit {
         Commit { replacements, new_active, untouched, ..Commit::default() }
     }
 
+    /// Whether nothing is left of a segment behind which the log has rolled, if its damage goes.
+    pub fn gives_up(&self, survey: &Survey) -> bool {
+        survey.batches == 0 && self.new_active > Some(survey.segment.base)
+    }
+
     /// Carries it out where the new files lie as `.cleaned`.
     ///
     /// # Errors

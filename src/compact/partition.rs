@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::account::{counters, prove};
+use super::account::{counters, dropped_behind, prove};
 use super::budget::Budget;
 use super::commit::Commit;
 use super::end_state::{snapshot_at, snapshot_due, snapshots_kept, unreadable_of};
@@ -37,7 +37,7 @@ use super::small_files::unread_of;
 use super::task::{Done, Task};
 use super::vote::{Election, Electorate, chunks_of};
 use crate::error::Result;
-use crate::report::{Counters, Erased, Progress, grouped};
+use crate::report::{Counters, Erased, Progress, counted, grouped};
 use crate::segment::{Kind, Place, Unread};
 use crate::units::Offset;
 
@@ -177,6 +177,10 @@ impl Case<'_> {
         let as_before = self.put_the_rest(written, &mut done)?;
         let surveys = looked.surveys.as_slice();
         done.counters = counters(surveys, plan, policy, &election, found, tally, written);
+        if policy.on_damage == OnDamage::Skip && !task.in_place {
+            done.counters.add(&dropped_behind(surveys, plan, policy, &done.commit));
+            done.warnings.extend(dropped_outside(&done.counters));
+        }
         prove(&done.counters)?;
         if let Some((round, met)) = task.round.zip(met.as_ref()) {
             let facts = Facts {
@@ -457,6 +461,19 @@ fn snapshot_of(
     }
 }
 
+/// What to say of what was dropped outside the range.
+fn dropped_outside(counters: &Counters) -> Option<String> {
+    let Counters { records_dropped_outside: records, bytes_dropped_outside: bytes, .. } = *counters;
+    (bytes > 0).then(|| {
+        format!(
+            "{} and {} were dropped with damage behind the range that is cleaned, and are in none \
+             of its counters",
+            counted(records, "record"),
+            counted(bytes, "byte"),
+        )
+    })
+}
+
 fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if records_not_erased > 0 {
@@ -497,10 +514,7 @@ fn carry_over(
         now: policy.now,
     };
     let keep_damage = policy.on_damage == OnDamage::Keep;
-    // Behind it the log has rolled, and of it nothing is left.
-    let is_given_up = |survey: &Survey| {
-        !keep_damage && survey.batches == 0 && commit.new_active > Some(survey.segment.base)
-    };
+    let is_given_up = |survey: &Survey| !keep_damage && commit.gives_up(survey);
     (plan.cleaned..surveys.len())
         .into_par_iter()
         .filter(|at| !plan.is_reworked(*at))

@@ -102,6 +102,11 @@ pub struct Counters {
     pub late_records: u64,
     /// Records with a header of the strategy's name that is no version.
     pub bad_version_headers: u64,
+    /// Records that were dropped with damage from segments behind the range, which are carried over
+    /// without it; they are in no other counter.
+    pub records_dropped_outside: u64,
+    /// And bytes of log.
+    pub bytes_dropped_outside: u64,
 }
 
 impl Counters {
@@ -133,6 +138,8 @@ impl Counters {
             (&mut self.batches_emptied, other.batches_emptied),
             (&mut self.late_records, other.late_records),
             (&mut self.bad_version_headers, other.bad_version_headers),
+            (&mut self.records_dropped_outside, other.records_dropped_outside),
+            (&mut self.bytes_dropped_outside, other.bytes_dropped_outside),
         ];
         for (sum, value) in sums {
             *sum += value;

@@ -63,6 +63,7 @@ fn take_out(survey: &mut Survey, gone: &HashSet<Position>) {
                 chunk.damage_start = position;
             }
             (chunk.start, chunk.least) = (end, batch.header.last_offset.next());
+            survey.damaged_records += u64::try_from(batch.header.record_count).unwrap_or(0);
             let size_bytes = batch.header.size_bytes as u64;
             survey.damage.push(Damaged { position, size_bytes, flaw: FLAW });
         }

@@ -81,7 +81,8 @@ pub struct Survey {
     pub torn_tail: Option<Damaged>,
     /// Headers that cannot be believed; if all was checked, everything that is damaged.
     pub damage: Vec<Damaged>,
-    /// Records of damaged batches, as far as their headers can be believed.
+    /// Records of damaged batches, as far as their headers can be believed, and of what goes with
+    /// them.
     pub damaged_records: u64,
     /// The damaged batches that can still be read as markers of transactions.
     pub legible_markers: Vec<TxnBatch>,
