@@ -290,3 +290,31 @@ fn a_base_is_taken_up_to_the_very_record_that_was_asked_for() {
         }
     }
 }
+
+#[test]
+fn a_cut_within_a_batch_saves_what_the_report_says_to_the_byte() {
+    let events: Vec<Event> =
+        (0..9).map(|n| Event::put(&format!("k{}", n % 2), &format!("{n}"), START_MS + n)).collect();
+    for kind in [PLAIN, Kind { codec: Codec::Zstd, ..PLAIN }, Kind { magic: 1, ..PLAIN }] {
+        let mut log = Grown::empty();
+        log.plain(&events);
+        log.batch(kind, &events);
+        log.plain(&events);
+        let temp = scratch();
+        let source = log.write(&temp.path().join("source"), log.end());
+        let bytes_of = |dir: &Path| -> i64 {
+            let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+            let logs = paths.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+            logs.map(|path| path.metadata().unwrap().len() as i64).sum()
+        };
+        for last in [9, 12, 16, 17] {
+            let out = temp.path().join(format!("{last}"));
+            let dest = round_to(&source, &out, last, &ALL);
+            let report = fs::read(out.join("logcompact-report.json")).unwrap();
+            let report: Value = serde_json::from_slice(&report).unwrap();
+            let count = |name: &str| report["totals"][name].as_i64().unwrap();
+            let saved = count("bytes_before") - count("bytes_after");
+            assert_eq!(saved, bytes_of(&source) - bytes_of(&dest), "to {last}");
+        }
+    }
+}

@@ -59,13 +59,17 @@ pub fn counters(
     let count = &election.count;
     let null_key = if policy.null_keys == NullKeys::Keep { 0 } else { count.null_keys };
     let retired = Retired::of(surveys.get(..plan.retired).unwrap_or_default());
+    let halves = range.iter().filter_map(|survey| survey.segment.half());
+    let surplus_bytes: i64 = halves.map(|half| half.surplus_bytes).sum();
+    let range_bytes: u64 = range.iter().map(|survey| survey.size_bytes()).sum();
     let damaged_records: u64 = range.iter().map(|survey| survey.damaged_records).sum();
     let damaged_removed = if policy.on_damage == OnDamage::Keep { 0 } else { damaged_records };
     Counters {
         segments_before: range.len() as u64 + plan.retired as u64,
         segments_after: written.iter().map(|group| group.bases.len() as u64).sum(),
         segments_untouched: written.iter().filter(|group| group.is_untouched).count() as u64,
-        bytes_before: range.iter().map(|survey| survey.size_bytes()).sum::<u64>() + retired.bytes,
+        // The other half of a batch that is cut in two has a header of its own in the result.
+        bytes_before: range_bytes.saturating_add_signed(-surplus_bytes) + retired.bytes,
         bytes_after: written.iter().map(|group| group.log_bytes).sum(),
         batches_before: range.iter().map(|survey| survey.batches).sum::<u64>() + retired.batches,
         batches_after: written.iter().map(|group| group.batches).sum(),

@@ -251,17 +251,19 @@ impl Cut {
         let halves = split(&batch, self.asked, &mut decoder);
         let (lower, upper) = halves.map_err(|error| corrupt(error.to_string()))?;
         let whole = segment.half().map_or(batch.header.base_offset, |half| half.whole);
-        let half = |base: Offset, bytes: Vec<u8>| Segment {
+        let surplus_bytes = (lower.len() + upper.len()) as i64 - batch.header.size_bytes as i64;
+        let half = |base: Offset, bytes: Vec<u8>, surplus_bytes: i64| Segment {
             base,
             size_bytes: bytes.len() as u64,
             part: Some(Part {
-                half: Some(Half { bytes: Arc::new(bytes), whole }),
+                half: Some(Half { bytes: Arc::new(bytes), whole, surplus_bytes }),
                 ..Part::all_of(segment)
             }),
             ..segment.clone()
         };
         let behind = Cut { position: batches.position(), offset: last.next(), ..*self };
-        Ok((half(self.offset, lower), half(self.asked, upper), behind))
+        let lower = half(self.offset, lower, surplus_bytes);
+        Ok((lower, half(self.asked, upper, 0), behind))
     }
 
     /// The two parts of `segment`, which this is a cut of; neither need hold a batch.

@@ -59,6 +59,9 @@ pub struct Half {
     pub bytes: Arc<Vec<u8>>,
     /// The first offset of the whole.
     pub whole: Offset,
+    /// Of the lower half, by how much both together are larger than the whole: they have a header
+    /// each.
+    pub surplus_bytes: i64,
 }
 
 impl Part {
