@@ -89,10 +89,4 @@ impl Flaw {
             Flaw::Wrapper(_) => "message-set",
         }
     }
-
-    /// Whether the batch's extent is known in spite of the flaw, so that reading can go on
-    /// behind it.
-    pub fn has_known_extent(&self) -> bool {
-        !matches!(self, Flaw::Torn { .. } | Flaw::Length { .. } | Flaw::Magic(_))
-    }
 }

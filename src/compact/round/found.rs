@@ -31,10 +31,10 @@ impl KeyIndex {
     ) -> Result<()> {
         self.check(newcomers)?;
         let layers = Layers::of(&self.runs, &self.layers);
-        let ranges = ranges_of(&self.base).into_par_iter().with_min_len(self.least_in_turn);
+        let ranges = ranges_of(&self.base).into_par_iter().with_min_len(self.least_runs());
         ranges.try_for_each(|range| {
             let parts = parts_of(&range, 0, newcomers, self.runs.layout, self.most_run_bytes)?;
-            parts.par_iter().with_min_len(self.least_in_turn).try_for_each(|part| {
+            parts.par_iter().with_min_len(self.least_runs()).try_for_each(|part| {
                 let old = |keys: &[KeyHash]| self.stands_for(&range, &layers, keys);
                 if newest_stands::<S>() && beaten(*part, newcomers, old, losers)? {
                     return Ok(());

@@ -23,8 +23,7 @@ pub struct KeyIndex {
     pub(super) layers: Vec<Vec<RunRef>>,
     pub(super) most_run_bytes: usize,
     pub(super) layer_share: u64,
-    /// How many runs at the least are read or made one after the other.
-    pub(super) least_in_turn: usize,
+    is_in_turn: bool,
 }
 
 impl KeyIndex {
@@ -49,7 +48,7 @@ impl KeyIndex {
         }
         let runs = Arc::new(OpenRuns::within(disk, dir, seed, layout));
         let (most_run_bytes, layer_share) = (MOST_RUN_BYTES, LAYER_SHARE);
-        Ok(KeyIndex { runs, base, layers, most_run_bytes, layer_share, least_in_turn: 1 })
+        Ok(KeyIndex { runs, base, layers, most_run_bytes, layer_share, is_in_turn: false })
     }
 
     /// How many of its runs were read so far, and how many bytes these are.
@@ -62,14 +61,19 @@ impl KeyIndex {
         self.runs.close();
     }
 
-    /// Whether its runs are read and made so.
-    pub fn is_in_turn(&self) -> bool {
-        self.least_in_turn > 1
-    }
-
     /// The same with its runs read and made one after the other, whatever threads there are.
     pub fn in_turn(self) -> KeyIndex {
-        KeyIndex { least_in_turn: usize::MAX, ..self }
+        KeyIndex { is_in_turn: true, ..self }
+    }
+
+    /// Whether its runs are read and made so.
+    pub fn is_in_turn(&self) -> bool {
+        self.is_in_turn
+    }
+
+    /// How many of its runs a thread reads or makes at the least.
+    pub(super) fn least_runs(&self) -> usize {
+        if self.is_in_turn { usize::MAX } else { 1 }
     }
 
     /// The same with runs of another size, and layers up to another share of the base.

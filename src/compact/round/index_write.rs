@@ -117,24 +117,23 @@ impl Writing<'_> {
             kept -= 1;
         }
         let groups = self.groups(kept)?;
-        let written =
-            groups.into_par_iter().with_min_len(self.index.least_in_turn).enumerate().map(
-                |(number, ranges)| {
-                    let [first, ..] = ranges.as_slice() else { return Ok(None) };
-                    let below = ranges.last().and_then(|last| last.below);
-                    let whole = Part { from: first.from, below };
-                    if let Some(file) = self.news_alone::<S>(whole, kept)? {
-                        return self.put(&file, number).map(Some);
-                    }
-                    let states = ranges.par_iter().map(|range| self.changes::<S>(range, kept));
-                    let OpenRuns { layout, seed, .. } = *self.index.runs;
-                    let mut writer = RunWriter::new(layout, seed, first.from);
-                    for states in states.collect::<Result<Vec<_>>>()? {
-                        states.into_iter().try_for_each(|state| writer.push(state))?;
-                    }
-                    writer.finish().map(|file| self.put(&file, number)).transpose()
-                },
-            );
+        let written = groups.into_par_iter().with_min_len(self.index.least_runs()).enumerate().map(
+            |(number, ranges)| {
+                let [first, ..] = ranges.as_slice() else { return Ok(None) };
+                let below = ranges.last().and_then(|last| last.below);
+                let whole = Part { from: first.from, below };
+                if let Some(file) = self.news_alone::<S>(whole, kept)? {
+                    return self.put(&file, number).map(Some);
+                }
+                let states = ranges.par_iter().map(|range| self.changes::<S>(range, kept));
+                let OpenRuns { layout, seed, .. } = *self.index.runs;
+                let mut writer = RunWriter::new(layout, seed, first.from);
+                for states in states.collect::<Result<Vec<_>>>()? {
+                    states.into_iter().try_for_each(|state| writer.push(state))?;
+                }
+                writer.finish().map(|file| self.put(&file, number)).transpose()
+            },
+        );
         let written = written.collect::<Result<Vec<Option<RunRef>>>>()?;
         let runs = covering(written.into_iter().flatten().collect());
         let bytes_written = runs.iter().map(|run| run.bytes).sum();
@@ -241,7 +240,7 @@ impl Writing<'_> {
             count += parts.len();
             tasks.push((range, layered, parts, first_number));
         }
-        let written = tasks.into_par_iter().with_min_len(index.least_in_turn).map(
+        let written = tasks.into_par_iter().with_min_len(index.least_runs()).map(
             |(range, layered, parts, first_number)| {
                 self.base_range::<S>(&range, layered, &parts, first_number)
             },
@@ -275,7 +274,7 @@ impl Writing<'_> {
         let run = self.index.open_base(range)?;
         let upon = self.layers.runs_in(0, range.from, range.below)?;
         let is_whole = parts.len() == 1;
-        let written = parts.par_iter().with_min_len(self.index.least_in_turn).enumerate().map(
+        let written = parts.par_iter().with_min_len(self.index.least_runs()).enumerate().map(
             |(number, part)| {
                 let file = if is_new { self.as_they_are(*part)? } else { None };
                 let file = match file {
