@@ -1,5 +1,6 @@
 //! What is kept of a segment: which of its batches, and what is lost with the others.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::recovery::Recovered;
@@ -110,14 +111,16 @@ impl Kept {
         self.lost.records += sound + examined.damaged_records;
     }
 
-    /// Gives up one sound batch.
-    pub fn drop_batch(&mut self, position: Position, reason: &str) {
-        let Some(at) = self.batches.iter().position(|batch| batch.position == position) else {
-            return;
-        };
-        let batch = self.batches.remove(at);
-        self.lose_range(position, batch.size_bytes as u64, reason.to_owned(), "dropped");
-        self.lost.records += batch.records;
+    /// Gives up the sound batches at these positions.
+    pub fn drop_batches(&mut self, goes: &HashSet<Position>, reason: &str) {
+        let known = std::mem::take(&mut self.batches).into_iter();
+        let (gone, stay): (Vec<Sound>, _) = known.partition(|it| goes.contains(&it.position));
+        self.batches = stay;
+        for batch in gone {
+            let size_bytes = batch.size_bytes as u64;
+            self.lose_range(batch.position, size_bytes, reason.to_owned(), "dropped");
+            self.lost.records += batch.records;
+        }
     }
 
     /// The batches that stay as ranges of the log, neighbours as one.

@@ -9,7 +9,7 @@
 //! 4. Indexes, snapshots and leader epochs follow from what stays. The topic's id follows from
 //!    nothing in the log; one that cannot be read is that of its other partitions, or goes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
@@ -106,12 +106,16 @@ impl Plan {
         let is_changed = !goes.is_empty() || kept.iter().any(|kept| !kept.is_whole());
         let snapshots = snapshots::decide(dir, &kept, &outcomes.open, log_end, is_changed)?;
         let count = kept.len();
+        let aborted = outcomes.aborted.iter();
+        let by_end: HashMap<(i64, Offset), AbortedTxn> =
+            aborted.map(|txn| ((txn.producer_id, txn.last_offset), *txn)).collect();
         let decide = |(number, (kept, txns)): (usize, (Kept, &Vec<TxnBatch>))| {
             let is_active = number + 1 == count;
-            let is_here =
-                |txn: &&AbortedTxn| txns.iter().any(|batch| batch.base_offset == txn.last_offset);
-            let aborted: Vec<AbortedTxn> =
-                outcomes.aborted.iter().filter(is_here).copied().collect();
+            let ends = txns.iter().filter(|batch| batch.kind.is_end());
+            let aborted: Vec<AbortedTxn> = ends
+                .filter_map(|end| by_end.get(&(end.producer_id, end.base_offset)))
+                .copied()
+                .collect();
             let companions = Companions::decide(&kept, txns, &aborted, is_active, interval_bytes)?;
             Ok((kept, companions))
         };
@@ -231,13 +235,12 @@ fn settle_markers(
     let outcomes = Outcomes::of(txns.iter().flatten());
     let unmarked = Unmarked::of(txns.iter().flatten(), &outcomes);
     for ((kept, _), txns) in examined.iter_mut().zip(&mut txns) {
+        let mut goes = HashSet::new();
         txns.retain(|batch| {
-            let goes = unmarked.holds(batch);
-            if goes {
-                kept.drop_batch(batch.position, Unmarked::REASON);
-            }
-            !goes
+            let stays = !unmarked.holds(batch);
+            stays || !goes.insert(batch.position)
         });
+        kept.drop_batches(&goes, Unmarked::REASON);
     }
     Ok((txns, doubts))
 }
