@@ -69,12 +69,23 @@ impl LogDir {
     /// (`LogManager.checkpointLogStartOffsetsInDir`).
     pub fn log_start_of(dir: &PartitionDir) -> Option<Offset> {
         let base = dir.segments.first()?.base;
+        let (starts, name) = LogDir::log_starts_around(dir)?;
+        Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
+    }
+
+    /// Where the log of a partition starts by its name in the log directory around it, be there a
+    /// segment or none.
+    pub fn named_log_start_of(dir: &PartitionDir) -> Option<Offset> {
+        let (starts, name) = LogDir::log_starts_around(dir)?;
+        starts.offsets.get(&name).copied()
+    }
+
+    fn log_starts_around(dir: &PartitionDir) -> Option<(OffsetCheckpoint, TopicPartition)> {
         let (log_dir, name) = LogDir::around(&dir.path)?;
         if !log_dir.path.join(LOG_START_CHECKPOINT).is_file() {
             return None;
         }
-        let starts = log_dir.checkpoint(LOG_START_CHECKPOINT).ok()?;
-        Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
+        Some((log_dir.checkpoint(LOG_START_CHECKPOINT).ok()?, name))
     }
 
     /// Where the log of a partition starts for those who read it: there, or with its first segment.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{Appended, BatchBuilder, Decoder, NewRecord, RebuildError};
 use crate::segment::{
-    EpochEntry, FileName, Kind, Oddity, PartitionDir, Place, ProducerState, parse_epochs,
+    EpochEntry, FileName, Kind, LogDir, Oddity, PartitionDir, Place, ProducerState, parse_epochs,
     render_epochs,
 };
 use crate::units::{Offset, Position, Timestamp};
@@ -35,6 +35,9 @@ pub struct PartitionLog {
     /// The snapshot at the log end as it was found, if no segment begins there.
     at_old_end: Option<Offset>,
     torn_bytes: u64,
+    /// Whether the log starts behind the segments that are there, so that the next record comes
+    /// into one of its own.
+    starts_behind: bool,
     has_begun: bool,
     builder: BatchBuilder,
     opened: Timestamp,
@@ -59,7 +62,9 @@ pub struct Counters {
 }
 
 impl PartitionLog {
-    /// Opens the log in the partition directory `path`; one without segments begins at 0.
+    /// Opens the log in the partition directory `path`. One without segments, or that ends in front
+    /// of where the log directory says that it starts, goes on there: a broker deletes what it
+    /// finds in front of that (`LogLoader.recoverLog`).
     ///
     /// # Errors
     /// The system's; a log that ends in damage.
@@ -72,28 +77,31 @@ impl PartitionLog {
         let owner = Owner::in_dir(path).map_err(|e| Error::io(path, "cannot read", e))?;
         let place = Place { owner: Some(owner), ..Place::folder(&options.disk, path) };
         let epochs = read_epochs(&dir)?;
+        let log_start = LogDir::named_log_start_of(&dir).unwrap_or_default().max(Offset(0));
         let interval_bytes = options.topic.index_interval_bytes;
         let mut torn_bytes = 0;
-        let (active, next_offset, last_epoch) = match dir.segments.last() {
-            None => (Active::begin(&place, Offset(0), interval_bytes)?, Offset(0), -1),
+        let (active, log_end, last_epoch) = match dir.segments.last() {
+            None => (Active::begin(&place, log_start, interval_bytes)?, log_start, -1),
             Some(segment) => {
                 let tail = Tail::of(segment, interval_bytes, options.force)?;
                 torn_bytes = tail.torn_bytes;
-                let (next_offset, epoch) = (tail.next_offset, tail.leader_epoch);
-                (Active::resume(&place, segment.base, tail), next_offset, epoch)
+                let (log_end, epoch) = (tail.next_offset, tail.leader_epoch);
+                (Active::resume(&place, segment.base, tail), log_end, epoch)
             }
         };
+        let next_offset = log_end.max(log_start);
         let known_epoch = epochs.last().map_or(0, |entry| entry.epoch);
         let is_base = |offset: Offset| dir.segments.iter().any(|segment| segment.base == offset);
-        let at_end = dir.snapshots.contains(&next_offset) && !is_base(next_offset);
+        let at_end = dir.snapshots.contains(&log_end) && !is_base(log_end);
         Ok(PartitionLog {
             active: Some(active),
             producers: replay(&dir, next_offset)?,
             leader_epoch: known_epoch.max(last_epoch),
             epochs,
             beyond: dir.snapshots.iter().copied().filter(|at| *at > next_offset).collect(),
-            at_old_end: at_end.then_some(next_offset),
+            at_old_end: at_end.then_some(log_end),
             torn_bytes,
+            starts_behind: log_end < log_start,
             has_begun: dir.segments.is_empty(),
             rules: options.topic.clone(),
             builder: BatchBuilder::default(),
@@ -154,7 +162,8 @@ impl PartitionLog {
                 Error::refused(format!("{}: {text}", self.place.dir.display()))
             })?;
         self.begin()?;
-        if self.active.as_ref().is_none_or(|active| active.must_roll(&header, &self.rules)) {
+        let must_roll = |active: &Active| active.must_roll(&header, &self.rules);
+        if self.starts_behind || self.active.as_ref().is_none_or(must_roll) {
             self.roll()?;
         }
         if let Some(active) = &mut self.active {
@@ -220,6 +229,7 @@ impl PartitionLog {
             active.finish()?;
         }
         self.put_snapshot()?;
+        self.starts_behind = false;
         self.at_old_end = self.at_old_end.filter(|at| *at != self.next_offset);
         self.place.disk.sync_dir(&self.place.dir)?;
         let interval_bytes = self.rules.index_interval_bytes;
@@ -251,7 +261,7 @@ fn read_epochs(dir: &PartitionDir) -> Result<Vec<EpochEntry>> {
 
 /// What is known of producers at the end of the log.
 fn replay(dir: &PartitionDir, log_end: Offset) -> Result<ProducerState> {
-    let log_start = dir.segments.first().map_or(Offset(0), |segment| segment.base);
+    let log_start = dir.segments.first().map_or(log_end, |segment| segment.base);
     let mut state = ProducerState::load(dir, log_start, log_end)?;
     let mut decoder = Decoder::new();
     let behind = dir.segments.iter().skip(1).map(|next| next.base).chain([log_end]);
