@@ -1,11 +1,12 @@
-//! Where `write` goes on if the log directory says that the log starts behind what is there.
+//! Where `write` goes on if the log directory says that the log starts behind what is there, or the
+//! checkpoint of leader epochs knows of one behind its end.
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use logcompact::segment::PartitionDir;
+use logcompact::segment::{PartitionDir, parse_epochs};
 use predicates::str::contains;
 use support::log::{Log, put};
 use support::logcompact;
@@ -72,5 +73,32 @@ fn a_log_that_ends_in_front_of_where_it_starts_goes_on_there_in_a_segment_of_its
         write(&dir, "c\nd\n");
         assert_eq!(batches(&dir), expected, "{start}");
         assert_sound(&dir);
+    }
+}
+
+#[test]
+fn an_epoch_that_begins_behind_the_log_end_is_not_gone_on_in() {
+    for (epochs, after, epoch) in [
+        ("0\n2\n0 0\n5 100\n", vec![(0, 0)], 0),
+        ("0\n2\n0 0\n5 2\n", vec![(0, 0), (5, 2)], 5),
+        ("0\n1\n5 100\n", vec![(0, 2)], 0),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = log_dir(temp.path(), "0\n0\n");
+        Log::create(&dir, "t-0").batch(&[put("a", "1"), put("b", "2")]).flush();
+        let path = dir.join("t-0/leader-epoch-checkpoint");
+        fs::write(&path, epochs).unwrap();
+        write(&dir, "c\n");
+        let known = parse_epochs(&fs::read_to_string(&path).unwrap()).unwrap();
+        let known: Vec<_> = known.iter().map(|it| (it.epoch, it.start_offset.0)).collect();
+        assert_eq!(known, after, "{epochs:?}");
+        let segments = PartitionDir::open(&dir.join("t-0")).unwrap().segments;
+        let log = segments[0].log().unwrap();
+        assert_eq!(log.batches().last().unwrap().unwrap().1.header.leader_epoch, epoch);
+        logcompact()
+            .args(["verify", "--strict"])
+            .arg(&dir)
+            .assert()
+            .code(i32::from(after[0].1 > 0));
     }
 }

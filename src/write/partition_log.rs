@@ -29,6 +29,8 @@ pub struct PartitionLog {
     active: Option<Active>,
     producers: ProducerState,
     epochs: Vec<EpochEntry>,
+    /// Whether the file has more of them, behind the log end.
+    has_later_epochs: bool,
     leader_epoch: i32,
     /// Snapshots behind the log end, which a broker would remove.
     beyond: Vec<Offset>,
@@ -76,7 +78,7 @@ impl PartitionLog {
         }
         let owner = Owner::in_dir(path).map_err(|e| Error::io(path, "cannot read", e))?;
         let place = Place { owner: Some(owner), ..Place::folder(&options.disk, path) };
-        let epochs = read_epochs(&dir)?;
+        let mut epochs = read_epochs(&dir)?;
         let log_start = LogDir::named_log_start_of(&dir).unwrap_or_default().max(Offset(0));
         let interval_bytes = options.topic.index_interval_bytes;
         let mut torn_bytes = 0;
@@ -90,6 +92,9 @@ impl PartitionLog {
             }
         };
         let next_offset = log_end.max(log_start);
+        let known = epochs.len();
+        // As a broker does at load; but the newest may have begun where the log ends.
+        epochs.retain(|entry| entry.start_offset <= next_offset);
         let known_epoch = epochs.last().map_or(0, |entry| entry.epoch);
         let is_base = |offset: Offset| dir.segments.iter().any(|segment| segment.base == offset);
         let at_end = dir.snapshots.contains(&log_end) && !is_base(log_end);
@@ -97,6 +102,7 @@ impl PartitionLog {
             active: Some(active),
             producers: replay(&dir, next_offset)?,
             leader_epoch: known_epoch.max(last_epoch),
+            has_later_epochs: epochs.len() < known,
             epochs,
             beyond: dir.snapshots.iter().copied().filter(|at| *at > next_offset).collect(),
             at_old_end: at_end.then_some(log_end),
@@ -212,6 +218,9 @@ impl PartitionLog {
         if !is_known {
             let (epoch, start_offset) = (self.leader_epoch, self.next_offset);
             self.epochs.push(EpochEntry { epoch, start_offset });
+        }
+        if !is_known || self.has_later_epochs {
+            self.has_later_epochs = false;
             let path = self.place.dir.join(LEADER_EPOCHS);
             let text = render_epochs(&self.epochs);
             self.place.disk.replace_file(&path, text.as_bytes())?;
