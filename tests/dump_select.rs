@@ -1,12 +1,15 @@
 //! What `dump` selects, against the same conditions put to its full JSON output one by one; and how
 //! little of a log it looks at to find it.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use serde_json::Value;
+use support::log::{Log, put};
 use tempfile::TempDir;
 
 const DIRS: [&str; 9] = [
@@ -532,4 +535,20 @@ fn the_newest_records_are_found_from_the_end() {
     let last = "00000000000000004959.log".to_string();
     poison(&copy, &[(last, 0..usize::MAX)]);
     assert_eq!(dump(&copy, &["--reverse", "--limit", "5"]), expected);
+}
+
+#[test]
+fn a_time_index_entry_that_passes_over_later_records_on_the_way_to_its_own_is_not_believed() {
+    let temp = TempDir::new().unwrap();
+    let mut log = Log::create(temp.path(), "t-0");
+    let start = log.now_ms;
+    for later_ms in [9000, 1000, 2000, 6000] {
+        log.now_ms = start + later_ms;
+        log.batch(&[put("k", "v")]);
+    }
+    let dir = log.flush();
+    let entry = [&(start + 1000).to_be_bytes()[..], &1i32.to_be_bytes()].concat();
+    fs::write(dir.join("00000000000000000000.timeindex"), entry).unwrap();
+    let time = format!("{}..", start + 4000);
+    assert_eq!(offsets(&dump(&dir, &["-q", "--time", &time])), [0, 3]);
 }

@@ -4,8 +4,14 @@
 //! and checksum starts at its position, and no offset of that batch's start lies above the entry.
 //! Then all batches in front of it end below the offset that is looked for. An entry of the time
 //! index says that no record up to an offset has a later timestamp; it counts only if the batch
-//! that holds that offset is sound and has just that timestamp as its largest. Anything else means
-//! reading from the start, which is slower and always right.
+//! that holds that offset is sound and has just that timestamp as its largest, and no batch that is
+//! passed on the way there has a later one. Anything else means reading from the start, which is
+//! slower and always right.
+//!
+//! What lies in front of where the offset index leads is not looked at, or there would be no use
+//! in an index: of that the entry is believed, as by a broker that is asked for a time
+//! (`LogSegment.findOffsetByTimestamp`). To prove it wrong takes the headers of all that it lets
+//! us skip, and that is what `verify` is for.
 
 use crate::format::{Batch, HEADER_BYTES};
 use crate::segment::{Frontier, LogFile, OffsetIndex, TimeEntry, TimeIndex};
@@ -88,6 +94,9 @@ fn end_of_batch(log: &LogFile, start: Position, entry: &TimeEntry) -> Option<Pos
         let is_readable = is_readable(log, batches.position());
         let (_, batch) = batches.next().filter(|_| is_readable)?.ok()?;
         if batch.header.last_offset < entry.offset {
+            if batch.header.max_timestamp > entry.timestamp {
+                return None;
+            }
             continue;
         }
         let fits = batch.header.base_offset <= entry.offset
