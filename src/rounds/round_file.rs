@@ -13,6 +13,7 @@ use super::layers::are_in_order;
 use super::state_file::{parse_round, round_digits};
 use crate::error::{Error, Result};
 use crate::report::Counters;
+use crate::segment::AbortedTxn;
 use crate::units::{Offset, Timestamp};
 
 /// The format of round files that this version writes.
@@ -65,6 +66,10 @@ pub struct RoundFile {
     pub tail: Vec<TailRef>,
     /// The producers whose transaction began at or below the watermark and ends above it.
     pub open_producers: Vec<i64>,
+    /// Those of their transactions that are aborted, by their markers' order. The source may have
+    /// no `.txnindex`, and a round that begins within one does not see where it began.
+    #[serde(default)]
+    pub open_aborted: Vec<AbortedTxn>,
     /// What was counted in this round.
     pub counters: Counters,
     /// What it cost.
@@ -405,6 +410,7 @@ pub fn sample(round: u64) -> RoundFile {
         dead: None,
         tail: vec![TailRef { base_offset: Offset(100), bytes: 9 }],
         open_producers: vec![7, 8],
+        open_aborted: Vec::new(),
         counters: Counters { records_read: u64::MAX, ..Counters::default() },
         io: RoundIo { segments_new: 2, ..RoundIo::default() },
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::bytes::{Cursor, Overrun};
 use crate::units::Offset;
 
@@ -9,7 +11,7 @@ use crate::units::Offset;
 pub const TXN_ENTRY_BYTES: usize = 34;
 
 /// One aborted transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbortedTxn {
     /// Whose it was.
     pub producer_id: i64,

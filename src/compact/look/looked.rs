@@ -24,7 +24,8 @@ pub struct Looked {
     pub surveys: Vec<Survey>,
     /// How transactions ended.
     pub outcomes: Outcomes,
-    /// The entries of all `.txnindex` files, by producer and marker.
+    /// The entries of all `.txnindex` files, by producer and marker, and what a round knows of
+    /// those that began before it.
     pub indexed: HashMap<(i64, Offset), AbortedTxn>,
     /// Producers as the newest snapshot has them.
     pub producers: Vec<ProducerEntry>,
@@ -79,7 +80,10 @@ impl Looked {
             snapshot = newest_snapshot(task, done.log_end, &mut done.warnings)?;
             surveys = survey(source, &walking(snapshot.offset))?;
         }
-        let indexed = indexed_txns(source, &mut done.warnings)?;
+        let mut indexed = indexed_txns(source, &mut done.warnings)?;
+        for txn in task.round.map_or(&[][..], |round| round.begun_and_aborted()) {
+            indexed.entry((txn.producer_id, txn.last_offset)).or_insert(*txn);
+        }
         let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
         if is_damaged && policy.on_damage == OnDamage::Fail {
             done.note_surveyed(&surveys);

@@ -13,4 +13,6 @@ mod walk;
 pub use looked::Looked;
 pub use producers::ActiveProducers;
 pub use survey::{Chunk, Survey, Walking, modified_ms};
-pub use transactions::{SegmentTxns, begun_below, entries_kept, settle, settle_again};
+pub use transactions::{
+    SegmentTxns, aborted_across, begun_below, entries_kept, settle, settle_again,
+};

@@ -120,6 +120,19 @@ pub fn begun_below(end: Offset, begun: &[i64], surveys: &[Survey]) -> Vec<i64> {
     open.into_iter().collect()
 }
 
+/// The aborted transactions that began below `end` and were aborted behind it, given those of
+/// transactions that began in front of `surveys` (`known`).
+pub fn aborted_across(end: Offset, known: &[AbortedTxn], surveys: &[Survey]) -> Vec<AbortedTxn> {
+    let marker = |txn: &AbortedTxn| (txn.last_offset, txn.producer_id);
+    let markers: HashSet<(Offset, i64)> = known.iter().map(marker).collect();
+    let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
+    let seen = outcomes.aborted.iter().filter(|txn| !markers.contains(&marker(txn)));
+    let is_across = |txn: &&AbortedTxn| txn.first_offset < end && txn.last_offset >= end;
+    let mut across: Vec<AbortedTxn> = known.iter().chain(seen).filter(is_across).copied().collect();
+    across.sort_unstable_by_key(marker);
+    across
+}
+
 /// The entries for the `.txnindex` of segments that keep all their transactions, by segment.
 pub fn entries_kept(
     surveys: &[Survey],

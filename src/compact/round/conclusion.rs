@@ -11,7 +11,7 @@ use super::join::Leaving;
 use super::kept_damage::kept_at_end;
 use super::older::Due;
 use super::this_round::{Earlier, Met, Round};
-use crate::compact::look::{Survey, begun_below};
+use crate::compact::look::{Survey, aborted_across, begun_below};
 use crate::compact::plan::Plan;
 use crate::compact::policy::{NullKeys, OnDamage, Policy};
 use crate::compact::rewrite::Written;
@@ -143,6 +143,7 @@ impl Round<'_> {
             dead,
             tail,
             open_producers: begun_below(end, self.begun(), facts.surveys),
+            open_aborted: aborted_across(end, self.begun_and_aborted(), facts.surveys),
             counters: facts.counters,
             io: RoundIo {
                 source_bytes_read: report.source_bytes_read,

@@ -25,7 +25,8 @@ use crate::rounds::{
     DeadOffsets, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
 };
 use crate::segment::{
-    FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, Segment, parse_snapshot,
+    AbortedTxn, FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, Segment,
+    parse_snapshot,
 };
 use crate::units::Offset;
 use std::path::Path;
@@ -159,6 +160,11 @@ impl Round<'_> {
     /// The producers that had begun a transaction below the watermark that ends behind it.
     pub fn begun(&self) -> &[i64] {
         self.earlier.as_ref().map_or(&[], |earlier| &earlier.file.open_producers)
+    }
+
+    /// Those of their transactions that were aborted, as far as that is known.
+    pub fn begun_and_aborted(&self) -> &[AbortedTxn] {
+        self.earlier.as_ref().map_or(&[], |earlier| &earlier.file.open_aborted)
     }
 
     /// Where the log starts of which the destination is to be a copy, if that is within a segment;
