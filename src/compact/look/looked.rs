@@ -64,6 +64,7 @@ impl Looked {
         let becomes = if task.in_place { "it stays where it is" } else { "it is not copied" };
         let misnamed = source.misnamed.iter();
         done.warnings.extend(misnamed.map(|it| format!("{}: {}; {becomes}", it.name, it.what())));
+        done.warnings.extend(task.round.and_then(|round| round.unreadable_epochs()));
         let mut snapshot = newest_snapshot(task, Offset(i64::MAX), &mut done.warnings)?;
         let walking = |replay_from| Walking {
             around_damage: policy.on_damage != OnDamage::Fail,

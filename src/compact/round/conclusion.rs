@@ -23,9 +23,7 @@ use crate::rounds::{
     self, COMPANIONS, Change, FORMAT, HashFunction, Journal, KeptDamage, RoundFile, RoundIo,
     SegmentRef, TailRef,
 };
-use crate::segment::{
-    FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment, parse_epochs, render_epochs,
-};
+use crate::segment::{FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment};
 use crate::swap::list;
 use crate::units::Offset;
 
@@ -50,8 +48,6 @@ pub struct Facts<'a> {
     /// Companions that were not staged, for they [stand](Round::stands) as they are.
     pub as_before: &'a [String],
 }
-
-const EPOCHS: &str = "leader-epoch-checkpoint";
 
 impl Round<'_> {
     /// What there is to tell of this round.
@@ -115,7 +111,7 @@ impl Round<'_> {
             source: rounds::Source {
                 topic: self.topic(),
                 partition: self.source.name.as_ref().map_or(-1, |name| name.partition),
-                topic_id: topic_id(self.source),
+                topic_id: topic_id(self.source).or_else(|| self.known_topic_id()),
                 path: self.source.path.display().to_string(),
                 log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
                 log_end_offset: facts.log_end,
@@ -212,6 +208,11 @@ impl Round<'_> {
 
     fn topic(&self) -> String {
         self.source.name.as_ref().map_or_else(String::new, |name| name.topic.clone())
+    }
+
+    /// The topic's id as the rounds before know it.
+    fn known_topic_id(&self) -> Option<String> {
+        self.earlier.as_ref().and_then(|earlier| earlier.file.source.topic_id.clone())
     }
 
     fn rebase(&self) -> Option<rounds::Rebase> {
@@ -345,28 +346,6 @@ impl Round<'_> {
             }
         }
         Ok(change)
-    }
-
-    /// The epochs that the source has forgotten, with what it has deleted, are still those of
-    /// records in the destination.
-    fn merge_epochs(&self, place: &Place) -> Result<()> {
-        let older = match (&self.earlier, &self.base) {
-            (Some(_), _) => self.destination.join(EPOCHS),
-            (None, Some(base)) => base.dir.file(EPOCHS),
-            (None, None) => return Ok(()),
-        };
-        let read = |path: &Path| fs::read_to_string(path).ok().and_then(|t| parse_epochs(&t).ok());
-        let staged = place.dir.join(EPOCHS);
-        let (Some(older), Some(newer)) = (read(&older), read(&staged)) else { return Ok(()) };
-        let Some(first) = newer.first().copied() else { return Ok(()) };
-        let in_front =
-            |epoch: i32, start: Offset| epoch <= first.epoch && start < first.start_offset;
-        let mut merged: Vec<_> =
-            older.into_iter().filter(|e| in_front(e.epoch, e.start_offset)).collect();
-        let Some(last) = merged.last().copied() else { return Ok(()) };
-        // One that the source has the rest of began where it began.
-        merged.extend(newer.into_iter().filter(|entry| entry.epoch != last.epoch));
-        place.disk.replace_file(&staged, render_epochs(&merged).as_bytes())
     }
 }
 

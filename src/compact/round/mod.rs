@@ -17,6 +17,7 @@ mod ahead;
 mod collector;
 mod conclusion;
 mod copies;
+mod epochs;
 mod found;
 mod index;
 mod index_write;
