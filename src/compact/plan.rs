@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::look::{Survey, modified_ms};
 use super::policy::{Policy, TopicConfig};
 use crate::error::Result;
+use crate::segment::Segment;
 use crate::units::{Offset, Timestamp};
 
 /// The decision about one partition. Segment numbers count from 0 in log order.
@@ -217,9 +218,16 @@ impl Plan {
 
 fn legacy_horizon(surveys: &[Survey], log_start: Offset, topic: &TopicConfig) -> Timestamp {
     let below = surveys.iter().take_while(|survey| survey.segment.base < log_start).last();
-    below.map_or(Timestamp(0), |survey| {
-        modified_ms(&survey.segment).plus_ms(topic.delete_retention_ms.saturating_neg())
-    })
+    legacy_horizon_behind(below.map(|survey| &survey.segment), topic)
+}
+
+/// Magic 0/1 tombstones go from segments modified no later than this, where `clean` is the last
+/// segment that was cleaned before.
+pub fn legacy_horizon_behind(clean: Option<&Segment>, topic: &TopicConfig) -> Timestamp {
+    let horizon = |segment: &Segment| {
+        modified_ms(segment).plus_ms(topic.delete_retention_ms.saturating_neg())
+    };
+    clean.map_or(Timestamp(0), horizon)
 }
 
 /// How many segments retention takes off the front, never the active one

@@ -249,6 +249,10 @@ pub struct SegmentRef {
     pub earliest_horizon_ms: Option<Timestamp>,
     /// Whether tombstones may be in it: the round that wrote it let them stay for a while.
     pub has_tombstones: bool,
+    /// Whether any of them are of magic 0 or 1: those have no horizon. An older version did not
+    /// say.
+    #[serde(default)]
+    pub has_legacy_tombstones: Option<bool>,
     /// How many of its records are superseded.
     pub dead: u64,
     /// The round that wrote it.
@@ -361,6 +365,7 @@ pub fn sample(round: u64) -> RoundFile {
         records: 10,
         earliest_horizon_ms: Some(Timestamp(1)),
         has_tombstones: true,
+        has_legacy_tombstones: Some(false),
         dead: 0,
         from_round: 1,
     };

@@ -40,6 +40,8 @@ pub struct OutBatch {
     pub delete_horizon: Option<Timestamp>,
     /// It got that now; what an older one lets go is gone.
     pub has_new_horizon: bool,
+    /// Whether a tombstone is in it that has none to get: it is of magic 0 or 1.
+    pub has_legacy_tombstone: bool,
     /// Whether it is a compressed set of magic 0 or 1, whose first offset the header does not show.
     pub is_wrapper: bool,
     /// Where its bytes are.
@@ -193,7 +195,15 @@ impl ChunkOutput {
         if header.is_control() {
             self.tally.control_removed += u64::from(case.records - case.kept);
         }
-        self.carry_out(judge(&case), source, share, policy, (decoder, encoder))
+        self.carry_out(judge(&case), source, share, policy, (decoder, encoder))?;
+        let is_legacy = header.magic < 2 && policy.message_format == MessageFormat::Keep;
+        if case.keeps_tombstone
+            && is_legacy
+            && let Some(out) = self.batches.last_mut()
+        {
+            out.has_legacy_tombstone = true;
+        }
+        Ok(())
     }
 
     /// Does to a batch what was decided.
@@ -301,6 +311,7 @@ impl OutBatch {
             records: u32::try_from(header.record_count).unwrap_or(0),
             delete_horizon: header.delete_horizon(),
             has_new_horizon: false,
+            has_legacy_tombstone: false,
             is_wrapper: header.is_wrapper(),
             from,
         }

@@ -63,6 +63,8 @@ pub struct Contents {
     /// nevertheless, does not count: batches keep their horizon when their tombstones have gone,
     /// and markers stay for the sake of their producers.
     pub earliest_horizon: Option<Timestamp>,
+    /// Whether tombstones of magic 0 or 1 are among them, which have no horizon.
+    pub has_legacy_tombstones: bool,
 }
 
 /// Writes the segments of one group.
@@ -292,6 +294,7 @@ impl<'a> GroupWriter<'a> {
 impl Contents {
     fn add(&mut self, batch: &OutBatch, now: Timestamp) {
         self.records += u64::from(batch.records);
+        self.has_legacy_tombstones |= batch.has_legacy_tombstone;
         let is_ahead = |at: &Timestamp| *at > now || (*at == now && batch.has_new_horizon);
         let ahead = batch.delete_horizon.filter(is_ahead);
         let horizons = [self.earliest_horizon, ahead];

@@ -35,6 +35,7 @@ struct Span {
     from: From,
     size_bytes: usize,
     has_new_horizons: bool,
+    has_legacy_tombstones: bool,
 }
 
 enum Made {
@@ -115,7 +116,11 @@ impl Span {
             let batch = Batch::parse(rest)
                 .map_err(|flaw| Error::bug(format!("a waiting batch cannot be read: {flaw}")))?;
             let out = OutBatch::new(&batch.header, self.from.plus(at));
-            batches.push(OutBatch { has_new_horizon: self.has_new_horizons, ..out });
+            batches.push(OutBatch {
+                has_new_horizon: self.has_new_horizons,
+                has_legacy_tombstone: self.has_legacy_tombstones,
+                ..out
+            });
             at += batch.header.size_bytes;
         }
         Ok(())
@@ -125,13 +130,19 @@ impl Span {
 fn spans_of(batches: &[OutBatch]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for batch in batches {
-        let OutBatch { from, size_bytes, has_new_horizon: has_new_horizons, .. } = *batch;
+        let OutBatch { from, size_bytes, .. } = *batch;
+        let has_new_horizons = batch.has_new_horizon;
+        let has_legacy_tombstones = batch.has_legacy_tombstone;
         let is_next = |span: &&mut Span| {
-            span.from.plus(span.size_bytes) == from && span.has_new_horizons == has_new_horizons
+            span.from.plus(span.size_bytes) == from
+                && span.has_new_horizons == has_new_horizons
+                && span.has_legacy_tombstones == has_legacy_tombstones
         };
         match spans.last_mut().filter(is_next) {
             Some(span) => span.size_bytes += size_bytes,
-            None => spans.push(Span { from, size_bytes, has_new_horizons }),
+            None => {
+                spans.push(Span { from, size_bytes, has_new_horizons, has_legacy_tombstones });
+            }
         }
     }
     spans.shrink_to_fit();

@@ -244,6 +244,7 @@ impl Round<'_> {
                 records: contents.records,
                 earliest_horizon_ms: contents.earliest_horizon,
                 has_tombstones: !facts.policy.drop_tombstones,
+                has_legacy_tombstones: Some(contents.has_legacy_tombstones),
                 dead: 0,
                 from_round: self.number,
             }));

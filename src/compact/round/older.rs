@@ -12,12 +12,12 @@ use super::this_round::Earlier;
 use crate::compact::account::counters;
 use crate::compact::budget::Budget;
 use crate::compact::evidence::{Archive, Evidence, evidence_of};
-use crate::compact::look::{Chunk, SegmentTxns, Survey, Walking, settle_again};
+use crate::compact::look::{Chunk, SegmentTxns, Survey, Walking, modified_ms, settle_again};
 use crate::compact::plan::{Plan, group};
 use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::rewrite::{Found, Job, Maker, RewriteContext, Voted, Waiting, Written};
 use crate::compact::task::Task;
-use crate::compact::vote::{ChunkAt, ChunkResult, Count, Election, RecordSet, chunks_of};
+use crate::compact::vote::{ChunkAt, ChunkResult, Count, Election, Expiry, RecordSet, chunks_of};
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
@@ -38,22 +38,23 @@ pub struct Due {
 }
 
 impl Due {
-    /// Decides about `segments`, in which the offsets `dead` are superseded. A segment
+    /// Decides about the segments of `earlier`, in which the offsets `dead` are superseded. One
     /// may wait until `least_ratio` of its records are, unless a tombstone goes in this round
     /// (`drops_tombstones`), or a record is erased at one of the offsets `erased` (rising): then
     /// whatever it might have hidden goes too.
     pub fn of(
-        segments: &[SegmentRef],
+        earlier: &Earlier,
         dead: &DeadOffsets,
         erased: &[Offset],
         least_ratio: f64,
         drops_tombstones: bool,
         policy: &Policy,
     ) -> Due {
-        let is_expiring = |segment: &SegmentRef| {
-            segment.earliest_horizon_ms.is_some_and(|horizon| {
-                horizon <= policy.now || (policy.drop_tombstones && segment.has_tombstones)
-            })
+        let segments = &earlier.file.segments;
+        let expiry = earlier.expiry(policy);
+        let is_expiring = |(number, segment): (usize, &SegmentRef)| {
+            let has_passed = segment.earliest_horizon_ms.is_some_and(|at| at <= policy.now);
+            has_passed || is_losing_tombstones(segment, earlier.modified(number), expiry)
         };
         let is_erased = |segment: &SegmentRef| {
             let below = |end: Offset| erased.partition_point(|offset| *offset < end);
@@ -61,14 +62,15 @@ impl Due {
         };
         // A superseded record of a key that is to be erased is not in the key index any more.
         let erases = policy.rewrites.erased.is_some();
-        let may_wait = !drops_tombstones && !erases && !segments.iter().any(is_expiring);
+        let may_wait =
+            !drops_tombstones && !erases && !segments.iter().enumerate().any(is_expiring);
         let mut due = Due { deferred: dead.clone(), ..Due::default() };
         for (number, segment) in segments.iter().enumerate() {
             let range = segment.base_offset..segment.next_offset;
             let count = dead.count_in(range.clone());
             let ratio = count as f64 / segment.records.max(count).max(1) as f64;
             due.dead.push(count);
-            let goes_anyway = is_expiring(segment) || is_erased(segment);
+            let goes_anyway = is_expiring((number, segment)) || is_erased(segment);
             if goes_anyway || (count > 0 && !(may_wait && ratio < least_ratio)) {
                 due.rewritten.push(number);
                 due.deferred.remove_range(range);
@@ -76,6 +78,16 @@ impl Due {
         }
         due
     }
+}
+
+/// Whether tombstones of a segment that was `modified` then may go whatever their horizon. Of what
+/// an older version wrote it is not known if it has some of magic 0 or 1: it is looked at where
+/// none is to be left.
+fn is_losing_tombstones(segment: &SegmentRef, modified: Timestamp, expiry: Expiry) -> bool {
+    let may_have_legacy = segment.has_legacy_tombstones.unwrap_or(expiry.drops_all);
+    let legacy = may_have_legacy && expiry.has_passed_legacy(modified);
+    let others = expiry.drops_all && segment.earliest_horizon_ms.is_some();
+    segment.has_tombstones && (legacy || others)
 }
 
 /// The segments that are written anew, read and decided record by record.
@@ -102,6 +114,7 @@ pub struct Older {
 struct Reading<'a> {
     dead: &'a DeadOffsets,
     policy: &'a Policy,
+    expiry: Expiry,
     seed: KeyHashSeed,
     unindexed_below: Offset,
 }
@@ -157,13 +170,14 @@ impl Older {
         }
         let chunks = chunks_of(&surveys);
         let (seed, unindexed_below) = (earlier.file.hash.seed, earlier.file.unindexed_below);
-        let reading = Reading { dead, policy, seed, unindexed_below };
+        let expiry = earlier.expiry(policy);
+        let reading = Reading { dead, policy, expiry, seed, unindexed_below };
         let reads: Vec<Read> = chunks
             .par_iter()
             .filter_map(|at| Some((surveys.get(at.segment)?, at.chunk)))
             .map(|(survey, chunk)| reading.chunk(survey, chunk))
             .collect::<Result<_>>()?;
-        let plan = plan_of(&surveys, rewritten, policy)?;
+        let plan = plan_of(&surveys, rewritten, policy, expiry)?;
         let txns = plan
             .groups
             .iter()
@@ -223,7 +237,7 @@ fn broken(error: &Error) -> Error {
 }
 
 /// Neighbours are joined as far as they fit into one segment.
-fn plan_of(surveys: &[Survey], numbers: &[usize], policy: &Policy) -> Result<Plan> {
+fn plan_of(surveys: &[Survey], numbers: &[usize], policy: &Policy, expiry: Expiry) -> Result<Plan> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
     for at in 1..=numbers.len() {
@@ -244,7 +258,7 @@ fn plan_of(surveys: &[Survey], numbers: &[usize], policy: &Policy) -> Result<Pla
         cleaned: surveys.len(),
         groups,
         reworked: Vec::new(),
-        legacy_horizon: Timestamp(0),
+        legacy_horizon: expiry.legacy_horizon,
         nothing_because: None,
     })
 }
@@ -256,6 +270,7 @@ impl Reading<'_> {
         let mut voters = 0;
         let (mut set_sizes, mut with_tombstone) = (Vec::new(), Vec::new());
         let mut least = chunk.least;
+        let modified = modified_ms(&survey.segment);
         survey.log.still_reaches(chunk.end)?;
         with_decoder(|decoder| {
             let batches = survey.log.batches_from(chunk.start).until(chunk.end);
@@ -269,7 +284,8 @@ impl Reading<'_> {
                     read: &mut read,
                     has_tombstone: false,
                 };
-                batch_of.read(&batch, least, decoder).map_err(|flaw| {
+                let expired = self.expiry.has_passed(&batch.header, modified);
+                batch_of.read(&batch, least, expired, decoder).map_err(|flaw| {
                     broken(&Error::corrupt(survey.log.path(), position, flaw.to_string()))
                 })?;
                 if batch_of.has_tombstone {
@@ -303,6 +319,7 @@ impl InBatch<'_> {
         &mut self,
         batch: &Batch<'_>,
         least: Offset,
+        expired: bool,
         decoder: &mut Decoder,
     ) -> Result<(), Flaw> {
         batch.check_crc()?;
@@ -310,9 +327,6 @@ impl InBatch<'_> {
             self.read.count.records += check_records(batch, decoder, least)?;
             return Ok(());
         }
-        let policy = self.reading.policy;
-        let horizon = batch.header.delete_horizon();
-        let expired = horizon.is_some_and(|at| policy.drop_tombstones || policy.now >= at);
         match decoder.records(batch)? {
             Records::V2(records) => self.each(records, least, expired),
             Records::Legacy(set) => self.each(set, least, expired),
@@ -386,5 +400,41 @@ impl Older {
         let found = Found::default();
         let counters = counters(&self.surveys, plan, policy, election, &found, &tally, &written);
         Ok((counters, written))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_to_hold_old_tombstones_is_looked_at_only_where_none_is_to_be_left() {
+        let expiry = |drops_all| {
+            let (now, legacy_horizon) = (Timestamp(100), Timestamp(50));
+            Expiry { now, drops_all, legacy_horizon }
+        };
+        let segment = |has_tombstones, has_legacy_tombstones| SegmentRef {
+            base_offset: Offset(0),
+            next_offset: Offset(9),
+            bytes: 900,
+            records: 9,
+            earliest_horizon_ms: None,
+            has_tombstones,
+            has_legacy_tombstones,
+            dead: 0,
+            from_round: 1,
+        };
+        let (old, young) = (Timestamp(50), Timestamp(51));
+        let is_due = |segment: SegmentRef, modified, drops_all| {
+            is_losing_tombstones(&segment, modified, expiry(drops_all))
+        };
+        for (legacy, by_age, by_wish) in
+            [(Some(true), true, true), (Some(false), false, false), (None, false, true)]
+        {
+            assert_eq!(is_due(segment(true, legacy), old, false), by_age, "{legacy:?}");
+            assert!(!is_due(segment(true, legacy), young, false), "{legacy:?}");
+            assert_eq!(is_due(segment(true, legacy), young, true), by_wish, "{legacy:?}");
+            assert!(!is_due(segment(false, legacy), old, true), "{legacy:?}");
+        }
     }
 }

@@ -12,12 +12,12 @@ use super::unindexed::Unindexed;
 use crate::compact::budget::Budget;
 use crate::compact::erased_keys::ErasedKeys;
 use crate::compact::evidence::Archive;
-use crate::compact::look::{Survey, Walking};
-use crate::compact::plan::Plan;
+use crate::compact::look::{Survey, Walking, modified_ms};
+use crate::compact::plan::{Plan, legacy_horizon_behind};
 use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::rewrite::{CopyAhead, Maker, look_at};
 use crate::compact::strategy::{ByStrategy, Strategy};
-use crate::compact::vote::{Decided, Election, Listener};
+use crate::compact::vote::{Decided, Election, Expiry, Listener};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::report::RoundReport;
@@ -28,7 +28,7 @@ use crate::segment::{
     AbortedTxn, FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, Segment,
     parse_snapshot,
 };
-use crate::units::Offset;
+use crate::units::{Offset, Timestamp};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +47,17 @@ pub struct Earlier {
 }
 
 impl Earlier {
+    /// When tombstones of the compacted segments go. What was cleaned before is all of them.
+    pub fn expiry(&self, policy: &Policy) -> Expiry {
+        let last = self.compacted.segments.last();
+        Expiry::of(policy, legacy_horizon_behind(last, &policy.topic))
+    }
+
+    /// When a compacted segment was modified.
+    pub fn modified(&self, number: usize) -> Timestamp {
+        self.compacted.segments.get(number).map_or(Timestamp(i64::MAX), modified_ms)
+    }
+
     /// Whether no segment that holds records which the key index does not know has one of these
     /// keys.
     fn holds_none_unindexed(&self, erased: &ErasedKeys) -> Result<bool> {
@@ -283,7 +294,7 @@ impl Round<'_> {
         let is_same =
             is_known(&is_there) || (policy.on_damage != OnDamage::Keep && is_known(&is_sound));
         let ratio = self.options.min_rewrite_ratio;
-        let due = Due::of(&earlier.file.segments, &earlier.dead, &[], ratio, false, policy);
+        let due = Due::of(earlier, &earlier.dead, &[], ratio, false, policy);
         let claimed = surveys.last().and_then(|survey| survey.claimed_end);
         let rolls = policy.include_active && claimed > earlier.rolled_to;
         let erases_damage = policy.rewrites.erased.is_some()
@@ -377,7 +388,7 @@ impl Round<'_> {
         dead.add(&lost.dead);
         dead.insert(&unindexed.superseded)?;
         let ratio = self.options.min_rewrite_ratio;
-        let due = Due::of(&earlier.file.segments, &dead, &offsets, ratio, drops_tombstones, policy);
+        let due = Due::of(earlier, &dead, &offsets, ratio, drops_tombstones, policy);
         let older = if due.rewritten.is_empty() {
             None
         } else {

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use super::ballot::Ballot;
 use super::chunk_result::{ChunkAt, ChunkResult, chunks_of};
 use super::contest::{Contest, Ring};
+use super::expiry::Expiry;
 use super::record_set::RecordSet;
 use super::roll::Roll;
 use super::scan::{Bodies, ChunkScan, ScanContext};
@@ -305,10 +306,8 @@ impl<S: Strategy> Pass<'_, S> {
             hasher: self.hasher,
             packer: self.packer,
             log_start: plan.log_start,
-            now: policy.now,
-            drop_tombstones: policy.drop_tombstones,
+            expiry: Expiry::of(policy, plan.legacy_horizon),
             empty_is_tombstone: policy.empty_is_tombstone,
-            legacy_horizon: plan.legacy_horizon,
             null_keys: policy.null_keys,
             erased: policy.rewrites.erased.as_deref(),
             most_kept_bytes,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ballot::Ballot;
+use super::expiry::Expiry;
 use super::record_set::RecordSet;
 use super::roll::{Offsets, Votes};
 use crate::compact::erased_keys::ErasedKeys;
@@ -12,10 +13,10 @@ use crate::compact::look::{Chunk, SegmentTxns, Survey, modified_ms};
 use crate::compact::policy::NullKeys;
 use crate::compact::strategy::{Bid, Entry, Standing, Strategy};
 use crate::format::codec::Room;
-use crate::format::{Batch, BatchHeader, Codec, Decoder, Flaw, Record, Records, Reread};
+use crate::format::{Batch, Codec, Decoder, Flaw, Record, Records, Reread};
 use crate::report::ErasedRecord;
 use crate::segment::{Damaged, check_record, check_records};
-use crate::units::{Offset, Position, Timestamp};
+use crate::units::{Offset, Position};
 
 /// What reading a chunk must know of its surroundings.
 pub struct ScanContext<'a, S> {
@@ -27,14 +28,10 @@ pub struct ScanContext<'a, S> {
     pub packer: &'a Packer,
     /// Records below it are judged but do not vote.
     pub log_start: Offset,
-    /// The clock of the run.
-    pub now: Timestamp,
-    /// No tombstone stays.
-    pub drop_tombstones: bool,
+    /// When tombstones go.
+    pub expiry: Expiry,
     /// A value without a byte deletes its key.
     pub empty_is_tombstone: bool,
-    /// Magic 0/1 tombstones go from segments that were modified no later than this.
-    pub legacy_horizon: Timestamp,
     /// What becomes of records without a key.
     pub null_keys: NullKeys,
     /// Keys of which no record is to be left.
@@ -135,16 +132,6 @@ struct BatchAt {
     expired: bool,
 }
 
-impl<S> ScanContext<'_, S> {
-    /// Whether a tombstone of this batch has had its time: by the batch's delete horizon
-    /// (KIP-534), or for magic 0/1 by the age of its segment.
-    fn tombstones_expired(&self, modified: Timestamp, header: &BatchHeader) -> bool {
-        self.drop_tombstones
-            || header.delete_horizon().is_some_and(|horizon| self.now >= horizon)
-            || (header.magic < 2 && modified <= self.legacy_horizon)
-    }
-}
-
 impl<C: Copy> ChunkScan<C> {
     /// Reads the chunk's batches, all of them whatever it finds. `asked` are the records that vote;
     /// without it, all do.
@@ -165,7 +152,7 @@ impl<C: Copy> ChunkScan<C> {
             let Ok((position, batch)) = item else {
                 continue;
             }; // the survey has listed it
-            let expired = context.tombstones_expired(modified, &batch.header);
+            let expired = context.expiry.has_passed(&batch.header, modified);
             let at = BatchAt { number: number as u32, position, least, expired };
             least = batch.header.last_offset.next();
             let read = batch
