@@ -392,7 +392,13 @@ impl Run<'_> {
             // A swap that cannot be believed, too, is left for somebody to look at.
             return Ok((claim, opened.clone()));
         }
-        Journal::end_interrupted(disk, path)?;
+        match Journal::load(&StateDir::within(disk, path)) {
+            Err(error) => {
+                let dir = Err(error.to_string());
+                return Ok((claim, Opened { dir, ..opened.clone() }));
+            }
+            Ok(journal) => journal.map_or(Ok(()), |journal| journal.complete(disk, path))?,
+        }
         recover(disk, path, self.options.policy.on_damage != OnDamage::Fail)?;
         let dir = PartitionDir::open_on(disk, path).map_err(|error| error.to_string());
         Ok((claim, Opened { dir, ..opened.clone() }))

@@ -3,11 +3,8 @@
 
 use super::look::Survey;
 use crate::error::Result;
-use crate::segment::{Frontier, PartitionDir, Unread, unread_epochs, unread_metadata};
+use crate::segment::{Frontier, PartitionDir, Unread, see_epochs, unread_epochs, unread_metadata};
 use crate::units::Offset;
-
-/// A header.
-const HEADER_REACH_BYTES: usize = 64;
 
 /// Those of `source` that cannot be read, and what becomes of each.
 ///
@@ -24,16 +21,8 @@ fn epochs_seen(surveys: &[Survey]) -> Result<Vec<(i32, Offset)>> {
     for survey in surveys {
         let mut frontier = Frontier::of(&survey.log);
         for chunk in &survey.chunks {
-            let mut batches = survey.log.batches_from(chunk.start).until(chunk.end);
-            loop {
-                frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
-                let Some(item) = batches.next() else { break };
-                let Ok((_, batch)) = item else { continue }; // the survey has listed it
-                let epoch = batch.header.leader_epoch;
-                if seen.last().is_none_or(|(last, _)| *last != epoch) {
-                    seen.push((epoch, batch.header.base_offset));
-                }
-            }
+            let batches = survey.log.batches_from(chunk.start).until(chunk.end);
+            see_epochs(batches, &mut frontier, &mut seen)?;
         }
     }
     Ok(seen)

@@ -53,7 +53,7 @@ pub use partition::{
 pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use small_files::{
-    LEADER_EPOCHS, PARTITION_METADATA, Unread, epochs_of, rising_epochs, unread_epochs,
+    LEADER_EPOCHS, PARTITION_METADATA, Unread, epochs_of, rising_epochs, see_epochs, unread_epochs,
     unread_metadata,
 };
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{
-    EpochEntry, LogDir, PartitionDir, PartitionMetadata, parse_epochs, partitions_around,
-    render_epochs,
+    Batches, EpochEntry, Frontier, LogDir, PartitionDir, PartitionMetadata, parse_epochs,
+    partitions_around, render_epochs,
 };
 use crate::disk::Disk;
 use crate::error::Result;
@@ -131,6 +131,28 @@ pub fn epochs_of(seen: &[(i32, Offset)]) -> Vec<EpochEntry> {
         }
     }
     entries
+}
+
+/// Notes the leader epochs of `batches` behind those that were `seen`, with their first offsets.
+/// Damage is for others to tell of.
+///
+/// # Errors
+/// The system's.
+pub fn see_epochs(
+    mut batches: Batches<'_>,
+    frontier: &mut Frontier<'_>,
+    seen: &mut Vec<(i32, Offset)>,
+) -> Result<()> {
+    const HEADER_REACH_BYTES: usize = 64;
+    loop {
+        frontier.reach(batches.position(), HEADER_REACH_BYTES)?;
+        let Some(item) = batches.next() else { return Ok(()) };
+        let Ok((_, batch)) = item else { continue };
+        let epoch = batch.header.leader_epoch;
+        if seen.last().is_none_or(|(last, _)| *last != epoch) {
+            seen.push((epoch, batch.header.base_offset));
+        }
+    }
 }
 
 /// What the others of its topic in the log directory say, if they agree.

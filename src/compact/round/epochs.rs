@@ -2,27 +2,26 @@
 //! destination still holds their records. So what either says is put together; where the
 //! destination's cannot be read, its batches say it.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::this_round::Round;
-use crate::error::{Error, Result};
-use crate::segment::{EpochEntry, LogFile, Place, Segment, parse_epochs, render_epochs};
-
-const EPOCHS: &str = "leader-epoch-checkpoint";
+use crate::disk::open_listed;
+use crate::error::Result;
+use crate::segment::{
+    EpochEntry, Frontier, LEADER_EPOCHS as EPOCHS, Place, Segment, epochs_of, render_epochs,
+    rising_epochs, see_epochs,
+};
+use crate::units::Offset;
 
 /// What a file says: nothing, if there is none; an error, if it cannot be read as what it is.
 fn epochs_in(path: &Path) -> Result<Option<Vec<EpochEntry>>, Unreadable> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(_) => return Err(Unreadable),
-    };
-    let rises =
-        |a: &EpochEntry, b: &EpochEntry| a.epoch < b.epoch && a.start_offset <= b.start_offset;
-    let entries = parse_epochs(&text).ok().filter(|entries| entries.is_sorted_by(rises));
-    entries.map(Some).ok_or(Unreadable)
+    let mut text = String::new();
+    match open_listed(path).and_then(|mut file| file.read_to_string(&mut text)) {
+        Ok(_) => rising_epochs(&text).map(Some).map_err(|_| Unreadable),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(_) => Err(Unreadable),
+    }
 }
 
 struct Unreadable;
@@ -53,7 +52,7 @@ impl Round<'_> {
         let older = match epochs_in(&path) {
             Ok(Some(older)) => older,
             Ok(None) => return Ok(()),
-            Err(Unreadable) => epochs_of(standing.iter().map(Segment::log))?,
+            Err(Unreadable) => epochs_of(&epochs_seen(standing)?),
         };
         // If the source's cannot be read, what was staged is what its new batches say.
         let is_told_by_batches = epochs_in(&self.source.file(EPOCHS)).is_err();
@@ -84,26 +83,19 @@ fn gone_on(older: Vec<EpochEntry>, newer: &[EpochEntry]) -> Vec<EpochEntry> {
     older.into_iter().chain(newer.iter().copied().filter(|entry| entry.epoch > last)).collect()
 }
 
-/// The epochs that batches say, each with the first offset that is left of it.
-fn epochs_of(logs: impl Iterator<Item = Result<LogFile, Error>>) -> Result<Vec<EpochEntry>> {
-    let mut epochs: Vec<EpochEntry> = Vec::new();
-    for log in logs {
-        let log = log?;
-        for header in log.batches().flatten().map(|(_, batch)| batch.header) {
-            let (epoch, start_offset) = (header.leader_epoch, header.base_offset);
-            let is_new = epochs.last().is_none_or(|last| last.epoch < epoch);
-            if header.magic >= 2 && epoch >= 0 && is_new {
-                epochs.push(EpochEntry { epoch, start_offset });
-            }
-        }
+/// The leader epochs of the batches, with their first offsets.
+fn epochs_seen(segments: &[Segment]) -> Result<Vec<(i32, Offset)>> {
+    let mut seen: Vec<(i32, Offset)> = Vec::new();
+    for segment in segments {
+        let log = segment.log()?;
+        see_epochs(log.batches(), &mut Frontier::of(&log), &mut seen)?;
     }
-    Ok(epochs)
+    Ok(seen)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Offset;
 
     fn epochs(of: &[(i32, i64)]) -> Vec<EpochEntry> {
         let entry = |(epoch, start): &(i32, i64)| EpochEntry {
