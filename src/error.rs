@@ -71,10 +71,12 @@ impl Error {
         Error { path: None, position: None, kind: ErrorKind::Bug(reason.into()) }
     }
 
-    /// Whether the system does not allow it to this user.
+    /// Whether the system does not allow it: to this user, or with this name, as where something
+    /// is mounted there.
     pub fn is_denied(&self) -> bool {
-        let denied = io::ErrorKind::PermissionDenied;
-        matches!(&self.kind, ErrorKind::Io { source, .. } if source.kind() == denied)
+        use io::ErrorKind::{CrossesDevices, PermissionDenied, ResourceBusy};
+        let ErrorKind::Io { source, .. } = &self.kind else { return false };
+        matches!(source.kind(), PermissionDenied | ResourceBusy | CrossesDevices)
     }
 
     /// Whether the bytes of a file are at fault, so that other partitions can go on.

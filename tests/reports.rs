@@ -39,6 +39,34 @@ fn a_path_that_is_no_text_is_shown_as_messages_show_it() {
 }
 
 #[test]
+fn a_report_goes_to_where_a_link_leads_be_that_there_yet_or_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let (there, link) = (temp.path().join("there.json"), temp.path().join("link.json"));
+    std::os::unix::fs::symlink("there.json", &link).unwrap();
+    for _ in 0..2 {
+        let mut run = logcompact();
+        run.args(["compact", "-q", "--dry-run", "--report"]).arg(&link).arg(testdata(LOG));
+        run.assert().success();
+        assert!(link.is_symlink());
+        let report: Value = serde_json::from_slice(&fs::read(&there).unwrap()).unwrap();
+        assert_eq!(report["outcome"], "ok");
+    }
+}
+
+#[test]
+fn what_is_redirected_to_a_file_gets_the_report_and_what_comes_after_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let all = temp.path().join("all.txt");
+    let to = fs::File::create(&all).unwrap();
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_logcompact"));
+    run.args(["compact", "-q", "--dry-run", "--report", "/dev/stdout"]).arg(testdata(LOG));
+    assert!(run.stdout(to.try_clone().unwrap()).status().unwrap().success());
+    std::io::Write::write_all(&mut &to, b"after").unwrap();
+    let text = fs::read_to_string(&all).unwrap();
+    assert!(text.contains("after") && text.contains("\"outcome\": \"ok\""), "{text}");
+}
+
+#[test]
 fn what_was_done_is_said_though_its_report_could_not_be_written() {
     let temp = tempfile::tempdir().unwrap();
     for command in ["compact", "repair"] {

@@ -358,6 +358,31 @@ fn what_was_deleted_between_two_rounds_is_a_gap_though_its_segment_is_still_ther
 }
 
 #[test]
+fn a_start_behind_the_end_of_the_log_is_believed_by_no_round() {
+    let temp = scratch();
+    let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));
+    let mut log = Grown::empty();
+    for number in 0..4 {
+        log.plain(&[put("a", &number.to_string())]);
+        log.roll();
+    }
+    let mut ends = log.ends().into_iter().skip(1);
+    start_at(&source, 50);
+    let dir = log.write(&source, ends.next().unwrap());
+    log.write(&older, 1);
+    let base = ["-q", "--rebase-from", older.to_str().unwrap(), "--include-active"];
+    for first in [&["-q"][..], &base] {
+        let _ = fs::remove_dir_all(&out);
+        round(&dir, &out, first);
+        round(&dir, &out, &["-q"]);
+    }
+    for end in ends {
+        let dest = round(&log.write(&source, end), &out, &["-q"]);
+        assert_eq!(offsets(&dest).last(), Some(&(end - 1)));
+    }
+}
+
+#[test]
 fn a_rebase_that_ends_in_front_of_the_source_is_refused() {
     let temp = scratch();
     let [source, older, out] = ["source", "older", "out"].map(|name| temp.path().join(name));

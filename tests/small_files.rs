@@ -83,7 +83,7 @@ fn a_topic_id_that_cannot_be_read_is_that_of_the_topics_other_partitions() {
             let right = fs::read(logs.join(names[0]).join(METADATA)).unwrap();
             fs::write(logs.join(names[0]).join(METADATA), "").unwrap();
             let (mut command, left) = run(command, &[], &logs, in_place);
-            let told = contains("the id is that of the topic's other partitions");
+            let told = contains("the id is known from the topic's other partitions");
             let output = command.assert().success().get_output().clone();
             let said = [output.stdout, output.stderr].concat();
             assert!(predicates::Predicate::eval(&told, &*String::from_utf8_lossy(&said)));
@@ -162,7 +162,7 @@ fn a_later_round_keeps_the_small_files_that_the_destination_has() {
     log.roll().batch(&[put("k", "newer")]).roll().batch(&[put("a", "2")]).flush();
     fs::write(dir.join(EPOCHS), "junk").unwrap();
     fs::write(dir.join(METADATA), "").unwrap();
-    let told = contains("partition.metadata: line 1: expected: version: N; the one that the");
+    let told = contains("partition.metadata: line 1: expected: version: N; the id is known from");
     round().stderr(told.and(contains("it is built anew from the epochs")));
     assert_eq!(fs::read(out.join("t-0").join(METADATA)).unwrap(), metadata);
     assert_eq!(fs::read_to_string(out.join("t-0").join(EPOCHS)).unwrap(), "0\n1\n0 0\n");

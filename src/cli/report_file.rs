@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::out_folder;
-use crate::disk::{Disk, WholeFile};
+use crate::disk::Disk;
+use crate::error::Error;
 use crate::segment::CHECKPOINT_NAMES;
 
 /// The report's file name inside an output folder.
@@ -73,7 +74,9 @@ pub fn refuse_lost(
     // Nothing of this is left, nor changed where there is a file.
     File::options().append(true).create(true).open(path).with_context(|| cannot(""))?;
     if is_new {
-        fs::remove_file(path).with_context(|| cannot(""))?;
+        // Of a link that led nowhere, what it leads to now.
+        let made = fs::canonicalize(path).with_context(|| cannot(""))?;
+        fs::remove_file(made).with_context(|| cannot(""))?;
     }
     Ok(())
 }
@@ -112,30 +115,43 @@ pub fn write(
 }
 
 /// Has the file at `path` written, which has its name only once it is complete; until then what
-/// was called that stands.
+/// was called that stands. Where no file can take the place of another, as where a single one is
+/// mounted, it is written where it lies; so is what is no file, and what the system lends a name.
 pub fn write_whole(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    // Who names a link means the file that it leads to.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let is_pipe = path.exists() && !path.is_file();
-    let file = if is_pipe { None } else { whole_file(path)? };
-    let Some(file) = file else {
-        return Ok(write(&mut File::create(path)?)?);
-    };
-    let mut to = BufWriter::new(file);
+    if !is_streams(path) && (path.is_file() || !is_taken(path)) {
+        // Who names a link means the file that it leads to.
+        let full = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        match replace(&full, &write) {
+            Err(error) if path.exists() && is_denied(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    Ok(write(&mut File::create(path)?)?)
+}
+
+/// Whether it is one of the names that the system has for open files, as `/dev/stdout`.
+fn is_streams(path: &Path) -> bool {
+    let full = std::path::absolute(path).unwrap_or_default();
+    ["/dev", "/proc"].iter().any(|folder| full.starts_with(folder) && !full.starts_with("/dev/shm"))
+}
+
+/// A link that leads nowhere takes up its name, too.
+fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn is_denied(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(Error::is_denied)
+}
+
+fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut to = BufWriter::new(Disk::default().replace_whole(path)?);
     write(&mut to)?;
     let file = to.into_inner().map_err(io::IntoInnerError::into_error)?;
     Ok(file.finish()?)
-}
-
-/// None where a file may be written to, but none may come to be beside it.
-fn whole_file(path: &Path) -> anyhow::Result<Option<WholeFile>> {
-    match Disk::default().replace_whole(path) {
-        Err(error) if error.is_denied() && path.exists() => Ok(None),
-        outcome => Ok(Some(outcome?)),
-    }
 }
 
 /// Writes it as it goes: the evidence of what was erased may be longer than memory.

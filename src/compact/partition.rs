@@ -38,7 +38,7 @@ use super::task::{Done, Task};
 use super::vote::{Election, Electorate, chunks_of};
 use crate::error::Result;
 use crate::report::{Counters, Erased, Progress, counted, grouped};
-use crate::segment::{Kind, Place, Unread};
+use crate::segment::{Kind, Place};
 use crate::units::Offset;
 
 /// Compacts one partition into its staging directory.
@@ -327,11 +327,11 @@ impl Case<'_> {
         done.commit = Commit::of(surveys, plan, written, policy, task.in_place, rolled_to);
         done.commit.txn_indexes = self.txn_indexes_due()?;
         done.commit.unread = unread_of(task.source, surveys)?;
-        let told = |unread: &Unread| match earlier {
-            Some(_) if unread.text.is_none() => unread.describe_kept(),
-            _ => unread.describe(task.in_place),
-        };
-        done.warnings.extend(done.commit.unread.iter().map(told));
+        for unread in &mut done.commit.unread {
+            let known = || task.round.and_then(|round| round.known_metadata());
+            unread.text = unread.text.take().or_else(known);
+            done.warnings.push(unread.describe(task.in_place));
+        }
         let Some(place) = &task.place else { return Ok(Vec::new()) };
         done.commit.snapshot = snapshot_of(task, looked, plan, &done.commit)?;
         // In place those behind it stay, too.

@@ -10,7 +10,7 @@ use super::plan::{Decision, How, Plan};
 use crate::disk::{Disk, Staging};
 use crate::error::{Error, Result};
 use crate::report::{PartitionRepair, Progress, RepairOutcome, RepairReport, RunOutcome};
-use crate::rounds::Journal;
+use crate::rounds::{Journal, StateDir};
 use crate::segment::{
     CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PARTITION_METADATA,
     PartitionDir, Place, Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
@@ -155,9 +155,13 @@ impl Run<'_> {
         // What is done about damage in a log is done about damage in its `.swap`, too.
         let may_be_damaged = self.options.how != How::IndexesOnly;
         let listed = if is_changed {
-            let ended = Journal::end_interrupted(disk, path);
-            let recovery = ended.and_then(|_| Recovery::of(disk, path, may_be_damaged));
             // A disk that cannot be written to ends the run; what cannot be read, the partition.
+            let journal = Journal::load(&StateDir::within(disk, path));
+            let ended = journal.map(|it| it.map_or(Ok(()), |it| it.complete(disk, path)));
+            let recovery = match ended {
+                Ok(ended) => ended.map(|()| Recovery::of(disk, path, may_be_damaged))?,
+                Err(error) => Err(error),
+            };
             recovery.as_ref().map_or(Ok(()), |recovery| recovery.carry_out(disk, path))?;
             recovery.and_then(|recovery| Ok((PartitionDir::open_on(disk, path)?, recovery)))
         } else {

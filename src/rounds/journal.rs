@@ -168,17 +168,14 @@ impl Journal {
         disk.remove_if_there(&state.path().join(Journal::NAME))
     }
 
-    /// Ends the commit that was interrupted in a partition directory, for whoever changes that
-    /// otherwise; the number of its round, if there was one.
+    /// Ends the commit that was interrupted in a partition directory, if there is one, for whoever
+    /// changes that otherwise.
     ///
     /// # Errors
     /// As [`Journal::load`] and [`Journal::apply`].
-    pub fn end_interrupted(disk: &Disk, partition_dir: &Path) -> Result<Option<u64>> {
-        let Some(journal) = Journal::load(&StateDir::within(disk, partition_dir))? else {
-            return Ok(None);
-        };
-        journal.complete(disk, partition_dir)?;
-        Ok(Some(journal.round))
+    pub fn end_interrupted(disk: &Disk, partition_dir: &Path) -> Result<()> {
+        let journal = Journal::load(&StateDir::within(disk, partition_dir))?;
+        journal.map_or(Ok(()), |journal| journal.complete(disk, partition_dir))
     }
 
     /// A segment that lies between those of a change and is not one of them: a broker that finishes

@@ -54,7 +54,10 @@ impl Unread {
             Some(_) if *name == LEADER_EPOCHS => {
                 format!("{name}: {why}; it is built anew from the epochs of the batches")
             }
-            Some(_) => format!("{name}: {why}; the id is that of the topic's other partitions"),
+            Some(_) => format!(
+                "{name}: {why}; the id is known from the topic's other partitions, or from an \
+                 earlier round"
+            ),
             None => {
                 let becomes = match in_place {
                     true => format!("it is {} now", self.aside()),
@@ -67,11 +70,6 @@ impl Unread {
                 )
             }
         }
-    }
-
-    /// The same where there is another one that stays.
-    pub fn describe_kept(&self) -> String {
-        format!("{}: {}; the one that the destination has stays", self.name, self.why)
     }
 
     fn aside(&self) -> String {

@@ -13,6 +13,7 @@ use crate::segment::{LogDir, Sources};
 const LOCK: &str = ".lock";
 /// What a broker leaves when it was stopped as it should be (`CleanShutdownFileHandler`).
 pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+
 /// Log directories that are ours until this is dropped: a broker that starts meanwhile does not
 /// get its lock.
 #[derive(Debug)]

@@ -127,7 +127,7 @@ pub fn ahead(
     kept: Option<&KeptDamage>,
     started: Offset,
 ) -> Result<PartitionDir> {
-    let start = LogDir::start_of(source).unwrap_or(Offset(0));
+    let start = starts_at(source)?;
     // What was deleted since is missing though it is still there. (The first round may have ended
     // in front of where the source started already.)
     let is_gap = start > end.max(started);
@@ -169,6 +169,20 @@ pub fn ahead(
     let mut ahead = beginning_with(first, source, number);
     ahead.snapshots.retain(|offset| *offset >= end);
     Ok(ahead)
+}
+
+/// Where the log in `source` starts for those who read it. A start behind its end is not believed,
+/// as in a [`Plan`](crate::compact::plan::Plan).
+///
+/// # Errors
+/// The system's.
+pub fn starts_at(source: &PartitionDir) -> Result<Offset> {
+    let base = |segment: &Segment| segment.base;
+    let first = source.segments.first().map_or(Offset(0), base);
+    let start = LogDir::start_of(source).unwrap_or(first);
+    let is_believed = source.segments.last().is_some_and(|last| start <= last.base)
+        || start <= Marks::end_of(&source.segments)?;
+    Ok(if is_believed { start } else { first })
 }
 
 /// The part of `source` from the offset `start` on, as a partition of its own.

@@ -210,9 +210,16 @@ impl Round<'_> {
         self.source.name.as_ref().map_or_else(String::new, |name| name.topic.clone())
     }
 
-    /// The topic's id as the rounds before know it.
+    /// The topic's id as the rounds before know it, or what this one is rebased on.
     fn known_topic_id(&self) -> Option<String> {
-        self.earlier.as_ref().and_then(|earlier| earlier.file.source.topic_id.clone())
+        let of_rounds = self.earlier.as_ref().and_then(|it| it.file.source.topic_id.clone());
+        of_rounds.or_else(|| topic_id(&self.base.as_ref()?.dir))
+    }
+
+    /// What the destination's `partition.metadata` is to say where the source's cannot be read.
+    pub fn known_metadata(&self) -> Option<String> {
+        let topic_id = self.known_topic_id()?;
+        Some(PartitionMetadata { version: 0, topic_id }.render())
     }
 
     fn rebase(&self) -> Option<rounds::Rebase> {

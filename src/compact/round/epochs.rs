@@ -48,17 +48,19 @@ impl Round<'_> {
             (None, None) => return Ok(()),
         };
         let staged = place.dir.join(EPOCHS);
-        let Ok(Some(newer)) = epochs_in(&staged) else { return Ok(()) };
+        let Ok(newer) = epochs_in(&staged) else { return Ok(()) };
         let older = match epochs_in(&path) {
-            Ok(Some(older)) => older,
-            Ok(None) => return Ok(()),
+            Ok(Some(older)) if newer.is_some() => older,
+            Ok(_) => return Ok(()),
             Err(Unreadable) => epochs_of(&epochs_seen(standing)?),
         };
         // If the source's cannot be read, what was staged is what its new batches say.
-        let is_told_by_batches = epochs_in(&self.source.file(EPOCHS)).is_err();
+        let is_missing = newer.is_none();
+        let is_told_by_batches = is_missing || epochs_in(&self.source.file(EPOCHS)).is_err();
+        let newer = newer.unwrap_or_default();
         let join = if is_told_by_batches { gone_on } else { joined };
         let merged = join(older, &newer);
-        if merged == newer {
+        if merged == newer && !is_missing {
             return Ok(());
         }
         place.disk.replace_file(&staged, render_epochs(&merged).as_bytes())

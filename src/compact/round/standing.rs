@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ahead::{Marks, active_base, ahead, gap, onward, with_border};
+use super::ahead::{Marks, active_base, ahead, gap, onward, starts_at, with_border};
 use super::conclusion::{rules, topic_id};
 use super::copies::first_difference;
 use super::index::KeyIndex;
@@ -459,7 +459,7 @@ fn rebased(
     let from = directory_of(&rebase.from, source)?;
     let (mut base, _) = view(&source.disk, &from, false)?;
     // What the source holds in front of where it starts, it has deleted.
-    let start = LogDir::start_of(source).unwrap_or(Offset(0));
+    let start = starts_at(source)?;
     let mut view = onward(source, start)?;
     let (reached, end) = (Marks::end_of(&base.segments)?, Marks::end_of(&view.segments)?);
     let asked = rebase.high_watermark.map(Offset::next);

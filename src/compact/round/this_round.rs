@@ -1,6 +1,6 @@
 //! One partition's round: what it builds upon, and what the increment's newcomers do to that.
 
-use super::ahead::{Marks, with_border};
+use super::ahead::{Marks, starts_at, with_border};
 use super::collector::Collector;
 use super::found::Losses;
 use super::index::KeyIndex;
@@ -195,7 +195,7 @@ impl Round<'_> {
     /// # Errors
     /// That.
     pub fn refuse_short_rebase(&self, plan: &Plan) -> Result<()> {
-        let start = LogDir::start_of(self.source).unwrap_or(plan.end);
+        let start = starts_at(self.source)?;
         if self.base.is_none() || plan.end >= start {
             return Ok(());
         }
