@@ -115,7 +115,7 @@ impl Marks {
 
 /// The part of `source` from the watermark on, as a partition of its own. `end` is the offset
 /// behind the watermark, `earlier` the marks that were left there, `kept` the damage there that is
-/// in the destination already, which starts at `started` if that is not with a segment.
+/// in the destination already, which has held what there was up to `held_end`.
 ///
 /// # Errors
 /// Refused, with what to do: another source, a gap in front of it, one that was cut off. The
@@ -125,12 +125,11 @@ pub fn ahead(
     end: Offset,
     earlier: &Marks,
     kept: Option<&KeptDamage>,
-    started: Offset,
+    held_end: Offset,
 ) -> Result<PartitionDir> {
     let start = starts_at(source)?;
-    // What was deleted since is missing though it is still there. (The first round may have ended
-    // in front of where the source started already.)
-    let is_gap = start > end.max(started);
+    // What was deleted behind that is missing, though it may still be there.
+    let is_gap = start > end.max(held_end);
     let Some((number, holder)) = holder_of(source, end).filter(|_| !is_gap) else {
         return Err(gap(end, start));
     };

@@ -14,6 +14,7 @@
 
 mod again;
 mod ahead;
+mod base_ends;
 mod collector;
 mod conclusion;
 mod copies;

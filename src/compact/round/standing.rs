@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ahead::{Marks, active_base, ahead, gap, onward, starts_at, with_border};
+use super::base_ends::BaseEnds;
 use super::conclusion::{rules, topic_id};
 use super::copies::first_difference;
 use super::index::KeyIndex;
@@ -200,7 +201,11 @@ impl Standing {
         }
         let end = file.end_offset();
         let (marks, kept) = (Marks::of(file), file.source.kept_damage.as_ref());
-        let mut view = ahead(source, end, &marks, kept, file.unindexed_below)?;
+        // Up to the log's end the last round carried it over. (It may have ended in front of where
+        // the log started already.)
+        let rolled_to = self.dir.segments.last().map_or(Offset(0), |last| last.base);
+        let held_end = file.source.log_end_offset.max(file.unindexed_below).max(rolled_to);
+        let mut view = ahead(source, end, &marks, kept, held_end)?;
         let bound = border(&mut view, options, policy)?.map(|bound| bound.max(end));
         let (seed, layout) = (file.hash.seed, layout(&policy.topic.strategy));
         let made_for = (seed, layout);
@@ -512,49 +517,6 @@ fn border_of_both(
             return Ok(border);
         }
         border = common;
-    }
-}
-
-/// A directory to rebase on that ends elsewhere than one would expect.
-enum BaseEnds {
-    /// Between its end and where the source begins there is nothing.
-    InFrontOfSource(PathBuf, Offset, Offset),
-    /// It was to be taken further.
-    InFrontOfWatermark(PathBuf, Offset),
-    /// It was not to be taken as far, but the source has no more what lies between.
-    BehindWatermark(PathBuf, Offset),
-    /// The source ends earlier.
-    BehindSource(PathBuf, Offset, Offset),
-}
-
-impl std::fmt::Display for BaseEnds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            BaseEnds::InFrontOfSource(from, reached, border) => write!(
-                f,
-                "{} ends at offset {reached}, and the source is read from offset {border} on: \
-                 what lies between is in neither",
-                from.display()
-            ),
-            BaseEnds::InFrontOfWatermark(from, reached) => write!(
-                f,
-                "{} ends at offset {reached} already; the source is read from there on",
-                from.display()
-            ),
-            BaseEnds::BehindSource(from, reached, end) => write!(
-                f,
-                "{} reaches up to offset {}, but the source ends at offset {end}: what it has \
-                 behind that is not taken; is the source the newer of the two, and sound?",
-                from.display(),
-                reached.0 - 1
-            ),
-            BaseEnds::BehindWatermark(from, border) => write!(
-                f,
-                "the source begins at offset {border}, behind --rebase-high-watermark; {} is \
-                 taken up to there",
-                from.display()
-            ),
-        }
     }
 }
 
