@@ -199,13 +199,12 @@ public final class Bench {
         System.out.println("| a round over the newest 1 % | MiB | all of it | the round | share | best..worst "
             + "| nothing written anew | share | best..worst |");
         System.out.println("|---|---|---|---|---|---|---|---|---|");
-        Load orders = new Load("orders, segments of 64 MiB", CompressionType.NONE, 2 * records, 0, 120,
-            200, Load.Keys.ORDERS);
-        for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records), orders)) {
+        for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records),
+                orders(2 * records), orders(4 * records))) {
             Path source = load.place(work);
             long mebibytes = load.write(source) >> 20;
             String behind = Long.toString(load.records() / 100L * 99 - 1);
-            String[] cut = load == orders
+            String[] cut = load.drawn() == Load.Keys.ORDERS
                 ? new String[] {"--segment-bytes", Load.ORDERS_SEGMENT_BYTES} : new String[0];
             double[][] seconds = new double[3][turns];
             for (int turn = -1; turn < turns; turn++) {
@@ -223,6 +222,11 @@ public final class Bench {
                 median(seconds[2]), share(seconds[2], seconds[0]));
             System.out.flush();
         }
+    }
+
+    private static Load orders(int records) {
+        return new Load("orders, segments of 64 MiB", CompressionType.NONE, records, 0, 120, 200,
+                Load.Keys.ORDERS);
     }
 
     private static Load manyKeys(int records) {
