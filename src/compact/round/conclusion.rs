@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use super::ahead::Marks;
@@ -16,14 +17,16 @@ use crate::compact::plan::Plan;
 use crate::compact::policy::{NullKeys, OnDamage, Policy};
 use crate::compact::rewrite::Written;
 use crate::compact::strategy::{ByStrategy, Strategy};
-use crate::disk::Disk;
+use crate::disk::{Disk, open_listed};
 use crate::error::Result;
 use crate::report::{Counters, RoundReport};
 use crate::rounds::{
     self, COMPANIONS, Change, FORMAT, HashFunction, Journal, KeptDamage, RoundFile, RoundIo,
     SegmentRef, TailRef,
 };
-use crate::segment::{FileName, Kind, PartitionDir, PartitionMetadata, Place, Segment};
+use crate::segment::{
+    FileName, Kind, LogDir, PARTITION_METADATA, PartitionDir, PartitionMetadata, Place, Segment,
+};
 use crate::swap::list;
 use crate::units::Offset;
 
@@ -113,7 +116,7 @@ impl Round<'_> {
                 partition: self.source.name.as_ref().map_or(-1, |name| name.partition),
                 topic_id: topic_id(self.source).or_else(|| self.known_topic_id()),
                 path: self.source.path.display().to_string(),
-                log_start_offset: self.source.segments.first().map_or(Offset(0), |s| s.base),
+                log_start_offset: LogDir::start_of(self.source).unwrap_or(Offset(0)),
                 log_end_offset: facts.log_end,
                 samples: marks.samples(),
                 within_batch: marks.is_within_batch,
@@ -377,7 +380,8 @@ fn oldest_first(names: impl Iterator<Item = FileName>) -> Vec<String> {
 
 /// The topic's id, as far as `partition.metadata` tells.
 pub fn topic_id(dir: &PartitionDir) -> Option<String> {
-    let text = fs::read_to_string(dir.file("partition.metadata")).ok()?;
+    let mut text = String::new();
+    open_listed(&dir.file(PARTITION_METADATA)).ok()?.read_to_string(&mut text).ok()?;
     PartitionMetadata::parse(&text).ok().map(|metadata| metadata.topic_id)
 }
 
