@@ -11,12 +11,14 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::segment::{LEADER_EPOCHS, PARTITION_METADATA};
+
 /// What a line begins with whose key is written in base64.
 const BASE64_PREFIX: &[u8] = b"base64:";
 /// What some editors put in front of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Files beside the segments of a partition that hold no keys.
-const KAFKAS_OTHERS: [&str; 3] = ["leader-epoch-checkpoint", "partition.metadata", "quorum-state"];
+const KAFKAS_OTHERS: [&str; 3] = [LEADER_EPOCHS, PARTITION_METADATA, "quorum-state"];
 /// Standard alphabet, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::files::{Files, Owner};
 use super::system::System;
+use crate::error::Error;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
@@ -20,6 +21,19 @@ pub enum Busy {
     Held,
     /// The system refused.
     Io(io::Error),
+}
+
+impl Busy {
+    /// What to say if it is one of us who holds `path`.
+    pub fn by_us(self, path: &Path) -> Error {
+        match self {
+            Busy::Held => Error::refused(format!(
+                "{}: another logcompact is at work here; wait for it to end",
+                path.display()
+            )),
+            Busy::Io(source) => Error::io(path, "cannot lock", source),
+        }
+    }
 }
 
 /// A lock file that we hold. It must not be opened again while this lives: closing any handle of

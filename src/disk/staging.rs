@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Busy, Disk, LockedDir};
+use super::{Disk, LockedDir};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
@@ -57,7 +57,7 @@ impl Staging {
     /// # Errors
     /// Refused: somebody else is at work there. The system's.
     pub fn resume(disk: &Disk, out: &Path) -> Result<Staging> {
-        let lock = lock(out)?;
+        let lock = LockedDir::take(out).map_err(|busy| busy.by_us(out))?;
         let dir = out.join(STAGING);
         disk.remove_dir_if_there(&dir)?;
         Ok(Staging { disk: disk.clone(), out: out.into(), dir, _lock: lock, finished: false })
@@ -102,16 +102,6 @@ impl Staging {
         self.disk.remove_dir_if_there(&self.dir)?;
         self.disk.sync_dir(&self.out)
     }
-}
-
-fn lock(out: &Path) -> Result<LockedDir> {
-    LockedDir::take(out).map_err(|busy| match busy {
-        Busy::Held => Error::refused(format!(
-            "{}: another logcompact is at work here; wait for it to end",
-            out.display()
-        )),
-        Busy::Io(source) => Error::io(out, "cannot lock", source),
-    })
 }
 
 impl Drop for Staging {

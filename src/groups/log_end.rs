@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::{Batch, Flaw, HEADER_BYTES};
 use crate::segment::{
     FileName, Frontier, Kind, LogFile, Oddity, OffsetBounds, OffsetIndex, OffsetOrder,
-    PartitionMetadata, Segment,
+    PARTITION_METADATA, PartitionMetadata, Segment,
 };
 use crate::swap::as_finished;
 use crate::units::{Offset, Position};
@@ -157,7 +157,7 @@ pub(super) fn topic_names<'a>(
 }
 
 fn topic_id(path: &Path) -> Option<String> {
-    let file = open_listed(&path.join("partition.metadata")).ok()?;
+    let file = open_listed(&path.join(PARTITION_METADATA)).ok()?;
     let mut text = String::new();
     file.take(MOST_METADATA_BYTES).read_to_string(&mut text).ok()?;
     PartitionMetadata::parse(&text).ok().map(|metadata| metadata.topic_id)

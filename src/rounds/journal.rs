@@ -31,11 +31,11 @@ use super::state_dir::{StateDir, not_read};
 use super::state_file::{self, Remedy, damaged};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, Kind};
+use crate::segment::{FileName, Kind, LEADER_EPOCHS, PARTITION_METADATA};
 
 const FORMAT: u32 = 1;
 /// The files of a partition directory that belong to no segment and are no snapshots.
-pub const COMPANIONS: [&str; 2] = ["leader-epoch-checkpoint", "partition.metadata"];
+pub const COMPANIONS: [&str; 2] = [LEADER_EPOCHS, PARTITION_METADATA];
 
 /// Files of a partition directory that go, and files that come. A name may be in both lists: then
 /// the new file takes the old one's place.

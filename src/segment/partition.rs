@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use super::index_entries::Entries;
 use super::{
-    FileName, INDEX_ENTRY_BYTES, IndexEntry, Kind, LogFile, Misnamed, Suffix, TIME_ENTRY_BYTES,
-    TimeEntry, TopicPartition,
+    FileName, INDEX_ENTRY_BYTES, IndexEntry, Kind, LEADER_EPOCHS, LogFile, Misnamed,
+    PARTITION_METADATA, Suffix, TIME_ENTRY_BYTES, TimeEntry, TopicPartition,
 };
 use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
@@ -248,7 +248,7 @@ impl Oddity {
     pub fn is_in_the_way(&self) -> bool {
         let parsed = FileName::parse(&self.name);
         parsed.is_some_and(|name| !matches!(name.suffix, Some(Suffix::Deleted | Suffix::Tmp)))
-            || ["leader-epoch-checkpoint", "partition.metadata"].contains(&self.name.as_str())
+            || [LEADER_EPOCHS, PARTITION_METADATA].contains(&self.name.as_str())
     }
 }
 

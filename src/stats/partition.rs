@@ -17,8 +17,8 @@ use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
-    CLEANER_CHECKPOINT, FileName, Kind, LogDir, LogFile, PartitionDir, PartitionMetadata, Segment,
-    parse_epochs, partition_name,
+    CLEANER_CHECKPOINT, FileName, Kind, LEADER_EPOCHS, LogDir, LogFile, PARTITION_METADATA,
+    PartitionDir, PartitionMetadata, Segment, parse_epochs, partition_name,
 };
 use crate::swap::as_finished;
 use crate::units::Offset;
@@ -306,10 +306,10 @@ impl PartitionStats {
             let map = is_there.then(|| dir.disk.map(&dir.file(name)).ok()).flatten()?;
             Some(String::from_utf8_lossy(&map).into_owned())
         };
-        let metadata = text("partition.metadata");
+        let metadata = text(PARTITION_METADATA);
         let metadata = metadata.and_then(|text| PartitionMetadata::parse(&text).ok());
         self.topic_id = metadata.map(|metadata| metadata.topic_id);
-        let epochs = text("leader-epoch-checkpoint");
+        let epochs = text(LEADER_EPOCHS);
         let epochs = epochs.and_then(|text| parse_epochs(&text).ok()).unwrap_or_default();
         self.leader_epoch = epochs.last().map(|entry| entry.epoch);
     }

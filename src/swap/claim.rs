@@ -64,13 +64,7 @@ fn against_brokers(dir: &Path) -> Result<LockedFile> {
 }
 
 fn against_ours(dir: &Path) -> Result<LockedDir> {
-    LockedDir::take(dir).map_err(|busy| match busy {
-        Busy::Held => Error::refused(format!(
-            "{}: another logcompact is at work here; wait for it to end",
-            dir.display()
-        )),
-        Busy::Io(source) => Error::io(dir, "cannot lock", source),
-    })
+    LockedDir::take(dir).map_err(|busy| busy.by_us(dir))
 }
 
 /// A partition directory that is ours until this is dropped.

@@ -4,11 +4,9 @@
 use std::path::PathBuf;
 
 use super::finding::{Finding, Findings, Severity};
-use crate::segment::{EpochEntry, LogDir, PartitionDir};
+use crate::segment::{EpochEntry, LEADER_EPOCHS, LogDir, PartitionDir};
 use crate::units::Offset;
 
-/// The partition's file that says where epochs begin.
-pub const EPOCHS_NAME: &str = "leader-epoch-checkpoint";
 /// The rule.
 const RULE: &str = "leader-epoch";
 
@@ -88,7 +86,7 @@ pub fn finish(
         }
         largest = largest.max(range.last);
     }
-    let path = dir.file(EPOCHS_NAME);
+    let path = dir.file(LEADER_EPOCHS);
     for entry in entries.iter().filter(|entry| entry.start_offset > log_end) {
         let text = format!(
             "epoch {} begins at {}, behind the log end {log_end}; a broker removes the entry",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::epochs::{self, EPOCHS_NAME, EpochRange};
+use super::epochs::{self, EpochRange};
 use super::finding::{Finding, Findings, Severity};
 use super::gaps::{self, Extent};
 use super::holes::Holes;
@@ -15,8 +15,9 @@ use super::transactions::TxnCheck;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
-    EpochEntry, FileName, Kind, LogDir, PartitionDir, PartitionMetadata, Segment, Suffix,
-    TopicPartition, UNFINISHED_EPOCHS, parse_epochs, parse_snapshot,
+    EpochEntry, FileName, Kind, LEADER_EPOCHS, LogDir, PARTITION_METADATA, PartitionDir,
+    PartitionMetadata, Segment, Suffix, TopicPartition, UNFINISHED_EPOCHS, parse_epochs,
+    parse_snapshot,
 };
 use crate::units::Offset;
 
@@ -219,8 +220,8 @@ fn text_of(dir: &PartitionDir, name: &str) -> Option<Result<String>> {
 }
 
 fn epochs(dir: &PartitionDir, found: &mut Findings) -> Vec<EpochEntry> {
-    let path = dir.file(EPOCHS_NAME);
-    let text = match text_of(dir, EPOCHS_NAME) {
+    let path = dir.file(LEADER_EPOCHS);
+    let text = match text_of(dir, LEADER_EPOCHS) {
         None => return Vec::new(),
         Some(Err(error)) => {
             found.push(unreadable(&error));
@@ -271,14 +272,13 @@ fn snapshots(dir: &PartitionDir, found: &mut Findings) -> Vec<Snapshot> {
 }
 
 fn metadata(dir: &PartitionDir, found: &mut Findings) {
-    const NAME: &str = "partition.metadata";
-    match text_of(dir, NAME) {
+    match text_of(dir, PARTITION_METADATA) {
         None => {}
         Some(Err(error)) => found.push(unreadable(&error)),
         Some(Ok(text)) => {
             if let Err(error) = PartitionMetadata::parse(&text) {
                 let text = error.to_string();
-                let path = dir.file(NAME);
+                let path = dir.file(PARTITION_METADATA);
                 found.push(Finding::about("checkpoint-text", Severity::Error, &path, text));
             }
         }

@@ -14,13 +14,10 @@ use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{Appended, BatchBuilder, Decoder, NewRecord, RebuildError};
 use crate::segment::{
-    EpochEntry, FileName, Kind, LogDir, Oddity, PartitionDir, Place, ProducerState, parse_epochs,
-    render_epochs,
+    EpochEntry, FileName, Kind, LEADER_EPOCHS, LogDir, Oddity, PartitionDir, Place, ProducerState,
+    parse_epochs, render_epochs,
 };
 use crate::units::{Offset, Position, Timestamp};
-
-/// Where a partition keeps its leaders' terms.
-const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 
 /// An open log.
 pub struct PartitionLog {

@@ -14,7 +14,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::made::Made;
 use crate::disk::{Disk, oddity};
 use crate::error::{Error, Result};
-use crate::segment::{PartitionDir, PartitionMetadata, Sources, TopicPartition, partition_name};
+use crate::segment::{
+    LEADER_EPOCHS, PARTITION_METADATA, PartitionDir, PartitionMetadata, Sources, TopicPartition,
+    partition_name,
+};
 
 /// Topics that only a broker writes to (`Topic.isInternal`, `Topic.CLUSTER_METADATA_TOPIC_NAME`).
 const INTERNAL: [&str; 4] =
@@ -164,7 +167,7 @@ impl Topic {
         let topic_id = self.topic_id.clone().unwrap_or_else(random_id);
         let metadata = PartitionMetadata { version: 0, topic_id }.render();
         let files: [(&str, &[u8]); 2] =
-            [("partition.metadata", metadata.as_bytes()), ("leader-epoch-checkpoint", b"")];
+            [(PARTITION_METADATA, metadata.as_bytes()), (LEADER_EPOCHS, b"")];
         let mut made = Made::on(disk);
         self.missing.iter().rev().try_for_each(|dir| made.partition(dir, &files))?;
         Ok(made)

@@ -118,11 +118,8 @@ impl Standing {
             LockedFile::take(&path_of_lock).map(Some)
         };
         let lock = lock.map_err(|busy| match busy {
-            Busy::Held => Error::refused(format!(
-                "{}: another logcompact is at work here; wait for it to end",
-                path.display()
-            )),
-            Busy::Io(source) => Error::io(&path_of_lock, "cannot lock", source),
+            Busy::Held => busy.by_us(path),
+            Busy::Io(_) => busy.by_us(&path_of_lock),
         })?;
         let starts_over = options.full || options.rebase.is_some();
         let interrupted = match Journal::load(&state) {
