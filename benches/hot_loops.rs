@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use logcompact::bytes::{crc32c, put_varint, put_varlong, varint_len, varlong_len};
-use logcompact::compact::{KeyHasher, KeyWord, Packer, SHARDS, Shard, Words};
+use logcompact::compact::{KeyHasher, KeySet, KeyWord, Packer, SHARDS, Shard, Words};
 use logcompact::format::codec::{Codec, Room, Workbench};
 use logcompact::format::{Batch, Decoder, HEADER_BYTES, Records};
 
@@ -152,7 +152,7 @@ fn votes(c: &mut Criterion) {
                 let count = |ballot: &Vec<(u32, Vec<u8>)>| {
                     let mut shard = Shard::<[u8; 0]>::default();
                     let sight = |(hash, key): &(u32, Vec<u8>)| {
-                        black_box(shard.sight(*hash, key, || [], usize::MAX));
+                        black_box(shard.sight((*hash, key), || [], usize::MAX));
                     };
                     ballot.iter().for_each(sight);
                     shard.held()
@@ -167,9 +167,9 @@ fn votes(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("words, distinct", &name), |b| {
             b.iter(|| {
                 let count = |ballot: &Vec<KeyWord>| {
-                    let mut shard = Words::<[u8; 0]>::default();
+                    let mut shard = Words::<[u8; 0]>::new(&hasher);
                     let sight = |word: &KeyWord| {
-                        black_box(shard.sight(*word, &hasher, || [], usize::MAX));
+                        black_box(shard.sight(*word, || [], usize::MAX));
                     };
                     ballot.iter().for_each(sight);
                     shard.held()

@@ -165,3 +165,36 @@ fn what_was_to_replace_a_file_when_a_run_was_killed_is_left_behind_and_removed()
         assert_eq!(left(&place), 0, "{how}");
     }
 }
+
+#[test]
+fn an_entry_that_the_log_denies_is_an_error_and_is_put_right() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("tx-0");
+    copy_folder(&testdata("broker-3.9.1/tx-0"), &dir);
+    let name = "00000000000000000000.txnindex";
+    let right = fs::read(dir.join(name)).unwrap();
+    // The first entry has no end of its producer in front of it.
+    for entry in (1..right.len() / 34).step_by(4) {
+        for (at, what, to) in [
+            (10, "ended: a broker's cleaner takes what was committed there for aborted", 0i64),
+            (26, "a broker that looks for aborted transactions may stop there", 1 << 60),
+        ] {
+            let mut wrong = right.clone();
+            wrong[entry * 34 + at..][..8].copy_from_slice(&to.to_be_bytes());
+            fs::write(dir.join(name), &wrong).unwrap();
+            let found = contains("txnindex-entry").and(contains(what));
+            logcompact().arg("verify").arg(&dir).assert().code(1).stdout(found);
+            let out = temp.path().join(format!("{entry}-{at}"));
+            for rounds in ["0", "1"] {
+                let out = out.join(rounds);
+                let mut compact = logcompact();
+                compact.args(["compact", "-q", "--keep-rounds", rounds, "--out"]).arg(&out);
+                compact.arg(&dir).assert().success();
+                assert!(fs::read(out.join("tx-0").join(name)).unwrap() == right, "{entry} {at}");
+            }
+            logcompact().args(["repair", "-q", "--in-place"]).arg(&dir).assert().success();
+            assert!(fs::read(dir.join(name)).unwrap() == right, "entry {entry}: {what}");
+            fs::remove_file(dir.join("logcompact-report.json")).unwrap_or_default();
+        }
+    }
+}

@@ -197,7 +197,7 @@ fn whatever_was_met_first_all_damage_is_listed_in_log_order_for_any_number_of_th
             assert_eq!(places, findings, "{threads} threads");
             assert_eq!(places.len(), stretches, "{places:?}");
             let said = String::from_utf8(output.stderr).unwrap();
-            let first = format!("damaged stretches, the first at {} position 0:", name(0));
+            let first = format!("damaged ranges, the first at {} position 0:", name(0));
             assert!(said.contains(&first), "{said}");
         }
     }

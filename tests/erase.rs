@@ -503,7 +503,7 @@ fn a_log_that_is_left_alone_for_its_damage_is_told_though_no_output_is_there() {
     let mut command = logcompact();
     command.args(["compact", "--now", NOW, "--erase-keys"]).arg(&list).arg(&source);
     let ran = command.arg("--out").arg(&out).assert().code(1);
-    ran.stderr(predicate::str::contains("left alone: 1 damaged stretch"));
+    ran.stderr(predicate::str::contains("left alone: 1 damaged range"));
     assert_eq!(report_in(&out.join("logcompact-report.json"))["outcome"], "problems");
 }
 

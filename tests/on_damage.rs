@@ -341,7 +341,7 @@ fn a_zeroed_end_that_a_snapshot_says_more_of_is_no_unfinished_write() {
         .args([&out, &dir])
         .assert()
         .code(1)
-        .stderr(contains("damaged stretch"));
+        .stderr(contains("damaged range"));
     logcompact().args(["repair", "--dry-run"]).arg(&dir).assert().code(1);
 }
 

@@ -146,7 +146,7 @@ fn a_damaged_log_is_left_alone_unless_it_is_said_what_to_do() {
         .arg(&dir)
         .assert()
         .code(1)
-        .stderr(contains("1 damaged range in its log: --truncate cuts it where"));
+        .stderr(contains("1 damaged range in its log: --truncate cuts the log where"));
     assert!(tree(&dir) == before);
 }
 
@@ -163,7 +163,7 @@ fn where_all_is_left_alone_the_folder_stays_free_for_the_run_that_is_advised() {
         let mut run = logcompact();
         run.arg("repair").arg(&logs).args(how).arg("--out").arg(&out).assert().code(1)
     };
-    repair(&[]).stdout(contains("Nothing was written; ")).stderr(contains("--skip drops"));
+    repair(&[]).stdout(contains("No partition was written; ")).stderr(contains("--skip drops"));
     let written: Vec<PathBuf> = tree(&out).into_iter().map(|(path, ..)| path).collect();
     assert_eq!(written, [Path::new("logcompact-report.json")]);
     repair(&["--skip"]).stdout(contains("Written to "));

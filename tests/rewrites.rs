@@ -488,7 +488,7 @@ fn damage_outside_the_range_is_found_while_it_is_encoded() {
             .args(options)
             .assert()
             .code(1)
-            .stderr(predicate::str::contains("1 damaged stretch"));
+            .stderr(predicate::str::contains("1 damaged range"));
         assert!(!out.join("t-0").exists());
         fs::remove_dir_all(&out).unwrap();
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use logcompact::format::codec::Codec;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::events::{self, Event, Kind};
 use support::rounds::{
     Grown, LIVELY, Shape, Stand, assert_untouched, compact, compacted_end, current, lying, number,
@@ -151,6 +151,14 @@ fn a_tombstone_goes_when_its_time_has_come_whatever_its_batch_is_compressed_with
         let later = (horizon.unwrap_or(0) + 10_000).to_string();
         let dest = stand.round(stand.log.end(), &["-q", "--now", &later]);
         assert_eq!(records_of(&dest).into_keys().collect::<Vec<_>>(), [1, 2], "{codec:?}");
+        let report = fs::read(stand.out().join("logcompact-report.json")).unwrap();
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        let partition = &report["partitions"][0];
+        assert_eq!(partition["removed"]["tombstones"], 1, "{codec:?}");
+        assert_eq!(
+            (&partition["outcome"], &partition["reason"]),
+            (&json!("compacted"), &Value::Null)
+        );
     }
 }
 

@@ -86,7 +86,7 @@ fn whatever_we_compact_has_none_either() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_log_is_found_at_or_before_its_place() {
+fn every_flipped_byte_that_a_checksum_covers_is_found_and_of_the_others_what_contradicts() {
     let copy = Copy::of("storage-4.1.1/v2-mixed-0");
     let segment = "00000000000000002177.log";
     for entry in fs::read_dir(&copy.dir).unwrap() {
@@ -99,7 +99,7 @@ fn every_flipped_byte_of_a_log_is_found_at_or_before_its_place() {
     assert_eq!(findings(&copy.dir), []);
     let whole = fs::read(copy.dir.join(segment)).unwrap();
     let mut batch_start = 0;
-    let mut flipped = 0;
+    let (mut flipped, mut unseen) = (0, Vec::new());
     for at in 0..whole.len() {
         let size = |start: usize| {
             12 + i32::from_be_bytes(whole[start + 8..start + 12].try_into().unwrap()) as usize
@@ -107,19 +107,29 @@ fn every_flipped_byte_of_a_log_is_found_at_or_before_its_place() {
         if at == batch_start + size(batch_start) {
             batch_start = at;
         }
-        if (12..16).contains(&(at - batch_start)) {
-            continue; // the leader epoch, which no checksum covers
+        let in_batch = at - batch_start;
+        if (12..16).contains(&in_batch) {
+            continue; // the leader epoch
         }
-        copy.change(segment, |bytes| bytes[at] ^= 0x40);
-        let found = findings(&copy.dir);
-        let first = found.iter().find(|finding| finding.severity == Severity::Error);
-        let first = first.unwrap_or_else(|| panic!("byte {at} of {segment}: nothing found"));
-        let position = first.position.map_or(0, |position| position.0 as usize);
-        assert!(position <= at, "byte {at}: found at {position}");
-        fs::write(copy.dir.join(segment), &whole).unwrap();
-        flipped += 1;
+        // Of what no checksum covers, each bit.
+        let masks = if in_batch < 17 { (0..8).map(|bit| 1 << bit).collect() } else { vec![0x40] };
+        for mask in masks {
+            copy.change(segment, |bytes| bytes[at] ^= mask);
+            let found = findings(&copy.dir);
+            let first = found.iter().find(|finding| finding.severity == Severity::Error);
+            match first.map(|first| first.position.map_or(0, |position| position.0 as usize)) {
+                // An offset is contradicted by what lies around it, or by nothing.
+                None if in_batch < 8 => unseen.push((at, mask)),
+                Some(_) if in_batch < 8 => {}
+                Some(position) => assert!(position <= at, "byte {at}: found at {position}"),
+                None => panic!("bit {mask:#x} of byte {at} of {segment}: nothing found"),
+            }
+            fs::write(copy.dir.join(segment), &whole).unwrap();
+            flipped += 1;
+        }
     }
-    assert!(flipped > 500, "{flipped} bytes flipped");
+    assert!(flipped > 500, "{flipped} bits flipped");
+    assert!(unseen.is_empty(), "bits of base offsets that nothing contradicts: {unseen:?}");
 }
 
 #[test]

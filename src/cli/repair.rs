@@ -105,7 +105,7 @@ fn write(
     let outcome = match &options.out {
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
         _ if report.partitions.iter().all(|p| p.destination.is_none()) => {
-            "Nothing was written".to_owned()
+            "No partition was written".to_owned()
         }
         Some(out) => format!("Written to {}", plain(&out.to_string_lossy())),
         None => "Repaired in place".to_owned(),

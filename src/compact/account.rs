@@ -145,3 +145,37 @@ pub fn prove(counters: &Counters) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_or_a_batch_without_a_counter_is_a_bug_that_ends_the_run() {
+        let removed = Removed { superseded: 3, aborted: 1, ..Removed::default() };
+        let sound = Counters {
+            records_read: 9,
+            records_kept: 5,
+            removed,
+            batches_before: 4,
+            batches_after: 3,
+            batches_copied: 1,
+            batches_rewritten: 1,
+            batches_emptied: 1,
+            batches_removed: 1,
+            ..Counters::default()
+        };
+        prove(&sound).unwrap();
+        let wrong = [
+            Counters { records_read: 10, ..sound },
+            Counters { records_kept: 6, ..sound },
+            Counters { removed: Removed::default(), ..sound },
+            Counters { batches_before: 5, ..sound },
+            Counters { batches_after: 2, ..sound },
+            Counters { batches_removed: 0, ..sound },
+        ];
+        for counters in wrong {
+            prove(&counters).unwrap_err();
+        }
+    }
+}

@@ -1,17 +1,16 @@
 //! The damage of a partition as its report lists it.
 
-use super::look::{Looked, Survey};
+use super::look::Survey;
 use super::plan::Plan;
 use super::policy::OnDamage;
-use super::task::{Done, Task};
-use crate::error::Result;
+use super::task::Done;
 use crate::report::Damage;
 use crate::segment::{Damaged, FileName, Kind};
 
 /// What is done about damage if nothing else is said.
 pub const LEFT_ALONE: &str = "partition left alone";
 
-/// Damaged stretches that a report lists one by one.
+/// Damaged ranges that a report lists one by one.
 const MOST_DAMAGE_LISTED: usize = 1000;
 
 impl Done {
@@ -63,35 +62,32 @@ impl Done {
     }
 
     /// The partition left alone for the damage that was met. What is met depends on how far reading
-    /// came, and in which order; so everything is checked now, and all that would be skipped is
-    /// listed.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn left_alone_for_damage(mut self, task: &Task<'_>) -> Result<Done> {
+    /// came, and in which order; so everything is to be `examined` now, and all that would be
+    /// skipped is listed.
+    pub fn left_alone_for_damage(mut self, examined: &[Survey]) -> Done {
         let met = std::mem::take(&mut self.damage);
-        self.add_damage(&Looked::examined(task)?, |_| LEFT_ALONE);
+        self.add_damage(examined, |_| LEFT_ALONE);
         if self.damage.is_empty() {
             self.damage = met;
         }
-        let stretches = self.damage.len();
+        let ranges = self.damage.len();
         self.bound_damage();
         let first = self.damage.first();
         let first = first.map(|d| format!("{} position {}: {}", d.segment, d.position, d.reason));
         self.left_alone = Some(format!(
             "{} damaged {}, the first at {}; `logcompact verify` lists them all",
-            stretches,
-            if stretches == 1 { "stretch" } else { "stretches" },
+            ranges,
+            if ranges == 1 { "range" } else { "ranges" },
             first.unwrap_or_default(),
         ));
-        Ok(self)
+        self
     }
 
     fn bound_damage(&mut self) {
-        let stretches = self.damage.len();
-        if stretches > MOST_DAMAGE_LISTED {
+        let ranges = self.damage.len();
+        if ranges > MOST_DAMAGE_LISTED {
             self.damage.truncate(MOST_DAMAGE_LISTED);
-            let text = format!("of {stretches} damaged stretches {MOST_DAMAGE_LISTED} are listed");
+            let text = format!("of {ranges} damaged ranges {MOST_DAMAGE_LISTED} are listed");
             self.warnings.push(text);
         }
     }

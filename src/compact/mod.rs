@@ -17,6 +17,7 @@ mod erased_keys;
 mod evidence;
 mod keys;
 mod look;
+mod looked;
 mod partition;
 mod plan;
 mod policy;
@@ -34,7 +35,7 @@ mod worker;
 
 pub use destination::Output;
 pub use erased_keys::{ErasedKeys, KeyListError};
-pub use keys::{KeyHash, KeyHasher, KeyWord, Packer, SHARDS, Shard, Sighting, Words};
+pub use keys::{KeyHash, KeyHasher, KeySet, KeyWord, Packer, SHARDS, Shard, Sighting, Words};
 pub use plan::NothingToClean;
 pub use policy::{CleanupPolicy, NullKeys, OnDamage, Policy, TopicConfig};
 pub use rewrites::Rewrites;

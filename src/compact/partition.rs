@@ -25,7 +25,8 @@ use super::end_state::{snapshot_at, snapshot_due, snapshots_kept, unreadable_of}
 use super::erased_keys::unsearched;
 use super::evidence::Evidence;
 use super::look::lost_aborts::{self, leave_out};
-use super::look::{ActiveProducers, Looked, Survey, entries_kept, settle};
+use super::look::{ActiveProducers, Survey, settle};
+use super::looked::Looked;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::rewrite::{
@@ -126,7 +127,7 @@ impl Case<'_> {
         }
         let (range, unretired) = (self.range(), self.unretired());
         let begun = task.round.map_or(&[][..], Round::begun);
-        let txns = settle(range, begun, &looked.outcomes, &looked.indexed);
+        let txns = settle(range, begun, &looked.outcomes, &looked.entries);
         let chunks = chunks_of(range);
         let producers = looked.active_producers(policy);
         let budget = self.budget();
@@ -146,7 +147,7 @@ impl Case<'_> {
         done.note_damage(range, &outcome.election.damage);
         done.note_damage(&looked.surveys, &carried.damage);
         if !done.damage.is_empty() {
-            return done.left_alone_for_damage(task);
+            return Ok(done.left_alone_for_damage(&Looked::examined(task)?));
         }
         done.list_damage_around(&looked.surveys, plan, policy.on_damage, task.in_place);
         if let (NullKeys::Fail, Some(offset)) = (policy.null_keys, outcome.election.first_null_key)
@@ -169,7 +170,7 @@ impl Case<'_> {
         if !found.damage.is_empty() {
             done.damage.clear();
             done.note_damage(unretired, &found.damage);
-            return done.left_alone_for_damage(task);
+            return Ok(done.left_alone_for_damage(&Looked::examined(task)?));
         }
         done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
         done.records_not_erased = carried.records_not_erased;
@@ -195,7 +196,8 @@ impl Case<'_> {
                 as_before: &as_before,
             };
             let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
-            let again = |older: &Older| older.rewrite(task, context, &budget, self.progress);
+            let again =
+                |older: &Older| older.rewrite(task.place.as_ref(), context, &budget, self.progress);
             end_round(task, (round, met), facts, again, &mut done)?;
         }
         task.place.as_ref().map_or(Ok(()), Place::sync)?;
@@ -297,8 +299,7 @@ impl Case<'_> {
             return Ok(output);
         }
         let unretired = self.unretired();
-        let entries = entries_kept(unretired, &looked.outcomes, &looked.indexed);
-        let reworker = Reworker::new(unretired, entries, policy, producers, evidence);
+        let reworker = Reworker::new(unretired, &looked.entries, policy, producers, evidence);
         let groups = plan.groups_counted_from(plan.retired, &plan.reworked);
         let (tally, written) = self.job(&reworker, &groups, budget).rewrite(task.place.as_ref())?;
         output.tally.add(&tally);
@@ -351,13 +352,12 @@ impl Case<'_> {
     fn txn_indexes_due(&self) -> Result<Vec<(Offset, Vec<u8>)>> {
         let Case { task, policy, plan, looked, .. } = *self;
         let carried = looked.surveys.get(plan.cleaned..).unwrap_or_default();
-        let aborted = entries_kept(carried, &looked.outcomes, &looked.indexed);
         // In place nothing of such a segment goes.
         let keep_damage = task.in_place || policy.on_damage == OnDamage::Keep;
         let mut due = Vec::new();
-        for (at, (survey, aborted)) in (plan.cleaned..).zip(carried.iter().zip(&aborted)) {
+        for (at, survey) in (plan.cleaned..).zip(carried) {
             if !plan.is_reworked(at) {
-                let bytes = carried_txn_index(survey, aborted, keep_damage)?;
+                let bytes = carried_txn_index(survey, &looked.entries, keep_damage)?;
                 due.extend(bytes.map(|bytes| (survey.segment.base, bytes)));
             }
         }

@@ -28,8 +28,8 @@ use crate::report::{
 };
 use crate::rounds::{Journal, StateDir};
 use crate::segment::{
-    FileName, LOG_START_CHECKPOINT, LogDir, PartitionDir, Place, Sources, TopicPartition,
-    partition_name,
+    CLEANER_CHECKPOINT, FileName, LOG_START_CHECKPOINT, LogDir, PartitionDir, Place, Sources,
+    TopicPartition, partition_name,
 };
 use crate::swap::{PartitionClaim, recover, view};
 use crate::units::Offset;
@@ -227,8 +227,8 @@ impl Opened {
                 None
             }
         };
-        let log_start = offset("log-start-offset-checkpoint");
-        let first_dirty = offset("cleaner-offset-checkpoint");
+        let log_start = offset(LOG_START_CHECKPOINT);
+        let first_dirty = offset(CLEANER_CHECKPOINT);
         let segments = dir.as_ref().map_or(&[][..], |dir| &dir.segments);
         let size_bytes = segments.iter().map(|segment| segment.size_bytes).sum();
         Opened { path: path.into(), dir, name, size_bytes, log_start, first_dirty, warnings }
@@ -537,12 +537,20 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         _ if done.idle.is_some() => PartitionOutcome::Unchanged,
         (None, None) => PartitionOutcome::Compacted,
         _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
-        // The source has nothing to clean, but the destination has lost something.
-        _ if !done.rewritten.is_empty() => PartitionOutcome::Rewritten,
-        _ if plan.is_some_and(|plan| plan.retired > 0) => PartitionOutcome::Rewritten,
+        // The source has nothing to clean, but the destination has lost something,
+        _ if !done.rewritten.is_empty() => PartitionOutcome::Compacted,
+        // or retention has taken what there was.
+        (None, Some(nothing)) if plan.is_some_and(|plan| plan.retired > 0) => {
+            if nothing.is_by_policy() {
+                PartitionOutcome::Rewritten
+            } else {
+                PartitionOutcome::Compacted
+            }
+        }
         (None, Some(nothing)) if nothing.is_by_policy() => PartitionOutcome::Skipped,
         (None, Some(_)) => PartitionOutcome::Unchanged,
     };
+    let nothing = nothing.filter(|_| outcome != PartitionOutcome::Compacted);
     let segments = opened.dir.as_ref().map_or(&[][..], |dir| &dir.segments);
     let first_base = segments.first().map_or(Offset(0), |segment| segment.base);
     let mut warnings = opened.warnings.clone();

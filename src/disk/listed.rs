@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
 /// What `kind` is called, if it is neither a file nor a folder.
 pub fn oddity(kind: FileType) -> Option<&'static str> {
     if kind.is_file() || kind.is_dir() {
@@ -28,14 +30,12 @@ pub fn oddity(kind: FileType) -> Option<&'static str> {
 /// # Errors
 /// The system's; what is no file is said to be what it is.
 pub fn open_listed(path: &Path) -> io::Result<File> {
-    let listed = fs::symlink_metadata(path)?;
-    refuse_odd(&listed)?;
-    let file = File::open(path)?;
-    if identity(&listed) == identity(&file.metadata()?) {
-        Ok(file)
-    } else {
-        Err(io::Error::other("another file has just taken its place"))
-    }
+    refuse_odd(&fs::symlink_metadata(path)?)?;
+    // What has taken its place since is not followed, nor waited for, either.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    refuse_odd(&file.metadata()?)?;
+    Ok(file)
 }
 
 /// Opens the file that a user named, which may be a link to one.

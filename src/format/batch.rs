@@ -13,8 +13,13 @@ use crate::units::{Offset, Timestamp};
 pub const HEADER_BYTES: usize = 61;
 /// Bytes in front of what the length field counts: the base offset and the field itself.
 const LENGTH_END: usize = 12;
-/// Offset, length, leader epoch (or CRC) and magic: what every magic has in the same place.
-const MAGIC_END: usize = 17;
+/// Where the magic stands, behind offset, length and leader epoch (or CRC): in every magic there.
+pub const MAGIC_AT: usize = 16;
+const MAGIC_END: usize = MAGIC_AT + 1;
+/// Where the CRC of a magic 2 batch stands,
+pub const CRC_AT: usize = MAGIC_END;
+/// and where the bytes begin that it is of, to the end of the batch.
+pub const SUMMED_FROM: usize = CRC_AT + size_of::<u32>();
 /// The least length field of a magic 2 batch: the header without its first two fields.
 const LEAST_LENGTH_V2: i32 = (HEADER_BYTES - LENGTH_END) as i32;
 /// The least size field of a magic 0 message: CRC, magic, attributes and two null lengths.
@@ -169,7 +174,7 @@ impl BatchHeader {
         if self.base_sequence < 0 {
             return -1;
         }
-        ((i64::from(self.base_sequence) + offset_delta) & i64::from(i32::MAX)) as i32
+        (i64::from(self.base_sequence).wrapping_add(offset_delta) & i64::from(i32::MAX)) as i32
     }
 
     /// Whether a compressed magic 0/1 message wraps a set.
@@ -247,10 +252,10 @@ impl<'a> Batch<'a> {
 
     /// Where in the batch the bytes begin that its checksum is of; they reach to its end.
     pub fn summed_from(&self) -> usize {
-        if self.is_magic_2() { 21 } else { 16 }
+        if self.is_magic_2() { SUMMED_FROM } else { MAGIC_AT }
     }
 
-    /// As [`check_crc`](Batch::check_crc), for who has computed the checksum himself.
+    /// As [`check_crc`](Batch::check_crc), for callers that have computed the checksum.
     ///
     /// # Errors
     /// As there.
@@ -290,7 +295,7 @@ impl<'a> Batch<'a> {
         self.bytes.get(HEADER_BYTES..).unwrap_or_default()
     }
 
-    /// Leader epoch field, where [`BatchHeader`] says -1 for magic 0 and 1.
+    /// Whether this is a record batch (KIP-98), with a header of 61 bytes, and no message set.
     pub fn is_magic_2(&self) -> bool {
         self.header.magic == 2
     }

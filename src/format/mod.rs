@@ -18,7 +18,9 @@ mod record;
 mod split;
 mod sweep;
 
-pub use batch::{Attributes, Batch, BatchHeader, HEADER_BYTES, TimestampType};
+pub use batch::{
+    Attributes, Batch, BatchHeader, CRC_AT, HEADER_BYTES, MAGIC_AT, SUMMED_FROM, TimestampType,
+};
 pub use builder::{Appended, BatchBuilder, NewRecord};
 pub use codec::Codec;
 pub use compression::Compression;

@@ -9,7 +9,7 @@ use super::kept::Kept;
 use crate::error::Result;
 use crate::segment::{
     AbortedTxn, Kind, OffsetIndex, OffsetIndexBuilder, Sound, TimeIndex, TimeIndexBuilder,
-    TxnBatch, TxnBatchKind, txn_index_due,
+    txn_index_due,
 };
 use crate::units::{Offset, Position};
 
@@ -33,20 +33,19 @@ pub struct Companions {
 }
 
 impl Companions {
-    /// Decides about the indexes of a segment. `txns` are its transactional batches and markers,
-    /// `aborted` the aborted transactions whose markers they are; `is_active` is the last segment.
+    /// Decides about the indexes of a segment. `aborted` are the aborted transactions whose markers
+    /// lie in it; `is_active` is the last segment.
     ///
     /// # Errors
     /// The system's.
     pub fn decide(
         kept: &Kept,
-        txns: &[TxnBatch],
         aborted: &[AbortedTxn],
         is_active: bool,
         interval_bytes: u64,
     ) -> Result<Companions> {
         let (offset_bytes, time_bytes) = build(kept, interval_bytes);
-        let txn_index = decide_txn_index(kept, txns, aborted)?;
+        let txn_index = decide_txn_index(kept, aborted)?;
         let is_whole = kept.is_whole();
         let offset_will_do = is_whole && offset_index_will_do(kept, &offset_bytes)?;
         let time_will_do = is_whole && time_index_will_do(kept, &time_bytes, is_active)?;
@@ -145,10 +144,7 @@ fn time_index_will_do(kept: &Kept, built: &[u8], is_active: bool) -> Result<bool
     Ok(index.whole && rising && right && ends && is_dense(index.entries.len(), due.entries.len()))
 }
 
-fn decide_txn_index(kept: &Kept, txns: &[TxnBatch], aborted: &[AbortedTxn]) -> Result<Companion> {
+fn decide_txn_index(kept: &Kept, entries: &[AbortedTxn]) -> Result<Companion> {
     let map = kept.segment.read(Kind::TxnIndex)?;
-    let aborts = txns.iter().filter(|batch| batch.kind == TxnBatchKind::Abort);
-    let markers = aborts.map(|batch| (batch.producer_id, batch.base_offset)).collect();
-    let due = txn_index_due(map.as_deref(), &markers, aborted);
-    Ok(due.map_or(Companion::Stays, Companion::New))
+    Ok(txn_index_due(map.as_deref(), entries).map_or(Companion::Stays, Companion::New))
 }

@@ -9,7 +9,7 @@
 //! 4. Indexes, snapshots and leader epochs follow from what stays. The topic's id follows from
 //!    nothing in the log; one that cannot be read is that of its other partitions, or goes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rayon::prelude::*;
 
@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
-    AbortedTxn, Examined, Kind, LEADER_EPOCHS, Outcomes, PartitionDir, Segment, TxnBatch,
+    ByMarker, Examined, Kind, LEADER_EPOCHS, Outcomes, PartitionDir, Segment, TxnBatch, TxnEntries,
     TxnsOfSegment, Unmarked, Unread, parse_txn_index, stand_in_for_lost_commits,
     stand_in_for_lost_markers, unread_metadata,
 };
@@ -94,7 +94,8 @@ impl Plan {
             }
         };
         let skips_damage = how == How::Skip && is_damaged;
-        let (txns, mut doubts) = settle_markers(&mut examined, &goes, skips_damage)?;
+        let indexed = indexed_txns(&examined)?;
+        let (txns, mut doubts) = settle_markers(&mut examined, &goes, skips_damage, &indexed);
         let mut kept: Vec<Kept> = examined.into_iter().map(|(kept, _)| kept).collect();
         let mut lost = Lost::default();
         kept.iter_mut().for_each(|kept| lost.append(std::mem::take(&mut kept.lost)));
@@ -106,17 +107,11 @@ impl Plan {
         let is_changed = !goes.is_empty() || kept.iter().any(|kept| !kept.is_whole());
         let snapshots = snapshots::decide(dir, &kept, &outcomes.open, log_end, is_changed)?;
         let count = kept.len();
-        let aborted = outcomes.aborted.iter();
-        let by_end: HashMap<(i64, Offset), AbortedTxn> =
-            aborted.map(|txn| ((txn.producer_id, txn.last_offset), *txn)).collect();
+        let entries = TxnEntries::of(txns.iter().flatten(), &outcomes, &indexed);
         let decide = |(number, (kept, txns)): (usize, (Kept, &Vec<TxnBatch>))| {
             let is_active = number + 1 == count;
-            let ends = txns.iter().filter(|batch| batch.kind.is_end());
-            let aborted: Vec<AbortedTxn> = ends
-                .filter_map(|end| by_end.get(&(end.producer_id, end.base_offset)))
-                .copied()
-                .collect();
-            let companions = Companions::decide(&kept, txns, &aborted, is_active, interval_bytes)?;
+            let aborted = entries.for_batches(txns, false);
+            let companions = Companions::decide(&kept, &aborted, is_active, interval_bytes)?;
             Ok((kept, companions))
         };
         let segments = kept.into_iter().zip(&txns).enumerate().map(decide);
@@ -199,20 +194,25 @@ fn truncate(examined: &mut [(Kept, Examined)], interval_bytes: u64) -> Vec<Offse
     goes
 }
 
+/// The entries of all `.txnindex` files.
+fn indexed_txns(examined: &[(Kept, Examined)]) -> Result<ByMarker> {
+    let mut indexed = ByMarker::new();
+    for (kept, _) in examined {
+        if let Some(map) = kept.segment.read(Kind::TxnIndex)? {
+            indexed.extend(parse_txn_index(&map).0.iter().map(|txn| (txn.marker(), *txn)));
+        }
+    }
+    Ok(indexed)
+}
+
 /// What the transactional batches that stay are, with stand-ins for lost markers, and what remains
 /// in doubt. Where damage is skipped, the data of aborted transactions whose marker was lost goes.
 fn settle_markers(
     examined: &mut [(Kept, Examined)],
     goes: &[Offset],
     skips_damage: bool,
-) -> Result<(Vec<Vec<TxnBatch>>, Vec<String>)> {
-    let mut indexed = HashMap::new();
-    for (kept, _) in examined.iter() {
-        if let Some(map) = kept.segment.read(Kind::TxnIndex)? {
-            let (entries, _) = parse_txn_index(&map);
-            indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
-        }
-    }
+    indexed: &ByMarker,
+) -> (Vec<Vec<TxnBatch>>, Vec<String>) {
     let (mut txns, _) = walk(examined.iter().map(|(kept, _)| kept));
     let mut segments: Vec<TxnsOfSegment<'_>> = examined
         .iter()
@@ -226,12 +226,12 @@ fn settle_markers(
         .collect();
     if !skips_damage {
         segments.retain(|segment| !goes.contains(&segment.base));
-        stand_in_for_lost_commits(&mut segments, &indexed);
+        stand_in_for_lost_commits(&mut segments, indexed);
         let stays = examined.iter().map(|(kept, _)| !goes.contains(&kept.segment.base));
         let kept = txns.into_iter().zip(stays).filter(|(_, stays)| *stays);
-        return Ok((kept.map(|(txns, _)| txns).collect(), Vec::new()));
+        return (kept.map(|(txns, _)| txns).collect(), Vec::new());
     }
-    let doubts = stand_in_for_lost_markers(&mut segments, &indexed);
+    let doubts = stand_in_for_lost_markers(&mut segments, indexed);
     let outcomes = Outcomes::of(txns.iter().flatten());
     let unmarked = Unmarked::of(txns.iter().flatten(), &outcomes);
     for ((kept, _), txns) in examined.iter_mut().zip(&mut txns) {
@@ -242,7 +242,7 @@ fn settle_markers(
         });
         kept.drop_batches(&goes, Unmarked::REASON);
     }
-    Ok((txns, doubts))
+    (txns, doubts)
 }
 
 /// What the batches that stay say of transactions, by segment, and of leader epochs.

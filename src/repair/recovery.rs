@@ -7,7 +7,7 @@
 //! 2. While it builds the indexes, an entry that does not rise makes it empty the segment.
 //! 3. Segments behind one that was cut go.
 
-use crate::format::{Batch, BatchHeader};
+use crate::format::{Batch, BatchHeader, MAGIC_AT};
 use crate::segment::{LogFile, Sound, claimed_records};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -66,7 +66,6 @@ impl Recovered {
 /// of magic 2, which is how Kafka reads it: no checksum covers the magic. Of its records nobody can
 /// tell.
 fn of_later_magic(log: &LogFile, position: Position) -> Option<BatchHeader> {
-    const MAGIC_AT: usize = 16;
     let rest = log.bytes().get(position.index()..)?;
     let mut bytes = rest.get(..Batch::claimed_size(rest)?)?.to_vec();
     let magic = bytes.get_mut(MAGIC_AT).filter(|magic| (3..=0x7f).contains(*magic))?;

@@ -183,8 +183,8 @@ impl Run<'_> {
                 let count = lost.ranges.len();
                 report.damage = lost.ranges;
                 report.fail(format!(
-                    "{count} damaged {} in its log: --truncate cuts it where a broker would, \
-                     --skip drops them and keeps what follows",
+                    "{count} damaged {} in its log: --truncate cuts the log where a broker would, \
+                     --skip drops only what is damaged",
                     if count == 1 { "range" } else { "ranges" },
                 ));
             }

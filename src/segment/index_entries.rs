@@ -1,7 +1,9 @@
 //! The entries of an index file as they lie there: none is read before it is asked for.
 //!
 //! An index that is written to is preallocated, and zero behind its last entry; such trailing zeros
-//! are not entries. The first may be zero in earnest only if another follows it.
+//! are not entries. The first may be zero in earnest only if another follows it, or, in a time
+//! index, if it is all there is: so a broker closes a segment whose first record has its largest
+//! timestamp, and that is 0.
 
 use std::marker::PhantomData;
 
@@ -11,6 +13,8 @@ use crate::units::Offset;
 pub trait Entry: Sized {
     /// That size.
     const SIZE_BYTES: usize;
+    /// Whether a file that is one entry of zeros has that entry.
+    const ZERO_COUNTS_ALONE: bool;
 
     /// Reads one from as many bytes; `base` is the segment's.
     fn read(bytes: &[u8], base: Offset) -> Option<Self>;
@@ -29,7 +33,8 @@ impl<'a, E: Entry> Entries<'a, E> {
     pub fn of(bytes: &'a [u8], base: Offset) -> Entries<'a, E> {
         let is_entry = |bytes: &[u8]| bytes.iter().any(|byte| *byte != 0);
         let last = bytes.chunks_exact(E::SIZE_BYTES).rposition(is_entry);
-        let count = last.map_or(0, |last| last + 1);
+        let is_alone = E::ZERO_COUNTS_ALONE && bytes.len() == E::SIZE_BYTES;
+        let count = last.map_or(usize::from(is_alone), |last| last + 1);
         let bytes = bytes.get(..count * E::SIZE_BYTES).unwrap_or_default();
         Entries { bytes, base, entry: PhantomData }
     }
@@ -63,7 +68,7 @@ impl<'a, E: Entry> Entries<'a, E> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::IndexEntry;
+    use super::super::{IndexEntry, TimeEntry};
     use super::*;
     use crate::units::Position;
 
@@ -83,6 +88,18 @@ mod tests {
         let offsets = found.map(|entry| entry.map(|entry| entry.offset.0));
         assert_eq!(offsets, [Some(1000), Some(1005), Some(1005), Some(1009), Some(1012), None]);
         assert_eq!(entries.iter().next_back().map(|entry| entry.position), Some(Position(300)));
+    }
+
+    #[test]
+    fn zeros_are_an_entry_only_where_they_are_all_of_a_time_index() {
+        let count = |size_bytes| {
+            let bytes = vec![0; size_bytes];
+            let offsets: Entries<'_, IndexEntry> = Entries::of(&bytes, Offset(7));
+            let times: Entries<'_, TimeEntry> = Entries::of(&bytes, Offset(7));
+            (offsets.count(), times.count())
+        };
+        assert_eq!([0, 8, 11, 12, 13, 24].map(count).map(|(offsets, _)| offsets), [0; 6]);
+        assert_eq!([0, 8, 11, 12, 13, 24].map(count).map(|(_, times)| times), [0, 0, 0, 1, 0, 0]);
     }
 
     #[test]

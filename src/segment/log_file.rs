@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::sums::{DIRECT_BYTES, Sums};
 use crate::disk::{Disk, Map};
 use crate::error::{Error, Result};
-use crate::format::{Batch, Flaw};
+use crate::format::{Batch, CRC_AT, Flaw, MAGIC_AT, SUMMED_FROM};
 use crate::units::{Offset, Position};
 
 /// A mapped segment log.
@@ -244,9 +244,6 @@ impl<'a> Batches<'a> {
     /// at the end of the log, at or behind `first`.
     fn end_by_checksum(&self, rest: &[u8], first: usize) -> Option<usize> {
         const MOST_BYTES: usize = 16 << 20;
-        const MAGIC_AT: usize = 16;
-        const CRC_AT: usize = 17;
-        const SUMMED_FROM: usize = 21;
         let is_magic_2 = rest.get(MAGIC_AT) == Some(&2);
         let crc = rest.get(CRC_AT..SUMMED_FROM)?;
         let crc = u32::from_be_bytes(crc.try_into().ok()?);
@@ -278,7 +275,6 @@ impl<'a> Batches<'a> {
     /// Each candidate costs a checksum, so hostile bytes could make this slow; a budget ends the
     /// search, and what is left counts as damaged.
     fn next_batch_behind(&self, rest: &[u8]) -> Option<usize> {
-        const MAGIC_AT: usize = 16;
         self.sums.distrust();
         let mut budget_bytes = (rest.len() as u64).saturating_mul(16).saturating_add(1 << 26);
         for start in 1..rest.len().saturating_sub(MAGIC_AT) {

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{AbortedTxn, Outcomes, TxnBatch, TxnBatchKind};
+use super::{AbortedTxn, ByMarker, Outcomes, TxnBatch, TxnBatchKind};
 use crate::units::{Offset, Position};
 
 /// The transactional batches of one segment, and what was damaged there.
@@ -33,7 +33,7 @@ pub struct TxnsOfSegment<'a> {
 /// marker. Gives what remains in doubt, for people.
 pub fn stand_in_for_lost_markers(
     segments: &mut [TxnsOfSegment<'_>],
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+    indexed: &ByMarker,
 ) -> Vec<String> {
     let mut entries: Vec<&AbortedTxn> = indexed.values().collect();
     entries.sort_by_key(|txn| (txn.last_offset, txn.producer_id));
@@ -46,10 +46,7 @@ pub fn stand_in_for_lost_markers(
 }
 
 /// Only the second rule, which holds for logs without damage, too.
-pub fn stand_in_for_lost_commits(
-    segments: &mut [TxnsOfSegment<'_>],
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
-) {
+pub fn stand_in_for_lost_commits(segments: &mut [TxnsOfSegment<'_>], indexed: &ByMarker) {
     let begun = begun_before_their_entry(segments, indexed).into_iter();
     let commits = begun.map(|(producer_id, first_offset)| {
         let before = Offset(first_offset.0.saturating_sub(1));
@@ -102,7 +99,7 @@ fn put(segments: &mut [TxnsOfSegment<'_>], markers: impl Iterator<Item = TxnBatc
 /// before them ends, too.
 fn begun_before_their_entry(
     segments: &[TxnsOfSegment<'_>],
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+    indexed: &ByMarker,
 ) -> Vec<(i64, Offset)> {
     // All data of the transaction so far, by its offset.
     let mut open: HashMap<i64, Vec<Offset>> = HashMap::new();

@@ -22,6 +22,7 @@ mod producers;
 mod small_files;
 mod sums;
 mod time_index;
+mod txn_entries;
 mod txn_index;
 mod writer;
 
@@ -57,5 +58,6 @@ pub use small_files::{
     unread_metadata,
 };
 pub use time_index::{TIME_ENTRY_BYTES, TimeEntry, TimeIndex, TimeIndexBuilder};
+pub use txn_entries::{ByMarker, TxnEntries};
 pub use txn_index::{AbortedTxn, TXN_ENTRY_BYTES, parse_txn_index, txn_index_due};
 pub use writer::{Indexed, Place, SegmentLimits, SegmentWriter};

@@ -43,6 +43,8 @@ impl IndexEntry {
 
 impl Entry for IndexEntry {
     const SIZE_BYTES: usize = INDEX_ENTRY_BYTES;
+    // The first batch of a segment has no entry.
+    const ZERO_COUNTS_ALONE: bool = false;
 
     fn read(bytes: &[u8], base: Offset) -> Option<IndexEntry> {
         let mut cursor = Cursor::new(bytes);

@@ -20,6 +20,7 @@ pub struct TimeEntry {
 
 impl Entry for TimeEntry {
     const SIZE_BYTES: usize = TIME_ENTRY_BYTES;
+    const ZERO_COUNTS_ALONE: bool = true;
 
     fn read(bytes: &[u8], base: Offset) -> Option<TimeEntry> {
         let mut cursor = Cursor::new(bytes);

@@ -1,7 +1,5 @@
 //! `.txnindex`: the aborted transactions whose marker lies in the segment (`AbortedTxn`).
 
-use std::collections::{HashMap, HashSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Cursor, Overrun};
@@ -33,6 +31,11 @@ impl AbortedTxn {
             || (is_cleaned_away && self.first_offset <= self.last_offset)
     }
 
+    /// Its producer and the offset of its marker: no two have the same.
+    pub fn marker(&self) -> (i64, Offset) {
+        (self.producer_id, self.last_offset)
+    }
+
     /// Appends the entry's 34 bytes, version 0.
     pub fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&0i16.to_be_bytes());
@@ -57,40 +60,12 @@ pub fn parse_txn_index(bytes: &[u8]) -> (Vec<AbortedTxn>, bool) {
     (entries, true)
 }
 
-/// What the `.txnindex` of a segment is to hold, if that is not what it holds: `bytes`, if there is
-/// one. `markers` are the producers and offsets of the ABORT markers in the segment, and `aborted`
-/// the transactions that are known to have ended with them.
-///
-/// What is there and right says more than the markers do: where data went, it still knows where the
-/// transaction began.
-pub fn txn_index_due(
-    bytes: Option<&[u8]>,
-    markers: &HashSet<(i64, Offset)>,
-    aborted: &[AbortedTxn],
-) -> Option<Vec<u8>> {
-    let (indexed, is_whole) = bytes.map_or((Vec::new(), true), parse_txn_index);
-    let ended_by = |txn: &AbortedTxn| (txn.producer_id, txn.last_offset);
-    let known: HashMap<(i64, Offset), Offset> =
-        aborted.iter().map(|txn| (ended_by(txn), txn.first_offset)).collect();
-    let is_right = |txn: &AbortedTxn| {
-        let first_offset = known.get(&ended_by(txn)).copied().unwrap_or(txn.last_offset);
-        markers.contains(&ended_by(txn)) && txn.first_offset <= first_offset
-    };
-    let rises = |pair: &[AbortedTxn]| match pair {
-        [before, behind] => before.last_offset < behind.last_offset,
-        _ => true,
-    };
-    let is_sound = is_whole && indexed.windows(2).all(rises) && indexed.iter().all(is_right);
-    let mut entries: Vec<AbortedTxn> = indexed.into_iter().filter(is_right).collect();
-    let there: HashSet<(i64, Offset)> = entries.iter().map(ended_by).collect();
-    let missing: Vec<&AbortedTxn> =
-        aborted.iter().filter(|txn| !there.contains(&ended_by(txn))).collect();
-    if is_sound && missing.is_empty() {
+/// The `.txnindex` with these entries, if that is not what `bytes`, which may not be there, are.
+pub fn txn_index_due(bytes: Option<&[u8]>, entries: &[AbortedTxn]) -> Option<Vec<u8>> {
+    let (there, is_whole) = bytes.map_or((Vec::new(), true), parse_txn_index);
+    if is_whole && there == entries {
         return None;
     }
-    entries.extend(missing);
-    entries.sort_by_key(|txn| txn.last_offset);
-    entries.dedup_by_key(|txn| ended_by(txn));
     let mut due = Vec::new();
     entries.iter().for_each(|txn| txn.put(&mut due));
     Some(due)

@@ -17,8 +17,8 @@ use crate::error::Result;
 use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
-    CLEANER_CHECKPOINT, FileName, Kind, LEADER_EPOCHS, LogDir, LogFile, PARTITION_METADATA,
-    PartitionDir, PartitionMetadata, Segment, parse_epochs, partition_name,
+    CLEANER_CHECKPOINT, FileName, Kind, LEADER_EPOCHS, LOG_START_CHECKPOINT, LogDir, LogFile,
+    PARTITION_METADATA, PartitionDir, PartitionMetadata, Segment, parse_epochs, partition_name,
 };
 use crate::swap::as_finished;
 use crate::units::Offset;
@@ -291,7 +291,7 @@ impl PartitionStats {
                 None
             }
         };
-        let start = offset("log-start-offset-checkpoint").filter(|start| *start <= log_end);
+        let start = offset(LOG_START_CHECKPOINT).filter(|start| *start <= log_end);
         self.log_start_offset = start.map_or(first, |start| start.max(first));
         let dirty = offset(CLEANER_CHECKPOINT);
         let dirty = dirty.filter(|dirty| (self.log_start_offset..=log_end).contains(dirty));

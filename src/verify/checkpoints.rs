@@ -7,12 +7,13 @@ use super::finding::{Finding, Findings, Severity};
 use super::partition::Span;
 use super::segment::unreadable;
 use crate::error::Result;
-use crate::segment::{CHECKPOINT_NAMES, LogDir, OffsetCheckpoint, TopicPartition};
+use crate::segment::{
+    CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, OffsetCheckpoint, TopicPartition,
+};
 use crate::units::Offset;
 
 /// The ones that name each partition of a log directory sooner or later.
 const NAME_ALL: [&str; 2] = ["recovery-point-offset-checkpoint", "replication-offset-checkpoint"];
-const LOG_START: &str = "log-start-offset-checkpoint";
 
 /// The checkpoints as they were at some time.
 pub type Read = Vec<(&'static str, Result<OffsetCheckpoint>)>;
@@ -73,7 +74,7 @@ fn entry(name: &str, offset: Offset, span: &Span) -> Option<Amiss> {
         let text = format!("{partition} is at {offset}, which is no offset");
         return Some(("checkpoint-offset", Severity::Warning, text));
     }
-    if offset > end && name == LOG_START {
+    if offset > end && name == LOG_START_CHECKPOINT {
         let text = format!(
             "{partition} starts at {offset}, behind its log end {end}: a broker deletes the whole \
              log and goes on there"
@@ -85,7 +86,7 @@ fn entry(name: &str, offset: Offset, span: &Span) -> Option<Amiss> {
         return Some(("checkpoint-offset", Severity::Warning, text));
     }
     // Retention moves the start on, and checkpoints follow later.
-    (offset < base && name != LOG_START).then(|| {
+    (offset < base && name != LOG_START_CHECKPOINT).then(|| {
         let text = format!("{partition} is at {offset}, in front of its first segment {base}");
         ("checkpoint-below", Severity::Info, text)
     })

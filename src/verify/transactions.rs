@@ -1,7 +1,8 @@
 //! Markers against `.txnindex`: each transaction that was aborted and still has data in the log has
-//! its entry in the index of the segment that holds its marker, and no entry is without a marker.
+//! its entry in the index of the segment that holds its marker, no entry is without a marker, and
+//! none says what the log denies.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, Findings, Severity};
@@ -50,8 +51,22 @@ pub struct SegmentTxns {
 pub struct TxnCheck {
     /// The data of each producer's open transaction, by its offset.
     open: HashMap<i64, Vec<Offset>>,
+    /// Where those begin, and whose they are.
+    open_firsts: BTreeSet<(Offset, i64)>,
+    /// Where each producer's last transaction ended.
+    ends: HashMap<i64, Offset>,
     /// In front of it, Kafka's cleaner forgets which transactions were aborted, and nobody reads.
     log_start: Offset,
+}
+
+/// What the log says of a transaction that it has an ABORT of.
+struct Aborted {
+    /// Where its data lies, as far as it is there.
+    data: Vec<Offset>,
+    /// Where the producer's transaction before ended.
+    end_before: Option<Offset>,
+    /// Where the earliest transaction began that was open then; behind the marker, if none was.
+    stable: Offset,
 }
 
 impl TxnCheck {
@@ -68,15 +83,19 @@ impl TxnCheck {
         for step in &txns.steps {
             match step.step {
                 Step::Data => {
-                    self.open.entry(step.producer_id).or_default().push(step.offset);
+                    let data = self.open.entry(step.producer_id).or_default();
+                    if data.is_empty() {
+                        self.open_firsts.insert((step.offset, step.producer_id));
+                    }
+                    data.push(step.offset);
                 }
                 Step::Commit => {
-                    self.open.remove(&step.producer_id);
+                    self.end(step);
                 }
                 Step::Abort => {
-                    let data = self.open.remove(&step.producer_id).unwrap_or_default();
-                    let first = data.first().copied();
-                    markers.insert((step.producer_id, step.offset), data);
+                    let aborted = self.end(step);
+                    let first = aborted.data.first().copied();
+                    markers.insert((step.producer_id, step.offset), aborted);
                     if let Some(first) = first
                         && step.offset >= self.log_start
                         && !indexed.contains(&(step.producer_id, step.offset))
@@ -89,9 +108,20 @@ impl TxnCheck {
         check_entries(txns, &markers, found);
     }
 
+    /// The producer's transaction ends.
+    fn end(&mut self, step: &TxnStep) -> Aborted {
+        let data = self.open.remove(&step.producer_id).unwrap_or_default();
+        if let Some(first) = data.first() {
+            self.open_firsts.remove(&(*first, step.producer_id));
+        }
+        let end_before = self.ends.insert(step.producer_id, step.offset);
+        let stable = self.first_open().map_or(step.offset.next(), |(first, _)| first);
+        Aborted { data, end_before, stable }
+    }
+
     /// First offset of the earliest transaction without a marker, and its producer.
     pub fn first_open(&self) -> Option<(Offset, i64)> {
-        self.open.iter().filter_map(|(id, data)| Some((*data.first()?, *id))).min()
+        self.open_firsts.first().copied()
     }
 }
 
@@ -109,7 +139,7 @@ fn missing(txns: &SegmentTxns, step: &TxnStep, first: Offset) -> Finding {
 
 fn check_entries(
     txns: &SegmentTxns,
-    markers: &HashMap<(i64, Offset), Vec<Offset>>,
+    markers: &HashMap<(i64, Offset), Aborted>,
     found: &mut Findings,
 ) {
     let path: &Path = &txns.index_path;
@@ -126,13 +156,29 @@ fn check_entries(
             let text = format!("the entry begins at {}, behind its end", txn.first_offset);
             found.push(finding("txnindex-entry", text));
         }
-        match markers.get(&(txn.producer_id, txn.last_offset)) {
-            None => found.push(finding(
-                "txnindex-entry",
-                format!("producer {} has no ABORT marker there", txn.producer_id),
-            )),
-            Some(data) if data.first().is_some_and(|first| txn.first_offset > *first) => {
-                let first = data.first().copied().unwrap_or_default();
+        let Some(Aborted { data, end_before, stable }) = markers.get(&txn.marker()) else {
+            let text = format!("producer {} has no ABORT marker there", txn.producer_id);
+            found.push(finding("txnindex-entry", text));
+            continue;
+        };
+        if let Some(end) = end_before.filter(|end| txn.first_offset <= *end) {
+            let text = format!(
+                "the entry begins at {}, but at {end} a transaction of producer {} ended: a \
+                 broker's cleaner takes what was committed there for aborted",
+                txn.first_offset, txn.producer_id
+            );
+            found.push(finding("txnindex-entry", text));
+        }
+        if txn.last_stable_offset > *stable {
+            let text = format!(
+                "the entry has the last stable offset {}, which was {stable}: a broker that looks \
+                 for aborted transactions may stop there",
+                txn.last_stable_offset
+            );
+            found.push(finding("txnindex-entry", text));
+        }
+        match data.first() {
+            Some(first) if txn.first_offset > *first => {
                 let text = format!(
                     "the entry begins at {} but the data of producer {} at {first}",
                     txn.first_offset, txn.producer_id
@@ -147,7 +193,7 @@ fn check_entries(
                 let finding = Finding::about("txnindex-entry", severity, path, text);
                 found.push(finding.of(txn.last_offset));
             }
-            Some(_) => {}
+            _ => {}
         }
     }
 }

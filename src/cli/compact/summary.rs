@@ -77,7 +77,7 @@ fn write(
         },
         _ if report.dry_run => "A dry run: nothing was written".to_owned(),
         _ if !report.partitions.iter().any(PartitionReport::is_written) => {
-            "Nothing was written".to_owned()
+            "No partition was written".to_owned()
         }
         Output::Folder(out) => format!("Written to {}", plain(&out.to_string_lossy())),
         Output::InPlace { .. } => in_place(&report.totals),

@@ -395,7 +395,7 @@ fn to_be_cleaned(dirty: &Dirty) -> String {
 
 fn compaction(savings: &Savings) -> String {
     if let Some(reason) = &savings.reason {
-        return format!("would save nothing: {reason}");
+        return format!("would leave it as it is: {reason}");
     }
     format!(
         "would save {} and {} ({:.1} %), {} are left",

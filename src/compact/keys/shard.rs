@@ -11,19 +11,9 @@
 
 use std::marker::PhantomData;
 
+use super::key_set::{KeySet, Sighting};
 use super::table::Tables;
 use crate::compact::strategy::Front;
-
-/// What a shard says of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting<P = Place> {
-    /// It was not known; now it is.
-    First,
-    /// It is known, and this is where.
-    Again(P),
-    /// It is not known and there is no room to note it, nor any key that comes after it.
-    NoRoom,
-}
 
 /// Where a key is held, as long as its shard is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +34,18 @@ impl<F> Default for Shard<F> {
     }
 }
 
-impl<F: Front> Shard<F> {
-    /// Takes note of a packed key, with `front` if it was not known, allocating no more than
-    /// `budget_bytes` in all (though room for one key is always found, so that every pass gets on).
+impl<F: Front> KeySet<F> for Shard<F> {
+    /// Its hash, and the packed key.
+    type Key<'k> = (u32, &'k [u8]);
+    type Place = Place;
+
     #[inline]
-    pub fn sight(
+    fn sight(
         &mut self,
-        hash: u32,
-        packed: &[u8],
+        (hash, packed): (u32, &[u8]),
         front: impl FnOnce() -> F,
         budget_bytes: usize,
-    ) -> Sighting {
+    ) -> Sighting<Place> {
         let vacant = match self.find(hash, packed) {
             Ok(place) => return Sighting::Again(Place(place)),
             Err(vacant) => vacant,
@@ -71,10 +62,19 @@ impl<F: Front> Shard<F> {
         Sighting::First
     }
 
-    /// Has what stands where keys with these hashes are looked for brought near, first their slots,
-    /// all at the same time, then the keys that are likely to be theirs.
     #[inline]
-    pub fn approach(&self, hashes: impl Iterator<Item = u32> + Clone) {
+    fn look(&self, (hash, packed): (u32, &[u8])) -> Sighting<Place> {
+        match (self.find(hash, packed), self.closed) {
+            (Ok(place), _) => Sighting::Again(Place(place)),
+            (Err(_), true) => Sighting::NoRoom,
+            (Err(_), false) => Sighting::First,
+        }
+    }
+
+    /// First the slots, all at the same time, then the keys that are likely to be theirs.
+    #[inline]
+    fn approach<'k>(&self, keys: impl Iterator<Item = Self::Key<'k>> + Clone) {
+        let hashes = keys.map(|(hash, _)| hash);
         let slots = hashes.clone().map(|hash| self.tables.peek(hash));
         let near = hashes.zip(slots).fold(0, |near, (hash, slot)| {
             let key =
@@ -84,27 +84,22 @@ impl<F: Front> Shard<F> {
         std::hint::black_box(near);
     }
 
-    /// Whether the key is known; `NoRoom` if it is not, but might have been but for the budget.
-    pub fn look(&self, hash: u32, packed: &[u8]) -> Sighting {
-        match (self.find(hash, packed), self.closed) {
-            (Ok(place), _) => Sighting::Again(Place(place)),
-            (Err(_), true) => Sighting::NoRoom,
-            (Err(_), false) => Sighting::First,
-        }
-    }
-
-    /// What stands in front of a key.
     #[inline]
-    pub fn front(&self, place: Place) -> Option<F> {
+    fn front(&self, place: Place) -> Option<F> {
         F::try_from(self.keys.front_of(place.0)?).ok()
     }
 
-    /// Puts something else there.
     #[inline]
-    pub fn set_front(&mut self, place: Place, front: F) {
+    fn set_front(&mut self, place: Place, front: F) {
         self.keys.set_front(place.0, front);
     }
 
+    fn allocated_bytes(&self) -> usize {
+        self.tables.allocated_bytes() + self.keys.allocated_bytes
+    }
+}
+
+impl<F: Front> Shard<F> {
     /// What stands in front of each key, in no order.
     pub fn fronts(&self) -> impl Iterator<Item = F> {
         self.tables.iter().filter_map(|(slot, _)| self.front(Place(place_of(slot))))
@@ -118,11 +113,6 @@ impl<F: Front> Shard<F> {
     /// How many keys it holds.
     pub fn held(&self) -> usize {
         self.tables.held()
-    }
-
-    /// What it has allocated for tables and keys.
-    pub fn allocated_bytes(&self) -> usize {
-        self.tables.allocated_bytes() + self.keys.allocated_bytes
     }
 
     /// Where the key is held; `Err` has the slot where it would go.
@@ -281,7 +271,7 @@ mod tests {
 
     const AMPLE: usize = 1 << 30;
 
-    fn is_again(sighting: Sighting) -> bool {
+    fn is_again(sighting: Sighting<Place>) -> bool {
         matches!(sighting, Sighting::Again(_))
     }
 
@@ -290,16 +280,16 @@ mod tests {
         let mut shard = Shard::<[u8; 3]>::default();
         let front = |n: u32| [n as u8, (n >> 8) as u8, 7];
         for n in 0..5000 {
-            assert_eq!(shard.sight(n % 97, &packed(n), || front(n), AMPLE), Sighting::First);
+            assert_eq!(shard.sight((n % 97, &packed(n)), || front(n), AMPLE), Sighting::First);
         }
         for n in 0..5000 {
-            let Sighting::Again(place) = shard.look(n % 97, &packed(n)) else { panic!("{n}") };
+            let Sighting::Again(place) = shard.look((n % 97, &packed(n))) else { panic!("{n}") };
             assert_eq!(shard.front(place), Some(front(n)));
             shard.set_front(place, front(n + 1));
         }
         for n in 0..5000 {
             // What comes with a key that is known is not taken.
-            let Sighting::Again(place) = shard.sight(n % 97, &packed(n), || [9; 3], AMPLE) else {
+            let Sighting::Again(place) = shard.sight((n % 97, &packed(n)), || [9; 3], AMPLE) else {
                 panic!("{n}")
             };
             assert_eq!(shard.front(place), Some(front(n + 1)));
@@ -311,11 +301,15 @@ mod tests {
         let mut shard = Shard::<[u8; 0]>::default();
         for is_known in [false, true] {
             for n in 0..500u32 {
-                assert_eq!(is_again(shard.sight(n % 2, &packed(n), || [], AMPLE)), is_known, "{n}");
+                assert_eq!(
+                    is_again(shard.sight((n % 2, &packed(n)), || [], AMPLE)),
+                    is_known,
+                    "{n}"
+                );
             }
         }
         assert_eq!(shard.held(), 500);
-        assert_eq!(shard.look(0, &packed(1)), Sighting::First);
+        assert_eq!(shard.look((0, &packed(1))), Sighting::First);
     }
 
     #[test]
@@ -324,14 +318,14 @@ mod tests {
         let key = |n: u32| n.to_be_bytes().repeat(10);
         let hash = |n: u32| n.wrapping_mul(0x9e37_79b9);
         let budget = 48 << 10;
-        let held =
-            (0..).take_while(|n| shard.sight(hash(*n), &key(*n), || [], budget) == Sighting::First);
+        let held = (0..)
+            .take_while(|n| shard.sight((hash(*n), &key(*n)), || [], budget) == Sighting::First);
         let held = held.count() as u32;
         assert!((700..1100).contains(&held), "{held}");
         assert!(shard.allocated_bytes() <= budget);
-        assert_eq!(shard.sight(hash(held), b"", || [], budget), Sighting::NoRoom);
-        assert_eq!(shard.look(hash(held), b""), Sighting::NoRoom);
-        assert!((0..held).all(|n| is_again(shard.sight(hash(n), &key(n), || [], budget))));
+        assert_eq!(shard.sight((hash(held), b""), || [], budget), Sighting::NoRoom);
+        assert_eq!(shard.look((hash(held), b"")), Sighting::NoRoom);
+        assert!((0..held).all(|n| is_again(shard.sight((hash(n), &key(n)), || [], budget))));
         assert_eq!(shard.held() as u32, held);
     }
 
@@ -339,9 +333,9 @@ mod tests {
     fn one_key_finds_room_in_any_budget() {
         let mut shard = Shard::<[u8; 0]>::default();
         let key = vec![1; 1 << 20];
-        assert_eq!(shard.sight(3, &key, || [], 0), Sighting::First);
-        assert!(is_again(shard.sight(3, &key, || [], 0)));
-        assert_eq!(shard.sight(4, &[2; 1000], || [], 0), Sighting::NoRoom);
+        assert_eq!(shard.sight((3, &key), || [], 0), Sighting::First);
+        assert!(is_again(shard.sight((3, &key), || [], 0)));
+        assert_eq!(shard.sight((4, &[2; 1000]), || [], 0), Sighting::NoRoom);
     }
 
     #[test]
@@ -353,7 +347,7 @@ mod tests {
             let key = format!("user-{:012}", n.wrapping_mul(7919) % 500_000);
             let mut packed = Vec::new();
             packer.pack(key.as_bytes(), &mut packed);
-            shard.sight(n.wrapping_mul(0x9e37_79b9), &packed, || [], AMPLE);
+            shard.sight((n.wrapping_mul(0x9e37_79b9), &packed), || [], AMPLE);
             if n > 10_000 {
                 most = most.max(shard.allocated_bytes() as f64 / shard.held() as f64);
             }

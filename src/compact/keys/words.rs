@@ -6,7 +6,7 @@
 //! the strategy asks for anything, stands beside that.
 
 use super::index::KeyHasher;
-use super::shard::Sighting;
+use super::key_set::{KeySet, Sighting};
 use super::table::{Found, Tables};
 use crate::compact::strategy::Front;
 
@@ -35,27 +35,22 @@ impl KeyWord {
 /// The distinct words of a shard, each with its `F` bytes beside it.
 pub struct Words<F = [u8; 0]> {
     tables: Tables<F>,
+    hasher: KeyHasher,
     closed: bool,
 }
 
-impl<F> Default for Words<F> {
-    fn default() -> Words<F> {
-        Words { tables: Tables::default(), closed: false }
-    }
-}
+impl<F: Front> KeySet<F> for Words<F> {
+    type Key<'k> = KeyWord;
+    type Place = Found;
 
-impl<F: Front> Words<F> {
-    /// Takes note of a word, with `front` if it was not known, allocating no more than
-    /// `budget_bytes` in all (though room for one is always found, so that every pass gets on).
     #[inline]
-    pub fn sight(
+    fn sight(
         &mut self,
         word: KeyWord,
-        hasher: &KeyHasher,
         front: impl FnOnce() -> F,
         budget_bytes: usize,
     ) -> Sighting<Found> {
-        let hash = hasher.hash_bits(word.bits());
+        let hash = self.hasher.hash_bits(word.bits());
         let mut vacant = match self.tables.find(hash, |slot| slot == word.bits()) {
             Ok(found) => return Sighting::Again(found),
             Err(vacant) => vacant,
@@ -70,23 +65,15 @@ impl<F: Front> Words<F> {
                 self.closed = true;
                 return Sighting::NoRoom;
             }
-            vacant = self.tables.grow(hash, more_slots, |slot| hasher.hash_bits(slot));
+            vacant = self.tables.grow(hash, more_slots, |slot| self.hasher.hash_bits(slot));
         }
         self.tables.put(hash, word.bits(), front(), vacant);
         Sighting::First
     }
 
-    /// Has what stands where these words are looked for brought near, all at the same time.
     #[inline]
-    pub fn approach(&self, words: impl Iterator<Item = KeyWord>, hasher: &KeyHasher) {
-        let near =
-            words.fold(0, |near, word| near ^ self.tables.peek(hasher.hash_bits(word.bits())));
-        std::hint::black_box(near);
-    }
-
-    /// Whether the word is known; `NoRoom` if it is not, but might have been but for the budget.
-    pub fn look(&self, word: KeyWord, hasher: &KeyHasher) -> Sighting<Found> {
-        let hash = hasher.hash_bits(word.bits());
+    fn look(&self, word: KeyWord) -> Sighting<Found> {
+        let hash = self.hasher.hash_bits(word.bits());
         match self.tables.find(hash, |slot| slot == word.bits()) {
             Ok(found) => Sighting::Again(found),
             Err(_) if self.closed => Sighting::NoRoom,
@@ -94,16 +81,31 @@ impl<F: Front> Words<F> {
         }
     }
 
-    /// What stands beside a word.
     #[inline]
-    pub fn front(&self, found: Found) -> Option<F> {
+    fn approach<'k>(&self, words: impl Iterator<Item = Self::Key<'k>> + Clone) {
+        let hashes = words.map(|word| self.hasher.hash_bits(word.bits()));
+        std::hint::black_box(hashes.fold(0, |near, hash| near ^ self.tables.peek(hash)));
+    }
+
+    #[inline]
+    fn front(&self, found: Found) -> Option<F> {
         self.tables.front(found)
     }
 
-    /// Puts something else there.
     #[inline]
-    pub fn set_front(&mut self, found: Found, front: F) {
+    fn set_front(&mut self, found: Found, front: F) {
         self.tables.set_front(found, front);
+    }
+
+    fn allocated_bytes(&self) -> usize {
+        self.tables.allocated_bytes()
+    }
+}
+
+impl<F: Front> Words<F> {
+    /// None yet; their places are told by `hasher`.
+    pub fn new(hasher: &KeyHasher) -> Words<F> {
+        Words { tables: Tables::default(), hasher: *hasher, closed: false }
     }
 
     /// What stands beside each word, in no order.
@@ -119,11 +121,6 @@ impl<F: Front> Words<F> {
     /// How many words it holds.
     pub fn held(&self) -> usize {
         self.tables.held()
-    }
-
-    /// What it has allocated.
-    pub fn allocated_bytes(&self) -> usize {
-        self.tables.allocated_bytes()
     }
 }
 
@@ -141,20 +138,20 @@ mod tests {
 
     #[test]
     fn what_stands_beside_a_word_is_its_own() {
-        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 3]>::default());
+        let mut words = Words::<[u8; 3]>::new(&KeyHasher::numbered(1));
         let front = |n: u64| [n as u8, (n >> 8) as u8, 7];
         for n in 0..5000 {
-            let sighting = words.sight(word(n), &hasher, || front(n), usize::MAX);
+            let sighting = words.sight(word(n), || front(n), usize::MAX);
             assert_eq!(sighting, Sighting::First);
         }
         for n in 0..5000 {
-            let Sighting::Again(found) = words.look(word(n), &hasher) else { panic!("{n}") };
+            let Sighting::Again(found) = words.look(word(n)) else { panic!("{n}") };
             assert_eq!(words.front(found), Some(front(n)));
             words.set_front(found, front(n + 1));
         }
         for n in 0..5000 {
             // What comes with a word that is known is not taken.
-            let sighting = words.sight(word(n), &hasher, || [9; 3], usize::MAX);
+            let sighting = words.sight(word(n), || [9; 3], usize::MAX);
             let Sighting::Again(found) = sighting else { panic!("{n}") };
             assert_eq!(words.front(found), Some(front(n + 1)));
         }
@@ -163,54 +160,54 @@ mod tests {
 
     #[test]
     fn words_that_share_a_hash_are_still_two_words() {
-        let (hasher, mut words) = (KeyHasher::new(1), Words::<[u8; 0]>::default());
+        let mut words = Words::<[u8; 0]>::new(&KeyHasher::new(1));
         for is_known in [false, true] {
             for n in 0..500 {
-                let sighting = words.sight(word(n), &hasher, || [], usize::MAX);
+                let sighting = words.sight(word(n), || [], usize::MAX);
                 assert_eq!(is_again(sighting), is_known, "{n}");
             }
         }
         assert_eq!(words.held(), 500);
-        assert_eq!(words.look(word(500), &hasher), Sighting::First);
+        assert_eq!(words.look(word(500)), Sighting::First);
     }
 
     #[test]
     fn a_closed_set_knows_its_words_and_takes_no_other() {
-        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
+        let mut words = Words::<[u8; 0]>::new(&KeyHasher::numbered(1));
         let budget = 16 << 10;
-        let mut sight = |n| words.sight(word(n), &hasher, || [], budget);
+        let mut sight = |n| words.sight(word(n), || [], budget);
         let held = (0..).take_while(|n| sight(*n) == Sighting::First).count() as u64;
         assert!((1000..1700).contains(&held), "{held}");
         assert_eq!(sight(held + 1), Sighting::NoRoom);
         assert!((0..held).all(|n| is_again(sight(n))));
         assert!(words.allocated_bytes() <= budget);
-        assert_eq!(words.look(word(held + 2), &hasher), Sighting::NoRoom);
+        assert_eq!(words.look(word(held + 2)), Sighting::NoRoom);
         assert_eq!(words.held() as u64, held);
     }
 
     #[test]
     fn one_word_finds_room_in_any_budget() {
-        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
-        assert_eq!(words.sight(word(1), &hasher, || [], 0), Sighting::First);
-        assert!(is_again(words.sight(word(1), &hasher, || [], 0)));
+        let mut words = Words::<[u8; 0]>::new(&KeyHasher::numbered(1));
+        assert_eq!(words.sight(word(1), || [], 0), Sighting::First);
+        assert!(is_again(words.sight(word(1), || [], 0)));
     }
 
     #[test]
     fn what_is_expected_is_made_room_for_at_once() {
         let hasher = KeyHasher::numbered(1);
         let sizes = |times: f64| {
-            let mut words = Words::<[u8; 0]>::default();
+            let mut words = Words::<[u8; 0]>::new(&hasher);
             let mut sizes = std::collections::BTreeSet::new();
             for n in 0..60_000 {
                 if n == 20_000 {
                     words.expect(times);
                 }
-                assert_eq!(words.sight(word(n), &hasher, || [], usize::MAX), Sighting::First);
+                assert_eq!(words.sight(word(n), || [], usize::MAX), Sighting::First);
                 if n >= 20_000 {
                     sizes.insert(words.allocated_bytes());
                 }
             }
-            assert!((0..60_000).all(|n| is_again(words.look(word(n), &hasher))));
+            assert!((0..60_000).all(|n| is_again(words.look(word(n)))));
             (sizes.len(), words.allocated_bytes() as f64 / 60_000.0)
         };
         // Each of the 64 tables grows once, and to no more than it needs.
@@ -222,10 +219,10 @@ mod tests {
 
     #[test]
     fn a_word_takes_less_than_18_bytes() {
-        let (hasher, mut words) = (KeyHasher::numbered(1), Words::<[u8; 0]>::default());
+        let mut words = Words::<[u8; 0]>::new(&KeyHasher::numbered(1));
         let mut most = 0.0f64;
         for n in 0..100_000 {
-            words.sight(word(n), &hasher, || [], usize::MAX);
+            words.sight(word(n), || [], usize::MAX);
             if n > 10_000 {
                 most = most.max(words.allocated_bytes() as f64 / words.held() as f64);
             }

@@ -12,7 +12,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::survey::Survey;
 use crate::error::Result;
 use crate::format::Batch;
-use crate::segment::{AbortedTxn, Kind, Outcomes, TxnBatch, TxnBatchKind, parse_txn_index};
+use crate::segment::{
+    AbortedTxn, Kind, Outcomes, TxnBatch, TxnBatchKind, TxnEntries, parse_txn_index,
+};
 use crate::units::{Offset, Position};
 
 /// What the second walk settled for one segment.
@@ -30,14 +32,14 @@ impl SegmentTxns {
     }
 }
 
-/// Settles the transactional and control batches of the cleaned range. `indexed` holds the entries
-/// of the log's `.txnindex` files by producer and marker; they are carried over if they can stand.
-/// `begun` are the producers that have data of a transaction in front of the range.
+/// Settles the transactional and control batches of the cleaned range. `entries` are those that the
+/// log's `.txnindex` files are to have; `begun` are the producers that have data of a transaction
+/// in front of the range.
 pub fn settle(
     range: &[Survey],
     begun: &[i64],
     outcomes: &Outcomes,
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
+    entries: &TxnEntries,
 ) -> Vec<SegmentTxns> {
     let mut pass = Pass::new(outcomes);
     pass.begun.extend(begun);
@@ -53,9 +55,7 @@ pub fn settle(
                 if is_discardable {
                     settled.discardable.push(batch.position);
                 } else if batch.kind == TxnBatchKind::Abort {
-                    let key = (batch.producer_id, batch.base_offset);
-                    let entry = entry_of(indexed.get(&key), pass.by_marker.get(&key));
-                    settled.index_entries.extend(entry);
+                    settled.index_entries.extend(entries.get(batch));
                 }
             }
             settled
@@ -133,32 +133,6 @@ pub fn aborted_across(end: Offset, known: &[AbortedTxn], surveys: &[Survey]) -> 
     across
 }
 
-/// The entries for the `.txnindex` of segments that keep all their transactions, by segment.
-pub fn entries_kept(
-    surveys: &[Survey],
-    outcomes: &Outcomes,
-    indexed: &HashMap<(i64, Offset), AbortedTxn>,
-) -> Vec<Vec<AbortedTxn>> {
-    let by_marker = Pass::new(outcomes).by_marker;
-    let entry = |marker: &TxnBatch| {
-        let key = (marker.producer_id, marker.base_offset);
-        entry_of(indexed.get(&key), by_marker.get(&key))
-    };
-    let is_abort = |batch: &&TxnBatch| batch.kind == TxnBatchKind::Abort;
-    let of_segment =
-        |survey: &Survey| survey.txn_batches.iter().filter(is_abort).filter_map(entry).collect();
-    surveys.iter().map(of_segment).collect()
-}
-
-/// The entry of an aborted transaction, which may be `indexed`, and be known by the log. The index
-/// may know of data that is gone; data that is there it cannot deny.
-fn entry_of(indexed: Option<&AbortedTxn>, known: Option<&AbortedTxn>) -> Option<AbortedTxn> {
-    let denies = |indexed: &&AbortedTxn| {
-        known.is_some_and(|known| indexed.first_offset > known.first_offset)
-    };
-    indexed.filter(|indexed| !denies(indexed)).or(known).copied()
-}
-
 /// What one pass over the log knows of transactions as it goes on.
 struct Pass {
     /// Aborted transactions not reached yet, the earliest last.
@@ -169,17 +143,14 @@ struct Pass {
     committing: HashSet<i64>,
     /// Producers with data of a transaction in front of what is walked over, until it ends.
     begun: HashSet<i64>,
-    by_marker: HashMap<(i64, Offset), AbortedTxn>,
 }
 
 impl Pass {
     fn new(outcomes: &Outcomes) -> Pass {
         let mut coming = outcomes.aborted.clone();
         coming.sort_by_key(|txn| std::cmp::Reverse(txn.first_offset));
-        let key = |txn: &AbortedTxn| (txn.producer_id, txn.last_offset);
-        let by_marker = outcomes.aborted.iter().map(|txn| (key(txn), *txn)).collect();
         let (aborting, committing, begun) = Default::default();
-        Pass { coming, aborting, committing, begun, by_marker }
+        Pass { coming, aborting, committing, begun }
     }
 
     fn is_discardable(&mut self, batch: &TxnBatch) -> bool {

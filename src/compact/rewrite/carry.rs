@@ -13,8 +13,8 @@ use crate::compact::worker::with_decoder;
 use crate::error::Result;
 use crate::format::{Batch, Decoder, Flaw};
 use crate::segment::{
-    AbortedTxn, Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnBatch,
-    TxnBatchKind, check_record, check_records, txn_index_due,
+    Damaged, FileName, Kind, OffsetIndex, PartitionDir, Place, TimeIndex, TxnEntries, check_record,
+    check_records, txn_index_due,
 };
 use crate::units::Offset;
 
@@ -118,25 +118,17 @@ fn drops(survey: &Survey, keep_damage: bool) -> bool {
 }
 
 /// What the `.txnindex` of a segment that is carried over is to hold, if that is not what it holds:
-/// the transactions whose markers it is carried over with. `aborted` are those that the log knows.
+/// the transactions whose markers it is carried over with.
 ///
 /// # Errors
 /// The system's.
 pub fn carried_txn_index(
     survey: &Survey,
-    aborted: &[AbortedTxn],
+    entries: &TxnEntries,
     keep_damage: bool,
 ) -> Result<Option<Vec<u8>>> {
-    use TxnBatchKind::{Abort, LostAbort};
-    let is_carried = |batch: &&TxnBatch| match batch.kind {
-        Abort => true,
-        LostAbort => keep_damage,
-        _ => false,
-    };
-    let carried = survey.txn_batches.iter().filter(is_carried);
-    let markers = carried.map(|marker| (marker.producer_id, marker.base_offset)).collect();
     let map = survey.segment.read(Kind::TxnIndex)?;
-    Ok(txn_index_due(map.as_deref(), &markers, aborted))
+    Ok(txn_index_due(map.as_deref(), &entries.for_batches(&survey.txn_batches, keep_damage)))
 }
 
 fn put_txn_index(survey: &Survey, due: Option<&[u8]>, target: &Target) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::format::codec::{Room, Workbench};
 use crate::format::{Batch, Codec, Decoder, Flaw, Records};
 use crate::report::{ErasedRecord, Progress};
-use crate::segment::{AbortedTxn, Damaged, check_record};
+use crate::segment::{AbortedTxn, Damaged, TxnEntries, check_record};
 use crate::units::Offset;
 
 /// What is known of the segments outside the range, before any of them is written.
@@ -113,7 +113,7 @@ pub struct Reworker<'a> {
     surveys: &'a [Survey],
     /// Of all of them, so that their numbers are those of the evidence.
     chunks: Vec<ChunkAt>,
-    entries: Vec<Vec<AbortedTxn>>,
+    entries: &'a TxnEntries,
     policy: &'a Policy,
     producers: &'a ActiveProducers,
     evidence: &'a Evidence,
@@ -125,7 +125,7 @@ impl<'a> Reworker<'a> {
     /// each.
     pub fn new(
         surveys: &'a [Survey],
-        entries: Vec<Vec<AbortedTxn>>,
+        entries: &'a TxnEntries,
         policy: &'a Policy,
         producers: &'a ActiveProducers,
         evidence: &'a Evidence,
@@ -284,7 +284,8 @@ impl ChunkSource for Reworker<'_> {
     }
 
     fn aborted_txns(&self, segments: Range<usize>) -> Vec<AbortedTxn> {
-        self.entries.get(segments).unwrap_or_default().concat()
+        let surveys = self.surveys.get(segments).unwrap_or_default();
+        surveys.iter().flat_map(|it| self.entries.for_batches(&it.txn_batches, false)).collect()
     }
 
     fn output(

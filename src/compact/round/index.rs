@@ -153,13 +153,11 @@ mod tests {
     use super::super::layout::layout_of;
     use super::super::newcomers::Newcomer;
     use super::*;
-    use crate::compact::strategy::{Claim, Strategy, Timestamp, Version};
+    use crate::compact::strategy::{ByOffset, ByTimestamp, Claim, Strategy, Version};
     use crate::rounds::entries_of;
     use crate::units::Offset;
 
     const SEED: KeyHashSeed = KeyHashSeed(3);
-
-    type ByOffset = super::super::super::strategy::Offset;
 
     fn newcomer(key: u64, offset: i64, ms: i64, deletes: bool) -> Newcomer {
         let claim = Version::of(Some(ms)).to_bits();
@@ -342,13 +340,14 @@ mod tests {
 
     #[test]
     fn of_a_key_that_is_erased_no_hash_is_left() {
-        let mut index = Index::layered::<Timestamp>(1024);
-        index.round::<Timestamp>(&many(0..500, 0), &[]);
-        index.round::<Timestamp>(&many(7..9, 900), &[]);
+        let mut index = Index::layered::<ByTimestamp>(1024);
+        index.round::<ByTimestamp>(&many(0..500, 0), &[]);
+        index.round::<ByTimestamp>(&many(7..9, 900), &[]);
         let erased = [newcomer(7, 0, 0, false).entry.hash];
         let leaving = Leaving { expired: &[], erased: &erased };
         let (none, dir) = (newcomers(&[], index.layout), index.dir.path());
-        let written = index.opened().write::<Timestamp>(dir, index.round, &none, leaving).unwrap();
+        let written =
+            index.opened().write::<ByTimestamp>(dir, index.round, &none, leaving).unwrap();
         (index.runs, index.layers) = (written.base, written.layers);
         assert_eq!((index.layers.len(), index.entries().len()), (0, 499));
         let hash = erased[0].0.to_be_bytes();
@@ -376,9 +375,9 @@ mod tests {
 
     #[test]
     fn a_layer_in_which_any_byte_is_wrong_stops_the_round_with_what_to_do() {
-        let mut index = Index::layered::<Timestamp>(1 << 20);
-        index.round::<Timestamp>(&many(0..100, 0), &[]);
-        index.round::<Timestamp>(&many(0..2, 100), &[]);
+        let mut index = Index::layered::<ByTimestamp>(1 << 20);
+        index.round::<ByTimestamp>(&many(0..100, 0), &[]);
+        index.round::<ByTimestamp>(&many(0..2, 100), &[]);
         let path = index.dir.path().join(&index.layers[0][0].file);
         let sound = fs::read(&path).unwrap();
         let news = newcomers(&many(5..6, 200), index.layout);
@@ -388,9 +387,9 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             let opened = index.opened();
             let refusals = [
-                losers_of::<Timestamp>(&opened, &news).map(drop).unwrap_err(),
+                losers_of::<ByTimestamp>(&opened, &news).map(drop).unwrap_err(),
                 opened
-                    .write::<Timestamp>(index.dir.path(), 3, &news, Leaving::default())
+                    .write::<ByTimestamp>(index.dir.path(), 3, &news, Leaving::default())
                     .map(drop)
                     .unwrap_err(),
                 opened.find(&[KeyHash(9)]).map(drop).unwrap_err(),
@@ -404,11 +403,11 @@ mod tests {
 
     #[test]
     fn a_run_in_which_all_newcomers_lose_is_not_written() {
-        let mut index = Index::empty::<Timestamp>(4096);
-        index.round::<Timestamp>(&many(0..100, 0), &[]);
+        let mut index = Index::empty::<ByTimestamp>(4096);
+        index.round::<ByTimestamp>(&many(0..100, 0), &[]);
         let before = index.runs.clone();
         let late: Vec<_> = (0..20).map(|key| newcomer(key, 500 + key as i64, 4, false)).collect();
-        let (found, written) = index.round::<Timestamp>(&late, &[]);
+        let (found, written) = index.round::<ByTimestamp>(&late, &[]);
         assert_eq!((found.dead.len(), found.late.len()), (0, 20));
         assert_eq!((written.base, written.bytes_written), (before, 0));
     }
@@ -418,14 +417,14 @@ mod tests {
         let made = |threads: usize, is_turned: bool, layer_share: u64| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let empty = Index::empty::<Timestamp>(4096);
+                let empty = Index::empty::<ByTimestamp>(4096);
                 let mut index = Index { layer_share, ..empty };
                 for list in [many(0..900, 0), many(500..3000, 5000), many(7..700, 9000)] {
                     let mut list = list;
                     if is_turned {
                         list.reverse();
                     }
-                    index.round::<Timestamp>(&list, &[]);
+                    index.round::<ByTimestamp>(&list, &[]);
                 }
                 (index.runs.clone(), index.layers.clone(), index.files())
             })
@@ -526,7 +525,7 @@ mod tests {
             run_bytes in 100..3000usize,
             layer_share in prop::sample::select(vec![0, 1, 2, 4, u64::MAX]),
         ) {
-            let mut index = Index { layer_share, ..Index::empty::<Timestamp>(run_bytes) };
+            let mut index = Index { layer_share, ..Index::empty::<ByTimestamp>(run_bytes) };
             let mut map: BTreeMap<KeyHash, Entry> = BTreeMap::new();
             let mut offset = 0;
             for round in rounds {
@@ -555,7 +554,7 @@ mod tests {
                 }
                 dead.sort();
                 late.sort_by_key(|it| it.entry.hash);
-                let (found, _) = index.round::<Timestamp>(&list, &removed);
+                let (found, _) = index.round::<ByTimestamp>(&list, &removed);
                 prop_assert_eq!((found.dead, found.late), (dead, late));
                 let keys: Vec<KeyHash> = map.keys().copied().collect();
                 let stands: Vec<Entry> = map.values().copied().collect();

@@ -185,10 +185,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::compact::strategy::{First, Strategy, Timestamp, Version};
+    use crate::compact::strategy::{ByOffset, ByTimestamp, First, Strategy, Version};
 
     type Turn = <First as Strategy>::Claim;
-    type ByOffset = super::super::super::strategy::Offset;
 
     fn entry(hash: u128, offset: i64, claim: impl Claim) -> Entry {
         let (hash, offset) = (KeyHash(hash), Offset(offset));
@@ -238,7 +237,7 @@ mod tests {
         let old = [entry(1, 1, at(50)), entry(2, 2, at(50)), entry(3, 3, at(50))];
         let late = [entry(1, 11, at(49)), entry(2, 12, at(50)), entry(3, 13, Version::of(None))];
         assert_eq!(
-            joined::<Timestamp>(&old, &late, &[]),
+            joined::<ByTimestamp>(&old, &late, &[]),
             [
                 Late(new(late[0])),
                 Stays(old[0]),
@@ -267,7 +266,7 @@ mod tests {
         let erased = [KeyHash(1), KeyHash(2)];
         let leaving = Leaving { expired: &[], erased: &erased };
         let mut outcomes = Vec::new();
-        join::<Timestamp>(old.into_iter(), [late].into_iter(), leaving, |outcome| {
+        join::<ByTimestamp>(old.into_iter(), [late].into_iter(), leaving, |outcome| {
             outcomes.push(outcome)
         });
         let wanted = [Removed(old[0]), Removed(old[1]), Stays(late.entry), Stays(old[2])];
@@ -277,28 +276,28 @@ mod tests {
     #[test]
     fn a_tombstone_that_leaves_is_remembered_where_late_values_can_come() {
         let left = tombstone(entry(1, 5, at(50)));
-        assert_eq!(joined::<Timestamp>(&[left], &[], &[1]), [Stays(gone(left))]);
+        assert_eq!(joined::<ByTimestamp>(&[left], &[], &[1]), [Stays(gone(left))]);
         let left = tombstone(entry(1, 5, ()));
         assert_eq!(joined::<ByOffset>(&[left], &[], &[1]), [Removed(left)]);
         // A late value does not keep it, a newer one takes its place.
         let (left, late) = (tombstone(entry(1, 5, at(50))), entry(1, 9, at(49)));
-        let outcomes = joined::<Timestamp>(&[left], &[late], &[1]);
+        let outcomes = joined::<ByTimestamp>(&[left], &[late], &[1]);
         assert_eq!(outcomes, [Late(new(late)), Stays(gone(left))]);
         let newer = entry(1, 9, at(51));
-        let outcomes = joined::<Timestamp>(&[left], &[newer], &[1]);
+        let outcomes = joined::<ByTimestamp>(&[left], &[newer], &[1]);
         assert_eq!(outcomes, [Dead(Offset(5), KeyHash(1)), Stays(newer)]);
         let newer = tombstone(newer);
-        let outcomes = joined::<Timestamp>(&[left], &[newer], &[1]);
+        let outcomes = joined::<ByTimestamp>(&[left], &[newer], &[1]);
         assert_eq!(outcomes, [Dead(Offset(5), KeyHash(1)), Stays(newer)]);
     }
 
     #[test]
     fn a_late_value_that_meets_a_deletion_that_is_gone_is_told_of() {
         let (left, late) = (gone(entry(1, 5, at(50))), entry(1, 9, at(49)));
-        let outcomes = joined::<Timestamp>(&[left], &[late], &[]);
+        let outcomes = joined::<ByTimestamp>(&[left], &[late], &[]);
         assert_eq!(outcomes, [Late(new(late)), Outlived(Offset(9)), Stays(left)]);
         let late = gone(late);
-        let outcomes = joined::<Timestamp>(&[left], &[late], &[]);
+        let outcomes = joined::<ByTimestamp>(&[left], &[late], &[]);
         assert_eq!(outcomes, [Late(new(late)), Stays(left)]);
     }
 
@@ -315,18 +314,18 @@ mod tests {
         assert_eq!(joined::<ByOffset>(&[old], &[new], &[]), [Dead(Offset(5), KeyHash(1))]);
         assert_eq!(joined::<ByOffset>(&[], &[new], &[]), []);
         let (old, new) = (entry(1, 5, at(1)), gone(entry(1, 9, at(2))));
-        let outcomes = joined::<Timestamp>(&[old], &[new], &[]);
+        let outcomes = joined::<ByTimestamp>(&[old], &[new], &[]);
         assert_eq!(outcomes, [Dead(Offset(5), KeyHash(1)), Stays(new)]);
         // What is gone is in the destination no more: it cannot die.
         let newer = entry(1, 12, at(3));
-        assert_eq!(joined::<Timestamp>(&[new], &[newer], &[]), [Stays(newer)]);
+        assert_eq!(joined::<ByTimestamp>(&[new], &[newer], &[]), [Stays(newer)]);
     }
 
     #[test]
     fn of_records_of_one_key_that_are_indexed_anew_all_but_one_are_dead() {
         let [a, b, c] = [(3, 7), (4, 9), (5, 8)].map(|(offset, ms)| entry(1, offset, at(ms)));
         let dead = |offset| Dead(Offset(offset), KeyHash(1));
-        assert_eq!(joined::<Timestamp>(&[], &[a, b, c], &[]), [dead(3), dead(5), Stays(b)]);
+        assert_eq!(joined::<ByTimestamp>(&[], &[a, b, c], &[]), [dead(3), dead(5), Stays(b)]);
         let [a, b, c] = [3, 4, 5].map(|offset| entry(1, offset, ()));
         assert_eq!(joined::<ByOffset>(&[], &[a, b, c], &[]), [dead(3), dead(4), Stays(c)]);
     }
@@ -395,7 +394,7 @@ mod tests {
             let versions: Vec<Version> =
                 seeds.iter().map(|seed| Version::of(Some(seed.0).filter(|n| *n > 0))).collect();
             let highest = (0..count).max_by_key(|at| (versions[*at], *at)).unwrap();
-            let (stands, lost) = in_rounds::<Timestamp>(&versions, &cuts);
+            let (stands, lost) = in_rounds::<ByTimestamp>(&versions, &cuts);
             prop_assert_eq!(stands as usize, highest);
             prop_assert_eq!(lost, all_but(highest, count));
 

@@ -28,8 +28,8 @@ mod tests {
 
     #[test]
     fn only_a_strategy_with_claims_takes_room_for_them() {
-        assert!(!layout_of::<strategy::Offset>().with_claim);
-        assert!(layout_of::<strategy::Timestamp>().with_claim);
+        assert!(!layout_of::<strategy::ByOffset>().with_claim);
+        assert!(layout_of::<strategy::ByTimestamp>().with_claim);
         assert!(layout_of::<strategy::First>().with_claim);
         assert!(layout_of::<strategy::Header>().with_claim);
     }

@@ -16,14 +16,13 @@ use crate::compact::look::{Chunk, SegmentTxns, Survey, Walking, modified_ms, set
 use crate::compact::plan::{Plan, group};
 use crate::compact::policy::{OnDamage, Policy};
 use crate::compact::rewrite::{Found, Job, Maker, RewriteContext, Voted, Waiting, Written};
-use crate::compact::task::Task;
 use crate::compact::vote::{ChunkAt, ChunkResult, Count, Election, Expiry, RecordSet, chunks_of};
 use crate::compact::worker::with_decoder;
 use crate::error::{Error, Result};
 use crate::format::{Batch, Decoder, Flaw, Record, Records};
 use crate::report::{Counters, ErasedRecord, Progress};
 use crate::rounds::{DeadOffsets, KeyHash, KeyHashSeed, SegmentRef};
-use crate::segment::{Segment, check_record, check_records};
+use crate::segment::{Place, Segment, check_record, check_records};
 use crate::units::{Offset, Timestamp};
 
 /// What of the destination's segments a round finds superseded, decided segment by segment.
@@ -374,13 +373,13 @@ impl InBatch<'_> {
 }
 
 impl Older {
-    /// Writes what stays; what was counted and what was written, by group.
+    /// Writes what stays to `place`, or nowhere; what was counted and what was written, by group.
     ///
     /// # Errors
     /// The system's.
     pub fn rewrite(
         &self,
-        task: &Task<'_>,
+        place: Option<&Place>,
         context: RewriteContext<'_>,
         budget: &Budget,
         progress: &dyn Progress,
@@ -396,7 +395,7 @@ impl Older {
         let voted = Voted { maker: &maker, election, copies: None };
         let (groups, in_place) = (&plan.groups, false);
         let job = Job { source: &voted, groups, policy, in_place, budget, progress };
-        let (tally, written) = job.rewrite(task.place.as_ref())?;
+        let (tally, written) = job.rewrite(place)?;
         let found = Found::default();
         let counters = counters(&self.surveys, plan, policy, election, &found, &tally, &written);
         Ok((counters, written))

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Entry, First, Header, Offset, Stands, Strategy, Timestamp, Turn, Version};
+use super::{ByOffset, ByTimestamp, Entry, First, Header, Stands, Strategy, Turn, Version};
 
 /// What is known of a key after the candidates of one stretch of the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,12 +39,12 @@ trait Contest {
     fn champion(claims: &[<Self::By as Strategy>::Claim]) -> usize;
 }
 
-struct ByOffset;
+struct ByPlace;
 struct ByVersion<S>(S);
 struct ByTurn;
 
-impl Contest for ByOffset {
-    type By = Offset;
+impl Contest for ByPlace {
+    type By = ByOffset;
     fn claims(seeds: &[u8]) -> Vec<()> {
         vec![(); seeds.len()]
     }
@@ -136,8 +136,8 @@ proptest! {
         seeds in prop::collection::vec(any::<u8>(), 1..12),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 12),
     ) {
-        keeps_the_law::<ByOffset>(&seeds, &picks);
-        keeps_the_law::<ByVersion<Timestamp>>(&seeds, &picks);
+        keeps_the_law::<ByPlace>(&seeds, &picks);
+        keeps_the_law::<ByVersion<ByTimestamp>>(&seeds, &picks);
         keeps_the_law::<ByVersion<Header>>(&seeds, &picks);
         keeps_the_law::<ByTurn>(&seeds, &picks);
     }
@@ -147,8 +147,8 @@ proptest! {
         seeds in prop::collection::vec(any::<u8>(), 12),
         members in prop::collection::vec(any::<(bool, bool)>(), 12),
     ) {
-        keeps_it_for_any_sets::<ByOffset>(&seeds, &members);
-        keeps_it_for_any_sets::<ByVersion<Timestamp>>(&seeds, &members);
+        keeps_it_for_any_sets::<ByPlace>(&seeds, &members);
+        keeps_it_for_any_sets::<ByVersion<ByTimestamp>>(&seeds, &members);
         keeps_it_for_any_sets::<ByVersion<Header>>(&seeds, &members);
     }
 
@@ -161,8 +161,8 @@ proptest! {
                 assert_eq!(stands, Stands::Newer(claims[1]));
             }
         }
-        check::<ByOffset>(&seeds);
-        check::<ByVersion<Timestamp>>(&seeds);
+        check::<ByPlace>(&seeds);
+        check::<ByVersion<ByTimestamp>>(&seeds);
         check::<ByVersion<Header>>(&seeds);
         check::<ByTurn>(&seeds);
     }

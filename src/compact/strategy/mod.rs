@@ -22,8 +22,8 @@ pub use self::first::First;
 #[cfg(test)]
 use self::first::Turn;
 pub use self::header::Header;
-pub use self::offset::Offset;
-pub use self::timestamp::Timestamp;
+pub use self::offset::ByOffset;
+pub use self::timestamp::ByTimestamp;
 pub use self::version::Version;
 use crate::format::Record;
 
@@ -150,7 +150,7 @@ macro_rules! strategies {
     };
 }
 
-strategies! { Offset Timestamp First Header }
+strategies! { ByOffset ByTimestamp First Header }
 
 impl Chosen {
     /// What the key index holds beside each key.
@@ -186,7 +186,7 @@ impl Chosen {
 
 impl Default for Chosen {
     fn default() -> Chosen {
-        Chosen::Offset(Offset)
+        Chosen::ByOffset(ByOffset)
     }
 }
 

@@ -9,15 +9,15 @@ use crate::format::Record;
 /// The highest offset wins. Read from the newest record to the oldest, the first of a key is its
 /// champion for good.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Offset;
+pub struct ByOffset;
 
-impl Strategy for Offset {
+impl Strategy for ByOffset {
     type Claim = ();
     type Entry = KeyOnly;
     const USAGE: &'static str = "offset";
 
-    fn parse(text: &str) -> Option<Result<Offset, &'static str>> {
-        (text == Self::USAGE).then_some(Ok(Offset))
+    fn parse(text: &str) -> Option<Result<ByOffset, &'static str>> {
+        (text == Self::USAGE).then_some(Ok(ByOffset))
     }
 
     #[inline]
@@ -31,7 +31,7 @@ impl Strategy for Offset {
     }
 }
 
-impl fmt::Display for Offset {
+impl fmt::Display for ByOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::USAGE)
     }

@@ -10,15 +10,15 @@ use crate::format::Record;
 /// records of a batch have that of the batch. Records of magic 0 have none, and what is negative is
 /// none (`RecordBatch.NO_TIMESTAMP`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Timestamp;
+pub struct ByTimestamp;
 
-impl Strategy for Timestamp {
+impl Strategy for ByTimestamp {
     type Claim = Version;
     type Entry = Held;
     const USAGE: &'static str = "timestamp";
 
-    fn parse(text: &str) -> Option<Result<Timestamp, &'static str>> {
-        (text == Self::USAGE).then_some(Ok(Timestamp))
+    fn parse(text: &str) -> Option<Result<ByTimestamp, &'static str>> {
+        (text == Self::USAGE).then_some(Ok(ByTimestamp))
     }
 
     #[inline]
@@ -32,7 +32,7 @@ impl Strategy for Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
+impl fmt::Display for ByTimestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::USAGE)
     }

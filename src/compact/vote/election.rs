@@ -144,7 +144,7 @@ impl Electorate<'_> {
                 hasher: &hasher,
                 packer: &packer,
                 chunks: &chunks,
-                shards: std::iter::repeat_with(Contest::default).take(SHARDS).collect(),
+                shards: std::iter::repeat_with(|| Contest::new(&hasher)).take(SHARDS).collect(),
                 marks_room: &marks_room,
                 is_first: election.passes == 0,
                 heard: 0,
@@ -158,9 +158,9 @@ impl Electorate<'_> {
                 pass.shards.par_iter_mut().for_each(|shard| shard.crown(&election.chunks));
             }
             for shard in &pass.shards {
-                election.count.superseded += shard.superseded;
-                election.count.late += shard.late;
-                election.count.expired_tombstones += shard.expired;
+                election.count.superseded += shard.tally.superseded;
+                election.count.late += shard.tally.late;
+                election.count.expired_tombstones += shard.tally.expired;
                 election.count.distinct_keys += shard.held() as u64;
             }
             election.passes += 1;
@@ -261,8 +261,7 @@ impl<S: Strategy> Pass<'_, S> {
         let results = election.chunks.as_slice();
         let budget_bytes = self.electorate.budget.index_bytes / SHARDS;
         let times = self.outlook();
-        let (hasher, in_place) = (self.hasher, self.electorate.in_place);
-        let ring = Ring { results, hasher, budget_bytes, in_place };
+        let ring = Ring { results, budget_bytes, in_place: self.electorate.in_place };
         self.shards.par_iter_mut().with_max_len(1).enumerate().for_each(|(shard_number, shard)| {
             shard.expect(times, budget_bytes);
             for (scan, number) in scans.iter().zip(window).rev() {

@@ -1,19 +1,16 @@
 //! The first look at a partition: what lies in its directory, what the headers of its segments say,
 //! how its transactions ended. Nothing is decided yet.
 
-use std::collections::HashMap;
-
 use rayon::prelude::*;
 
-use super::producers::ActiveProducers;
-use super::survey::{Survey, Walking};
-use crate::compact::damage::segment_name;
-use crate::compact::policy::{OnDamage, Policy};
-use crate::compact::task::{Done, Task};
+use super::damage::segment_name;
+use super::look::{ActiveProducers, Survey, Walking};
+use super::policy::{OnDamage, Policy};
+use super::task::{Done, Task};
 use crate::error::Result;
 use crate::segment::{
-    AbortedTxn, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
-    TxnsOfSegment, newest_of_snapshots, parse_txn_index, stand_in_for_lost_commits,
+    AbortedTxn, ByMarker, FileName, Kind, Oddity, Outcomes, PartitionDir, ProducerEntry, Segment,
+    TxnEntries, TxnsOfSegment, newest_of_snapshots, parse_txn_index, stand_in_for_lost_commits,
     stand_in_for_lost_markers,
 };
 use crate::units::Offset;
@@ -24,9 +21,11 @@ pub struct Looked {
     pub surveys: Vec<Survey>,
     /// How transactions ended.
     pub outcomes: Outcomes,
-    /// The entries of all `.txnindex` files, by producer and marker, and what a round knows of
-    /// those that began before it.
-    pub indexed: HashMap<(i64, Offset), AbortedTxn>,
+    /// The entries of all `.txnindex` files, and what a round knows of transactions that began
+    /// before it.
+    indexed: ByMarker,
+    /// The entries that those files are to have.
+    pub entries: TxnEntries,
     /// Producers as the newest snapshot has them.
     pub producers: Vec<ProducerEntry>,
 }
@@ -83,12 +82,12 @@ impl Looked {
         }
         let mut indexed = indexed_txns(source, &mut done.warnings)?;
         for txn in task.round.map_or(&[][..], |round| round.begun_and_aborted()) {
-            indexed.entry((txn.producer_id, txn.last_offset)).or_insert(*txn);
+            indexed.entry(txn.marker()).or_insert(*txn);
         }
         let is_damaged = surveys.iter().any(|survey| !survey.damage.is_empty());
         if is_damaged && policy.on_damage == OnDamage::Fail {
             done.note_surveyed(&surveys);
-            *done = std::mem::take(done).left_alone_for_damage(task)?;
+            *done = std::mem::take(done).left_alone_for_damage(&Looked::examined(task)?);
             return Ok(None);
         }
         let mut txns: Vec<TxnsOfSegment<'_>> = surveys.iter_mut().map(Survey::txns).collect();
@@ -100,7 +99,9 @@ impl Looked {
 
         let outcomes = Outcomes::of(surveys.iter().flat_map(|survey| &survey.txn_batches));
         let producers = snapshot.producers;
-        Ok(Some(Looked { surveys, outcomes, indexed, producers }))
+        let batches = surveys.iter().flat_map(|survey| &survey.txn_batches);
+        let entries = TxnEntries::of(batches, &outcomes, &indexed);
+        Ok(Some(Looked { surveys, outcomes, indexed, entries, producers }))
     }
 
     /// The segments of `task`, with everything in them checked: for their damage.
@@ -120,8 +121,7 @@ impl Looked {
 
     /// Says where the `.txnindex` files and the markers disagree; the markers are believed.
     pub fn warn_of_unindexed(&self, warnings: &mut Vec<String>) {
-        let is_missing =
-            |txn: &&AbortedTxn| !self.indexed.contains_key(&(txn.producer_id, txn.last_offset));
+        let is_missing = |txn: &&AbortedTxn| !self.indexed.contains_key(&txn.marker());
         let missing = self.outcomes.aborted.iter().filter(is_missing);
         let count = missing.clone().count();
         if let Some(first) = missing.clone().next() {
@@ -202,11 +202,8 @@ fn note_survey(surveys: &[Survey], done: &mut Done) {
 }
 
 /// The entries of all `.txnindex` files, by producer and marker.
-fn indexed_txns(
-    source: &PartitionDir,
-    warnings: &mut Vec<String>,
-) -> Result<HashMap<(i64, Offset), AbortedTxn>> {
-    let mut indexed = HashMap::new();
+fn indexed_txns(source: &PartitionDir, warnings: &mut Vec<String>) -> Result<ByMarker> {
+    let mut indexed = ByMarker::new();
     for segment in &source.segments {
         let Some(map) = segment.read(Kind::TxnIndex)? else {
             continue;
@@ -216,7 +213,7 @@ fn indexed_txns(
             let name = FileName::new(segment.named(), Kind::TxnIndex);
             warnings.push(format!("{name}: damaged; the markers in the log are used instead"));
         }
-        indexed.extend(entries.iter().map(|txn| ((txn.producer_id, txn.last_offset), *txn)));
+        indexed.extend(entries.iter().map(|txn| (txn.marker(), *txn)));
     }
     Ok(indexed)
 }
