@@ -44,9 +44,9 @@ In a directory that compact keeps in rounds, its state is checked too: each file
 the segments that the last round left, and every record below the watermark against the key index.
 
 What an error means: data is damaged, an index would lead a broker past it, or the next round of
-compaction would be refused or go wrong. A warning: Kafka
-copes, but it should not be so (a missing index is rebuilt at start, a leftover removed). An info:
-worth knowing. A log that is being written to while it is read is not damaged.
+compaction would be refused or go wrong. A warning: Kafka copes, but it should not be so (a missing
+index is rebuilt at start, a leftover removed). An info: worth knowing. A log that is being written
+to while it is read is not damaged.
 
 Exit status: 0 nothing wrong; 1 errors were found (with --strict, errors or warnings); 2 not done.
 Nothing is ever changed.";
