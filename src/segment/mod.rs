@@ -51,7 +51,7 @@ pub use partition::{
     Half, Oddity, Part, PartitionDir, Segment, Suffixes, UNFINISHED_EPOCHS, not_opened,
     partition_name,
 };
-pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot};
+pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot, oldest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};
 pub use small_files::{
     LEADER_EPOCHS, PARTITION_METADATA, Unread, epochs_of, rising_epochs, see_epochs, unread_epochs,

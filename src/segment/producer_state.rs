@@ -54,6 +54,23 @@ pub fn newest_of_snapshots(
     Ok(None)
 }
 
+/// The first snapshot behind `log_start` that can be read.
+///
+/// # Errors
+/// The system's.
+pub fn oldest_snapshot(
+    dir: &PartitionDir,
+    log_start: Offset,
+) -> Result<Option<Vec<ProducerEntry>>> {
+    for offset in dir.snapshots.iter().filter(|offset| **offset > log_start) {
+        let name = FileName::new(*offset, Kind::Snapshot).to_string();
+        if let Ok(entries) = parse_snapshot(&dir.disk.map(&dir.file(&name))?) {
+            return Ok(Some(entries));
+        }
+    }
+    Ok(None)
+}
+
 impl ProducerState {
     /// What the newest snapshot says, as [`newest_snapshot`] finds it; nothing, from `log_start`
     /// on, if there is none. Nobody has expired: when a broker loads this, it sees to that.

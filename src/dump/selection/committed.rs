@@ -1,13 +1,15 @@
 //! What a `read_committed` consumer is given of a partition (`Fetcher`, `TransactionIndex`).
 //!
 //! 1. Transactions that were open where the selection begins are those of the newest producer
-//!    snapshot in front of it; without one, reading begins at the start of the log.
+//!    snapshot in front of it; without one, reading begins at the start of the log, where those are
+//!    open that the first snapshot behind knows to have begun in front of that.
 //! 2. From there the headers are walked, beyond the selection if need be, since a transaction ends
 //!    where its marker is: until none is undecided that began in front of the selection's end. The
 //!    markers are believed, not the `.txnindex`: it has no checksum. A damaged batch begins no
 //!    transaction; a damaged marker ends one as far as it can still be read.
 //! 3. Data between the first offset of an aborted transaction and its marker is not given, nor is
-//!    anything from the first offset of a transaction that is still open on.
+//!    anything from the first offset of a transaction that is still open on; that is nothing at all
+//!    if it began in front of the log (`UnifiedLog.maybeIncrementFirstUnstableOffset`).
 
 use std::collections::HashMap;
 
@@ -16,7 +18,8 @@ use crate::dump::order::Order;
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
 use crate::segment::{
-    Following, Frontier, LogFile, OffsetBounds, PartitionDir, TxnBatch, newest_snapshot,
+    Following, Frontier, LogFile, OffsetBounds, PartitionDir, ProducerEntry, TxnBatch,
+    newest_snapshot, oldest_snapshot,
 };
 use crate::units::Offset;
 
@@ -38,14 +41,9 @@ impl Committed {
         dir: &PartitionDir,
         offsets: &OffsetRange,
     ) -> Result<Committed> {
-        let log_start = dir.segments.first().map_or(Offset(0), |segment| segment.base);
-        let snapshot = newest_snapshot(dir, log_start, offsets.start)?;
-        let (from, producers) = snapshot.unwrap_or((log_start, Vec::new()));
-        let open = producers.iter().filter_map(|producer| {
-            let first = producer.open_txn_first_offset.filter(|first| *first >= log_start)?;
-            Some((producer.producer_id, first))
-        });
-        let mut reading = Reading::new(open.collect());
+        let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
+        let (from, open) = open_at(dir, base, offsets.start)?;
+        let mut reading = Reading::new(open);
         for (index, segment) in dir.segments.iter().enumerate() {
             let next = dir.segments.get(index + 1);
             if next.is_none_or(|next| next.base > from)
@@ -74,6 +72,26 @@ impl Committed {
                 latest.is_some_and(|(_, marker)| offset < *marker)
             })
     }
+}
+
+/// Which transactions are open at the newest snapshot that does not lie behind `start`, or at the
+/// `base` of the log; and where that is. A broker that starts deletes a snapshot at the base, but
+/// while it runs it knows what is in it.
+fn open_at(
+    dir: &PartitionDir,
+    base: Offset,
+    start: Offset,
+) -> Result<(Offset, HashMap<i64, Offset>)> {
+    let open = |producers: Vec<ProducerEntry>| {
+        let open = |entry: ProducerEntry| Some((entry.producer_id, entry.open_txn_first_offset?));
+        producers.into_iter().filter_map(open)
+    };
+    let before_base = Offset(base.0.saturating_sub(1));
+    if let Some((from, producers)) = newest_snapshot(dir, before_base, start.max(base))? {
+        return Ok((from, open(producers).collect()));
+    }
+    let producers = oldest_snapshot(dir, base)?.unwrap_or_default();
+    Ok((base, open(producers).filter(|(_, first)| *first < base).collect()))
 }
 
 struct Reading {

@@ -1,0 +1,105 @@
+//! What `dump` gives as a consumer would be given it: `--isolation read_committed` and `--state`
+//! of logs whose beginning was deleted, and of segments that were named one by one.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use logcompact::segment::{ProducerEntry, render_snapshot};
+use logcompact::units::{Offset, Timestamp};
+use support::log::{Log, put};
+use support::logcompact;
+use tempfile::TempDir;
+
+/// The offsets that a dump shows in which nothing is wrong.
+fn offsets(paths: &[&Path], args: &[&str]) -> Vec<i64> {
+    let mut command = logcompact();
+    command.arg("dump").args(paths).args(["--print", "offset"]).args(args);
+    let output = command.assert().code(0).stderr("").get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    text.lines().map(|line| line.trim_start_matches("Offset:").parse().unwrap()).collect()
+}
+
+fn committed(dir: &Path, range: &str) -> Vec<i64> {
+    offsets(&[dir], &["--isolation", "read_committed", "--offsets", range])
+}
+
+/// Appends records without a transaction up to, not with, an offset.
+fn fill(log: &mut Log, end: i64) {
+    while log.next_offset() < end {
+        log.batch(&[put(&format!("k{}", log.next_offset()), "v")]);
+    }
+}
+
+fn put_snapshot(dir: &Path, at: i64, open_since: Option<i64>) {
+    let entry = ProducerEntry {
+        producer_id: 7,
+        epoch: 0,
+        last_sequence: 0,
+        last_offset: Offset(40),
+        offset_delta: 0,
+        timestamp: Timestamp(1_700_000_000_000),
+        coordinator_epoch: 0,
+        open_txn_first_offset: open_since.map(Offset),
+    };
+    fs::write(dir.join(format!("{at:020}.snapshot")), render_snapshot(&[entry])).unwrap();
+}
+
+/// A log from 50 to 110, in segments from 50 and 100. A transaction began at 40, in front of it,
+/// and has data at 60; `end` at 105 is its marker, if there is one.
+fn begun_in_front(root: &Path, end: Option<bool>) -> PathBuf {
+    let mut log = Log::create(root, "t-0");
+    fill(&mut log, 40);
+    log.transactional(7, &[put("a", "1")]);
+    fill(&mut log, 50);
+    log.roll();
+    fill(&mut log, 60);
+    log.transactional(7, &[put("a", "2")]);
+    fill(&mut log, 100);
+    log.roll();
+    fill(&mut log, 105);
+    end.into_iter().for_each(|is_commit| {
+        log.marker(7, is_commit);
+    });
+    fill(&mut log, 110);
+    let dir = log.flush();
+    for kind in ["log", "index", "timeindex"] {
+        fs::remove_file(dir.join(format!("{:020}.{kind}", 0))).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn nothing_is_committed_behind_a_transaction_that_has_been_open_since_before_the_log_begins() {
+    // Kafka's last stable offset is where the log begins then. A running broker has the snapshot at
+    // that offset, one that was started anew only the later ones.
+    for snapshots in [&[50, 100][..], &[50], &[100]] {
+        let temp = TempDir::new().unwrap();
+        let dir = begun_in_front(temp.path(), None);
+        snapshots.iter().for_each(|at| put_snapshot(&dir, *at, Some(40)));
+        for range in ["..", "50..", "70..", "90..", "100..", "107.."] {
+            assert_eq!(committed(&dir, range), [0; 0], "{range} {snapshots:?}");
+        }
+    }
+    // Where no file knows of its beginning, it is as old as its first record that is still there.
+    let temp = TempDir::new().unwrap();
+    let dir = begun_in_front(temp.path(), None);
+    assert_eq!(committed(&dir, ".."), (50..60).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_transaction_from_before_the_log_begins_hides_no_more_than_its_own_once_it_has_ended() {
+    for (is_commit, snapshots) in
+        [(true, &[50, 100][..]), (false, &[50, 100]), (false, &[100]), (false, &[])]
+    {
+        let temp = TempDir::new().unwrap();
+        let dir = begun_in_front(temp.path(), Some(is_commit));
+        snapshots.iter().for_each(|at| put_snapshot(&dir, *at, Some(40)));
+        for start in [50, 58, 100, 104] {
+            let is_given = |offset: &i64| *offset != 105 && (is_commit || *offset != 60);
+            let given: Vec<i64> = (start..110).filter(is_given).collect();
+            assert_eq!(committed(&dir, &format!("{start}..")), given, "{is_commit} {snapshots:?}");
+        }
+    }
+}
