@@ -103,3 +103,53 @@ fn a_transaction_from_before_the_log_begins_hides_no_more_than_its_own_once_it_h
         }
     }
 }
+
+/// A log of ten records in two segments, of which a broker has noted that it starts at `start`.
+fn deleted_up_to(root: &Path, start: i64) -> PathBuf {
+    let mut log = Log::create(root, "t-0");
+    fill(&mut log, 8);
+    log.roll();
+    fill(&mut log, 10);
+    let dir = log.flush();
+    fs::write(root.join("log-start-offset-checkpoint"), format!("0\n1\nt 0 {start}\n")).unwrap();
+    dir
+}
+
+#[test]
+fn a_consumer_is_given_nothing_from_in_front_of_where_the_log_starts() {
+    let temp = TempDir::new().unwrap();
+    for start in [0, 6, 8, 9, 10] {
+        let dir = deleted_up_to(temp.path(), start);
+        let given: Vec<i64> = (start..10).collect();
+        let backward: Vec<i64> = given.iter().rev().copied().collect();
+        let first = dir.join("00000000000000000000.log");
+        let of_first: Vec<i64> = (start..8).collect();
+        for consumers in [
+            &["--state"][..],
+            &["--isolation", "read_committed"],
+            &["--state", "--isolation", "read_uncommitted"],
+        ] {
+            assert_eq!(offsets(&[&dir], consumers), given, "{consumers:?}");
+            assert_eq!(offsets(&[temp.path()], consumers), given, "{consumers:?}");
+            assert_eq!(offsets(&[&first], consumers), of_first, "{consumers:?}");
+            assert_eq!(offsets(&[&dir], &[consumers, &["--reverse"]].concat()), backward);
+            let behind: Vec<i64> = (start.max(7)..9).collect();
+            assert_eq!(offsets(&[&dir], &[consumers, &["--offsets", "7..9"]].concat()), behind);
+        }
+        // Who wants to see what lies in the files does.
+        assert_eq!(offsets(&[&dir], &[]), (0..10).collect::<Vec<i64>>());
+    }
+    let dir = deleted_up_to(temp.path(), 6);
+    let mut told = logcompact();
+    let told = told.args(["dump", "--state", "-v"]).arg(dir).assert().code(0);
+    told.stderr(predicates::str::contains("the log starts at offset 6"));
+}
+
+#[test]
+fn a_log_start_behind_the_end_of_the_log_is_not_believed() {
+    let temp = TempDir::new().unwrap();
+    let dir = deleted_up_to(temp.path(), 11);
+    for consumers in [&["--state"][..], &["--isolation", "read_committed"]] {
+        assert_eq!(offsets(&[&dir], consumers), (0..10).collect::<Vec<i64>>());
+    }
+}

@@ -11,6 +11,7 @@
 mod ahead;
 mod companions;
 mod console;
+mod consumer;
 mod control;
 mod csv;
 mod cuts;
@@ -37,15 +38,13 @@ mod text;
 mod transactional_ids;
 mod walk;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, LogFile};
-use crate::swap::as_finished;
-use crate::units::{Offset, Position};
+use crate::units::Position;
 
 pub use companions::Entry;
 pub use console::{Console, ConsoleOptions, Field};
@@ -63,7 +62,8 @@ pub use source::{Content, Found, LeftOut, LogKind, Source};
 pub use text::Text;
 pub use transactional_ids::producers_of;
 
-use selection::{Committed, Wanted};
+use consumer::Given;
+use selection::Wanted;
 use walk::Walk;
 
 /// Hears of what is wrong with the files, and of what is only worth knowing.
@@ -175,12 +175,14 @@ fn partition<'s>(
     let Some(mut logs) = sources.iter().map(as_log).collect::<Option<Vec<_>>>() else {
         return sources.iter().try_for_each(|source| walk.companion(source));
     };
-    let committed = match selection.isolation {
-        Isolation::ReadCommitted => sources.first().map(|first| committed(first, selection)),
-        Isolation::ReadUncommitted => None,
-    };
-    let committed = committed.transpose()?;
-    let mut wanted = Wanted::new(selection, committed.as_ref());
+    let Some((first, _)) = logs.first() else { return Ok(()) };
+    let Given { log_start, committed } = Given::of(first, selection)?;
+    let mut selection = Cow::Borrowed(selection);
+    if let Some(start) = log_start {
+        selection.to_mut().offsets.start = start;
+        walk.starts_at(first, start);
+    }
+    let mut wanted = Wanted::new(&selection, committed.as_ref());
     let latest = if selection.is_state { Some(state::latest_of(&logs, wanted)?) } else { None };
     if let Some(latest) = &latest {
         wanted = wanted.with_latest(latest);
@@ -194,16 +196,4 @@ fn partition<'s>(
         }
     }
     Ok(())
-}
-
-/// How the transactions ended of the partition that `source` is part of.
-fn committed(source: &Source, selection: &Selection) -> Result<Committed, Failure> {
-    let of_swap =
-        source.is_named && FileName::parse(&source.name).is_none_or(|n| n.suffix.is_some());
-    if of_swap {
-        let log = LogFile::of(&source.path, Offset(0), walk::map(source)?);
-        return Ok(Committed::of_log(&log));
-    }
-    let (dir, _) = as_finished(&Disk::default(), source::parent(&source.path))?;
-    Ok(Committed::of_partition(&dir, &selection.offsets)?)
 }

@@ -19,7 +19,7 @@ use super::headed::Headed;
 use super::order::Seams;
 use super::selection::{Budget, Selection, Wanted, start_of, start_of_time};
 use super::sink::{Ending, Sink};
-use super::source::{LogKind, Source};
+use super::source::{LogKind, Source, parent};
 use super::stretch::{Heard, Overflow, Scene, Shown, show};
 use super::{Damage, Failure, Witness};
 use crate::disk::{Disk, Map};
@@ -85,6 +85,15 @@ impl<'w> Walk<'w> {
             self.witness.warning(&format!("{what} {text}"));
         }
         Ok(self.out.flush()?)
+    }
+
+    /// The log that `source` is part of starts behind what was asked for.
+    pub(super) fn starts_at(&mut self, source: &Source, start: Offset) {
+        let path = parent(&source.path).display();
+        self.witness.note(&format!(
+            "{path}: by log-start-offset-checkpoint the log starts at offset {start}; what lies in \
+             front of that was deleted, and no consumer is given it"
+        ));
     }
 
     /// Walks through what is wanted of a file of batches; says whether nothing is behind it.

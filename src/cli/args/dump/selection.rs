@@ -73,8 +73,9 @@ pub struct SelectionArgs {
     /// The latest record of each key, and none where that is a tombstone
     ///
     /// Of the records that the other conditions leave, so with --offsets or --time it is the state
-    /// at that moment; only --value-regex looks at what is then shown. Memory: --memory; keys that
-    /// it has no room for cost further walks through the log.
+    /// at that moment; only --value-regex looks at what is then shown. It is what a consumer knows,
+    /// so nothing counts in front of where the log starts (log-start-offset-checkpoint). Memory:
+    /// --memory; keys that it has no room for cost further walks through the log.
     #[arg(long)]
     pub state: bool,
 
@@ -90,7 +91,8 @@ pub struct SelectionArgs {
 /// `--isolation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IsolationArg {
-    /// No aborted records, no markers, nothing behind the start of an open transaction
+    /// No aborted records, no markers, nothing behind the start of an open transaction, nothing in
+    /// front of where the log starts
     #[value(name = "read_committed")]
     ReadCommitted,
     /// Everything
