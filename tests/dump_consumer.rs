@@ -153,3 +153,42 @@ fn a_log_start_behind_the_end_of_the_log_is_not_believed() {
         assert_eq!(offsets(&[&dir], consumers), (0..10).collect::<Vec<i64>>());
     }
 }
+
+#[test]
+fn segments_of_a_partition_that_are_named_one_by_one_are_one_log_to_state_and_reverse() {
+    let temp = TempDir::new().unwrap();
+    let mut logs = Vec::new();
+    for name in ["t-0", "t-1"] {
+        let mut log = Log::create(temp.path(), name);
+        log.batch(&[put("a", "old"), put("b", "1")]).roll();
+        log.batch(&[put("a", "new")]).roll();
+        let dir = log.batch(&[put("c", "1")]).flush();
+        logs.push([0, 2, 3].map(|base| dir.join(format!("{base:020}.log"))));
+    }
+    let [first, second, third] = logs[0].each_ref().map(PathBuf::as_path);
+    let dir = first.parent().unwrap();
+    let around = dir.join("../t-0").join(second.file_name().unwrap());
+    // In whatever order, by whatever path, and however often they are named.
+    for paths in [
+        &[first, second, third][..],
+        &[third, first, second],
+        &[first, around.as_path(), first, third],
+        &[dir],
+        &[second, dir, dir],
+    ] {
+        assert_eq!(offsets(paths, &["--state"]), [1, 2, 3], "{paths:?}");
+        assert_eq!(offsets(paths, &["--state", "--reverse"]), [3, 2, 1], "{paths:?}");
+        assert_eq!(offsets(paths, &["--reverse"]), [3, 2, 1, 0], "{paths:?}");
+        assert_eq!(offsets(paths, &["--reverse", "--limit", "2"]), [3, 2], "{paths:?}");
+    }
+    // Only what was named counts, of each partition by itself.
+    assert_eq!(offsets(&[third, first], &["--state"]), [0, 1, 3]);
+    let both = [second, logs[1][0].as_path(), first, logs[1][1].as_path()];
+    assert_eq!(offsets(&both, &["--state"]), [1, 2, 1, 2]);
+    assert_eq!(offsets(&both, &["--reverse"]), [2, 1, 0, 2, 1, 0]);
+    // Without them each is shown where it was named, and a file of a swap is always for itself.
+    assert_eq!(offsets(&[third, first, third], &[]), [3, 0, 1, 3]);
+    let deleted = dir.join("00000000000000000000.log.deleted");
+    fs::copy(first, &deleted).unwrap();
+    assert_eq!(offsets(&[first, deleted.as_path(), second], &["--state"]), [1, 2, 0, 1]);
+}

@@ -35,6 +35,7 @@ mod source;
 mod state;
 mod stretch;
 mod text;
+mod together;
 mod transactional_ids;
 mod walk;
 
@@ -122,7 +123,8 @@ pub fn find(paths: &[PathBuf]) -> Result<Found> {
     Ok(found)
 }
 
-/// Shows what is selected of `sources`, in their order, on `out`. The threads of rayon's current
+/// Shows what is selected of `sources`, in their order, on `out`; where the order of a log counts,
+/// log by log. The threads of rayon's current
 /// pool make the lines; neither these nor their order depend on how many there are.
 ///
 /// # Errors
@@ -150,13 +152,13 @@ pub fn run(
     }
     let mut walk = Walk::new(selection, sink, out, witness);
     walk.start()?;
-    for sources in sources.chunk_by(Source::is_followed_by) {
+    for sources in together::logs_of(sources, selection) {
         if walk.is_done() {
             break;
         }
         let of_partition = sources.first().and_then(|first| selection.of(first.at.as_ref()));
         if let Some(of_partition) = of_partition {
-            partition(sources, &of_partition, &mut walk)?;
+            partition(&sources, &of_partition, &mut walk)?;
         }
     }
     walk.finish()
@@ -164,7 +166,7 @@ pub fn run(
 
 /// Shows what is selected of one partition, or of a file that was named by itself.
 fn partition<'s>(
-    sources: &'s [Source],
+    sources: &[&'s Source],
     selection: &Selection,
     walk: &mut Walk<'_>,
 ) -> Result<(), Failure> {
@@ -172,7 +174,7 @@ fn partition<'s>(
         Content::Log(kind) => Some((source, kind)),
         _ => None,
     };
-    let Some(mut logs) = sources.iter().map(as_log).collect::<Option<Vec<_>>>() else {
+    let Some(mut logs) = sources.iter().copied().map(as_log).collect::<Option<Vec<_>>>() else {
         return sources.iter().try_for_each(|source| walk.companion(source));
     };
     let Some((first, _)) = logs.first() else { return Ok(()) };

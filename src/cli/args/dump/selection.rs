@@ -74,12 +74,15 @@ pub struct SelectionArgs {
     ///
     /// Of the records that the other conditions leave, so with --offsets or --time it is the state
     /// at that moment; only --value-regex looks at what is then shown. It is what a consumer knows,
-    /// so nothing counts in front of where the log starts (log-start-offset-checkpoint). Memory:
-    /// --memory; keys that it has no room for cost further walks through the log.
+    /// so nothing counts in front of where the log starts (log-start-offset-checkpoint). Segments
+    /// of a partition that are named one by one are one log. Memory: --memory; keys that it has no
+    /// room for cost further walks through the log.
     #[arg(long)]
     pub state: bool,
 
     /// Newest first
+    ///
+    /// Segments of a partition that are named one by one are one log, as with --state.
     #[arg(long)]
     pub reverse: bool,
 
