@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use logcompact::disk::Disk;
 use logcompact::dump::{self, Csv, Damage, Encoding, Selection, Show, Witness};
+use logcompact::segment::{ProducerEntry, render_snapshot};
+use logcompact::units::{Offset, Timestamp};
 use predicates::prelude::*;
 use serde_json::Value;
 use support::log::{Log, put};
@@ -133,6 +135,82 @@ fn console_lines_are_those_of_kafkas_own_formatter() {
         compared += 1;
     }
     assert!(compared >= 9, "only {compared} files were compared");
+}
+
+/// A partition whose log has three batches, and beside it a file of these bytes.
+fn beside_a_log(temp: &Path, name: &str, bytes: &[u8]) -> String {
+    let mut log = Log::create(temp, "t-0");
+    (0..3).for_each(|_| {
+        log.batch(&[put("k", "v")]);
+    });
+    let file = log.flush().join(name);
+    fs::write(&file, bytes).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// What `dump --format kafka` prints behind the file's name.
+fn as_kafka(file: &str) -> Vec<String> {
+    let output = program(&["--format", "kafka", file]).assert().get_output().stdout.clone();
+    String::from_utf8(output).unwrap().lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn odd_files_have_the_lines_of_kafkas_dump_tool_and_no_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let ints = |ints: &[i32]| ints.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+    // The tool ends at an entry for the base offset that is not the first.
+    let index = |entries: &[i32]| {
+        as_kafka(&beside_a_log(temp.path(), "00000000000000000000.index", &ints(entries)))
+    };
+    let second = "offset: 2 position: 140";
+    assert_eq!(index(&[2, 140, 0, 0, 1, 70]), [second]);
+    assert_eq!(index(&[2, 140, 0, 70]), [second]);
+    assert_eq!(index(&[0, 0, 2, 140]), ["offset: 0 position: 0", second]);
+    // Offsets there are signed numbers.
+    assert_eq!(index(&[2, 140, i32::MIN + 1, 70]), [second, "offset: -2147483647 position: 70"]);
+    let times = |entries: &[[i32; 3]]| {
+        let bytes = ints(entries.as_flattened());
+        as_kafka(&beside_a_log(temp.path(), "00000000000000000000.timeindex", &bytes))
+    };
+    let second = "timestamp: 1002 offset: 2";
+    assert_eq!(times(&[[0, 1002, 2], [0, 0, 0], [0, 1005, 1]]), [second]);
+    assert_eq!(times(&[[0, 1, i32::MIN + 1]]), ["timestamp: 1 offset: -2147483647"]);
+
+    let entry = |last_sequence: i32, offset_delta: i32| ProducerEntry {
+        producer_id: 1,
+        epoch: 0,
+        last_sequence,
+        last_offset: Offset(9),
+        offset_delta,
+        timestamp: Timestamp(9),
+        coordinator_epoch: -1,
+        open_txn_first_offset: None,
+    };
+    for (last, delta, first) in [(-1, 0, i32::MAX), (1, 4, i32::MAX - 2), (4, 4, 0), (0, 0, 0)] {
+        let snapshot = render_snapshot(&[entry(last, delta)]);
+        let lines =
+            as_kafka(&beside_a_log(temp.path(), "00000000000000000003.snapshot", &snapshot));
+        let said = format!("lastTimestamp: 9 firstSequence: {first} lastSequence: {last} ");
+        assert!(lines[0].contains(&said), "{lines:?}");
+    }
+
+    // Of a length that no batch has, as in zeros, the tool makes an exception and no line.
+    let name = "00000000000000000000.log";
+    let whole = fs::read(temp.path().join("t-0").join(name)).unwrap();
+    let length = |bytes: i32| [&[0; 8], &bytes.to_be_bytes()[..], &[0; 20]].concat();
+    for (tail, is_told) in [
+        (vec![0; 100], false),
+        (vec![0; 18], false),
+        (vec![0; 17], true),
+        (length(13), false),
+        (length(20), false),
+        (length(21), true),
+        (whole[..50].to_vec(), true),
+    ] {
+        let log = beside_a_log(temp.path(), name, &[&whole[..], &tail].concat());
+        let found = format!("Found {} invalid bytes at the end of {name}", tail.len());
+        assert_eq!(as_kafka(&log).contains(&found), is_told, "{tail:?}");
+    }
 }
 
 #[test]

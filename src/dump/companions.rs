@@ -37,9 +37,11 @@ pub enum Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Whether the entry is about offsets of the range. Where it is about no record, it always is.
+    /// Whether the entry is about offsets of the range. Where it is about no record, it always is;
+    /// so is one of a damaged index that has an offset below 0, if all are wanted.
     pub(super) fn is_in(&self, offsets: &OffsetRange) -> bool {
         match self {
+            _ if offsets.is_everything() => true,
             Entry::Index(entry) => offsets.contains(entry.offset),
             Entry::Time(entry) => offsets.contains(entry.offset),
             Entry::AbortedTxn(txn) => offsets.overlaps(txn.first_offset, txn.last_offset),

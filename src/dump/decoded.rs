@@ -134,6 +134,10 @@ impl Sink for Decoded {
         self.inner.entry(out, source, entry)
     }
 
+    fn ends_at(&self, source: &Source, number: usize, entry: &Entry<'_>) -> bool {
+        self.inner.ends_at(source, number, entry)
+    }
+
     fn end(&self, out: &mut Vec<u8>, source: &Source, ending: &Ending) -> io::Result<()> {
         self.inner.end(out, source, ending)
     }

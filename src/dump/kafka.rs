@@ -171,6 +171,17 @@ impl Sink for Kafka {
         }
     }
 
+    /// A file that was preallocated is zero behind its entries, so the tool stops where one is for
+    /// the base offset, whatever comes behind it.
+    fn ends_at(&self, source: &Source, number: usize, entry: &Entry<'_>) -> bool {
+        let is_base = match (&source.content, entry) {
+            (Content::Index(base), Entry::Index(entry)) => entry.offset == *base,
+            (Content::TimeIndex(base), Entry::Time(entry)) => entry.offset == *base,
+            _ => false,
+        };
+        number > 0 && is_base
+    }
+
     fn end(&self, out: &mut Vec<u8>, source: &Source, ending: &Ending) -> io::Result<()> {
         match source.content {
             Content::Log(_) if ending.trailing_bytes > 0 => {
@@ -221,10 +232,15 @@ pub(super) fn put_head(out: &mut Vec<u8>, view: &RecordView<'_>) -> io::Result<(
     Ok(())
 }
 
-/// Sequence of the first record of the producer's last batch; 2^31-1 lies before 0.
-fn first_sequence(entry: &ProducerEntry) -> i64 {
-    let sequence = i64::from(entry.last_sequence) - i64::from(entry.offset_delta);
-    if sequence < 0 && entry.last_sequence >= 0 { sequence + (1 << 31) } else { sequence }
+/// Sequence of the first record of the producer's last batch; 2^31-1 lies before 0, and before -1
+/// too (`DefaultRecordBatch.decrementSequence`).
+fn first_sequence(entry: &ProducerEntry) -> i32 {
+    let (last, delta) = (entry.last_sequence, entry.offset_delta);
+    if last < delta {
+        i32::MAX.wrapping_sub(delta.wrapping_sub(last)).wrapping_add(1)
+    } else {
+        last.wrapping_sub(delta)
+    }
 }
 
 fn size_of(field: Option<&[u8]>) -> i64 {

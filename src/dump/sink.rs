@@ -38,7 +38,7 @@ pub struct RecordView<'a> {
 pub struct Ending {
     /// The size of the file.
     pub size_bytes: u64,
-    /// Bytes at its end that are no batch, nothing sound behind them.
+    /// Bytes at its end that Kafka's readers take for a batch that is not all there (yet).
     pub trailing_bytes: u64,
     /// Whether it held anything at all, selected or not.
     pub is_empty: bool,
@@ -88,6 +88,11 @@ pub trait Sink: Sync {
 
     /// An entry of a file that holds no batches.
     fn entry(&self, out: &mut Vec<u8>, source: &Source, entry: &Entry<'_>) -> io::Result<()>;
+
+    /// Whether the format has no line for the entry with this number, from 0, nor for any behind.
+    fn ends_at(&self, _source: &Source, _number: usize, _entry: &Entry<'_>) -> bool {
+        false
+    }
 
     /// The file ends. Not called where the limit ended the output before.
     fn end(&self, _out: &mut Vec<u8>, _source: &Source, _ending: &Ending) -> io::Result<()> {

@@ -23,6 +23,7 @@ use super::reverse::Reversal;
 use super::selection::{Budget, Wanted};
 use super::sink::{BatchView, RecordView, Sink};
 use super::source::{LogKind, Source};
+use crate::bytes::Cursor;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
 use crate::segment::{Damaged, LogFile};
 use crate::units::Position;
@@ -72,7 +73,7 @@ pub(super) struct Shown {
     pub(super) spent: u64,
     /// How many records were left out for having no timestamp.
     pub(super) untimed: u64,
-    /// How many bytes at the file's end are no batch.
+    /// How many bytes at the file's end read as a batch that is not all there.
     pub(super) trailing_bytes: u64,
     /// Whether nothing behind this is wanted.
     pub(super) is_last: bool,
@@ -415,12 +416,24 @@ impl Page<'_, '_> {
             let reach = if is_tail { "to the end of the file" } else { "up to the next batch" };
             self.damage(*position, format!("{flaw}; {size_bytes} bytes {reach} are passed over"));
         }
-        self.shown.trailing_bytes = if is_tail { *size_bytes } else { 0 };
+        let is_cut_off = is_tail && reads_as_cut_off(rest);
+        self.shown.trailing_bytes = if is_cut_off { *size_bytes } else { 0 };
     }
 
     fn damage(&mut self, position: Position, what: String) {
         self.shown.heard.push(Heard::Damage(position, what));
     }
+}
+
+/// Whether Kafka's readers end in front of `rest`, for a batch that is not all there; of a length
+/// that no batch has they make an error (`FileLogInputStream.nextBatch`).
+fn reads_as_cut_off(rest: &[u8]) -> bool {
+    const LEAST_BYTES: usize = 18;
+    const LEAST_LENGTH: i32 = 14;
+    let (at, end) = (8, 12);
+    let length = rest.get(at..).and_then(|rest| Cursor::new(rest).i32().ok()).unwrap_or(0);
+    let reaches_behind = || length as usize > rest.len().saturating_sub(end);
+    rest.len() < LEAST_BYTES || (length >= LEAST_LENGTH && reaches_behind())
 }
 
 /// Headers are not looked at by the iterator; every format is about to show them.

@@ -142,10 +142,11 @@ impl<'w> Walk<'w> {
         self.begin(source)?;
         let (selection, budget, sink) = (self.selection, &mut self.budget, self.sink);
         let (lines, out) = (&mut self.lines, &mut self.out);
-        let mut is_empty = true;
+        let (mut count, mut has_ended) = (0, false);
         let flaw = companions::read(source, &bytes, &mut |entry| {
-            is_empty = false;
-            if budget.is_spent() || !entry.is_in(&selection.offsets) {
+            has_ended |= sink.ends_at(source, count, entry);
+            count += 1;
+            if has_ended || budget.is_spent() || !entry.is_in(&selection.offsets) {
                 return Ok(());
             }
             budget.spend();
@@ -157,7 +158,8 @@ impl<'w> Walk<'w> {
             let damage = Damage { path: &source.path, position: None, what: &what };
             self.witness.damage(&damage);
         }
-        self.end(source, &Ending { size_bytes: bytes.len() as u64, trailing_bytes: 0, is_empty })
+        let (size_bytes, is_empty) = (bytes.len() as u64, count == 0);
+        self.end(source, &Ending { size_bytes, trailing_bytes: 0, is_empty })
     }
 
     fn begin(&mut self, source: &Source) -> Result<(), Failure> {
@@ -178,7 +180,8 @@ impl<'w> Walk<'w> {
         Ok(self.out.write_all(&self.lines)?)
     }
 
-    /// Writes stretch after stretch; says how many bytes at the file's end are no batch, and
+    /// Writes stretch after stretch; says how many bytes at the file's end are a batch
+    /// that is not all there, and
     /// whether nothing behind it is wanted.
     fn stretches(
         &mut self,

@@ -48,7 +48,8 @@ impl Entry for IndexEntry {
 
     fn read(bytes: &[u8], base: Offset) -> Option<IndexEntry> {
         let mut cursor = Cursor::new(bytes);
-        let (relative, position) = (cursor.u32().ok()?, cursor.u32().ok()?);
+        // Signed, as a broker reads it (`OffsetIndex.relativeOffset`).
+        let (relative, position) = (cursor.i32().ok()?, cursor.u32().ok()?);
         let offset = Offset(base.0.saturating_add(i64::from(relative)));
         Some(IndexEntry { offset, position: Position(u64::from(position)) })
     }

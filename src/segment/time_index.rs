@@ -24,7 +24,7 @@ impl Entry for TimeEntry {
 
     fn read(bytes: &[u8], base: Offset) -> Option<TimeEntry> {
         let mut cursor = Cursor::new(bytes);
-        let (timestamp, relative) = (cursor.i64().ok()?, cursor.u32().ok()?);
+        let (timestamp, relative) = (cursor.i64().ok()?, cursor.i32().ok()?);
         let offset = Offset(base.0.saturating_add(i64::from(relative)));
         Some(TimeEntry { timestamp: Timestamp(timestamp), offset })
     }
