@@ -87,7 +87,7 @@ impl FromStr for OffsetRange {
     type Err = RangeError;
 
     fn from_str(text: &str) -> Result<OffsetRange, RangeError> {
-        let (start, end) = sides(text, offset, Offset::next)?;
+        let (start, end) = sides(text, offset, |last| last.checked_add(1))?;
         Ok(OffsetRange { start: start.unwrap_or_default(), end })
     }
 }
@@ -96,24 +96,24 @@ impl FromStr for TimeRange {
     type Err = RangeError;
 
     fn from_str(text: &str) -> Result<TimeRange, RangeError> {
-        let (start, end) = sides(text, timestamp, |last| last.plus_ms(1))?;
+        let (start, end) = sides(text, timestamp, |last| last.0.checked_add(1).map(Timestamp))?;
         Ok(TimeRange { start, end })
     }
 }
 
-/// Both sides of a range, the second one not in it.
+/// Both sides of a range, the second one not in it. What has no `next` is in a range without end.
 fn sides<T: Copy>(
     text: &str,
     parse: impl Fn(&str) -> Result<T, RangeError>,
-    next: impl Fn(T) -> T,
+    next: impl Fn(T) -> Option<T>,
 ) -> Result<(Option<T>, Option<T>), RangeError> {
     let Some((start, end)) = text.split_once("..") else {
         let only = parse(text)?;
-        return Ok((Some(only), Some(next(only))));
+        return Ok((Some(only), next(only)));
     };
     let start = if start.is_empty() { None } else { Some(parse(start)?) };
     let end = match end.strip_prefix('=') {
-        Some(last) => Some(next(parse(last)?)),
+        Some(last) => next(parse(last)?),
         None if end.is_empty() => None,
         None => Some(parse(end)?),
     };
@@ -153,6 +153,16 @@ mod tests {
         assert_eq!(range("..7"), Ok((0, Some(7))));
         assert_eq!(range(".."), Ok((0, None)));
         assert_eq!(range("5"), Ok((5, Some(6))));
+    }
+
+    #[test]
+    fn the_largest_number_is_in_a_range_that_is_said_to_have_it() {
+        let (most, largest) = (i64::MAX, Offset(i64::MAX));
+        for text in [format!("..={most}"), format!("{most}"), format!("7..={most}")] {
+            assert!(text.parse::<OffsetRange>().unwrap().contains(largest), "{text}");
+            assert!(text.parse::<TimeRange>().unwrap().contains(Timestamp(most)), "{text}");
+        }
+        assert!(!format!("..{most}").parse::<TimeRange>().unwrap().contains(Timestamp(most)));
     }
 
     #[test]
