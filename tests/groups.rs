@@ -468,6 +468,29 @@ fn a_commit_behind_the_end_of_its_log_and_one_that_has_expired_are_told() {
 }
 
 #[test]
+fn an_offset_below_zero_is_a_commit_of_none() {
+    let temp = TempDir::new().unwrap();
+    let mut log = Log::create(temp.path(), "__consumer_offsets-0");
+    log.batch(&[
+        commit(&commit_key("none", "t"), &commit_value(-1, -1)),
+        commit(&commit_key("none", "u"), &commit_value(1, -1)),
+    ])
+    .flush();
+    for topic in ["t-0", "u-0"] {
+        Log::create(temp.path(), topic).batch(&[support::log::put("k", "v"); 2]).flush();
+    }
+    let dir = temp.path().to_str().unwrap();
+    let table = groups(&[dir, "--group", "none"], 0);
+    let of_none = predicate::str::is_match("none +t +0 +- +2 +- ").unwrap();
+    assert!(of_none.eval(&table), "{table}");
+    // What was written is not lost.
+    let lines = of_type(&objects(&everything(temp.path())), "offset");
+    assert_eq!((lines[0]["offset"].as_i64(), lines[0]["lag"].as_i64()), (Some(-1), None));
+    let read = logcompact().args(["dump", dir, "--group", "none", "--print", "offset"]).assert();
+    read.success().stdout("Offset:1\n");
+}
+
+#[test]
 fn of_two_copies_of_a_partition_the_one_that_ends_later_counts() {
     let temp = TempDir::new().unwrap();
     let (one, two) = (temp.path().join("one"), temp.path().join("two"));

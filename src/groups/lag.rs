@@ -21,10 +21,10 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// How many offsets lie between the commit and the end. It is negative if the log ends before
-    /// what was committed.
+    /// How many offsets lie between the commit and the end; `None` if either is not known. It
+    /// is negative if the log ends before what was committed.
     pub fn lag(&self) -> Option<i64> {
-        Some(self.log_end?.0.saturating_sub(self.commit?.offset.0))
+        Some(self.log_end?.0.saturating_sub(self.commit?.read_on()?.0))
     }
 }
 

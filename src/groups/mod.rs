@@ -89,7 +89,12 @@ impl Groups {
     /// if there is no such group.
     pub fn committed(&self, group: &str) -> Option<BTreeMap<TopicPartition, Offset>> {
         let commits = &self.groups.get(group)?.commits;
-        Some(commits.iter().map(|(at, commit)| (at.clone(), commit.offset)).collect())
+        Some(
+            commits
+                .iter()
+                .filter_map(|(at, commit)| Some((at.clone(), commit.read_on()?)))
+                .collect(),
+        )
     }
 }
 

@@ -146,6 +146,14 @@ pub struct Commit {
     pub(super) at: Offset,
 }
 
+impl Commit {
+    /// Where the group is to read on. An offset below 0 says that none is committed, and is so
+    /// understood (`ListConsumerGroupOffsetsHandler`, `ConsumerCoordinator`).
+    pub fn read_on(&self) -> Option<Offset> {
+        Some(self.offset).filter(|offset| *offset >= Offset(0))
+    }
+}
+
 impl Group {
     /// Its state, by the rules of the coordinator (`ClassicGroup`, `ConsumerGroup`, `ShareGroup`).
     pub fn state(&self) -> GroupState {

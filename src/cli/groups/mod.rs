@@ -11,7 +11,7 @@ mod json;
 use crate::cli::Outcome;
 use crate::cli::args::{CommonArgs, GroupsArgs, GroupsFormat};
 use crate::cli::terminal::{Column, Table, columns, messages, plain};
-use crate::groups::{self, Assigned, Group, GroupKind, Groups};
+use crate::groups::{self, Assigned, Commit, Group, GroupKind, Groups};
 use crate::report::counted;
 use crate::segment::find_partitions;
 
@@ -263,7 +263,7 @@ fn offset_table(
             shown(name),
             shown(row.at.as_ref().map(|at| at.topic.as_str()).unwrap_or_default()),
             or_dash(row.at.as_ref().map(|at| at.partition)),
-            or_dash(row.commit.map(|commit| commit.offset)),
+            or_dash(row.commit.and_then(Commit::read_on)),
             or_dash(row.log_end),
             or_dash(row.lag()),
             shown(row.member.map(|(id, _)| id).unwrap_or_default()),
@@ -335,7 +335,7 @@ fn tell(groups: &Groups, chosen: &[(&str, &Group)], common: &CommonArgs) {
                 counted(group.pending_commits, "commit"),
             ));
         }
-        let is_over = |commit: &&groups::Commit| {
+        let is_over = |commit: &&Commit| {
             commit.expires.is_some_and(|expires| i128::from(expires.0) < now_ms as i128)
         };
         let expired = group.commits.values().filter(is_over).count();
