@@ -12,6 +12,9 @@
 //! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`], [`rounds`];
 //! then [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which
 //! do not know each other; [`stats`]; and [`cli`], the command line.
+//!
+//! The program is the product: its commands, formats and exit statuses are stable, this library's
+//! items are not.
 
 // So that unit tests can use what the integration tests have to stand in for a disk.
 #[cfg(test)]

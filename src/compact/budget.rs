@@ -86,6 +86,11 @@ impl Budget {
         Budget { index_bytes, newcomers_bytes: 0, ..self }
     }
 
+    /// The shares of one of two who write at the same time.
+    pub fn of_two_writers(self) -> Budget {
+        Budget { writing_bytes: self.writing_bytes / 2, ..self }
+    }
+
     /// The shares beside what is known of these segments all the time: the key index has less. It
     /// holds `entry_bytes` beside each key.
     pub fn beside(self, surveys: &[Survey], entry_bytes: usize) -> Budget {

@@ -33,7 +33,7 @@ use super::rewrite::{
     Carried, ChunkSource, CopyAhead, Found, Job, Maker, Reworker, RewriteContext, Tally, Target,
     Voted, Waiting, Written, carried_txn_index, carry_segment, companions_of, put_empty_segment,
 };
-use super::round::{Collector, Facts, Listeners, Met, Newcomers, Older, Round, WrittenIndex};
+use super::round::{Collector, Facts, Listeners, Met, Newcomers, Round, WrittenIndex};
 use super::small_files::unread_of;
 use super::task::{Done, Task};
 use super::vote::{Election, Electorate, chunks_of};
@@ -109,6 +109,15 @@ struct Outcome {
     newcomers: Option<Newcomers>,
 }
 
+/// What a round writes beside the increment.
+#[derive(Default)]
+struct Beside {
+    index: WrittenIndex,
+    /// What was counted in what stands in the destination and loses something, and what was
+    /// written of it.
+    older: Option<(Counters, Vec<Written>)>,
+}
+
 /// What was written of segments.
 struct Output {
     tally: Tally,
@@ -164,7 +173,7 @@ impl Case<'_> {
         });
         let met = met.transpose()?;
         let voted = Voted { maker: &maker, election: &election, copies: Some(&copies) };
-        let (output, index) = self.rewrite(&voted, &groups, met.as_ref(), &budget)?;
+        let (output, beside) = self.rewrite(&voted, &groups, met.as_ref(), &budget)?;
         let output = self.rework(output, (&producers, &evidence), &budget)?;
         let Output { tally, written, found } = &output;
         if !found.damage.is_empty() {
@@ -190,15 +199,12 @@ impl Case<'_> {
                 policy,
                 written: written.get(..plan.groups.len()).unwrap_or_default(),
                 rewritten: &[],
-                index: &index,
+                index: &beside.index,
                 counters: done.counters,
                 log_end: done.log_end,
                 as_before: &as_before,
             };
-            let context = RewriteContext { end: Offset(i64::MAX), ..maker.context };
-            let again =
-                |older: &Older| older.rewrite(task.place.as_ref(), context, &budget, self.progress);
-            end_round(task, (round, met), facts, again, &mut done)?;
+            end_round(task, (round, met), facts, beside.older, &mut done)?;
         }
         task.place.as_ref().map_or(Ok(()), Place::sync)?;
         if policy.rewrites.erased.is_some() {
@@ -262,28 +268,35 @@ impl Case<'_> {
         Ok(Outcome { election, newcomers })
     }
 
-    /// Writes what stays of the range, and meanwhile what changes of the key index.
+    /// Writes what stays of the range, and meanwhile, if there is room for it, what changes in the
+    /// destination: of the key index, and of the segments that lose something.
     fn rewrite(
         &self,
         voted: &Voted<'_>,
         groups: &[Range<usize>],
         met: Option<&Met>,
         budget: &Budget,
-    ) -> Result<(Output, WrittenIndex)> {
-        let Case { task, policy, .. } = *self;
+    ) -> Result<(Output, Beside)> {
+        let Case { task, policy, progress, .. } = *self;
+        let place = task.place.as_ref();
+        let is_room = task.round.is_some_and(Round::has_memory);
+        let older = met.and_then(|met| met.older.as_ref());
+        let budget = match older {
+            Some(_) if is_room => &budget.of_two_writers(),
+            _ => budget,
+        };
         let job = self.job(voted, groups, budget);
-        let (rewritten, index) = at_once(
-            task.round.is_some_and(Round::has_memory),
-            || job.rewrite(task.place.as_ref()),
-            || match (task.round, met, &task.place) {
-                (Some(round), Some(met), Some(place)) => {
-                    round.write_index(met, policy, &place.disk)
-                }
-                _ => Ok(WrittenIndex::default()),
-            },
-        );
+        let index = || match (task.round, met, place) {
+            (Some(round), Some(met), Some(place)) => round.write_index(met, policy, &place.disk),
+            _ => Ok(WrittenIndex::default()),
+        };
+        let context = RewriteContext { end: Offset(i64::MAX), ..voted.maker.context };
+        let again = || older.map(|older| older.rewrite(place, context, budget, progress));
+        let (rewritten, (index, older)) =
+            at_once(is_room, || job.rewrite(place), || at_once(is_room, index, again));
         let (tally, written) = rewritten?;
-        Ok((Output { tally, written, found: Found::default() }, index?))
+        let beside = Beside { index: index?, older: older.transpose()? };
+        Ok((Output { tally, written, found: Found::default() }, beside))
     }
 
     /// Writes what stays of segments outside the range that lose something all the same, or are
@@ -365,24 +378,25 @@ impl Case<'_> {
     }
 }
 
-/// What a round does beside compacting the increment: writes anew what loses something in the
-/// destination, and decides what state it leaves.
+/// Decides what state a round leaves, which has written anew what of the destination loses
+/// something (`rewritten`).
 fn end_round(
     task: &Task<'_>,
     (round, met): (&Round<'_>, &Met),
     facts: Facts<'_>,
-    again: impl FnOnce(&Older) -> Result<(Counters, Vec<Written>)>,
+    rewritten: Option<(Counters, Vec<Written>)>,
     done: &mut Done,
 ) -> Result<()> {
-    let mut rewritten = Vec::new();
     if let Some(older) = &met.older {
         done.list_damage(&older.surveys, |_| "kept byte for byte");
-        let (counters, written) = again(older)?;
+    }
+    let mut of_older = Vec::new();
+    if let Some((counters, written)) = rewritten {
         prove(&counters)?;
         done.counters.add(&counters);
-        rewritten = written;
+        of_older = written;
     }
-    let facts = Facts { rewritten: &rewritten, counters: done.counters, ..facts };
+    let facts = Facts { rewritten: &of_older, counters: done.counters, ..facts };
     let place = task.place.as_ref();
     let journal = place.map(|place| round.conclude(met, &facts, place)).transpose()?;
     done.journal = journal.flatten();

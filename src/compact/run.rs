@@ -449,7 +449,7 @@ impl Run<'_> {
     }
 
     /// Whether it is the log of KRaft metadata that every log directory may have. No broker cleans
-    /// it; its records have no keys. Who names it knows what he does.
+    /// it; its records have no keys. Naming its directory overrides this.
     fn is_kraft_log(&self, opened: &Opened) -> bool {
         let is_listed = |dir: &LogDir| opened.path.parent() == Some(dir.path.as_path());
         opened.name.topic == "__cluster_metadata" && self.sources.log_dirs.iter().any(is_listed)
@@ -538,7 +538,13 @@ fn report(opened: &Opened, done: Done, destination: Option<PathBuf>) -> Partitio
         (None, None) => PartitionOutcome::Compacted,
         _ if plan.is_some_and(|plan| !plan.reworked.is_empty()) => PartitionOutcome::Rewritten,
         // The source has nothing to clean, but the destination has lost something,
-        _ if !done.rewritten.is_empty() => PartitionOutcome::Compacted,
+        _ if !done.rewritten.is_empty() => {
+            let removed = done.counters.removed;
+            match removed.erased > 0 && removed.erased == removed.total() {
+                true => PartitionOutcome::Rewritten,
+                false => PartitionOutcome::Compacted,
+            }
+        }
         // or retention has taken what there was.
         (None, Some(nothing)) if plan.is_some_and(|plan| plan.retired > 0) => {
             if nothing.is_by_policy() {

@@ -2,7 +2,7 @@
 //!
 //! Gigabytes of output in the cache push out what others on the machine read, and wait there for a
 //! sync at the end that takes longer than all the work. So they go to the disk in blocks, as they
-//! come; who writes waits only if the disk is slower than he is. A file system that cannot do this
+//! come; the writer waits only if the disk is slower. A file system that cannot do this
 //! gets them through its cache.
 
 use std::fs::File;

@@ -266,8 +266,8 @@ impl Owner {
         let metadata = file.metadata()?;
         if (metadata.uid(), metadata.gid()) != (self.user, self.group) {
             match fchown(file, Some(self.user), Some(self.group)) {
-                // Who has the files but is not in their group gives new ones his own, as a broker
-                // that runs as this user does.
+                // An owner outside the files' group gives new ones its own group, as a broker that
+                // runs as this user does.
                 Err(error) if metadata.uid() != self.user => return Err(error),
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! Who waits for the disk lets others work meanwhile.
+//! While a task waits for the disk, others work.
 //!
 //! As many tasks work at a time as there are turns, but there may be more of them: a sync gives a
 //! turn away while it lasts, and has it again before it returns. A task that syncs on several
@@ -14,7 +14,7 @@ use super::map::Map;
 
 /// How many may work at a time.
 ///
-/// Nobody may wait for a turn, and so nobody may sync, while he holds what another one needs who
+/// A task may not wait for a turn, and so may not sync, while it holds what another one needs that
 /// has a turn.
 #[derive(Debug)]
 pub struct Turns {

@@ -12,7 +12,7 @@ use crate::segment::{Damaged, LogFile, TxnBatch, check_record};
 use crate::units::{Offset, Position, Timestamp};
 use crate::verify::{Sight, Stretch};
 
-/// More keys than this are not remembered of a stretch: who hears of it reads them himself. Only a
+/// More keys than this are not remembered of a stretch: its listener reads them again. Only a
 /// stretch that expands to tens of megabytes has so many.
 const MOST_KEYS: usize = 1 << 17;
 

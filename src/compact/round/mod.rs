@@ -41,7 +41,6 @@ pub use collector::Collector;
 pub use conclusion::Facts;
 pub use index_write::WrittenIndex;
 pub use newcomers::Newcomers;
-pub use older::Older;
 pub use options::{Rebase, RoundOptions};
 pub use standing::{Begun, Standing, can_be_indexed, holds_rounds, start};
 pub use this_round::{Listeners, Met, Round};
