@@ -147,6 +147,7 @@ fn what_was_to_replace_a_file_when_a_run_was_killed_is_left_behind_and_removed()
         "00000000000000000006.txnindex.tmp",
         "00000000000000000012.snapshot.tmp",
         "leader-epoch-checkpoint.tmp",
+        "partition.metadata.tmp",
     ];
     let leave = |dir: &Path| names.iter().for_each(|name| fs::write(dir.join(name), "x").unwrap());
     let left = |dir: &Path| names.iter().filter(|name| dir.join(name).exists()).count();
@@ -154,11 +155,11 @@ fn what_was_to_replace_a_file_when_a_run_was_killed_is_left_behind_and_removed()
     let mut verify = logcompact();
     let verify = verify.arg("verify").arg(&dir).output().unwrap();
     let said = String::from_utf8_lossy(&verify.stdout).into_owned();
-    assert_eq!(said.matches("left of a file that was to replace another").count(), 3, "{said}");
+    assert_eq!(said.matches("left of a file that was to replace another").count(), 4, "{said}");
     for how in ["compact", "repair"] {
         let out = temp.path().join(how);
         logcompact().args([how, "--out"]).args([&out, &dir]).assert().success();
-        assert_eq!((left(&out.join("t-0")), left(&dir)), (0, 3), "{how}");
+        assert_eq!((left(&out.join("t-0")), left(&dir)), (0, 4), "{how}");
         let place = temp.path().join(format!("{how}-place/t-0"));
         copy_folder(&dir, &place);
         logcompact().args([how, "--in-place"]).arg(&place).assert().success();

@@ -52,6 +52,7 @@ pub fn run(args: WriteArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             counted(partition.cut_bytes, "byte")
         ));
     }
+    written.put_right.iter().for_each(|text| messages::warning(text));
     if written.created > 0 && is_a_brokers {
         messages::warning(&format!(
             "{}: a topic was made in a broker's directory; unless its cluster's metadata knows the \

@@ -86,25 +86,33 @@ impl Disk {
         written.inspect_err(|_| drop(self.files.remove(path)))
     }
 
-    /// Puts `bytes` in the place of the file at `path`, which keeps its owner: at every instant
-    /// one or the other is there, whole. What it is called on the way is what Kafka calls it
-    /// (`CheckpointFile`).
+    /// Puts `bytes` in the place of the file at `path`, which keeps its owner, as
+    /// [`put_file`](Disk::put_file) does; the name is durable then.
     ///
     /// # Errors
     /// The system's, with the path.
     pub fn replace_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.put_file(path, bytes)?;
+        path.parent().map_or(Ok(()), |folder| self.sync_dir(folder))
+    }
+
+    /// Puts a file with `bytes` at `path`, which is durable once the folder is synced. Where one
+    /// is, the new one takes its place and owner: at every instant one or the other is there,
+    /// whole. What it is called on the way is what Kafka calls it (`CheckpointFile`).
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn put_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let in_folder = || path.parent().and_then(|folder| Owner::in_dir(folder).ok());
         let owner = Owner::of(path).ok().or_else(in_folder);
         let aside = aside(path);
         // A run that did not finish may have left it.
         self.remove_if_there(&aside)?;
         self.write_whole_file(&aside, bytes, owner, None)?;
-        let io = |source| Error::io(path, "cannot replace", source);
-        self.files.rename(&aside, path).map_err(io)?;
-        path.parent().map_or(Ok(()), |folder| self.sync_dir(folder))
+        self.replace(&aside, path).inspect_err(|_| drop(self.files.remove(&aside)))
     }
 
-    /// Removes what a [`replace_file`](Disk::replace_file) has left that did not finish.
+    /// Removes what a [`put_file`](Disk::put_file) has left that did not finish.
     ///
     /// # Errors
     /// The system's, with the path.

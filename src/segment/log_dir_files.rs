@@ -99,10 +99,8 @@ fn said_of_named(
 fn put(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<bool> {
     let before = fs::read(path).ok();
     let is_same = before.as_deref() == Some(bytes);
-    match before {
-        Some(_) if is_same => {}
-        Some(_) => disk.replace_file(path, bytes)?,
-        None => disk.write_whole_file(path, bytes, None, None)?,
+    if !is_same {
+        disk.replace_file(path, bytes)?;
     }
     // A run that was killed here may have left what was to take its place.
     disk.remove_replacement(path)?;

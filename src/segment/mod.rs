@@ -48,8 +48,7 @@ pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBu
 pub use offset_order::{OffsetBounds, OffsetOrder};
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{
-    Half, Oddity, Part, PartitionDir, Segment, Suffixes, UNFINISHED_EPOCHS, not_opened,
-    partition_name,
+    Half, Oddity, Part, PartitionDir, Segment, Suffixes, UNFINISHED, not_opened, partition_name,
 };
 pub use producer_state::{ProducerState, newest_of_snapshots, newest_snapshot, oldest_snapshot};
 pub use producers::{ProducerEntry, SnapshotError, parse_snapshot, render_snapshot};

@@ -15,9 +15,9 @@ use crate::disk::{Disk, Map, oddity};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position};
 
-/// The leader epochs while they are written anew, by a broker or by this program; who writes them
-/// next does not read it (`CheckpointFile`).
-pub const UNFINISHED_EPOCHS: &str = "leader-epoch-checkpoint.tmp";
+/// The small files while they are written, by a broker or by this program; who writes them next
+/// does not read it (`CheckpointFile`, `PartitionMetadataFile`).
+pub const UNFINISHED: [&str; 2] = ["leader-epoch-checkpoint.tmp", "partition.metadata.tmp"];
 
 /// One segment, as the directory lists it.
 #[derive(Clone, Debug)]
@@ -215,8 +215,8 @@ pub struct PartitionDir {
     pub orphans: Vec<FileName>,
     /// Files of a swap that did not finish.
     pub leftovers: Vec<FileName>,
-    /// Whether [`UNFINISHED_EPOCHS`] lie here, which were to take the place of others.
-    pub has_unfinished_epochs: bool,
+    /// Those of [`UNFINISHED`] that lie here.
+    pub unfinished: Vec<&'static str>,
     /// All other files, by name (`leader-epoch-checkpoint`, `partition.metadata`, strangers).
     pub others: Vec<String>,
     /// Files that a broker takes for its own, though they are not named as it names them.
@@ -275,7 +275,7 @@ impl PartitionDir {
             snapshots: Vec::new(),
             orphans: Vec::new(),
             leftovers: Vec::new(),
-            has_unfinished_epochs: false,
+            unfinished: Vec::new(),
             others: Vec::new(),
             misnamed: Vec::new(),
             oddities: Vec::new(),
@@ -295,8 +295,11 @@ impl PartitionDir {
                 dir.oddities.push(Oddity { name: text, what });
                 continue;
             }
+            if let Some(name) = UNFINISHED.into_iter().find(|name| *name == text) {
+                dir.unfinished.push(name);
+                continue;
+            }
             match FileName::parse(&text) {
-                None if text == UNFINISHED_EPOCHS => dir.has_unfinished_epochs = true,
                 None => match Misnamed::of(&text) {
                     Some(misnamed) => dir.misnamed.push(misnamed),
                     None => dir.others.push(text),
@@ -322,6 +325,7 @@ impl PartitionDir {
         dir.segments.sort_by_key(|segment| segment.base);
         dir.snapshots.sort();
         dir.leftovers.sort();
+        dir.unfinished.sort_unstable();
         dir.others.sort();
         dir.misnamed.sort();
         dir.oddities.sort();

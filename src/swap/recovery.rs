@@ -17,7 +17,7 @@ use super::replacement::{finish, oldest_first};
 use super::{Step, carry_out, list};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix, Suffixes, UNFINISHED_EPOCHS};
+use crate::segment::{FileName, Kind, LogFile, PartitionDir, Suffix, Suffixes, UNFINISHED};
 use crate::units::Offset;
 
 /// A `.log.swap`, looked at.
@@ -56,7 +56,7 @@ impl Recovery {
     /// The system's: that it cannot be written.
     pub fn carry_out(&self, disk: &Disk, dir: &Path) -> Result<()> {
         carry_out(&self.steps, disk, dir)?;
-        disk.remove_if_there(&dir.join(UNFINISHED_EPOCHS))
+        UNFINISHED.iter().try_for_each(|name| disk.remove_if_there(&dir.join(name)))
     }
 
     /// Decides, given the `files` of a partition directory and, for a `.log.swap`, the offset

@@ -16,8 +16,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
     EpochEntry, FileName, Kind, LEADER_EPOCHS, LogDir, PARTITION_METADATA, PartitionDir,
-    PartitionMetadata, Segment, Suffix, TopicPartition, UNFINISHED_EPOCHS, parse_epochs,
-    parse_snapshot,
+    PartitionMetadata, Segment, Suffix, TopicPartition, parse_epochs, parse_snapshot,
 };
 use crate::units::Offset;
 
@@ -298,9 +297,9 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
         let path = dir.file(&name.to_string());
         found.push(Finding::about("leftover", Severity::Warning, &path, text));
     }
-    if dir.has_unfinished_epochs {
+    for name in &dir.unfinished {
         let text = "left of a file that was to replace another; nobody reads it";
-        let path = dir.file(UNFINISHED_EPOCHS);
+        let path = dir.file(name);
         found.push(Finding::about("leftover", Severity::Warning, &path, text));
     }
     for name in &dir.orphans {

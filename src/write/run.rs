@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{NewRecord, Partitioner};
 use crate::rounds::Journal;
+use crate::segment::Unread;
 use crate::swap::{Claim, CleanMarks, PartitionClaim, recover, unclean_shutdown};
 use crate::units::Offset;
 
@@ -31,6 +32,8 @@ pub struct Written {
     pub created: usize,
     /// The partitions, in their order.
     pub partitions: Vec<WrittenPartition>,
+    /// What was put right before anything was written, for people.
+    pub put_right: Vec<String>,
     /// Why it ended early, if it did; what the partitions say is done all the same.
     pub failure: Option<Error>,
     /// Whether that is synced, and the logs are closed. If not, a write failed.
@@ -90,13 +93,14 @@ pub fn run(
         )));
     }
     // They go again where they cannot be locked, or opened: there may be too many.
-    let made = topic.create(&options.disk)?;
+    let mut made = topic.create(&options.disk)?;
     let _claims: Vec<PartitionClaim> =
-        topic.dirs.iter().map(|dir| PartitionClaim::on(dir)).collect::<Result<_>>()?;
+        topic.whole().into_iter().map(|dir| PartitionClaim::on(dir)).collect::<Result<_>>()?;
     for dir in &topic.dirs {
         Journal::end_interrupted(&options.disk, dir)?;
         recover(&options.disk, dir, false)?;
     }
+    topic.unread.iter().try_for_each(|(dir, unread)| unread.put_right(&options.disk, dir))?;
     let logs: Result<Vec<PartitionLog>> =
         topic.dirs.par_iter().map(|dir| PartitionLog::open(dir, options)).collect();
     let mut writer = Writer::of(logs?, partitioner, options)?;
@@ -126,9 +130,14 @@ pub fn run(
         partitions: topic.dirs.iter().zip(&writer.logs).zip(firsts).map(partition).collect(),
         topic: topic.name,
         created: topic.missing.len(),
+        put_right: topic.unread.iter().map(told).collect(),
         failure,
         is_durable,
     })
+}
+
+fn told((dir, unread): &(PathBuf, Unread)) -> String {
+    format!("{}: {}", dir.display(), unread.describe(true))
 }
 
 struct Writer<'a> {

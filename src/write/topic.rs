@@ -1,8 +1,10 @@
 //! The partition directories of a topic: those that are there, and those that are to be made.
 //!
 //! The number of a topic's partitions is part of where its keys are, so one that is there keeps it,
-//! and one of which only some partitions are there is not written to by key.
+//! and one of which only some partitions are there is not written to by key. All of them have the
+//! topic's one id; without one that can be read, a broker does not take a partition.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -15,8 +17,8 @@ use super::made::Made;
 use crate::disk::{Disk, oddity};
 use crate::error::{Error, Result};
 use crate::segment::{
-    LEADER_EPOCHS, PARTITION_METADATA, PartitionDir, PartitionMetadata, Sources, TopicPartition,
-    partition_name,
+    Oddity, PARTITION_METADATA, PartitionDir, PartitionMetadata, Sources, Suffix, TopicPartition,
+    Unread, partition_name, unread_metadata,
 };
 
 /// Topics that only a broker writes to (`Topic.isInternal`, `Topic.CLUSTER_METADATA_TOPIC_NAME`).
@@ -50,6 +52,10 @@ pub struct Topic {
     pub dirs: Vec<PathBuf>,
     /// Those that are not there.
     pub missing: Vec<PathBuf>,
+    /// Those that are there, but were never made whole: without a segment and an id.
+    pub begun: Vec<PathBuf>,
+    /// Those whose id cannot be read, and what it is to say.
+    pub unread: Vec<(PathBuf, Unread)>,
     topic_id: Option<String>,
 }
 
@@ -59,7 +65,7 @@ impl Topic {
     /// # Errors
     /// What cannot be written to.
     pub fn decide(request: &Request) -> Result<Topic> {
-        let topic = match &request.topic {
+        let mut topic = match &request.topic {
             None => Topic::of_partition(request)?,
             Some(name) => Topic::of_log_dir(request, name)?,
         };
@@ -77,7 +83,65 @@ impl Topic {
         if let Some(id) = request.topic_id.as_ref().filter(|id| !is_id(id)) {
             return Err(Error::refused(format!("{id}: a topic id is 22 characters of base64url")));
         }
+        topic.look_at_ids(request)?;
         Ok(topic)
+    }
+
+    /// Which directories lack an id, and what it is.
+    fn look_at_ids(&mut self, request: &Request) -> Result<()> {
+        let missing: HashSet<&PathBuf> = self.missing.iter().collect();
+        for dir in self.dirs.iter().filter(|dir| !missing.contains(dir)) {
+            let listed = PartitionDir::open(dir)?;
+            if is_begun(&listed) {
+                self.begun.push(dir.clone());
+            } else if let Some(unread) = unread_metadata(&listed)? {
+                if unread.text.is_none() {
+                    let why = unread.why;
+                    return Err(Error::refused(format!(
+                        "{}: {PARTITION_METADATA}: {why}; a broker does not load the log with it, \
+                         and no other partition tells the topic's id: write it anew (version: 0, \
+                         topic_id: ID), or let `logcompact repair --in-place` put it aside",
+                        dir.display()
+                    )));
+                }
+                self.unread.push((dir.clone(), unread));
+            }
+        }
+        if self.missing.is_empty() && self.begun.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.ids_of_others(request);
+        let id = known.pop_first();
+        let refused = |text: String| Err(Error::refused(format!("{}: {text}", self.name)));
+        match (id, &self.topic_id) {
+            (Some(id), _) if !known.is_empty() => {
+                let others: Vec<String> = known.into_iter().collect();
+                refused(format!("its partitions have several ids: {id}, {}", others.join(", ")))
+            }
+            (Some(id), Some(asked)) if id != *asked => {
+                refused(format!("its other partitions have the id {id}, not {asked}"))
+            }
+            (Some(id), None) => {
+                self.topic_id = Some(id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The ids that the topic's partitions in the log directory have.
+    fn ids_of_others(&self, request: &Request) -> BTreeSet<String> {
+        let around = match request.topic {
+            Some(_) => Some(request.dir.clone()),
+            None => std::path::absolute(&request.dir).ok().and_then(|it| Some(it.parent()?.into())),
+        };
+        let found = around.map(|around| {
+            let numbers = list(&around, &self.name).unwrap_or_default().into_iter();
+            numbers.map(move |number| around.join(format!("{}-{number}", self.name)))
+        });
+        let text = |dir: PathBuf| fs::read_to_string(dir.join(PARTITION_METADATA)).ok();
+        let texts = found.into_iter().flatten().filter_map(text);
+        texts.filter_map(|text| Some(PartitionMetadata::parse(&text).ok()?.topic_id)).collect()
     }
 
     fn of_partition(request: &Request) -> Result<Topic> {
@@ -105,6 +169,8 @@ impl Topic {
             name: name.topic,
             dirs: vec![dir.clone()],
             missing: if is_there { Vec::new() } else { vec![dir.clone()] },
+            begun: Vec::new(),
+            unread: Vec::new(),
             topic_id: request.topic_id.clone(),
         })
     }
@@ -149,6 +215,8 @@ impl Topic {
             name: name.to_owned(),
             dirs: (0..count).map(path_of).collect(),
             missing,
+            begun: Vec::new(),
+            unread: Vec::new(),
             topic_id: request.topic_id.clone(),
         })
     }
@@ -159,19 +227,35 @@ impl Topic {
     }
 
     /// Makes the directories that are missing, the last one first: a topic that is not complete is
-    /// known by that.
+    /// known by that. Those that were begun are made whole.
     ///
     /// # Errors
-    /// The system's; nothing is left then.
+    /// The system's; of those that are new nothing is left then.
     pub fn create(&self, disk: &Disk) -> Result<Made> {
         let topic_id = self.topic_id.clone().unwrap_or_else(random_id);
-        let metadata = PartitionMetadata { version: 0, topic_id }.render();
-        let files: [(&str, &[u8]); 2] =
-            [(PARTITION_METADATA, metadata.as_bytes()), (LEADER_EPOCHS, b"")];
+        let metadata = PartitionMetadata { version: 0, topic_id };
+        let due: HashSet<&PathBuf> = self.missing.iter().chain(&self.begun).collect();
         let mut made = Made::on(disk);
-        self.missing.iter().rev().try_for_each(|dir| made.partition(dir, &files))?;
+        let mut due = self.dirs.iter().rev().filter(|dir| due.contains(dir));
+        due.try_for_each(|dir| made.partition(dir, &metadata))?;
         Ok(made)
     }
+
+    /// The directories that are whole already.
+    pub fn whole(&self) -> Vec<&PathBuf> {
+        let due: HashSet<&PathBuf> = self.missing.iter().chain(&self.begun).collect();
+        self.dirs.iter().filter(|dir| !due.contains(dir)).collect()
+    }
+}
+
+/// Whether a partition directory was begun to be made, and no more: the id comes last of what is
+/// made, and the first segment behind it. What holds nothing is not told from that.
+fn is_begun(dir: &PartitionDir) -> bool {
+    let is_empty = fs::metadata(dir.file(PARTITION_METADATA)).is_ok_and(|file| file.len() == 0);
+    let has_id = dir.others.iter().any(|name| name == PARTITION_METADATA) && !is_empty;
+    let is_swap = dir.leftovers.iter().any(|name| name.suffix != Some(Suffix::Tmp));
+    let has_log = !dir.segments.is_empty() || !dir.snapshots.is_empty() || !dir.orphans.is_empty();
+    !has_id && !is_swap && !has_log && !dir.oddities.iter().any(Oddity::is_in_the_way)
 }
 
 /// A directory beside `dir` that is the partition `name`, too, as `b-3` beside `b-03`: no broker
