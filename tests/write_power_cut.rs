@@ -114,6 +114,34 @@ fn a_power_cut_at_any_step_of_a_write_leaves_the_beginning_of_what_was_sent() {
 }
 
 #[test]
+fn what_has_its_name_when_a_write_is_killed_is_whole() {
+    let temp = tempfile::tempdir().unwrap();
+    let (source, work) = (temp.path().join("source"), temp.path().join("work"));
+    begun(&source);
+    copy_folder(&source, &work);
+    let noting = Noting::default();
+    append(&work, &lines(20, 25), false, Disk::of(noting.clone())).unwrap();
+    let whole = |root: &Path| tree(root).into_iter().map(|(path, bytes, _)| (path, bytes));
+    let whole: Vec<_> = whole(&source).chain(whole(&work)).collect();
+    let ops = noting.ops();
+    for at in 0..=ops.len() {
+        let left = temp.path().join("left");
+        cut_power(&source, &work, &ops[..at], Loss::Nothing, &left);
+        // A log grows, and is cut where it was left torn.
+        let is_log = |path: &Path| path.extension().is_some_and(|kind| kind == "log");
+        let is_aside = |path: &Path| path.extension().is_some_and(|kind| kind == "tmp");
+        for (path, bytes, _) in tree(&left) {
+            let is_known =
+                is_log(&path) || is_aside(&path) || whole.contains(&(path.clone(), bytes));
+            assert!(is_known, "killed before operation {at}: {path:?}");
+        }
+        assert_goes_on(&left, 20, &format!("killed before operation {at}"));
+        assert!(!tree(&left).iter().any(|(path, ..)| is_aside(path)), "operation {at}");
+        fs::remove_dir_all(&left).unwrap();
+    }
+}
+
+#[test]
 fn a_disk_that_is_full_at_any_write_leaves_the_beginning_of_what_was_sent() {
     let temp = tempfile::tempdir().unwrap();
     let source = temp.path().join("source");

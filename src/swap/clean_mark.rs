@@ -28,6 +28,8 @@ impl CleanMarks {
         let mut marks = Vec::new();
         for dir in log_dirs(sources) {
             let path = dir.path.join(CLEAN_SHUTDOWN);
+            // A run that was killed as it put the mark back may have left it.
+            disk.remove_replacement(&path)?;
             let mut bytes = Vec::new();
             match open_listed(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,

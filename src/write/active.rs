@@ -138,10 +138,8 @@ impl Active {
         ];
         for (kind, bytes) in indexes {
             let path = self.place.path(self.base, kind);
-            if self.is_new {
-                self.place.put(self.base, kind, &bytes, None)?;
-            } else if !path.exists() || *disk.map(&path)? != *bytes {
-                disk.replace_file(&path, &bytes)?;
+            if self.is_new || !path.exists() || *disk.map(&path)? != *bytes {
+                disk.put_file(&path, &bytes)?;
             }
         }
         Ok(())

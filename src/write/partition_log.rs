@@ -247,9 +247,7 @@ impl PartitionLog {
     /// Records without a producer change nothing of what is known of producers.
     fn put_snapshot(&self) -> Result<()> {
         let name = FileName::new(self.next_offset, Kind::Snapshot).to_string();
-        let path = self.place.dir.join(name);
-        self.place.disk.remove_if_there(&path)?;
-        self.place.put(self.next_offset, Kind::Snapshot, &self.producers.render(), None)
+        self.place.disk.put_file(&self.place.dir.join(name), &self.producers.render())
     }
 }
 
