@@ -308,6 +308,28 @@ fn a_dump_that_fails_leaves_no_file_and_one_that_finds_damage_a_whole_one() {
     assert_eq!(names_in(temp.path()), ["out.csv", "t-0"]);
 }
 
+#[test]
+fn what_a_killed_dump_or_report_has_left_goes_with_the_next_and_that_of_a_live_one_stays() {
+    let temp = tempfile::tempdir().unwrap();
+    let (out, left) = (temp.path().join("out.csv"), ".logcompact-part");
+    let part = |of: &str, own: &str| temp.path().join(format!(".{of}.{own}{left}"));
+    for (of, own) in [("out.csv", "Dead01"), ("out.csv", "Live02"), ("report.json", "Dead03")] {
+        fs::write(part(of, own), "half").unwrap();
+    }
+    let live = fs::File::open(part("out.csv", "Live02")).unwrap();
+    live.lock().unwrap();
+    program(&["--output", out.to_str().unwrap(), PLAIN]).assert().success();
+    let mut stats = support::logcompact();
+    let stats = stats.args(["compact", "-q", "--dry-run", "--report"]);
+    stats.arg(temp.path().join("report.json")).arg(testdata(PLAIN)).assert().success();
+    let live_name = format!(".out.csv.Live02{left}");
+    assert_eq!(names_in(temp.path()), [live_name.as_str(), "out.csv", "report.json"]);
+    drop(live);
+    fs::remove_file(&out).unwrap();
+    program(&["--output", out.to_str().unwrap(), PLAIN]).assert().success();
+    assert_eq!(names_in(temp.path()), ["out.csv", "report.json"]);
+}
+
 struct Deaf;
 
 impl Witness for Deaf {

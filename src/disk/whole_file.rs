@@ -1,5 +1,9 @@
 //! A file that has its name only once it is complete.
+//!
+//! Until then it is locked under another name, so that who makes it next can tell what a run that
+//! was killed has left, which goes, from what one that is alive is writing.
 
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,10 +11,13 @@ use tempfile::{Builder, TempPath};
 
 use super::Disk;
 use super::files::{NewFile, Owner};
+use super::listed::{identity, open_listed};
 use crate::error::{Error, Result};
 
 /// How the file is called on the way: hidden, and not as anything of Kafka's.
 const ASIDE: (&str, &str) = (".", ".logcompact-part");
+/// So many letters and digits of its own it has.
+const RANDOM_CHARS: usize = 6;
 
 /// A file in the making, beside the place that it is for. Dropping it removes it.
 pub struct WholeFile {
@@ -19,6 +26,7 @@ pub struct WholeFile {
     aside: TempPath,
     file: Box<dyn NewFile>,
     replaces: bool,
+    _lock: Option<File>,
 }
 
 impl Disk {
@@ -47,14 +55,52 @@ impl Disk {
         // A long name leaves no room for more beside it; any name will do on the way.
         let name: String = name.to_string_lossy().chars().take(32).collect();
         let prefix = format!("{}{name}.", ASIDE.0);
-        let made = Builder::new()
-            .prefix(&prefix)
-            .suffix(ASIDE.1)
-            .make_in(folder_of(path), |aside| self.files().create(aside, owner));
-        let made = made.map_err(|source| Error::io(path, "cannot create", source))?;
-        let (file, aside) = made.into_parts();
-        Ok(WholeFile { disk: self.clone(), path: path.into(), aside, file, replaces })
+        let folder = folder_of(path);
+        self.remove_dead(folder, &prefix);
+        let make = || {
+            Builder::new()
+                .prefix(&prefix)
+                .suffix(ASIDE.1)
+                .rand_bytes(RANDOM_CHARS)
+                .make_in(folder, |aside| self.files().create(aside, owner))
+        };
+        loop {
+            let made = make().map_err(|source| Error::io(path, "cannot create", source))?;
+            let (file, aside) = made.into_parts();
+            // Another run may have taken it for a dead one's before it was locked.
+            let lock = locked(&aside, File::lock);
+            if lock.is_some() || aside.exists() {
+                let (disk, path) = (self.clone(), path.into());
+                return Ok(WholeFile { disk, path, aside, file, replaces, _lock: lock });
+            }
+        }
     }
+
+    /// Removes what runs that were killed have left of the file that begins with `prefix` on the
+    /// way. That it cannot be removed is nothing that the new one would suffer from.
+    fn remove_dead(&self, folder: &Path, prefix: &str) {
+        let is_left = |name: &str| {
+            let own = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(ASIDE.1));
+            let is_char = |byte: u8| byte.is_ascii_alphanumeric();
+            own.is_some_and(|own| own.len() == RANDOM_CHARS && own.bytes().all(is_char))
+        };
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name().to_str().is_some_and(is_left)
+                && let Some(_lock) = locked(&path, |file| Ok(file.try_lock()?))
+            {
+                let _ = self.files().remove(&path);
+            }
+        }
+    }
+}
+
+/// The file at `path`, locked by `lock`; none if it cannot be, or is not there any more.
+fn locked(path: &Path, lock: impl FnOnce(&File) -> io::Result<()>) -> Option<File> {
+    let file = open_listed(path).ok()?;
+    lock(&file).ok()?;
+    let is_it = |there: fs::Metadata| Some(identity(&there) == identity(&file.metadata().ok()?));
+    fs::symlink_metadata(path).ok().and_then(is_it).filter(|is_it| *is_it).map(|_| file)
 }
 
 impl WholeFile {
@@ -63,7 +109,7 @@ impl WholeFile {
     /// # Errors
     /// Refused where something has come to be called that; the system's, with the path.
     pub fn finish(self) -> Result<()> {
-        let WholeFile { disk, path, mut aside, file, replaces } = self;
+        let WholeFile { disk, path, mut aside, file, replaces, _lock } = self;
         file.finish(None).map_err(|source| Error::io(&path, "cannot write", source))?;
         if replaces {
             disk.replace(&aside, &path)?;
@@ -137,6 +183,25 @@ mod tests {
         assert_eq!(names_in(folder.path()).len(), 1);
         drop(file);
         assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_of_it_goes_and_what_one_that_lives_is_writing_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let alive = Disk::default().create_whole(&path).unwrap();
+        let of_others = [".a.csv.gz.XXXXXX.logcompact-part", ".a.csv.notes.logcompact-part"];
+        for name in of_others.into_iter().chain([".a.csv.Dead01.logcompact-part"]) {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let file = Disk::default().replace_whole(&path).unwrap();
+        let mut names = names_in(folder.path());
+        assert_eq!(names.len(), 4, "{names:?}");
+        file.finish().unwrap();
+        drop(alive);
+        names = names_in(folder.path());
+        names.sort();
+        assert_eq!(names, [of_others[0], of_others[1], "a.csv"]);
     }
 
     #[test]
