@@ -92,8 +92,8 @@ fn a_topic_whose_making_was_killed_at_any_step_is_made_whole_by_the_next_run() {
     write(&work, Disk::of(noting.clone())).unwrap();
     let ops = noting.ops();
     for at in 0..=ops.len() {
-        let other = [Loss::All, Loss::Contents][at % 2];
-        for loss in [Loss::Nothing, other, Loss::Random(at as u64)] {
+        let other = [Loss::All, Loss::Contents, Loss::Random(at as u64)][at % 3];
+        for loss in [Loss::Nothing, other] {
             let (left, what) = (temp.path().join("left"), format!("{at} operations ({loss:?})"));
             cut_power(&before, &work, &ops[..at], loss, &left);
             assert!(ids(&left, &what).len() <= 3);

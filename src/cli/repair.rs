@@ -41,10 +41,13 @@ pub fn run(args: RepairArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         index_interval_bytes: args.index_interval_bytes.as_u64(),
         disk: Disk::default(),
     };
-    let report = repair::run(&sources, &options, &Bar::new(common))?;
     let default = options.out.as_ref().filter(|_| !args.dry_run);
     let default = default.map(|out| out.join(report_file::NAME));
-    let written = report_file::write(&report, args.report.as_deref(), default);
+    let mut written = Ok(ReportPlace::Nowhere);
+    let report = repair::run_and_tell(&sources, &options, &Bar::new(common), |report| {
+        written = report_file::write(report, args.report.as_deref(), default);
+        written.is_ok()
+    })?;
     let place = written.as_ref().map_or(&ReportPlace::Nowhere, |place| place);
     if !common.quiet {
         let mut text = Vec::new();

@@ -4,12 +4,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::whole_file::is_aside;
 use super::{Disk, LockedDir};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
 pub const STAGING: &str = ".logcompact-staging";
 const REPORT: &str = "logcompact-report.json";
+/// What lies in an output folder until a run has ended that can be begun again.
+const UNFINISHED: &str = ".logcompact-unfinished";
+const UNFINISHED_TEXT: &str = "What logcompact repair writes here is not finished. \
+                               If it is not at work, run it again.\n";
 
 /// The folder inside the output where partitions are written before they have their names.
 /// Dropping it removes what is left in it.
@@ -18,6 +23,7 @@ pub struct Staging {
     out: PathBuf,
     dir: PathBuf,
     _lock: LockedDir,
+    can_be_resumed: bool,
     finished: bool,
 }
 
@@ -28,10 +34,7 @@ impl Staging {
     /// Refused: an output folder that holds anything else, or that somebody is at work in.
     pub fn create(disk: &Disk, out: &Path) -> Result<Staging> {
         // A run that left all alone has left its report.
-        let is_ours = |name: &OsString| name == STAGING || name == REPORT;
-        let entries = fs::read_dir(out).into_iter().flatten();
-        let mut names = entries.map(|entry| entry.map_or(OsString::new(), |it| it.file_name()));
-        if let Some(other) = names.find(|name| !is_ours(name)) {
+        if let Some(other) = names_in(out).find(|name| !is_ours(name)) {
             let what = if out.join(STAGING).exists() {
                 "holds the output of a run that did not finish; remove it, or name another folder \
                  with --out"
@@ -47,7 +50,41 @@ impl Staging {
         }
         disk.create_durable_dir(out)?;
         let staging = Staging::resume(disk, out)?;
+        disk.remove_if_there(&out.join(UNFINISHED))?;
         disk.create_dir(&staging.dir)?;
+        Ok(staging)
+    }
+
+    /// The same for a run that can be begun again: until it is finished, the folder says so, and
+    /// the next one goes on in it. What that finds complete it has to leave there itself, byte for
+    /// byte; `may_be_there` says of what name that can be.
+    ///
+    /// # Errors
+    /// As [`Staging::create`].
+    pub fn create_again(
+        disk: &Disk,
+        out: &Path,
+        may_be_there: impl Fn(&str) -> bool,
+    ) -> Result<Staging> {
+        let mut staging = if out.join(UNFINISHED).is_file() {
+            let is_known =
+                |name: &OsString| is_ours(name) || name.to_str().is_some_and(&may_be_there);
+            if let Some(other) = names_in(out).find(|name| !is_known(name)) {
+                return Err(Error::refused(format!(
+                    "{}: holds the output of a run that did not finish, and {}, which this run \
+                     would not write; name another folder with --out, or remove that",
+                    out.display(),
+                    other.display()
+                )));
+            }
+            let staging = Staging::resume(disk, out)?;
+            disk.create_dir(&staging.dir)?;
+            staging
+        } else {
+            Staging::create(disk, out)?
+        };
+        staging.can_be_resumed = true;
+        disk.replace_file(&out.join(UNFINISHED), UNFINISHED_TEXT.as_bytes())?;
         Ok(staging)
     }
 
@@ -60,7 +97,8 @@ impl Staging {
         let lock = LockedDir::take(out).map_err(|busy| busy.by_us(out))?;
         let dir = out.join(STAGING);
         disk.remove_dir_if_there(&dir)?;
-        Ok(Staging { disk: disk.clone(), out: out.into(), dir, _lock: lock, finished: false })
+        let (disk, out) = (disk.clone(), out.into());
+        Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed: false, finished: false })
     }
 
     /// The disk.
@@ -84,11 +122,24 @@ impl Staging {
     }
 
     /// Gives a partition that is complete, each of its files synced, its name, which is durable
-    /// once the run has ended.
+    /// once the run has ended. One that the interrupted run has left stays, if it is the same.
+    ///
+    /// # Errors
+    /// Refused: one that is another; the system's.
     pub fn commit(&self, name: &str) -> Result<()> {
-        let staged = self.place_of(name);
+        let (staged, place) = (self.place_of(name), self.out.join(name));
         self.disk.sync_dir(&staged)?;
-        self.disk.rename(&staged, &self.out.join(name))
+        if !self.can_be_resumed || place.symlink_metadata().is_err() {
+            return self.disk.rename(&staged, &place);
+        }
+        if !is_same(&self.disk, &staged, &place)? {
+            return Err(Error::refused(format!(
+                "{}: is left of a run that did not finish, and not what this one would write; \
+                 remove it, or name another folder with --out",
+                place.display()
+            )));
+        }
+        self.discard(name)
     }
 
     /// Removes what was written of a partition.
@@ -96,11 +147,21 @@ impl Staging {
         self.disk.remove_dir_if_there(&self.place_of(name))
     }
 
-    /// Removes the folder itself, at the end of a run that was carried out.
-    pub fn finish(mut self) -> Result<()> {
-        self.finished = true;
+    /// Removes the folder itself; all that was written to the output is durable then.
+    pub fn close(&self) -> Result<()> {
         self.disk.remove_dir_if_there(&self.dir)?;
         self.disk.sync_dir(&self.out)
+    }
+
+    /// Ends a run that was carried out.
+    pub fn finish(mut self) -> Result<()> {
+        self.finished = true;
+        self.close()?;
+        // Should a power cut bring it back, the next run finds all as it would leave it.
+        match self.can_be_resumed {
+            true => self.disk.remove_if_there(&self.out.join(UNFINISHED)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -112,8 +173,46 @@ impl Drop for Staging {
         // The run failed. Nothing here has a final name; an output folder that is empty after
         // this was ours, too.
         let _ = self.disk.remove_dir_if_there(&self.dir);
+        if self.can_be_resumed && names_in(&self.out).all(|name| name == UNFINISHED) {
+            let _ = self.disk.remove_if_there(&self.out.join(UNFINISHED));
+        }
         if fs::remove_dir(&self.out).is_err() {
             let _ = self.disk.sync_dir(&self.out);
         }
     }
+}
+
+/// What any run leaves in its output folder that does not finish, or that leaves all alone.
+fn is_ours(name: &OsString) -> bool {
+    let unfinished = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+    name == STAGING
+        || name == REPORT
+        || unfinished.is_some_and(|rest| rest.is_empty() || rest == ".tmp")
+        || name.to_str().is_some_and(is_aside)
+}
+
+fn names_in(folder: &Path) -> impl Iterator<Item = OsString> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| entry.map_or(OsString::new(), |it| it.file_name()))
+}
+
+/// Whether two folders hold the same files, and nothing else.
+fn is_same(disk: &Disk, one: &Path, other: &Path) -> Result<bool> {
+    let sorted = |folder: &Path| {
+        let mut names: Vec<OsString> = names_in(folder).collect();
+        names.sort();
+        names
+    };
+    let names = sorted(one);
+    if names != sorted(other) {
+        return Ok(false);
+    }
+    for name in names {
+        let (one, other) = (one.join(&name), other.join(&name));
+        let is_file = other.symlink_metadata().is_ok_and(|found| found.is_file());
+        if !is_file || *disk.map(&one)? != *disk.map(&other)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

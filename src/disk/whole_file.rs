@@ -95,6 +95,11 @@ impl Disk {
     }
 }
 
+/// Whether something is called so on the way to its name.
+pub(super) fn is_aside(name: &str) -> bool {
+    name.starts_with(ASIDE.0) && name.ends_with(ASIDE.1)
+}
+
 /// The file at `path`, locked by `lock`; none if it cannot be, or is not there any more.
 fn locked(path: &Path, lock: impl FnOnce(&File) -> io::Result<()>) -> Option<File> {
     let file = open_listed(path).ok()?;

@@ -15,4 +15,4 @@ mod snapshots;
 mod write;
 
 pub use plan::How;
-pub use run::{RepairOptions, run};
+pub use run::{RepairOptions, run, run_and_tell};

@@ -14,7 +14,7 @@ use crate::rounds::{Journal, StateDir};
 use crate::segment::{
     CHECKPOINT_NAMES, LOG_START_CHECKPOINT, LogDir, Oddity, OffsetCheckpoint, PARTITION_METADATA,
     PartitionDir, Place, Sources, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
-    change_checkpoints, partition_name,
+    change_checkpoints, is_carried, partition_name,
 };
 use crate::swap::{Claim, PartitionClaim, Recovery, view};
 use crate::units::Offset;
@@ -44,11 +44,30 @@ pub fn run(
     options: &RepairOptions,
     progress: &dyn Progress,
 ) -> Result<RepairReport> {
+    run_and_tell(sources, options, progress, |_| true)
+}
+
+/// The same. The report goes to `tell` while nobody else can be at work there; until that says that
+/// it was told, a run into a folder is not finished, and can be begun again.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_and_tell(
+    sources: &Sources,
+    options: &RepairOptions,
+    progress: &dyn Progress,
+    tell: impl FnOnce(&RepairReport) -> bool,
+) -> Result<RepairReport> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let clock = Instant::now();
     refuse_equal_names(sources)?;
     let staging = match &options.out {
-        Some(out) if !options.dry_run => Some(Staging::create(&options.disk, out)?),
+        Some(out) if !options.dry_run => {
+            let names = sources.partitions.iter().filter_map(|path| partition_name(path));
+            let names: BTreeSet<String> = names.map(|name| name.to_string()).collect();
+            let may_be_there = |name: &str| names.contains(name) || is_carried(name);
+            Some(Staging::create_again(&options.disk, out, may_be_there)?)
+        }
         _ => None,
     };
     let in_place = options.out.is_none();
@@ -61,7 +80,7 @@ pub fn run(
     let mut partitions = reports?;
     partitions.extend(links(sources));
     let mut warnings = Vec::new();
-    if let Some(staging) = staging {
+    if let Some(staging) = &staging {
         let included: BTreeSet<TopicPartition> =
             partitions.iter().filter(|report| report.destination.is_some()).map(name_of).collect();
         let ends: Vec<(TopicPartition, End)> = partitions
@@ -77,7 +96,7 @@ pub fn run(
             carry_identity(disk, sources, out, true)?;
             warnings = unread_checkpoints(sources);
         }
-        staging.finish()?;
+        staging.close()?;
     } else if claim.is_some() {
         warnings = repair_checkpoints(sources, options, &partitions)?;
     }
@@ -87,7 +106,7 @@ pub fn run(
         is_left_alone || has_lost_its_id || !partition.damage.is_empty()
     };
     let has_problems = !warnings.is_empty() || partitions.iter().any(is_bad);
-    Ok(RepairReport {
+    let report = RepairReport {
         schema_version: 1,
         tool: "logcompact",
         version: env!("CARGO_PKG_VERSION"),
@@ -99,7 +118,13 @@ pub fn run(
         outcome: if has_problems { RunOutcome::Problems } else { RunOutcome::Ok },
         partitions,
         warnings,
-    })
+    };
+    if tell(&report)
+        && let Some(staging) = staging
+    {
+        staging.finish()?;
+    }
+    Ok(report)
 }
 
 /// Links that a log directory has in the place of partitions.

@@ -17,6 +17,14 @@ const IDENTITY: [&str; 2] = ["meta.properties", "bootstrap.checkpoint"];
 /// What a broker leaves that was shut down cleanly: the next one recovers nothing then.
 const CLEAN_SHUTDOWN: [&str; 1] = [".kafka_cleanshutdown"];
 
+/// Whether a folder may have a file called `name` from what is carried over here, or from a run
+/// that was killed meanwhile.
+pub fn is_carried(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let all = [&CHECKPOINT_NAMES[..], &IDENTITY, &CLEAN_SHUTDOWN];
+    all.into_iter().any(|names| names.contains(&name))
+}
+
 /// Gives the folder `out` the identity of the log directory among the sources, and the mark of a
 /// clean shutdown if it has one and `with_mark` says so. Whether a file changed.
 ///
@@ -29,12 +37,7 @@ pub fn carry_identity(disk: &Disk, sources: &Sources, out: &Path, with_mark: boo
     for name in IDENTITY.iter().chain(CLEAN_SHUTDOWN.iter().filter(|_| with_mark)) {
         let (from, to) = (only.path.join(name), out.join(name));
         if fs::symlink_metadata(&from).is_ok_and(|found| found.is_file()) {
-            if to.exists() {
-                is_changed |= put(disk, &to, &disk.map(&from)?)?;
-            } else {
-                disk.copy_file(&from, &to)?;
-                is_changed = true;
-            }
+            is_changed |= put(disk, &to, &disk.map(&from)?)?;
         }
     }
     Ok(is_changed)

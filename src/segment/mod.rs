@@ -37,7 +37,9 @@ pub use log_dir::{
     CHECKPOINT_NAMES, CLEANER_CHECKPOINT, LOG_START_CHECKPOINT, LogDir, PassedOver, Sources,
     WhyPassedOver, find_partitions, partitions_around, partitions_in,
 };
-pub use log_dir_files::{by_log_dir, carry_checkpoints, carry_identity, change_checkpoints};
+pub use log_dir_files::{
+    by_log_dir, carry_checkpoints, carry_identity, change_checkpoints, is_carried,
+};
 pub use log_file::{Batches, Damaged, LogFile};
 pub use lost_markers::{
     TxnsOfSegment, Unmarked, stand_in_for_lost_commits, stand_in_for_lost_markers,
