@@ -97,6 +97,7 @@ impl Staging {
         let lock = LockedDir::take(out).map_err(|busy| busy.by_us(out))?;
         let dir = out.join(STAGING);
         disk.remove_dir_if_there(&dir)?;
+        disk.remove_dead_of(&out.join(REPORT));
         let (disk, out) = (disk.clone(), out.into());
         Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed: false, finished: false })
     }

@@ -3,6 +3,7 @@
 //! Until then it is locked under another name, so that who makes it next can tell what a run that
 //! was killed has left, which goes, from what one that is alive is writing.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -52,9 +53,7 @@ impl Disk {
         let name = path.file_name().ok_or_else(|| {
             Error::refused(format!("{}: is not the name of a file", path.display()))
         })?;
-        // A long name leaves no room for more beside it; any name will do on the way.
-        let name: String = name.to_string_lossy().chars().take(32).collect();
-        let prefix = format!("{}{name}.", ASIDE.0);
+        let prefix = prefix_of(name);
         let folder = folder_of(path);
         self.remove_dead(folder, &prefix);
         let make = || {
@@ -76,6 +75,12 @@ impl Disk {
         }
     }
 
+    /// Removes what runs that were killed have left of the file that was to be called `path`.
+    pub(super) fn remove_dead_of(&self, path: &Path) {
+        let prefix = path.file_name().map(prefix_of).unwrap_or_default();
+        self.remove_dead(folder_of(path), &prefix);
+    }
+
     /// Removes what runs that were killed have left of the file that begins with `prefix` on the
     /// way. That it cannot be removed is nothing that the new one would suffer from.
     fn remove_dead(&self, folder: &Path, prefix: &str) {
@@ -93,6 +98,13 @@ impl Disk {
             }
         }
     }
+}
+
+/// What the name on the way of a file called `name` begins with.
+fn prefix_of(name: &OsStr) -> String {
+    // A long name leaves no room for more beside it; any name will do on the way.
+    let name: String = name.to_string_lossy().chars().take(32).collect();
+    format!("{}{name}.", ASIDE.0)
 }
 
 /// Whether something is called so on the way to its name.
