@@ -6,6 +6,8 @@
 //! this is an error.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::mem;
 use std::path::Path;
 
 use super::finding::{Finding, Severity};
@@ -59,38 +61,45 @@ impl Sent {
     }
 }
 
-/// The data batches of a producer that are remembered, oldest first.
-#[derive(Clone, Copy, Debug, Default)]
-struct Recent {
-    batches: [Option<Sent>; REMEMBERED],
+/// What is remembered of a data batch. Small, for there may be millions of producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Data {
+    base_offset: Offset,
+    /// First and last; below 0 where there is no batch.
+    sequences: (i32, i32),
+    epoch: i16,
 }
 
-impl Recent {
-    fn push(&mut self, sent: Sent) {
-        self.batches.rotate_left(1);
-        if let Some(last) = self.batches.last_mut() {
-            *last = Some(sent);
-        }
+impl Data {
+    const NONE: Data = Data { base_offset: Offset(-1), sequences: (-1, -1), epoch: -1 };
+
+    fn of(sent: &Sent) -> Option<Data> {
+        let (base_offset, epoch) = (sent.base_offset, sent.epoch);
+        sent.sequences.map(|sequences| Data { base_offset, sequences, epoch })
     }
 
-    fn last(&self) -> Option<Sent> {
-        self.batches.last().copied().flatten()
+    fn is_some(&self) -> bool {
+        self.sequences.0 >= 0
     }
 
-    /// The batch that `sent` is a duplicate of.
-    fn like(&self, sent: &Sent) -> Option<&Sent> {
-        let same = |other: &&Sent| other.epoch == sent.epoch && other.sequences == sent.sequences;
-        self.batches.iter().rev().flatten().find(same)
+    /// Whether the other is a duplicate of it.
+    fn is_like(&self, other: &Data) -> bool {
+        (self.epoch, self.sequences) == (other.epoch, other.sequences)
     }
 }
 
 /// What a producer did in a stretch of log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Run {
-    first: Sent,
-    first_data: Option<Sent>,
+    first_offset: Offset,
+    first_epoch: i16,
     epoch: i16,
-    recent: Recent,
+    first_data: Data,
+    last: Data,
+    last_offset: Offset,
+    /// Those in front of the last, oldest first. Most producers that come in great numbers send
+    /// one batch.
+    older: Option<Box<[Data; REMEMBERED - 1]>>,
 }
 
 /// The runs of a stretch, by producer.
@@ -152,21 +161,31 @@ impl Sequences {
         hole_between: impl Fn(Offset, Offset) -> bool,
     ) -> Vec<Misstep> {
         let mut missteps = Vec::new();
+        if self.runs.is_empty() {
+            self.runs = behind.runs;
+            return missteps;
+        }
         for (id, run) in behind.runs {
             let Some(before) = self.runs.get_mut(&id) else {
                 self.runs.insert(id, run);
                 continue;
             };
-            // What it did first may be both, but is told of once.
-            let seam = [Some(run.first), run.first_data].into_iter().flatten();
-            let misstep = seam.filter_map(|sent| before.check(&sent, &hole_between)).next();
+            // What it did first may be data, and is told of once.
+            let first_data = Some(run.first_data).filter(Data::is_some);
+            let is_data = first_data.is_some_and(|data| data.base_offset == run.first_offset);
+            let first = first_data.filter(|_| is_data);
+            let misstep = before
+                .check((run.first_offset, run.first_epoch), first, &hole_between)
+                .or_else(|| {
+                    let data = first_data.filter(|_| !is_data)?;
+                    before.check((data.base_offset, data.epoch), Some(data), &hole_between)
+                });
             missteps.extend(misstep.map(|(offset, kind)| Misstep {
                 producer_id: id,
                 offset,
                 kind,
             }));
-            before.epoch = run.epoch;
-            run.recent.batches.into_iter().flatten().for_each(|sent| before.recent.push(sent));
+            before.append(&run);
         }
         missteps.sort_by_key(|misstep| (misstep.offset, misstep.producer_id));
         missteps
@@ -179,48 +198,89 @@ impl Sequences {
         sent: &Sent,
         hole_between: impl Fn(Offset, Offset) -> bool,
     ) -> Option<Misstep> {
-        let is_data = sent.sequences.is_some();
-        let Some(run) = self.runs.get_mut(&producer_id) else {
-            let mut recent = Recent::default();
-            if is_data {
-                recent.push(*sent);
+        let data = Data::of(sent);
+        let run = match self.runs.entry(producer_id) {
+            Entry::Vacant(entry) => {
+                entry.insert(Run::of(sent));
+                return None;
             }
-            let first_data = Some(*sent).filter(|_| is_data);
-            let run = Run { first: *sent, first_data, epoch: sent.epoch, recent };
-            self.runs.insert(producer_id, run);
-            return None;
+            Entry::Occupied(entry) => entry.into_mut(),
         };
-        let misstep = run.check(sent, &hole_between);
+        let misstep = run.check((sent.base_offset, sent.epoch), data, &hole_between);
         run.epoch = sent.epoch;
-        if is_data {
-            run.first_data.get_or_insert(*sent);
-            run.recent.push(*sent);
+        if let Some(data) = data {
+            if !run.first_data.is_some() {
+                run.first_data = data;
+            }
+            run.push(data);
+            run.last_offset = sent.last_offset;
         }
         misstep.map(|(offset, kind)| Misstep { producer_id, offset, kind })
     }
 }
 
 impl Run {
+    fn of(sent: &Sent) -> Run {
+        let data = Data::of(sent).unwrap_or(Data::NONE);
+        Run {
+            first_offset: sent.base_offset,
+            first_epoch: sent.epoch,
+            epoch: sent.epoch,
+            first_data: data,
+            last: data,
+            last_offset: sent.last_offset,
+            older: None,
+        }
+    }
+
+    fn push(&mut self, data: Data) {
+        let before = mem::replace(&mut self.last, data);
+        if before.is_some() {
+            let older = self.older.get_or_insert_with(|| Box::new([Data::NONE; REMEMBERED - 1]));
+            older.rotate_left(1);
+            if let Some(newest) = older.last_mut() {
+                *newest = before;
+            }
+        }
+    }
+
+    /// The data batches that are remembered, oldest first.
+    fn remembered(&self) -> impl DoubleEndedIterator<Item = &Data> {
+        let older = self.older.iter().flat_map(|older| older.iter());
+        older.chain([&self.last]).filter(|data| data.is_some())
+    }
+
+    /// Takes note of the run behind this one.
+    fn append(&mut self, behind: &Run) {
+        self.epoch = behind.epoch;
+        behind.remembered().for_each(|data| self.push(*data));
+        if behind.last.is_some() {
+            self.last_offset = behind.last_offset;
+        }
+    }
+
+    /// Checks what comes next, at an offset, with an epoch, and what it is if it is data.
     fn check(
         &self,
-        sent: &Sent,
+        (at, epoch): (Offset, i16),
+        data: Option<Data>,
         hole_between: &impl Fn(Offset, Offset) -> bool,
     ) -> Option<(Offset, MisstepKind)> {
-        let at = sent.base_offset;
-        if sent.epoch < self.epoch {
-            return Some((at, MisstepKind::Epoch { epoch: sent.epoch, after: self.epoch }));
+        if epoch < self.epoch {
+            return Some((at, MisstepKind::Epoch { epoch, after: self.epoch }));
         }
-        let last = self.recent.last().filter(|last| last.epoch == sent.epoch)?;
-        let ((sequence, _), (_, after)) = (sent.sequences?, last.sequences?);
+        let last = Some(self.last).filter(|last| last.is_some() && last.epoch == epoch)?;
+        let data = data?;
+        let ((sequence, _), (_, after)) = (data.sequences, last.sequences);
         if is_behind(sequence, after) {
-            let kind = match self.recent.like(sent) {
+            let kind = match self.remembered().rev().find(|other| other.is_like(&data)) {
                 Some(like) => MisstepKind::Duplicate { sequence, of: like.base_offset },
                 None => MisstepKind::Back { sequence, after },
             };
             return Some((at, kind));
         }
         let is_next = sequence == after.wrapping_add(1) & i32::MAX;
-        let is_gap = !is_next && !hole_between(last.last_offset, at);
+        let is_gap = !is_next && !hole_between(self.last_offset, at);
         is_gap.then_some((at, MisstepKind::Gap { sequence, after }))
     }
 }
@@ -325,6 +385,36 @@ mod tests {
         assert_eq!(kinds(&[sent(0, 0, 0, 1), sent(0, 2, 5, 6)]), [gap]);
         let epoch = MisstepKind::Epoch { epoch: 0, after: 1 };
         assert_eq!(kinds(&[sent(1, 0, 0, 1), sent(0, 2, 2, 3)]), [epoch]);
+    }
+
+    #[test]
+    fn what_is_held_of_a_producer_that_sent_one_batch_is_small() {
+        assert!(size_of::<Run>() <= 80, "{}", size_of::<Run>());
+        let mut sequences = Sequences::default();
+        sequences.follow(7, &sent(0, 0, 0, 1), |_, _| false);
+        assert!(sequences.runs.values().all(|run| run.older.is_none()));
+    }
+
+    #[test]
+    fn a_duplicate_is_known_of_as_many_batches_as_a_broker_remembers() {
+        let batches: Vec<Sent> =
+            (0..8).map(|n| sent(0, 2 * n, 2 * n as i32, 2 * n as i32 + 1)).collect();
+        let again = |n: i32| {
+            let mut sequences = Sequences::default();
+            batches
+                .iter()
+                .for_each(|sent| assert_eq!(sequences.follow(7, sent, |_, _| false), None));
+            sequences.follow(7, &sent(0, 16, 2 * n, 2 * n + 1), |_, _| false).unwrap().kind
+        };
+        assert_eq!(again(3), MisstepKind::Duplicate { sequence: 6, of: Offset(6) });
+        assert_eq!(again(2), MisstepKind::Back { sequence: 4, after: 15 });
+    }
+
+    #[test]
+    fn a_marker_in_front_of_data_does_not_hide_what_is_odd_about_that() {
+        let marker = Sent { sequences: None, is_marker: true, ..sent(0, 4, 0, 0) };
+        let back = MisstepKind::Back { sequence: 0, after: 3 };
+        assert_eq!(kinds(&[sent(0, 0, 2, 3), marker, sent(0, 6, 0, 0)]), [back]);
     }
 
     #[test]
