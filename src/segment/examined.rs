@@ -6,6 +6,8 @@
 //!    look out of order. Where offsets do not rise, as many batches as possible are believed whose
 //!    offsets do; the others are damage.
 
+use std::ops::ControlFlow;
+
 use super::{Damaged, Frontier, LogFile, TxnBatch};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Decoder, Flaw, Record};
@@ -51,46 +53,55 @@ impl Examined {
     /// # Errors
     /// The disk's; damage is not an error.
     pub fn of(log: &LogFile, bound: Option<Offset>, decoder: &mut Decoder) -> Result<Examined> {
-        const REACH_BYTES: usize = 1 << 20;
-        // What no index entry of the segment could name cannot be in it either.
-        let reach = Offset(log.base().0.saturating_add(i64::from(i32::MAX)).saturating_add(1));
-        let bound = bound.map_or(reach, |bound| bound.min(reach));
         let mut examined = Examined::default();
-        let mut batches = log.checked_batches();
-        let mut frontier = Frontier::of(log);
-        loop {
-            let at = batches.position();
-            frontier.reach(at, REACH_BYTES)?;
-            let rest = log.bytes().get(at.index()..).unwrap_or_default();
-            frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
-            let Some(item) = batches.next() else { break };
-            let (position, batch) = match item {
-                Ok(found) => found,
-                Err(damaged) => {
-                    examined.damaged(damaged, log);
-                    continue;
-                }
-            };
-            let header = &batch.header;
-            match check(&batch, log.base(), bound, decoder) {
-                Ok((records, base_offset)) => examined.batches.push(Sound {
-                    position,
-                    size_bytes: header.size_bytes,
-                    base_offset,
-                    last_offset: header.last_offset,
-                    max_timestamp: header.max_timestamp,
-                    records,
-                }),
-                Err(flaw) => {
-                    let size_bytes = header.size_bytes as u64;
-                    examined.damaged(Damaged { position, size_bytes, flaw }, log);
-                }
+        look_at_all(log, bound, decoder, |item, _| {
+            match item {
+                Ok((sound, _)) => examined.batches.push(sound),
+                Err(damaged) => examined.damaged(damaged, log),
             }
-        }
+            ControlFlow::Continue(())
+        })?;
         examined.put_in_order(log);
-        examined.place_markers(log.base(), bound);
-        examined.claimed_end = examined.claim_behind(log, bound);
-        Ok(examined)
+        Ok(examined.concluded(log, bound))
+    }
+
+    /// The same of a log that has no damage in front of a sound batch, as most have none: `each`
+    /// gets the sound batches one by one, and only the last of them is held. `None` if it has such.
+    ///
+    /// # Errors
+    /// The disk's; damage is not an error.
+    pub fn of_sound(
+        log: &LogFile,
+        bound: Option<Offset>,
+        decoder: &mut Decoder,
+        mut each: impl FnMut(Position, &Batch<'_>, &mut Decoder),
+    ) -> Result<Option<Examined>> {
+        let mut examined = Examined::default();
+        let mut last: Option<Sound> = None;
+        let is_sound = look_at_all(log, bound, decoder, |item, decoder| {
+            match item {
+                Ok((sound, batch)) => {
+                    let rises = last.is_none_or(|last| last.last_offset < sound.base_offset);
+                    if !rises || !examined.damage.is_empty() {
+                        return ControlFlow::Break(());
+                    }
+                    each(sound.position, batch, decoder);
+                    last = Some(sound);
+                }
+                Err(damaged) => examined.damaged(damaged, log),
+            }
+            ControlFlow::Continue(())
+        })?;
+        examined.batches.extend(last);
+        Ok(is_sound.then(|| examined.concluded(log, bound)))
+    }
+
+    /// With what the damage means, once all of it is known.
+    fn concluded(mut self, log: &LogFile, bound: Option<Offset>) -> Examined {
+        let bound = bound_within_reach(log, bound);
+        self.place_markers(log.base(), bound);
+        self.claimed_end = self.claim_behind(log, bound);
+        self
     }
 
     /// Takes the last damage out, for it is none: an unfinished write.
@@ -176,6 +187,63 @@ impl Examined {
         }
         self.damage.sort_by_key(|damaged| damaged.position);
     }
+}
+
+/// The offset below which those of `log` end: what no index entry of the segment could name cannot
+/// be in it either.
+fn bound_within_reach(log: &LogFile, bound: Option<Offset>) -> Offset {
+    let reach = Offset(log.base().0.saturating_add(i64::from(i32::MAX)).saturating_add(1));
+    bound.map_or(reach, |bound| bound.min(reach))
+}
+
+/// A sound batch, or damage.
+type Looked<'a, 'b> = Result<(Sound, &'a Batch<'b>), Damaged>;
+
+/// Checks batch after batch until `hear` breaks off; whether it did not.
+fn look_at_all(
+    log: &LogFile,
+    bound: Option<Offset>,
+    decoder: &mut Decoder,
+    mut hear: impl FnMut(Looked<'_, '_>, &mut Decoder) -> ControlFlow<()>,
+) -> Result<bool> {
+    const REACH_BYTES: usize = 1 << 20;
+    let bound = bound_within_reach(log, bound);
+    let mut batches = log.checked_batches();
+    let mut frontier = Frontier::of(log);
+    loop {
+        let at = batches.position();
+        frontier.reach(at, REACH_BYTES)?;
+        let rest = log.bytes().get(at.index()..).unwrap_or_default();
+        frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
+        let Some(item) = batches.next() else { break };
+        let heard = match item {
+            Err(damaged) => hear(Err(damaged), decoder),
+            Ok((position, batch)) => {
+                let header = &batch.header;
+                match check(&batch, log.base(), bound, decoder) {
+                    Ok((records, base_offset)) => {
+                        let sound = Sound {
+                            position,
+                            size_bytes: header.size_bytes,
+                            base_offset,
+                            last_offset: header.last_offset,
+                            max_timestamp: header.max_timestamp,
+                            records,
+                        };
+                        hear(Ok((sound, &batch)), decoder)
+                    }
+                    Err(flaw) => {
+                        let size_bytes = header.size_bytes as u64;
+                        hear(Err(Damaged { position, size_bytes, flaw }), decoder)
+                    }
+                }
+            }
+        };
+        if heard.is_break() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads the records of a batch whose offsets may begin at `least`; how many they are.
@@ -265,6 +333,7 @@ fn longest_rising(batches: &[Sound]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Disk;
 
     fn batches(offsets: &[(i64, i64)]) -> Vec<Sound> {
         let sound = |(base, last): &(i64, i64)| Sound {
@@ -286,5 +355,35 @@ mod tests {
         assert_eq!(longest_rising(&far_behind), [0, 1, 3]);
         let overlapping = batches(&[(0, 5), (3, 9), (6, 7), (8, 9)]);
         assert_eq!(longest_rising(&overlapping), [0, 2, 3]);
+    }
+
+    #[test]
+    fn of_a_log_without_damage_among_its_batches_only_the_last_is_held() {
+        let name = "00000000000000000000.log";
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let whole =
+            std::fs::read(root.join("testdata/broker-3.9.1/rdk-none-0").join(name)).unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join(name);
+        let look = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let log = LogFile::open(&Disk::default(), &path, Offset(0)).unwrap();
+            let (mut decoder, mut heard) = (Decoder::new(), 0);
+            let all = Examined::of(&log, None, &mut decoder).unwrap();
+            let sound = Examined::of_sound(&log, None, &mut decoder, |_, _, _| heard += 1);
+            (all, sound.unwrap(), heard)
+        };
+        for torn_bytes in [0, 5] {
+            let (all, sound, heard) = look(&whole[..whole.len() - torn_bytes]);
+            let sound = sound.unwrap();
+            assert!(heard == all.batches.len() && heard > 3, "{heard}");
+            assert_eq!(sound.batches, all.batches[heard - 1..]);
+            assert_eq!(sound.damage.len(), usize::from(torn_bytes > 0));
+            assert_eq!((sound.damage, sound.untold), (all.damage, all.untold));
+            assert_eq!(sound.claimed_end, all.claimed_end);
+        }
+        let mut flipped = whole;
+        flipped[70] ^= 1;
+        assert!(look(&flipped).1.is_none());
     }
 }

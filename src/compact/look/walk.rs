@@ -120,21 +120,47 @@ impl Walker<'_> {
         }
     }
 
+    /// Checks all, and passes over what is damaged. Which batches are to be believed where there is
+    /// damage among them is known when all were seen, so these are held; where there is none, that
+    /// would be most of what a compaction holds.
     fn around_damage(&self) -> Result<Walk> {
-        let mut walk = Walk::at(self.log.start(), self.base, self.walking.chunk_bytes);
-        let mut decoder = Decoder::new();
-        let mut expansion = Expansion::unknown(self.walking.chunk_bytes);
-        let examined = Examined::of(self.log, self.bound, &mut decoder)?;
-        for sound in &examined.batches {
-            let rest = self.log.bytes().get(sound.position.index()..).unwrap_or_default();
-            let Ok(batch) = Batch::parse(rest) else { continue };
-            walk.skip_to(sound.position);
-            if expansion.is_due(sound.position, &batch) {
-                expansion.sample(sound.position, &batch, &mut decoder);
+        let begin = || {
+            let walk = Walk::at(self.log.start(), self.base, self.walking.chunk_bytes);
+            (walk, Expansion::unknown(self.walking.chunk_bytes))
+        };
+        type Taken = (Walk, Expansion);
+        let replay_from = self.walking.replay_from;
+        let take = |taken: &mut Taken, at: Position, batch: &Batch<'_>, decoder: &mut Decoder| {
+            let (walk, expansion) = taken;
+            walk.skip_to(at);
+            if expansion.is_due(at, batch) {
+                expansion.sample(at, batch, decoder);
             }
-            walk.weigh(sound.position, expansion.weight(&batch));
-            walk.take(sound.position, &batch, self.walking.replay_from, &mut decoder);
-        }
+            walk.weigh(at, expansion.weight(batch));
+            walk.take(at, batch, replay_from, decoder);
+        };
+        let mut decoder = Decoder::new();
+        let mut taken = begin();
+        let examined =
+            Examined::of_sound(self.log, self.bound, &mut decoder, |at, batch, decoder| {
+                take(&mut taken, at, batch, decoder);
+            })?;
+        let examined = match examined {
+            Some(examined) => examined,
+            None => {
+                taken = begin();
+                let examined = Examined::of(self.log, self.bound, &mut decoder)?;
+                let mut frontier = Frontier::of(self.log);
+                for sound in &examined.batches {
+                    frontier.reach(sound.position, sound.size_bytes)?;
+                    let rest = self.log.bytes().get(sound.position.index()..).unwrap_or_default();
+                    let Ok(batch) = Batch::parse(rest) else { continue };
+                    take(&mut taken, sound.position, &batch, &mut decoder);
+                }
+                examined
+            }
+        };
+        let (mut walk, _) = taken;
         walk.damage = examined.damage;
         walk.damaged_records = examined.damaged_records;
         walk.legible_markers = examined.legible_markers;
