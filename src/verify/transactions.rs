@@ -170,12 +170,19 @@ fn check_entries(
             found.push(finding("txnindex-entry", text));
         }
         if txn.last_stable_offset > *stable {
+            let behind = txn.last_stable_offset > txn.last_offset.next();
+            // What looks open may have had its marker where the log is damaged, or was.
+            let (severity, or) = match behind {
+                true => (Severity::Error, ""),
+                false => (Severity::Warning, ", unless a marker is lost"),
+            };
             let text = format!(
-                "the entry has the last stable offset {}, which was {stable}: a broker that looks \
-                 for aborted transactions may stop there",
+                "the entry has the last stable offset {}, which was {stable}{or}: a broker that \
+                 looks for aborted transactions may stop there",
                 txn.last_stable_offset
             );
-            found.push(finding("txnindex-entry", text));
+            let finding = Finding::about("txnindex-entry", severity, path, text);
+            found.push(finding.of(txn.last_offset));
         }
         match data.first() {
             Some(first) if txn.first_offset > *first => {
