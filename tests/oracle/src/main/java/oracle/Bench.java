@@ -200,7 +200,7 @@ public final class Bench {
             + "| nothing written anew | share | best..worst |");
         System.out.println("|---|---|---|---|---|---|---|---|---|");
         for (Load load : List.of(loads().get(0), manyKeys(records), manyKeys(2 * records),
-                orders(2 * records), orders(4 * records))) {
+                orders(2 * records), orders(4 * records), orders(8 * records))) {
             Path source = load.place(work);
             long mebibytes = load.write(source) >> 20;
             String behind = Long.toString(load.records() / 100L * 99 - 1);
