@@ -48,6 +48,8 @@ pub use misnamed::Misnamed;
 pub use name::{FileName, Kind, Suffix, TopicPartition};
 pub use offset_index::{INDEX_ENTRY_BYTES, IndexEntry, OffsetIndex, OffsetIndexBuilder};
 pub use offset_order::{OffsetBounds, OffsetOrder};
+#[cfg(test)]
+pub use outcomes::txn_batch;
 pub use outcomes::{Following, Outcomes, TxnBatch, TxnBatchKind};
 pub use partition::{
     Half, Oddity, Part, PartitionDir, Segment, Suffixes, UNFINISHED, not_opened, partition_name,

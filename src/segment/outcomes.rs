@@ -187,15 +187,18 @@ impl Following {
     }
 }
 
+/// A batch of one record, or a marker, at `offset`.
+#[cfg(test)]
+pub fn txn_batch(offset: i64, producer_id: i64, kind: TxnBatchKind) -> TxnBatch {
+    let offset = Offset(offset);
+    let position = Position(offset.0 as u64);
+    TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::txn_batch as batch;
     use super::*;
-
-    fn batch(offset: i64, producer_id: i64, kind: TxnBatchKind) -> TxnBatch {
-        let offset = Offset(offset);
-        let position = Position(offset.0 as u64);
-        TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
-    }
 
     #[test]
     fn an_aborted_transaction_ends_where_the_earliest_open_one_begins() {

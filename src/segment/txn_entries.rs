@@ -76,14 +76,8 @@ fn is_denied(entry: &AbortedTxn, known: Option<&AbortedTxn>, end_before: Option<
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcomes::txn_batch as batch;
     use super::*;
-    use crate::units::Position;
-
-    fn batch(offset: i64, producer_id: i64, kind: TxnBatchKind) -> TxnBatch {
-        let offset = Offset(offset);
-        let position = Position(offset.0 as u64);
-        TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
-    }
 
     fn entry(producer_id: i64, [first, last, stable]: [i64; 3]) -> AbortedTxn {
         let [first_offset, last_offset, last_stable_offset] = [first, last, stable].map(Offset);

@@ -188,12 +188,7 @@ impl Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn batch(offset: i64, producer_id: i64, kind: TxnBatchKind) -> TxnBatch {
-        let offset = Offset(offset);
-        let position = Position(offset.0 as u64);
-        TxnBatch { position, base_offset: offset, last_offset: offset, producer_id, kind }
-    }
+    use crate::segment::txn_batch as batch;
 
     #[test]
     fn a_marker_is_discardable_once_no_data_of_its_transaction_is_left() {
