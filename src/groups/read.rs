@@ -70,20 +70,11 @@ struct Reader {
 
 impl Reader {
     fn segment(&mut self, log: &LogFile, next_base: Option<Offset>) -> Result<()> {
-        const REACH_BYTES: usize = 1 << 20;
         let is_active = next_base.is_none();
         let mut order = OffsetOrder::begin(OffsetBounds::new(log.base(), next_base));
         let mut batches = log.checked_batches();
         let mut frontier = Frontier::of(log);
-        loop {
-            let at = batches.position();
-            frontier.reach(at, REACH_BYTES)?;
-            let rest = log.bytes().get(at.index()..).unwrap_or_default();
-            frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
-            let Some(item) = batches.next() else {
-                self.log_end = self.log_end.max(order.due());
-                return Ok(());
-            };
+        while let Some(item) = frontier.next_of(&mut batches)? {
             match item {
                 Ok((position, batch)) => {
                     self.order(log, position, &batch, &mut order);
@@ -102,6 +93,8 @@ impl Reader {
                 }
             }
         }
+        self.log_end = self.log_end.max(order.due());
+        Ok(())
     }
 
     /// No checksum covers a base offset; what is in the batch counts all the same.

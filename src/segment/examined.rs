@@ -206,16 +206,10 @@ fn look_at_all(
     decoder: &mut Decoder,
     mut hear: impl FnMut(Looked<'_, '_>, &mut Decoder) -> ControlFlow<()>,
 ) -> Result<bool> {
-    const REACH_BYTES: usize = 1 << 20;
     let bound = bound_within_reach(log, bound);
     let mut batches = log.checked_batches();
     let mut frontier = Frontier::of(log);
-    loop {
-        let at = batches.position();
-        frontier.reach(at, REACH_BYTES)?;
-        let rest = log.bytes().get(at.index()..).unwrap_or_default();
-        frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
-        let Some(item) = batches.next() else { break };
+    while let Some(item) = frontier.next_of(&mut batches)? {
         let heard = match item {
             Err(damaged) => hear(Err(damaged), decoder),
             Ok((position, batch)) => {

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::LogFile;
+use super::{Batches, LogFile};
 use crate::error::Result;
+use crate::format::Batch;
 use crate::units::Position;
 
 /// So much is brought in at a time; less at first, for who wants only a little.
@@ -40,6 +41,22 @@ impl<'a> Frontier<'a> {
     pub fn reach(&mut self, at: Position, bytes: usize) -> Result<()> {
         let needed = at.plus(bytes).index().min(self.log.bytes().len());
         if needed <= self.ready { Ok(()) } else { self.bring_in(at.index(), needed) }
+    }
+
+    /// The next of `batches`, which are those of the log, once all of it can be read.
+    ///
+    /// # Errors
+    /// The disk's, with the position.
+    pub fn next_of<'b>(
+        &mut self,
+        batches: &mut Batches<'b>,
+    ) -> Result<Option<<Batches<'b> as Iterator>::Item>> {
+        const REACH_BYTES: usize = 1 << 20;
+        let at = Batches::position(batches);
+        self.reach(at, REACH_BYTES)?;
+        let rest = self.log.bytes().get(at.index()..).unwrap_or_default();
+        self.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
+        Ok(batches.next())
     }
 
     /// As [`reach`](Frontier::reach), by all threads of the pool.

@@ -9,9 +9,6 @@ use crate::segment::{
 };
 use crate::units::{Offset, Position, Timestamp};
 
-/// So much is brought in before a header is looked at.
-const REACH_BYTES: usize = 64 << 10;
-
 /// The end of a segment, to be gone on from.
 pub struct Tail {
     /// Where its batches end.
@@ -44,19 +41,14 @@ impl Tail {
         let mut batches = log.checked_batches();
         let mut frontier = Frontier::of(&log);
         let mut torn_bytes = 0;
-        loop {
-            let at = batches.position();
-            frontier.reach(at, REACH_BYTES)?;
-            let rest = log.bytes().get(at.index()..).unwrap_or_default();
-            frontier.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
-            match batches.next() {
-                None => break,
-                Some(Ok((position, batch))) => walk.batch(&log, position, &batch)?,
-                Some(Err(damaged)) if may_cut && log.is_unfinished_tail(&damaged) => {
+        while let Some(item) = frontier.next_of(&mut batches)? {
+            match item {
+                Ok((position, batch)) => walk.batch(&log, position, &batch)?,
+                Err(damaged) if may_cut && log.is_unfinished_tail(&damaged) => {
                     torn_bytes = damaged.size_bytes;
                     break;
                 }
-                Some(Err(damaged)) => {
+                Err(damaged) => {
                     let hint = if log.is_unfinished_tail(&damaged) {
                         "an unfinished write; `logcompact repair --truncate --in-place` cuts it \
                          off, and so does --force here"
