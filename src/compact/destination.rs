@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::commit::Commit;
 use super::round::holds_rounds;
@@ -13,7 +14,7 @@ use crate::rounds::RoundKind;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
     Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
-    change_checkpoints, partition_name, partitions_in,
+    change_checkpoints, is_carried, partition_name, partitions_in,
 };
 use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
 use crate::units::Offset;
@@ -23,6 +24,16 @@ use crate::units::Offset;
 pub enum Output {
     /// Into this folder, which must not exist, be empty, or hold this source's earlier rounds.
     Folder(PathBuf),
+    /// Into this folder, which other runs fill at the same time, each with partitions of its own.
+    SharedFolder {
+        /// The folder, which must not exist, be empty, or hold what these runs write, and earlier
+        /// rounds of it.
+        folder: PathBuf,
+        /// Which of the runs this is.
+        unit: usize,
+        /// The partitions of all of them.
+        partitions: Arc<BTreeSet<TopicPartition>>,
+    },
     /// In place of the source.
     InPlace {
         /// Also where a broker did not stop as it should.
@@ -36,6 +47,14 @@ impl Output {
         matches!(self, Output::InPlace { .. })
     }
 
+    /// The folder, if it is not the source itself.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Output::Folder(folder) | Output::SharedFolder { folder, .. } => Some(folder),
+            Output::InPlace { .. } => None,
+        }
+    }
+
     /// Refuses to read what lies in the output folder: without `--in-place` nothing that is read
     /// is changed.
     ///
@@ -45,7 +64,7 @@ impl Output {
         &self,
         read: impl IntoIterator<Item = &'a PathBuf>,
     ) -> Result<()> {
-        let Output::Folder(out) = self else { return Ok(()) };
+        let Some(out) = self.folder() else { return Ok(()) };
         let Ok(full) = fs::canonicalize(out) else { return Ok(()) };
         let lies_within =
             |path: &&PathBuf| fs::canonicalize(path).is_ok_and(|path| path.starts_with(&full));
@@ -91,6 +110,18 @@ impl Destination {
                 let open = if is_ours { Staging::resume } else { Staging::create };
                 let staging = open(disk, out)?;
                 Ok(Destination::Folder { staging, _claim: Claim::on_folder(out)? })
+            }
+            Output::SharedFolder { folder, unit, partitions } => {
+                let mut places = partitions.iter().map(|name| folder.join(name.to_string()));
+                // A broker may have been started on what earlier rounds have left.
+                let is_ours = places.any(|place| holds_rounds(&place));
+                let may_be_there = |name: &str| {
+                    let planned = TopicPartition::parse(name);
+                    let is_planned = planned.is_some_and(|name| partitions.contains(&name));
+                    is_ours || is_planned || is_carried(name)
+                };
+                let staging = Staging::join(disk, folder, *unit, may_be_there)?;
+                Ok(Destination::Folder { staging, _claim: Claim::on_shared_folder(folder)? })
             }
             Output::InPlace { force } => {
                 let claim = Claim::on(sources)?;
@@ -229,6 +260,7 @@ impl Destination {
                 if included.is_empty() {
                     return staging.finish().map(|()| false);
                 }
+                let turn = staging.in_turn()?;
                 let (disk, out) = (staging.disk(), staging.out());
                 let said =
                     carry_checkpoints(disk, sources, out, &included, |name, before, all| {
@@ -242,6 +274,7 @@ impl Destination {
                     })?;
                 let is_written = reports.iter().any(PartitionReport::is_written);
                 let who = carry_identity(disk, sources, out, is_written)?;
+                drop(turn);
                 staging.finish().map(|()| said || who)
             }
             // `LogCleanerManager.updateCheckpoints`.

@@ -375,9 +375,9 @@ impl Run<'_> {
                 _ => self.compact(opened, source)?,
             },
         };
-        let destination = done.left_alone.is_none().then(|| match &self.options.output {
-            Output::Folder(out) => out.join(opened.name.to_string()),
-            Output::InPlace { .. } => opened.path.clone(),
+        let destination = done.left_alone.is_none().then(|| match self.options.output.folder() {
+            Some(out) => out.join(opened.name.to_string()),
+            None => opened.path.clone(),
         });
         let mut report = report(opened, done, destination);
         report.elapsed_ms = clock.elapsed().as_millis() as u64;
@@ -505,7 +505,7 @@ impl Run<'_> {
             let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
             Some(path.as_path()) == temp_dir
                 || name.is_some_and(|name| name.suffix.is_some())
-                || matches!(&self.options.output, Output::Folder(out) if path.starts_with(out))
+                || self.options.output.folder().is_some_and(|out| path.starts_with(out))
         };
         let at_output = error.path.as_ref().is_some_and(is_ours);
         if at_output || matches!(error.kind, ErrorKind::Bug(_) | ErrorKind::Refused(_)) {

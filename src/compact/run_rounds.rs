@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::destination::Output;
 use super::partition::compact;
 use super::round::{self, Begun, Standing, holds_rounds};
 use super::run::{Opened, Run};
@@ -14,7 +13,7 @@ use crate::segment::{PartitionDir, Place};
 impl Run<'_> {
     /// The destination of a partition, if it holds rounds or is to hold the first.
     pub(super) fn rounds_of(&self, opened: &Opened) -> Result<Option<PathBuf>> {
-        let Output::Folder(out) = &self.options.output else { return Ok(None) };
+        let Some(out) = self.options.output.folder() else { return Ok(None) };
         let path = out.join(opened.name.to_string());
         let keeps_state = self.options.rounds.keep_rounds > 0;
         if holds_rounds(&path) {

@@ -4,11 +4,12 @@
 //! `FileChannel.tryLock` takes, and `flock`. Both are taken, so that we see and are seen by either.
 //! They go with the process, however that ends.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use super::files::{Files, Owner};
+use super::listed::identity;
 use super::system::System;
 use crate::error::Error;
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -50,8 +51,24 @@ impl LockedFile {
     /// # Errors
     /// [`Busy`].
     pub fn take(path: &Path) -> Result<LockedFile, Busy> {
+        LockedFile::by(path, FlockOperation::NonBlockingLockExclusive, flock)
+    }
+
+    /// The same together with others who take it so, of whom none keeps the others out.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn share(path: &Path) -> Result<LockedFile, Busy> {
+        LockedFile::by(path, FlockOperation::NonBlockingLockShared, share)
+    }
+
+    fn by(
+        path: &Path,
+        operation: FlockOperation,
+        flock: impl Fn(&File) -> Result<(), Busy>,
+    ) -> Result<LockedFile, Busy> {
         let file = open_or_create(path).map_err(Busy::Io)?;
-        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match fcntl_lock(&file, operation) {
             Ok(()) => {}
             Err(Errno::ACCESS | Errno::AGAIN) => return Err(Busy::Held),
             Err(errno) => return Err(Busy::Io(errno.into())),
@@ -71,7 +88,7 @@ impl LockedFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(Busy::Io)?,
         };
-        file.try_lock_shared().map_err(busy)?;
+        share(&file)?;
         Ok(Some(LockedFile { _file: file }))
     }
 }
@@ -88,9 +105,36 @@ impl LockedDir {
     /// # Errors
     /// [`Busy`].
     pub fn take(path: &Path) -> Result<LockedDir, Busy> {
-        let dir = File::open(path).map_err(Busy::Io)?;
-        flock(&dir)?;
-        Ok(LockedDir { _dir: dir })
+        LockedDir::by(path, flock)
+    }
+
+    /// The same together with others who take it so: only who wants it alone is refused meanwhile.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn share(path: &Path) -> Result<LockedDir, Busy> {
+        LockedDir::by(path, share)
+    }
+
+    /// The same once everybody else has let it go.
+    ///
+    /// # Errors
+    /// [`Busy::Io`].
+    pub fn wait_for(path: &Path) -> Result<LockedDir, Busy> {
+        LockedDir::by(path, |dir| dir.lock().map_err(Busy::Io))
+    }
+
+    fn by(path: &Path, lock: impl Fn(&File) -> Result<(), Busy>) -> Result<LockedDir, Busy> {
+        loop {
+            let dir = File::open(path).map_err(Busy::Io)?;
+            lock(&dir)?;
+            // Who held it may have removed it, and somebody else have made another of that name.
+            let locked = dir.metadata().map_err(Busy::Io)?;
+            let named = fs::metadata(path).map_err(Busy::Io)?;
+            if identity(&locked) == identity(&named) {
+                return Ok(LockedDir { _dir: dir });
+            }
+        }
     }
 }
 
@@ -107,6 +151,10 @@ fn open_or_create(path: &Path) -> io::Result<File> {
 
 fn flock(file: &File) -> Result<(), Busy> {
     file.try_lock().map_err(busy)
+}
+
+fn share(file: &File) -> Result<(), Busy> {
+    file.try_lock_shared().map_err(busy)
 }
 
 fn busy(error: TryLockError) -> Busy {
@@ -128,5 +176,35 @@ mod tests {
         drop(held);
         assert!(LockedDir::take(dir.path()).is_ok());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_shared_only_among_those_who_share_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = [LockedDir::share(dir.path()).unwrap(), LockedDir::share(dir.path()).unwrap()];
+        assert!(matches!(LockedDir::take(dir.path()), Err(Busy::Held)));
+        drop(shared);
+        let held = LockedDir::take(dir.path()).unwrap();
+        assert!(matches!(LockedDir::share(dir.path()), Err(Busy::Held)));
+        drop(held);
+        assert!(LockedDir::wait_for(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn who_waited_for_a_folder_that_was_removed_has_the_one_that_is_there_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        let held = LockedDir::take(&path).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| LockedDir::wait_for(&path).unwrap());
+            // Whether it waits by now or not, what it gets is the new one.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::rename(&path, dir.path().join("gone")).unwrap();
+            fs::create_dir(&path).unwrap();
+            drop(held);
+            let _waited = waiting.join().unwrap();
+            assert!(matches!(LockedDir::take(&path), Err(Busy::Held)));
+        });
     }
 }

@@ -2,15 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::whole_file::is_aside;
-use super::{Disk, LockedDir};
+use super::{Busy, Disk, LockedDir};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
 pub const STAGING: &str = ".logcompact-staging";
 const REPORT: &str = "logcompact-report.json";
+/// What the reports of several runs are called that fill one folder, with a number behind it.
+pub const REPORT_OF_UNIT: &str = "logcompact-report.unit-";
 /// What lies in an output folder until a run has ended that can be begun again.
 const UNFINISHED: &str = ".logcompact-unfinished";
 const UNFINISHED_TEXT: &str = "What logcompact repair writes here is not finished. \
@@ -24,7 +27,15 @@ pub struct Staging {
     dir: PathBuf,
     _lock: LockedDir,
     can_be_resumed: bool,
+    joined: Option<Joined>,
     finished: bool,
+}
+
+/// What a run has of the staging folder that shares it with others.
+struct Joined {
+    /// Its part of it, in which `dir` lies.
+    own: PathBuf,
+    _lock: LockedDir,
 }
 
 impl Staging {
@@ -99,7 +110,64 @@ impl Staging {
         disk.remove_dir_if_there(&dir)?;
         disk.remove_dead_of(&out.join(REPORT));
         let (disk, out) = (disk.clone(), out.into());
-        Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed: false, finished: false })
+        let (can_be_resumed, joined, finished) = (false, None, false);
+        Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed, joined, finished })
+    }
+
+    /// The same for one of several runs that fill an output folder side by side, each with
+    /// partitions of its own: run `number` of those whose partitions' names `may_be_there`. What
+    /// the same run has left that did not finish goes.
+    ///
+    /// # Errors
+    /// Refused: an output folder that holds anything else, or in which somebody is at work who
+    /// does not share it, or this very run. The system's.
+    pub fn join(
+        disk: &Disk,
+        out: &Path,
+        number: usize,
+        may_be_there: impl Fn(&str) -> bool,
+    ) -> Result<Staging> {
+        let is_known = |name: &OsString| is_ours(name) || name.to_str().is_some_and(&may_be_there);
+        if let Some(other) = names_in(out).find(|name| !is_known(name)) {
+            return Err(Error::refused(format!(
+                "{}: there is {}, which no unit of the plan would put there; name another folder \
+                 with --out when you plan, or remove that",
+                out.display(),
+                other.display()
+            )));
+        }
+        disk.create_durable_dir(out)?;
+        let lock = LockedDir::share(out).map_err(|busy| busy.by_us(out))?;
+        let own = out.join(STAGING).join(format!("unit-{number}"));
+        let held = loop {
+            disk.create_dir(&own)?;
+            match LockedDir::take(&own) {
+                Ok(held) => break held,
+                // Another one that ends now took it with it.
+                Err(Busy::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(busy) => return Err(busy.by_us(&own)),
+            }
+        };
+        let dir = own.join("staged");
+        disk.remove_dir_if_there(&dir)?;
+        disk.create_dir(&dir)?;
+        let (disk, out) = (disk.clone(), out.into());
+        let joined = Some(Joined { own, _lock: held });
+        let (can_be_resumed, finished) = (false, false);
+        Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed, joined, finished })
+    }
+
+    /// Waits until nobody who shares the output folder holds what this gives; at once, if it is
+    /// not shared. For what all of them change.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn in_turn(&self) -> Result<Option<LockedDir>> {
+        if self.joined.is_none() {
+            return Ok(None);
+        }
+        let all = self.out.join(STAGING);
+        LockedDir::wait_for(&all).map(Some).map_err(|busy| busy.by_us(&all))
     }
 
     /// The disk.
@@ -150,7 +218,14 @@ impl Staging {
 
     /// Removes the folder itself; all that was written to the output is durable then.
     pub fn close(&self) -> Result<()> {
-        self.disk.remove_dir_if_there(&self.dir)?;
+        match &self.joined {
+            None => self.disk.remove_dir_if_there(&self.dir)?,
+            Some(joined) => {
+                self.disk.remove_dir_if_there(&joined.own)?;
+                // The last one of all takes the folder with it.
+                let _ = fs::remove_dir(self.out.join(STAGING));
+            }
+        }
         self.disk.sync_dir(&self.out)
     }
 
@@ -171,6 +246,11 @@ impl Drop for Staging {
         if self.finished {
             return;
         }
+        if self.joined.is_some() {
+            // The output folder is not ours alone.
+            let _ = self.close();
+            return;
+        }
         // The run failed. Nothing here has a final name; an output folder that is empty after
         // this was ours, too.
         let _ = self.disk.remove_dir_if_there(&self.dir);
@@ -189,6 +269,7 @@ fn is_ours(name: &OsString) -> bool {
     name == STAGING
         || name == REPORT
         || unfinished.is_some_and(|rest| rest.is_empty() || rest == ".tmp")
+        || name.to_str().is_some_and(|name| name.starts_with(REPORT_OF_UNIT))
         || name.to_str().is_some_and(is_aside)
 }
 

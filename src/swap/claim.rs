@@ -31,7 +31,8 @@ impl Claim {
     pub fn on(sources: &Sources) -> Result<Claim> {
         let dirs = log_dirs(sources);
         let dirs = dirs.iter().filter(|dir| dir.path.join(LOCK).exists() || dir.is_a_brokers());
-        let of_brokers = dirs.map(|dir| against_brokers(&dir.path)).collect::<Result<_>>()?;
+        let of_brokers = dirs.map(|dir| against_brokers(&dir.path, &LockedFile::take));
+        let of_brokers = of_brokers.collect::<Result<_>>()?;
         let named: BTreeSet<_> =
             sources.log_dirs.iter().filter_map(|dir| canonicalize(&dir.path).ok()).collect();
         let of_ours = named.iter().map(|dir| against_ours(dir)).collect::<Result<_>>()?;
@@ -44,16 +45,32 @@ impl Claim {
     /// # Errors
     /// A lock that somebody else holds is refused.
     pub fn on_folder(out: &Path) -> Result<Claim> {
+        Claim::on_folder_by(out, LockedFile::take)
+    }
+
+    /// The same together with other runs that take it so.
+    ///
+    /// # Errors
+    /// As [`Claim::on_folder`].
+    pub fn on_shared_folder(out: &Path) -> Result<Claim> {
+        Claim::on_folder_by(out, LockedFile::share)
+    }
+
+    fn on_folder_by(out: &Path, lock: impl Fn(&Path) -> Result<LockedFile, Busy>) -> Result<Claim> {
         let has_lock = out.join(LOCK).exists().then_some(out);
-        let of_brokers = has_lock.into_iter().map(against_brokers).collect::<Result<_>>()?;
+        let of_brokers = has_lock.into_iter().map(|dir| against_brokers(dir, &lock));
+        let of_brokers = of_brokers.collect::<Result<_>>()?;
         Ok(Claim { _of_brokers: of_brokers, _of_ours: Vec::new() })
     }
 }
 
 /// The lock by which a broker is kept out of `dir`.
-fn against_brokers(dir: &Path) -> Result<LockedFile> {
+fn against_brokers(
+    dir: &Path,
+    lock: &impl Fn(&Path) -> Result<LockedFile, Busy>,
+) -> Result<LockedFile> {
     let path = dir.join(LOCK);
-    LockedFile::take(&path).map_err(|busy| match busy {
+    lock(&path).map_err(|busy| match busy {
         Busy::Held => Error::refused(format!(
             "{}: a broker (or another logcompact) holds this lock; stop it first, or work on a \
              copy with --out",

@@ -79,7 +79,9 @@ fn write(
         _ if !report.partitions.iter().any(PartitionReport::is_written) => {
             "No partition was written".to_owned()
         }
-        Output::Folder(out) => format!("Written to {}", plain(&out.to_string_lossy())),
+        Output::Folder(out) | Output::SharedFolder { folder: out, .. } => {
+            format!("Written to {}", plain(&out.to_string_lossy()))
+        }
         Output::InPlace { .. } => in_place(&report.totals),
     };
     match report_file {
