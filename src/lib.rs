@@ -10,8 +10,8 @@
 //!
 //! The rooms, of which each uses only those in front of it: [`units`], [`error`], [`report`],
 //! [`bytes`], [`format`](mod@format) and [`messages`], [`disk`], [`segment`], [`swap`], [`rounds`];
-//! then [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and [`write`](mod@write), which
-//! do not know each other; [`stats`]; and [`cli`], the command line.
+//! then [`cluster`], [`compact`], [`dump`], [`groups`], [`repair`], [`verify`] and
+//! [`write`](mod@write), which do not know each other; [`stats`]; and [`cli`], the command line.
 //!
 //! The program is the product: its commands, formats and exit statuses are stable, this library's
 //! items are not.
@@ -22,6 +22,7 @@ extern crate self as logcompact;
 
 pub mod bytes;
 pub mod cli;
+pub mod cluster;
 pub mod compact;
 pub mod disk;
 pub mod dump;

@@ -519,6 +519,7 @@ fn no_command_that_only_reads_touches_its_source() {
         "dump --state --isolation read_committed --reverse --format json",
         "verify --strict --check-key-spread --partitioner auto",
         "verify --against OUT",
+        "plan --out PLANNED --units 2",
         "stats --html PAGE",
         "groups",
         "repair --dry-run",
@@ -526,7 +527,7 @@ fn no_command_that_only_reads_touches_its_source() {
     ];
     for command in commands {
         let words = command.split(' ').map(|word| match word {
-            "OUT" | "FRESH" | "OTHER" | "ERASED" | "PAGE" | "MENDED" => {
+            "OUT" | "FRESH" | "OTHER" | "ERASED" | "PLANNED" | "PAGE" | "MENDED" => {
                 temp.path().join(word).display().to_string()
             }
             "KEYS" => keys.display().to_string(),

@@ -8,8 +8,20 @@ use std::process::{Command, Stdio};
 
 use support::logcompact;
 
-const COMMANDS: [&str; 9] =
-    ["compact", "dump", "groups", "repair", "stats", "verify", "write", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "compact",
+    "dump",
+    "groups",
+    "plan",
+    "repair",
+    "report",
+    "stats",
+    "unit",
+    "verify",
+    "write",
+    "completions",
+    "man",
+];
 
 fn stdout(args: &[&str]) -> String {
     let output = logcompact().args(args).output().unwrap();
@@ -97,7 +109,9 @@ fn each_command_has_a_manual_page_with_its_options_and_examples() {
             assert!(page.contains(&name), "{command} {option}");
         }
     }
-    assert_eq!(fs::read_dir(&out).unwrap().count(), COMMANDS.len() + 1);
+    // And the program's own, and that of a command's command.
+    assert!(out.join("logcompact-report-merge.1").is_file());
+    assert_eq!(fs::read_dir(&out).unwrap().count(), COMMANDS.len() + 2);
 }
 
 #[test]

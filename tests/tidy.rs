@@ -15,7 +15,7 @@ const ROOMS: [&[&str]; 12] = [
     &["segment"],
     &["swap"],
     &["rounds"],
-    &["compact", "dump", "groups", "repair", "verify", "write"],
+    &["cluster", "compact", "dump", "groups", "repair", "verify", "write"],
     &["stats"],
     &["cli"],
 ];

@@ -9,21 +9,24 @@ mod compact;
 mod dump;
 mod groups;
 mod memory;
+mod merge;
 mod open_files;
 mod out_folder;
 mod packaging;
+mod plan;
 mod repair;
 mod report_file;
 mod stats;
 mod terminal;
 mod topic_config;
+mod unit;
 mod verify;
 mod write;
 
 use std::io;
 use std::process::ExitCode;
 
-use args::{Cli, Command, CommonArgs, When};
+use args::{Cli, Command, CommonArgs, ReportCommand, When};
 
 /// How a command that was carried out ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Compact(args) => compact::run(*args, &cli.common),
         Command::Dump(args) => dump::run(*args, &cli.common),
         Command::Groups(args) => groups::run(&args, &cli.common),
+        Command::Plan(args) => plan::run(*args, &cli.common),
+        Command::Report(ReportCommand::Merge(args)) => merge::run(&args, &cli.common),
+        Command::Unit(args) => unit::run(&args, &cli.common),
         Command::Repair(args) => repair::run(args, &cli.common),
         Command::Stats(args) => stats::run(*args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),

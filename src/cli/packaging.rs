@@ -5,17 +5,17 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::Outcome;
-use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::args::{CompletionsArgs, ManArgs, command};
 
 /// Writes the completion script of a shell to standard output.
 pub fn completions(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    let mut command = Cli::command();
+    let mut command = command();
     clap_complete::generate(args.shell, &mut command, "logcompact", &mut script);
     write_out(&script)?;
     Ok(Outcome::Clean)
@@ -23,7 +23,7 @@ pub fn completions(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
 
 /// Writes the main page to standard output, or all pages to a folder.
 pub fn man(args: &ManArgs) -> anyhow::Result<Outcome> {
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = command().disable_help_subcommand(true);
     // What all commands have in common is given to each.
     command.build();
     let Some(out) = &args.out else {
@@ -31,13 +31,18 @@ pub fn man(args: &ManArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Clean);
     };
     fs::create_dir_all(out).with_context(|| format!("{}: cannot create", out.display()))?;
-    let commands: Vec<Command> = command.get_subcommands().cloned().collect();
-    write_page(out, "logcompact.1", command)?;
-    for command in commands {
-        let file = format!("logcompact-{}.1", command.get_name());
-        write_page(out, &file, command)?;
-    }
+    write_pages(out, "logcompact", command)?;
     Ok(Outcome::Clean)
+}
+
+/// Writes the page of a command, and those of the commands that it has.
+fn write_pages(out: &Path, name: &str, command: Command) -> anyhow::Result<()> {
+    let commands: Vec<Command> = command.get_subcommands().cloned().collect();
+    write_page(out, &format!("{name}.1"), command)?;
+    commands.into_iter().filter(|command| command.get_name() != "help").try_for_each(|command| {
+        let name = format!("{name}-{}", command.get_name());
+        write_pages(out, &name, command)
+    })
 }
 
 fn write_out(bytes: &[u8]) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! directory that holds many. What a broker keeps beside the partitions, checkpoints above all,
 //! belongs to the log directory.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -174,6 +175,25 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Those of these names alone, in the same log directories.
+    ///
+    /// # Errors
+    /// Refused: one of them is not there.
+    pub fn only(self, names: &BTreeSet<TopicPartition>) -> Result<Sources> {
+        let is_wanted =
+            |path: &PathBuf| partition_name(path).is_some_and(|name| names.contains(&name));
+        let mut partitions = self.partitions;
+        let mut links = self.links;
+        partitions.retain(is_wanted);
+        links.retain(is_wanted);
+        let found = partitions.iter().chain(&links).filter_map(|path| partition_name(path));
+        let found: BTreeSet<TopicPartition> = found.collect();
+        match names.difference(&found).next() {
+            None => Ok(Sources { partitions, links, ..self }),
+            Some(name) => Err(Error::refused(format!("{name}: is not there any more"))),
+        }
+    }
+
     /// The folders that hold segments and are not read all the same.
     pub fn logs_passed_over(&self) -> impl Iterator<Item = &PassedOver> {
         use WhyPassedOver::{OnItsWay, UnnamedLog};

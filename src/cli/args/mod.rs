@@ -6,6 +6,7 @@ mod dump;
 mod duration;
 mod groups;
 mod packaging;
+mod plan;
 mod repair;
 mod rounds;
 mod stats;
@@ -26,6 +27,7 @@ pub use dump::{
 pub use duration::Milliseconds;
 pub use groups::{GroupsArgs, GroupsFormat};
 pub use packaging::{CompletionsArgs, ManArgs};
+pub use plan::{MergeArgs, PlanArgs, ReportCommand, UnitArgs};
 pub use repair::RepairArgs;
 pub use rounds::RoundArgs;
 pub use stats::{KeysArg, StatsArgs, StatsFormat};
@@ -66,15 +68,27 @@ impl Cli {
     /// # Errors
     /// What is wrong with them; also that help or the version was asked for.
     pub fn of_process() -> Result<Cli, clap::Error> {
-        let takes_numbers = |arg: Arg| {
-            let is_option = !arg.is_positional() && arg.get_action().takes_values();
-            if is_option { arg.allow_negative_numbers(true) } else { arg }
-        };
-        let command = Cli::command().mut_args(takes_numbers);
-        let mut command = command.mut_subcommands(|command| command.mut_args(takes_numbers));
+        let mut command = command();
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }
+}
+
+/// The parser of all commands.
+pub fn command() -> clap::Command {
+    let takes_numbers = |arg: Arg| {
+        let is_option = !arg.is_positional() && arg.get_action().takes_values();
+        if is_option { arg.allow_negative_numbers(true) } else { arg }
+    };
+    let command = Cli::command().mut_args(takes_numbers);
+    let command = command.mut_subcommands(|command| command.mut_args(takes_numbers));
+    // What cannot be planned is refused with a reason; nobody need read of it.
+    command.mut_subcommand("plan", |plan| {
+        plan.mut_args(|arg| {
+            let is_refused = plan::REFUSED.contains(&arg.get_id().as_str());
+            if is_refused { arg.hide(true) } else { arg }
+        })
+    })
 }
 
 /// The commands.
@@ -86,10 +100,17 @@ pub enum Command {
     Dump(Box<DumpArgs>),
     /// Consumer groups: members, committed offsets and lag, without a broker
     Groups(GroupsArgs),
+    /// Cut a compaction into units, to be carried out side by side
+    Plan(Box<PlanArgs>),
     /// Rebuild indexes, cut damage off or skip it
     Repair(RepairArgs),
+    /// Add up the reports of several compactions: `report merge FILE...`
+    #[command(subcommand, after_help = plan::REPORT_EXAMPLES)]
+    Report(ReportCommand),
     /// What the data looks like, and what compaction would save
     Stats(Box<StatsArgs>),
+    /// Carry out one unit of a plan
+    Unit(UnitArgs),
     /// Check everything that can be checked; find damage
     Verify(VerifyArgs),
     /// Append records from standard input, as the console producer does

@@ -5,6 +5,7 @@ mod rewrites;
 mod rounds;
 mod summary;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -19,7 +20,7 @@ use crate::compact::{self, Chosen, CompactOptions, NullKeys, OnDamage, Output, P
 use crate::disk::{Disk, System};
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, PartitionReport, RunOutcome, RunReport, counted, grouped};
-use crate::segment::find_partitions;
+use crate::segment::{Sources, find_partitions};
 use crate::swap::unclean_shutdown;
 use crate::units::Timestamp;
 
@@ -31,14 +32,25 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         let dir = dir.display();
         messages::warning(&format!("{dir}: not shut down cleanly: only --force would change it"));
     }
-    let report = compact::run(&sources, &options, &Bar::new(common))?;
-    let default = match &options.output {
-        Output::Folder(out) if !options.dry_run && !report.left_output_alone() => {
-            Some(out.join(report_file::NAME))
-        }
-        _ => None,
+    let of_output = |report: &RunReport| {
+        let is_left = options.dry_run || report.left_output_alone();
+        let out = options.output.folder().filter(|_| !is_left)?;
+        Some(out.join(report_file::NAME))
     };
-    let written = report_file::write(&report, args.report.as_deref(), default);
+    carry_out(&sources, &options, args.report.as_deref(), of_output, common)
+}
+
+/// Compacts, and says what happened. The report goes to the file that was `asked` for; if none
+/// was, to the one that `default` has for it, if any.
+pub fn carry_out(
+    sources: &Sources,
+    options: &CompactOptions,
+    asked: Option<&Path>,
+    default: impl Fn(&RunReport) -> Option<PathBuf>,
+    common: &CommonArgs,
+) -> anyhow::Result<Outcome> {
+    let report = compact::run(sources, options, &Bar::new(common))?;
+    let written = report_file::write(&report, asked, default(&report));
     let place = written.as_ref().map_or(&ReportPlace::Nowhere, |place| place);
     if !common.quiet {
         sources.logs_passed_over().for_each(|it| messages::warning(&it.to_string()));
@@ -50,7 +62,7 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
             .iter()
             .for_each(|keys| rewrites::say_what_was_not_found(keys));
         let on_stdout = *place != ReportPlace::StandardOutput;
-        summary::print(&report, &options, place.file(), on_stdout, common.verbose)?;
+        summary::print(&report, options, place.file(), on_stdout, common.verbose)?;
     }
     say_what_failed(&report);
     // Only now: what was done is done, and said.
@@ -67,7 +79,8 @@ pub fn run(args: CompactArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOptions> {
+/// The options that the arguments stand for.
+pub fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOptions> {
     let memory_limit_bytes = common.memory_bytes();
     let mut topic = topic_config::resolve(&args.topic)?;
     if let Some(text) = &args.strategy {
@@ -101,7 +114,7 @@ fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<CompactOpt
         key_hash_bits: u64::BITS,
     };
     let output = output(args)?;
-    let out = if let Output::Folder(out) = &output { Some(out.as_path()) } else { None };
+    let out = output.folder();
     let read = [args.erase_keys.as_deref(), args.topic.topic_config.as_deref()];
     let report = (args.report.as_deref(), "--report");
     report_file::refuse_lost(report, &args.dirs, out.filter(|_| !args.dry_run), &read)?;
