@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::look::{Survey, modified_ms};
 use super::policy::{Policy, TopicConfig};
 use crate::error::Result;
-use crate::segment::Segment;
+use crate::segment::{Segment, believed_log_start};
 use crate::units::{Offset, Timestamp};
 
 /// The decision about one partition. Segment numbers count from 0 in log order.
@@ -128,8 +128,7 @@ impl Plan {
         let log_end = surveys.last().map_or(first_base, |survey| survey.next_offset);
         let retired = retired_by_retention(surveys, topic, policy.now);
         let front = surveys.get(retired).map_or(log_end, |survey| survey.segment.base);
-        let log_start = known.log_start.filter(|start| *start <= log_end).unwrap_or(front);
-        let log_start = log_start.max(front);
+        let log_start = believed_log_start(known.log_start, front, log_end);
         let first_dirty = known.first_dirty.filter(|o| (log_start..=log_end).contains(o));
         let first_dirty = first_dirty.unwrap_or(log_start);
 

@@ -219,13 +219,11 @@ impl Opened {
         if options.output.is_in_place() {
             warnings.extend(StateDir::warning_of_rounds(path));
         }
-        let around = LogDir::around(path);
-        let mut offset = |file: &str| match around.as_ref()?.0.checkpoint(file) {
-            Ok(checkpoint) => checkpoint.offsets.get(&around.as_ref()?.1).copied(),
-            Err(error) => {
+        let mut offset = |file: &str| {
+            LogDir::checkpointed(path, file).unwrap_or_else(|error| {
                 warnings.push(format!("{error}; it is not used"));
                 None
-            }
+            })
         };
         let log_start = offset(LOG_START_CHECKPOINT);
         let first_dirty = offset(CLEANER_CHECKPOINT);

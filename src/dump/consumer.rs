@@ -4,7 +4,7 @@
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::HEADER_BYTES;
-use crate::segment::{FileName, Frontier, LogDir, LogFile, PartitionDir, Segment};
+use crate::segment::{FileName, Frontier, LogFile, PartitionDir, Segment};
 use crate::swap::as_finished;
 use crate::units::Offset;
 
@@ -58,7 +58,7 @@ fn log_start(dir: &PartitionDir) -> Result<Option<Offset>> {
     let (Some(first), Some(last)) = (dir.segments.first(), dir.segments.last()) else {
         return Ok(None);
     };
-    match LogDir::log_start_of(dir).filter(|start| *start > first.base) {
+    match dir.log_start().filter(|start| *start > first.base) {
         Some(start) if start <= last.base || reaches(last, start)? => Ok(Some(start)),
         _ => Ok(None),
     }

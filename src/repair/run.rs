@@ -321,7 +321,7 @@ fn end_of(report: &PartitionRepair) -> Option<End> {
 
 /// What is done where a log is said to start behind its end.
 fn start_behind_end(dir: &PartitionDir, plan: &Plan) -> Option<String> {
-    let start = LogDir::log_start_of(dir).filter(|start| *start > plan.log_end)?;
+    let start = dir.log_start_by_checkpoint().filter(|start| *start > plan.log_end)?;
     let end = plan.log_end;
     Some(match plan.lost.bytes {
         0 => format!(

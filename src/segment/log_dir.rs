@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{FileName, Kind, OffsetCheckpoint, PartitionDir, TopicPartition, partition_name};
+use super::{FileName, Kind, OffsetCheckpoint, TopicPartition, partition_name};
 use crate::disk::{STAGING, open_listed};
 use crate::error::{Error, Result};
 use crate::units::{Offset, Position};
@@ -65,33 +65,14 @@ impl LogDir {
         OF_A_BROKER.iter().any(|name| self.path.join(name).exists())
     }
 
-    /// Where the log of a partition starts, if the log directory around it says so: a broker names
-    /// it only where it is not the base of the first segment
-    /// (`LogManager.checkpointLogStartOffsetsInDir`).
-    pub fn log_start_of(dir: &PartitionDir) -> Option<Offset> {
-        let base = dir.segments.first()?.base;
-        let (starts, name) = LogDir::log_starts_around(dir)?;
-        Some(starts.offsets.get(&name).map_or(base, |start| base.max(*start)))
-    }
-
-    /// Where the log of a partition starts by its name in the log directory around it, be there a
-    /// segment or none.
-    pub fn named_log_start_of(dir: &PartitionDir) -> Option<Offset> {
-        let (starts, name) = LogDir::log_starts_around(dir)?;
-        starts.offsets.get(&name).copied()
-    }
-
-    fn log_starts_around(dir: &PartitionDir) -> Option<(OffsetCheckpoint, TopicPartition)> {
-        let (log_dir, name) = LogDir::around(&dir.path)?;
-        if !log_dir.path.join(LOG_START_CHECKPOINT).is_file() {
-            return None;
-        }
-        Some((log_dir.checkpoint(LOG_START_CHECKPOINT).ok()?, name))
-    }
-
-    /// Where the log of a partition starts for those who read it: there, or with its first segment.
-    pub fn start_of(dir: &PartitionDir) -> Option<Offset> {
-        LogDir::log_start_of(dir).or_else(|| Some(dir.segments.first()?.base))
+    /// What the offset checkpoint `name` of the log directory around a partition directory says of
+    /// it, if it does.
+    ///
+    /// # Errors
+    /// As [`LogDir::checkpoint`].
+    pub fn checkpointed(partition: &Path, name: &str) -> Result<Option<Offset>> {
+        let Some((dir, partition)) = LogDir::around(partition) else { return Ok(None) };
+        Ok(dir.checkpoint(name)?.offsets.get(&partition).copied())
     }
 
     /// One of its offset checkpoints; empty if there is no such file.

@@ -10,6 +10,7 @@ mod index_entries;
 mod log_dir;
 mod log_dir_files;
 mod log_file;
+mod log_start;
 mod lost_markers;
 mod misnamed;
 mod name;
@@ -41,6 +42,7 @@ pub use log_dir_files::{
     by_log_dir, carry_checkpoints, carry_identity, change_checkpoints, is_carried,
 };
 pub use log_file::{Batches, Damaged, LogFile};
+pub use log_start::believed_log_start;
 pub use lost_markers::{
     TxnsOfSegment, Unmarked, stand_in_for_lost_commits, stand_in_for_lost_markers,
 };

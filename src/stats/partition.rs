@@ -18,7 +18,8 @@ use crate::format::{Batch, Decoder};
 use crate::report::Progress;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LEADER_EPOCHS, LOG_START_CHECKPOINT, LogDir, LogFile,
-    PARTITION_METADATA, PartitionDir, PartitionMetadata, Segment, parse_epochs, partition_name,
+    PARTITION_METADATA, PartitionDir, PartitionMetadata, Segment, believed_log_start, parse_epochs,
+    partition_name,
 };
 use crate::swap::as_finished;
 use crate::units::Offset;
@@ -282,21 +283,16 @@ impl PartitionStats {
     /// as in Kafka.
     fn checkpoints(&mut self, dir: &PartitionDir, log_end: Offset) {
         let first = dir.segments.first().map_or(Offset(0), |segment| segment.base);
-        let around = LogDir::around(&dir.path);
-        let mut warnings = Vec::new();
-        let mut offset = |file: &str| match around.as_ref()?.0.checkpoint(file) {
-            Ok(checkpoint) => checkpoint.offsets.get(&around.as_ref()?.1).copied(),
-            Err(error) => {
-                warnings.push(format!("{error}; it is not used"));
+        let mut offset = |file: &str| {
+            LogDir::checkpointed(&dir.path, file).unwrap_or_else(|error| {
+                self.warnings.push(format!("{error}; it is not used"));
                 None
-            }
+            })
         };
-        let start = offset(LOG_START_CHECKPOINT).filter(|start| *start <= log_end);
-        self.log_start_offset = start.map_or(first, |start| start.max(first));
-        let dirty = offset(CLEANER_CHECKPOINT);
+        let (start, dirty) = (offset(LOG_START_CHECKPOINT), offset(CLEANER_CHECKPOINT));
+        self.log_start_offset = believed_log_start(start, first, log_end);
         let dirty = dirty.filter(|dirty| (self.log_start_offset..=log_end).contains(dirty));
         self.first_dirty_offset = dirty.unwrap_or(self.log_start_offset);
-        self.warnings.extend(warnings);
     }
 
     /// What is in the files beside the segments, if it can be read; `verify` says if it cannot.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::finding::{Finding, Findings, Severity};
-use crate::segment::{EpochEntry, LEADER_EPOCHS, LogDir, PartitionDir};
+use crate::segment::{EpochEntry, LEADER_EPOCHS, PartitionDir};
 use crate::units::Offset;
 
 /// The rule.
@@ -98,7 +98,7 @@ pub fn finish(
     let (Some(entry), Some((_, range))) = (entries.first(), ranges.first()) else { return };
     let (epoch, at) = range.first;
     // In front of the log's start, entries are removed and batches may be left.
-    let start = LogDir::log_start_of(dir);
+    let start = dir.log_start_by_checkpoint();
     if at >= entry.start_offset || start.is_some_and(|start| start >= entry.start_offset) {
         return;
     }

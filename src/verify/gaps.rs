@@ -7,8 +7,6 @@
 //! there is no gap within a segment, for a cleaner hardly ever takes whole segments and nothing
 //! else.
 
-use std::path::Path;
-
 use super::finding::{Finding, Findings, Severity};
 use crate::rounds::StateDir;
 use crate::segment::{CLEANER_CHECKPOINT, FileName, Kind, LogDir, PartitionDir};
@@ -100,6 +98,5 @@ fn cleaned_up_to(dir: &PartitionDir) -> Option<Offset> {
     if dir.path.join(StateDir::NAME).is_dir() {
         return None;
     }
-    let (log_dir, name) = LogDir::around(Path::new(&dir.path))?;
-    log_dir.checkpoint(CLEANER_CHECKPOINT).ok()?.offsets.get(&name).copied()
+    LogDir::checkpointed(&dir.path, CLEANER_CHECKPOINT).ok().flatten()
 }

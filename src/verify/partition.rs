@@ -15,8 +15,8 @@ use super::transactions::TxnCheck;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::{
-    EpochEntry, FileName, Kind, LEADER_EPOCHS, LogDir, PARTITION_METADATA, PartitionDir,
-    PartitionMetadata, Segment, Suffix, TopicPartition, parse_epochs, parse_snapshot,
+    EpochEntry, FileName, Kind, LEADER_EPOCHS, PARTITION_METADATA, PartitionDir, PartitionMetadata,
+    Segment, Suffix, TopicPartition, parse_epochs, parse_snapshot,
 };
 use crate::units::Offset;
 
@@ -115,7 +115,7 @@ pub fn finish(opened: Opened<'_>, parts: Vec<CheckedSegment>, rounds: RoundsChec
     checked.summary.partitions = 1;
     let mut across = Across::default();
     let end = parts.iter().map(|part| part.next_offset).max().flatten();
-    let start = LogDir::log_start_of(dir).filter(|start| Some(*start) <= end);
+    let start = dir.log_start_by_checkpoint().filter(|start| Some(*start) <= end);
     let mut txns = TxnCheck::from(start.unwrap_or_default());
     // What lies in front of it is nothing that a snapshot knows.
     start.into_iter().for_each(|start| across.producers.hole(start));

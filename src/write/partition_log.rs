@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::codec::Workbench;
 use crate::format::{Appended, BatchBuilder, Decoder, NewRecord, RebuildError};
 use crate::segment::{
-    EpochEntry, FileName, Kind, LEADER_EPOCHS, LogDir, Oddity, PartitionDir, Place, ProducerState,
+    EpochEntry, FileName, Kind, LEADER_EPOCHS, Oddity, PartitionDir, Place, ProducerState,
     parse_epochs, render_epochs,
 };
 use crate::units::{Offset, Position, Timestamp};
@@ -76,7 +76,7 @@ impl PartitionLog {
         let owner = Owner::in_dir(path).map_err(|e| Error::io(path, "cannot read", e))?;
         let place = Place { owner: Some(owner), ..Place::folder(&options.disk, path) };
         let mut epochs = read_epochs(&dir)?;
-        let log_start = LogDir::named_log_start_of(&dir).unwrap_or_default().max(Offset(0));
+        let log_start = dir.checkpointed_log_start().unwrap_or_default().max(Offset(0));
         let interval_bytes = options.topic.index_interval_bytes;
         let mut torn_bytes = 0;
         let (active, log_end, last_epoch) = match dir.segments.last() {

@@ -6,7 +6,7 @@
 use super::kept_damage::behind_kept;
 use crate::error::{Error, Result};
 use crate::rounds::{KeptDamage, RoundFile, Sample};
-use crate::segment::{Between, Cut, Kind, LogDir, Mark, Neighbour, PartitionDir, Segment};
+use crate::segment::{Between, Cut, Kind, Mark, Neighbour, PartitionDir, Segment};
 use crate::units::Offset;
 
 /// The batches on both sides of a watermark.
@@ -178,7 +178,7 @@ pub fn ahead(
 pub fn starts_at(source: &PartitionDir) -> Result<Offset> {
     let base = |segment: &Segment| segment.base;
     let first = source.segments.first().map_or(Offset(0), base);
-    let start = LogDir::start_of(source).unwrap_or(first);
+    let start = source.log_start().unwrap_or(first);
     let is_believed = source.segments.last().is_some_and(|last| start <= last.base)
         || start <= Marks::end_of(&source.segments)?;
     Ok(if is_believed { start } else { first })

@@ -25,7 +25,7 @@ use crate::rounds::{
     SegmentRef, TailRef,
 };
 use crate::segment::{
-    FileName, Kind, LogDir, PARTITION_METADATA, PartitionDir, PartitionMetadata, Place, Segment,
+    FileName, Kind, PARTITION_METADATA, PartitionDir, PartitionMetadata, Place, Segment,
 };
 use crate::swap::list;
 use crate::units::Offset;
@@ -116,7 +116,7 @@ impl Round<'_> {
                 partition: self.source.name.as_ref().map_or(-1, |name| name.partition),
                 topic_id: topic_id(self.source).or_else(|| self.known_topic_id()),
                 path: self.source.path.display().to_string(),
-                log_start_offset: LogDir::start_of(self.source).unwrap_or(Offset(0)),
+                log_start_offset: self.source.log_start().unwrap_or_default(),
                 log_end_offset: facts.log_end,
                 samples: marks.samples(),
                 within_batch: marks.is_within_batch,

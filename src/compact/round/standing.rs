@@ -26,7 +26,7 @@ use crate::rounds::{
     Change, DeadOffsets, Journal, KeyHashSeed, MOST_OFFSET, RoundFile, RoundIo, RoundKind,
     StateDir, differences,
 };
-use crate::segment::{LogDir, PartitionDir, Place, TopicPartition, partition_name};
+use crate::segment::{PartitionDir, Place, TopicPartition, partition_name};
 use crate::swap::{PartitionClaim, view};
 use crate::units::Offset;
 
@@ -332,7 +332,7 @@ impl Standing {
 
     /// Whoever starts over loses what the source has no more.
     fn refuse_loss(&self, source: &PartitionDir, options: &RoundOptions) -> Result<()> {
-        match (LogDir::start_of(&self.dir), LogDir::start_of(source)) {
+        match (self.dir.log_start(), source.log_start()) {
             (Some(here), Some(there))
                 if here < there && !options.force && options.rebase.is_none() =>
             {
@@ -350,8 +350,7 @@ impl Standing {
     fn refuse_gap(&self, begun: &Begun<'_>, options: &RoundOptions) -> Result<()> {
         let base = begun.round.base.as_ref().map(|base| &base.dir);
         let base = base.filter(|base| !base.segments.is_empty());
-        let (here, there) =
-            (LogDir::start_of(&self.dir), LogDir::start_of(base.unwrap_or(begun.round.source)));
+        let (here, there) = (self.dir.log_start(), base.unwrap_or(begun.round.source).log_start());
         let begins_earlier = here.zip(there).is_some_and(|(here, there)| here < there);
         let stands = self.current.is_some() && here.is_some();
         if options.force || !(begins_earlier || (stands && begun.has_gap)) {

@@ -25,8 +25,7 @@ use crate::rounds::{
     DeadOffsets, EntryLayout, KeyHash, KeyHashSeed, RoundFile, RoundKind, StateDir,
 };
 use crate::segment::{
-    AbortedTxn, FileName, Kind as FileKind, LogDir, PartitionDir, ProducerEntry, Segment,
-    parse_snapshot,
+    AbortedTxn, FileName, Kind as FileKind, PartitionDir, ProducerEntry, Segment, parse_snapshot,
 };
 use crate::units::{Offset, Timestamp};
 use std::path::Path;
@@ -89,13 +88,9 @@ pub struct Base {
 }
 
 impl Base {
-    /// Where the log starts that begins with it and goes on with a source that starts at `known`,
-    /// where that is not with a segment: of what is taken over, only that says where it starts.
+    /// Where the log starts that begins with it and goes on with a source that starts at `known`.
     fn log_start(&self, known: Option<Offset>) -> Option<Offset> {
-        if self.dir.segments.is_empty() {
-            return known;
-        }
-        let start = LogDir::log_start_of(&self.dir)?;
+        let Some(start) = self.dir.log_start() else { return known };
         let of_source = known.map_or(self.border, |known| known.max(self.border));
         Some(if start < self.border { start } else { of_source })
     }

@@ -7,7 +7,8 @@ use super::transactions::{End, Transactions};
 use crate::error::Result;
 use crate::format::{Batch, BatchHeader, Control, Decoder};
 use crate::segment::{
-    Kind, LogDir, LogFile, PartitionDir, Segment, TxnBatch, TxnBatchKind, parse_txn_index,
+    Kind, LogFile, PartitionDir, Segment, TxnBatch, TxnBatchKind, believed_log_start,
+    parse_txn_index,
 };
 use crate::units::Offset;
 
@@ -144,7 +145,7 @@ fn log_end(dir: &PartitionDir) -> Result<Offset> {
 /// The first segment's base, or where deleted records moved the start to.
 fn log_start(dir: &PartitionDir, end: Offset) -> Offset {
     let base = dir.segments.first().map_or(Offset(0), |segment| segment.base);
-    LogDir::log_start_of(dir).filter(|start| *start <= end).unwrap_or(base)
+    believed_log_start(dir.checkpointed_log_start(), base, end)
 }
 
 /// Which end of a transaction a control batch marks, if it does.
