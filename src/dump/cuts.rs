@@ -10,7 +10,7 @@ use std::mem;
 
 use crate::error::{Error, Result};
 use crate::format::{Batch, BatchHeader, Codec, Decoder, HEADER_BYTES};
-use crate::segment::{Frontier, LogFile, OffsetIndex};
+use crate::segment::{Frontier, IndexEntry, LogFile, OffsetIndex};
 use crate::units::{Offset, Position};
 
 /// How much log one task reads, more or less.
@@ -110,8 +110,8 @@ struct Border {
 enum Known {
     /// Reading begins there.
     Start,
-    /// An entry of the index for this offset says so.
-    Index(Offset),
+    /// An entry of the index says so.
+    Index(IndexEntry),
     /// Stepping from header to header, or the search behind damage, comes by.
     Headers,
 }
@@ -138,7 +138,7 @@ impl Backward<'_> {
         let Border { position, known } = *self.borders.last()?;
         let is_far = self.end.0.saturating_sub(position.0) > MOST_STRETCH_BYTES;
         let from = match known {
-            Known::Index(entry) if !is_start(self.log, position, entry) => Some(self.start),
+            Known::Index(entry) if !self.is_start(entry) => Some(self.start),
             Known::Start | Known::Index(_) if is_far => Some(position),
             _ => None,
         };
@@ -147,6 +147,10 @@ impl Backward<'_> {
             self.borders.extend(borders_of_headers(self.log, from, self.end));
         }
         self.borders.last().map(|border| border.position)
+    }
+
+    fn is_start(&self, entry: IndexEntry) -> bool {
+        batch_at(self.log, entry.position).is_some_and(|batch| entry.fits(self.log, &batch))
     }
 
     /// Leaves out the stretches whose batches begin at `end` or behind it.
@@ -199,20 +203,7 @@ impl Iterator for Backward<'_> {
 
 /// The batch at `border`, if there is one and it can be read.
 fn batch_at(log: &LogFile, border: Position) -> Option<Batch<'_>> {
-    let rest = log.bytes().get(border.index()..)?;
-    Frontier::of(log).reach(border, HEADER_BYTES).ok()?;
-    let batch = Batch::parse(rest).ok()?;
-    Frontier::of(log).reach(border, batch.header.size_bytes).ok()?;
-    Some(batch)
-}
-
-/// Whether a sound batch starts at `position` of which an entry may say that it has `entry`.
-fn is_start(log: &LogFile, position: Position, entry: Offset) -> bool {
-    batch_at(log, position).is_some_and(|batch| {
-        (log.base()..=entry).contains(&batch.header.base_offset)
-            && batch.check_header().is_ok()
-            && batch.check_crc().is_ok()
-    })
+    log.batch_at(border).ok().flatten()
 }
 
 /// `start`, and entries behind it that lie far enough apart; `None` where they do not ascend, or
@@ -227,7 +218,7 @@ fn borders_of_index(log: &LogFile, bytes: &[u8], start: Position) -> Option<Vec<
     }
     for entry in entries {
         if entry.position >= least && entry.position.index() < size_bytes {
-            borders.push(Border { position: entry.position, known: Known::Index(entry.offset) });
+            borders.push(Border { position: entry.position, known: Known::Index(entry) });
             least = entry.position.plus(STRETCH_BYTES);
         }
     }

@@ -124,16 +124,9 @@ fn start_of_tail(segment: &Segment, log: &LogFile) -> Result<Position> {
     let Some(bytes) = segment.read(Kind::Index)? else { return Ok(Position(0)) };
     let index = OffsetIndex::parse(&bytes, segment.base);
     let Some(entry) = index.entries.last() else { return Ok(Position(0)) };
-    let rest = log.bytes().get(entry.position.index()..).unwrap_or_default();
-    let mut frontier = Frontier::of(log);
-    frontier.reach(entry.position, HEADER_BYTES)?;
-    frontier.reach(entry.position, Batch::claimed_size(rest).unwrap_or(0))?;
-    let is_there = Batch::parse(rest).is_ok_and(|batch| {
-        batch.header.base_offset >= segment.base
-            && batch.header.last_offset == entry.offset
-            && batch.check_header().is_ok()
-            && batch.check_crc().is_ok()
-    });
+    let is_there = log
+        .batch_at(entry.position)?
+        .is_some_and(|batch| batch.header.last_offset == entry.offset && entry.fits(log, &batch));
     Ok(if is_there { entry.position } else { Position(0) })
 }
 

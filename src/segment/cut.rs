@@ -142,8 +142,7 @@ impl Cut {
             let position = batches.position();
             frontier.reach(position, HEADER_BYTES)?;
             if batches.are_checked() {
-                let rest = log.bytes().get(position.index()..).unwrap_or_default();
-                frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0))?;
+                frontier.reach_batch(position)?;
             }
             cut.position = position;
             let next = batches.next();

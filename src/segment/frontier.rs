@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{Batches, LogFile};
 use crate::error::Result;
-use crate::format::Batch;
+use crate::format::{Batch, HEADER_BYTES};
 use crate::units::Position;
 
 /// So much is brought in at a time; less at first, for who wants only a little.
@@ -43,6 +43,16 @@ impl<'a> Frontier<'a> {
         if needed <= self.ready { Ok(()) } else { self.bring_in(at.index(), needed) }
     }
 
+    /// Makes sure that the batch at `at` can be read, if there is one whose length can be right.
+    ///
+    /// # Errors
+    /// The disk's, with the position.
+    pub fn reach_batch(&mut self, at: Position) -> Result<()> {
+        self.reach(at, HEADER_BYTES)?;
+        let rest = self.log.bytes().get(at.index()..).unwrap_or_default();
+        self.reach(at, Batch::claimed_size(rest).unwrap_or(0))
+    }
+
     /// The next of `batches`, which are those of the log, once all of it can be read.
     ///
     /// # Errors
@@ -54,8 +64,7 @@ impl<'a> Frontier<'a> {
         const REACH_BYTES: usize = 1 << 20;
         let at = Batches::position(batches);
         self.reach(at, REACH_BYTES)?;
-        let rest = self.log.bytes().get(at.index()..).unwrap_or_default();
-        self.reach(at, Batch::claimed_size(rest).unwrap_or(0))?;
+        self.reach_batch(at)?;
         Ok(batches.next())
     }
 
@@ -91,5 +100,20 @@ impl<'a> Frontier<'a> {
         self.ready_in(start..end)?;
         self.ready = end;
         Ok(())
+    }
+}
+
+impl LogFile {
+    /// The batch that starts at `position`, if one does, once all of it can be read.
+    ///
+    /// # Errors
+    /// The disk's, with the position.
+    pub fn batch_at(&self, position: Position) -> Result<Option<Batch<'_>>> {
+        let Some(rest) = self.bytes().get(position.index()..) else { return Ok(None) };
+        let mut frontier = Frontier::of(self);
+        frontier.reach(position, HEADER_BYTES)?;
+        let Ok(batch) = Batch::parse(rest) else { return Ok(None) };
+        frontier.reach(position, batch.header.size_bytes)?;
+        Ok(Some(batch))
     }
 }

@@ -39,6 +39,14 @@ impl IndexEntry {
         let header = batch.map(|batch| batch.header);
         Ok(header.filter(|header| (log.base()..=self.offset).contains(&header.last_offset)))
     }
+
+    /// Whether `batch`, which starts in `log` where this says, may be one that it is of: it is
+    /// sound, and does not begin above this one's offset.
+    pub fn fits(&self, log: &LogFile, batch: &Batch<'_>) -> bool {
+        (log.base()..=self.offset).contains(&batch.header.base_offset)
+            && batch.check_header().is_ok()
+            && batch.check_crc().is_ok()
+    }
 }
 
 impl Entry for IndexEntry {
@@ -71,11 +79,11 @@ impl OffsetIndex {
         OffsetIndex { entries, whole: bytes.len().is_multiple_of(INDEX_ENTRY_BYTES) }
     }
 
-    /// Where to begin looking for `offset`: the last entry at or below it, or the file's start.
-    pub fn floor(&self, offset: Offset) -> Position {
+    /// Where to begin looking for `offset`: the last entry at or below it; without one, at the
+    /// start.
+    pub fn floor(&self, offset: Offset) -> Option<IndexEntry> {
         let below = self.entries.partition_point(|entry| entry.offset <= offset);
-        let entry = below.checked_sub(1).and_then(|index| self.entries.get(index));
-        entry.map_or(Position(0), |entry| entry.position)
+        below.checked_sub(1).and_then(|index| self.entries.get(index)).copied()
     }
 }
 
@@ -155,8 +163,9 @@ mod tests {
     fn a_search_begins_at_the_last_entry_at_or_below_the_offset() {
         let bytes = [[0, 0, 0, 5, 0, 0, 16, 0], [0, 0, 0, 9, 0, 0, 32, 0]].concat();
         let index = OffsetIndex::parse(&bytes, Offset(100));
-        let floors = [104, 105, 108, 109, 500].map(|offset| index.floor(Offset(offset)).0);
-        assert_eq!(floors, [0, 4096, 4096, 8192, 8192]);
+        let floors = [105, 108, 109, 500].map(|offset| index.floor(Offset(offset)).unwrap());
+        assert_eq!(floors.map(|entry| entry.position.0), [4096, 4096, 8192, 8192]);
+        assert_eq!(index.floor(Offset(104)), None);
     }
 
     #[test]

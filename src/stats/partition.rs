@@ -14,7 +14,7 @@ use super::tally::{Tally, rfc3339};
 use super::transactions::Transactions;
 use crate::disk::Disk;
 use crate::error::Result;
-use crate::format::{Batch, Decoder};
+use crate::format::Decoder;
 use crate::report::Progress;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LEADER_EPOCHS, LOG_START_CHECKPOINT, LogDir, LogFile,
@@ -22,7 +22,7 @@ use crate::segment::{
     partition_name,
 };
 use crate::swap::as_finished;
-use crate::units::Offset;
+use crate::units::{Offset, Position};
 use crate::verify::{read_alone, read_together};
 
 /// Damage, and open transactions, that are listed one by one.
@@ -363,9 +363,7 @@ fn top_key(dir: &PartitionDir, heavy: &Heavy) -> TopKey {
 fn key_at(dir: &PartitionDir, heavy: &Heavy) -> Option<(KeyText, u64)> {
     let segment = dir.segments.get(usize::try_from(heavy.place.segment).ok()?)?;
     let log = segment.log().ok()?;
-    let position = usize::try_from(heavy.place.position).ok()?;
-    let batch = Batch::parse(log.bytes().get(position..)?).ok()?;
-    log.map().ready(position..position.saturating_add(batch.header.size_bytes)).ok()?;
+    let batch = log.batch_at(Position(heavy.place.position.into())).ok()??;
     let mut decoder = Decoder::new();
     let index = usize::try_from(heavy.place.index).ok()?;
     let key = decoder.records(&batch).ok()?.nth(index)?.ok()?.key?;

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use super::OffsetRange;
 use crate::dump::order::Order;
 use crate::error::Result;
-use crate::format::{Batch, BatchHeader, Decoder, HEADER_BYTES};
+use crate::format::{Batch, BatchHeader, Decoder};
 use crate::segment::{
     Following, Frontier, LogFile, OffsetBounds, PartitionDir, ProducerEntry, TxnBatch,
     newest_snapshot, oldest_snapshot,
@@ -128,11 +128,7 @@ impl Reading {
         loop {
             let position = batches.position();
             // Where the log cannot be read is told where the batches are shown.
-            if frontier.reach(position, HEADER_BYTES).is_err() {
-                return;
-            }
-            let rest = log.bytes().get(position.index()..).unwrap_or_default();
-            if frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0)).is_err() {
+            if frontier.reach_batch(position).is_err() {
                 return;
             }
             let Some(item) = batches.next() else { return };

@@ -13,7 +13,7 @@
 //! (`LogSegment.findOffsetByTimestamp`). To prove it wrong takes the headers of all that it lets
 //! us skip, and that is what `verify` is for.
 
-use crate::format::{Batch, HEADER_BYTES};
+use crate::format::Batch;
 use crate::segment::{Frontier, LogFile, OffsetIndex, TimeEntry, TimeIndex};
 use crate::units::{Offset, Position, Timestamp};
 
@@ -28,24 +28,17 @@ pub(in crate::dump) fn start_of(
     if !is_ascending {
         return (Position(0), Some("its entries do not ascend"));
     }
-    let floor = index.floor(wanted);
-    if floor == Position(0) {
-        return (floor, None);
-    }
-    let entry = index.entries.iter().rev().find(|entry| entry.offset <= wanted);
-    if !is_readable(log, floor) {
+    let Some(entry) = index.floor(wanted).filter(|entry| entry.position > Position(0)) else {
+        return (Position(0), None);
+    };
+    if !is_readable(log, entry.position) {
         return (Position(0), Some("the log cannot be read where its entry points"));
     }
-    let batch = log.bytes().get(floor.index()..).map(Batch::parse);
-    let (Some(entry), Some(Ok(batch))) = (entry, batch) else {
+    let Some(Ok(batch)) = log.bytes().get(entry.position.index()..).map(Batch::parse) else {
         return (Position(0), Some("its entry is not the position of a batch"));
     };
-    let is_plausible = batch.header.base_offset >= log.base()
-        && batch.header.base_offset <= entry.offset
-        && batch.check_header().is_ok()
-        && batch.check_crc().is_ok();
-    if is_plausible {
-        (floor, None)
+    if entry.fits(log, &batch) {
+        (entry.position, None)
     } else {
         (Position(0), Some("its entry does not fit the batch at its position"))
     }
@@ -79,12 +72,8 @@ pub(in crate::dump) fn start_of_time(
 
 /// Whether what claims to be a batch at `position` can be read, or nothing is there.
 fn is_readable(log: &LogFile, position: Position) -> bool {
-    let mut frontier = Frontier::of(log);
-    let has_header = frontier.reach(position, HEADER_BYTES).is_ok();
-    let rest = log.bytes().get(position.index()..).filter(|_| has_header);
-    rest.is_some_and(|rest| {
-        frontier.reach(position, Batch::claimed_size(rest).unwrap_or(0)).is_ok()
-    })
+    let is_within = position.index() <= log.bytes().len();
+    is_within && Frontier::of(log).reach_batch(position).is_ok()
 }
 
 /// Where the batch that `entry` is about ends, if it is as the entry says.
