@@ -6,11 +6,15 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use logcompact::compact::OnDamage;
+use logcompact::disk::Disk;
+use logcompact::report::{PartitionOutcome, RunOutcome};
 use logcompact::segment::parse_txn_index;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use support::compacting::{Way, by, files_in};
 use support::log::{Log, put};
-use support::power::tree;
+use support::power::{Refusing, tree};
 use support::{copy_folder, logcompact, testdata};
 
 const TAIL: &str = "00000000000000000006.txnindex";
@@ -198,4 +202,60 @@ fn an_entry_that_the_log_denies_is_an_error_and_is_put_right() {
             fs::remove_file(dir.join("logcompact-report.json")).unwrap_or_default();
         }
     }
+}
+
+/// A segment to be cleaned, and so much behind it that it is copied meanwhile.
+fn with_much_behind(root: &Path) -> PathBuf {
+    let mut log = Log::create(root, "t-0");
+    log.batch(&[put("k", "old")]).batch(&[put("k", "new")]).roll();
+    let value = "v".repeat(5000);
+    for _ in 0..100 {
+        log.batch(&[put("a", &value); 10]);
+    }
+    log.flush()
+}
+
+#[test]
+fn a_disk_that_is_full_while_the_rest_is_copied_ends_the_run_and_leaves_the_whole_or_nothing() {
+    const ENOSPC: i32 = 28;
+    let temp = tempfile::tempdir().unwrap();
+    let source = with_much_behind(temp.path());
+    let (whole, _) = by("offset").compact(&source, &temp.path().join("whole"));
+    let behind = "00000000000000000002.log";
+    assert!(fs::read(whole.join(behind)).unwrap() == fs::read(source.join(behind)).unwrap());
+    for n in 0.. {
+        let out = temp.path().join(format!("out-{n}"));
+        let refusing = Refusing::write(n, ENOSPC);
+        let way = Way { disk: Disk::of(refusing.clone()), ..by("offset") };
+        let outcome = way.try_compact(&source, &out);
+        if !refusing.has_refused() {
+            assert_eq!(outcome.unwrap().outcome, RunOutcome::Ok);
+            assert!(n > 10, "so few?");
+            return;
+        }
+        let error = outcome.expect_err("a full disk");
+        assert!(error.contains("No space left"), "write {n}: {error}");
+        let dir = out.join("t-0");
+        assert!(!out.exists() || files_in(&dir) == files_in(&whole), "write {n}");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_what_was_copied_while_damage_was_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = with_much_behind(temp.path());
+    let log = source.join("00000000000000000000.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[66] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let out = temp.path().join("out");
+    let report = by("offset").try_compact(&source, &out).unwrap();
+    assert_eq!(report.partitions[0].outcome, PartitionOutcome::Failed);
+    assert!(tree(&out).is_empty());
+    // And where the damage goes, what lies behind it is there.
+    let mut skipping = by("offset");
+    skipping.policy.on_damage = OnDamage::Skip;
+    let (dir, _) = skipping.compact(&source, &out);
+    let behind = "00000000000000000002.log";
+    assert!(fs::read(dir.join(behind)).unwrap() == fs::read(source.join(behind)).unwrap());
 }

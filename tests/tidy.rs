@@ -20,7 +20,7 @@ const ROOMS: [&[&str]; 12] = [
     &["cli"],
 ];
 /// Those of `compact`, likewise.
-const ROOMS_OF_COMPACTION: [&[&str]; 14] = [
+const ROOMS_OF_COMPACTION: [&[&str]; 15] = [
     &["erased_keys", "evidence", "strategy", "worker"],
     &["keys", "rewrites"],
     &["policy"],
@@ -34,6 +34,7 @@ const ROOMS_OF_COMPACTION: [&[&str]; 14] = [
     &["destination", "task"],
     &["damage"],
     &["looked"],
+    &["carry_over"],
     &["partition"],
 ];
 const MOST_COLUMNS: usize = 100;

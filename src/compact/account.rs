@@ -3,7 +3,7 @@
 //! The numbers come from different steps (the vote counts what it read and what lost, the rewrite
 //! what it wrote), so that their agreement says something.
 
-use super::commit::Commit;
+use super::commit::{Commit, gives_up};
 use super::look::Survey;
 use super::plan::Plan;
 use super::policy::{NullKeys, OnDamage, Policy};
@@ -112,7 +112,7 @@ pub fn dropped_behind(
             continue;
         }
         let records = survey.damaged_records;
-        if policy.include_active && commit.gives_up(survey) {
+        if policy.include_active && gives_up(commit.new_active, survey) {
             counters.segments_before += 1;
             counters.bytes_before += survey.size_bytes();
             counters.records_read += records;

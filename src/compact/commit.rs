@@ -32,17 +32,20 @@ pub struct Commit {
     pub untouched: Vec<Offset>,
 }
 
+/// Whether nothing is left of a segment behind which the log has rolled to `new_active`, if its
+/// damage goes.
+pub fn gives_up(new_active: Option<Offset>, survey: &Survey) -> bool {
+    survey.batches == 0 && new_active > Some(survey.segment.base)
+}
+
 impl Commit {
     /// Decides, given what was written for each of the plan's groups. What lies behind the range is
-    /// carried over, or stays where it is (`in_place`). A log that had `rolled_to` an offset does
-    /// not end in front of that again.
+    /// carried over, or stays where it is, and behind it there is a `new_active` segment, or none.
     pub fn of(
         surveys: &[Survey],
         plan: &Plan,
         written: &[Written],
-        policy: &Policy,
-        in_place: bool,
-        rolled_to: Option<Offset>,
+        new_active: Option<Offset>,
     ) -> Commit {
         let base_of = |at: usize| surveys.get(at).map(|survey| survey.segment.base);
         let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
@@ -69,6 +72,20 @@ impl Commit {
             let snapshots = snapshots(&gone);
             replacements.push(Replacement { old, new: written.bases.clone(), snapshots });
         }
+        Commit { replacements, new_active, untouched, ..Commit::default() }
+    }
+
+    /// The base of the empty segment that is to lie behind all others, if the active one is cleaned
+    /// (`in_place` or not). A log that had `rolled_to` an offset does not end in front of that
+    /// again.
+    pub fn new_active(
+        surveys: &[Survey],
+        plan: &Plan,
+        policy: &Policy,
+        in_place: bool,
+        rolled_to: Option<Offset>,
+    ) -> Option<Offset> {
+        let log_end = surveys.last().map_or(plan.end, |survey| survey.next_offset);
         let last_is_empty = surveys.last().is_some_and(|survey| survey.batches == 0);
         // Behind damage that goes or is carried over, offsets are not given a second time.
         let claimed = surveys.last().and_then(|survey| survey.claimed_end);
@@ -80,13 +97,7 @@ impl Commit {
             false => is_touched,
         };
         let new_active = (rolls && policy.include_active).then_some(next_base);
-        let new_active = new_active.max(rolled_to.filter(|rolled_to| *rolled_to > log_end));
-        Commit { replacements, new_active, untouched, ..Commit::default() }
-    }
-
-    /// Whether nothing is left of a segment behind which the log has rolled, if its damage goes.
-    pub fn gives_up(&self, survey: &Survey) -> bool {
-        survey.batches == 0 && self.new_active > Some(survey.segment.base)
+        new_active.max(rolled_to.filter(|rolled_to| *rolled_to > log_end))
     }
 
     /// Carries it out where the new files lie as `.cleaned`.

@@ -9,6 +9,7 @@
 
 mod account;
 mod budget;
+mod carry_over;
 mod commit;
 mod damage;
 mod destination;

@@ -14,12 +14,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
-
-use rayon::prelude::*;
 
 use super::account::{counters, dropped_behind, prove};
 use super::budget::Budget;
+use super::carry_over::{CarryOver, Copying};
 use super::commit::Commit;
 use super::end_state::{snapshot_at, snapshot_due, snapshots_kept, unreadable_of};
 use super::erased_keys::unsearched;
@@ -30,8 +28,8 @@ use super::looked::Looked;
 use super::plan::{Known, Plan};
 use super::policy::{NullKeys, OnDamage, Policy};
 use super::rewrite::{
-    Carried, ChunkSource, CopyAhead, Found, Job, Maker, Reworker, RewriteContext, Tally, Target,
-    Voted, Waiting, Written, carried_txn_index, carry_segment, companions_of, put_empty_segment,
+    Carried, ChunkSource, CopyAhead, Found, Job, Maker, Reworker, RewriteContext, Tally, Voted,
+    Waiting, Written,
 };
 use super::round::{Collector, Facts, Listeners, Met, Newcomers, Round, WrittenIndex};
 use super::small_files::unread_of;
@@ -39,7 +37,7 @@ use super::task::{Done, Task};
 use super::vote::{Election, Electorate, chunks_of};
 use crate::error::Result;
 use crate::report::{Counters, Erased, Progress, counted, grouped};
-use crate::segment::{Kind, Place};
+use crate::segment::Place;
 use crate::units::Offset;
 
 /// Compacts one partition into its staging directory.
@@ -129,11 +127,27 @@ struct Output {
 
 impl Case<'_> {
     /// Does what was decided; `carried` is what is known of the segments outside the range.
-    fn carry_out(&self, carried: &Carried, mut done: Done) -> Result<Done> {
+    fn carry_out(&self, carried: &Carried, done: Done) -> Result<Done> {
         let Case { task, policy, plan, looked, .. } = *self;
         if let Some(place) = task.place.as_ref().filter(|place| place.suffix.is_none()) {
             place.disk.create_dir(&place.dir)?;
         }
+        let rest = CarryOver::decide(task, looked, plan, policy)?;
+        std::thread::scope(|scope| {
+            let is_sound = carried.damage.is_empty();
+            let copying = if is_sound { rest.begin(scope) } else { Copying::default() };
+            self.clean(carried, (&rest, copying), done)
+        })
+    }
+
+    /// Cleans the range, and puts the `rest` beside what comes of it.
+    fn clean(
+        &self,
+        carried: &Carried,
+        (rest, copying): (&CarryOver<'_>, Copying<'_>),
+        mut done: Done,
+    ) -> Result<Done> {
+        let Case { task, policy, plan, looked, .. } = *self;
         let (range, unretired) = (self.range(), self.unretired());
         let begun = task.round.map_or(&[][..], Round::begun);
         let txns = settle(range, begun, &looked.outcomes, &looked.entries);
@@ -184,7 +198,7 @@ impl Case<'_> {
         done.warnings.extend(warnings_of(carried.records_not_erased, tally.codecs_kept));
         done.records_not_erased = carried.records_not_erased;
 
-        let as_before = self.put_the_rest(written, &mut done)?;
+        let as_before = self.put_the_rest(written, (rest, copying), &mut done)?;
         let surveys = looked.surveys.as_slice();
         done.counters = counters(surveys, plan, policy, &election, found, tally, written);
         if policy.on_damage == OnDamage::Skip && !task.in_place {
@@ -333,13 +347,16 @@ impl Case<'_> {
 
     /// Puts beside what was written what is not compacted, and says what is left to do. Returns
     /// the names of those companions that the destination has as they are.
-    fn put_the_rest(&self, written: &[Written], done: &mut Done) -> Result<Vec<String>> {
-        let Case { task, policy, plan, looked, .. } = *self;
-        let earlier = task.round.and_then(|round| round.earlier.as_ref());
-        let rolled_to = earlier.and_then(|earlier| earlier.rolled_to);
+    fn put_the_rest(
+        &self,
+        written: &[Written],
+        (rest, copying): (&CarryOver<'_>, Copying<'_>),
+        done: &mut Done,
+    ) -> Result<Vec<String>> {
+        let Case { task, plan, looked, .. } = *self;
         let surveys = looked.surveys.as_slice();
-        done.commit = Commit::of(surveys, plan, written, policy, task.in_place, rolled_to);
-        done.commit.txn_indexes = self.txn_indexes_due()?;
+        done.commit = Commit::of(surveys, plan, written, rest.new_active);
+        done.commit.txn_indexes.clone_from(&rest.txn_indexes);
         done.commit.unread = unread_of(task.source, surveys)?;
         for unread in &mut done.commit.unread {
             let known = || task.round.and_then(|round| round.known_metadata());
@@ -354,27 +371,7 @@ impl Case<'_> {
         let last = if is_folder { log_end } else { Offset(i64::MAX) };
         let snapshots = snapshots_kept(task.source, &done.commit, last);
         done.warnings.extend(unreadable_of(task.source, &snapshots)?);
-        if is_folder {
-            return carry_over(task, (surveys, &snapshots), plan, &done.commit, place, policy);
-        }
-        Ok(Vec::new())
-    }
-
-    /// What the `.txnindex` of each segment that is not compacted is to hold, where it holds
-    /// something else.
-    fn txn_indexes_due(&self) -> Result<Vec<(Offset, Vec<u8>)>> {
-        let Case { task, policy, plan, looked, .. } = *self;
-        let carried = looked.surveys.get(plan.cleaned..).unwrap_or_default();
-        // In place nothing of such a segment goes.
-        let keep_damage = task.in_place || policy.on_damage == OnDamage::Keep;
-        let mut due = Vec::new();
-        for (at, survey) in (plan.cleaned..).zip(carried) {
-            if !plan.is_reworked(at) {
-                let bytes = carried_txn_index(survey, &looked.entries, keep_damage)?;
-                due.extend(bytes.map(|bytes| (survey.segment.base, bytes)));
-            }
-        }
-        Ok(due)
+        rest.finish(copying, &snapshots, &done.commit)
     }
 }
 
@@ -508,48 +505,4 @@ fn warnings_of(records_not_erased: u64, codecs_kept: u64) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// Copies what is not compacted, but for the companions that a round's destination has as they are,
-/// whose names it gives.
-fn carry_over(
-    task: &Task<'_>,
-    (surveys, snapshots): (&[Survey], &[Offset]),
-    plan: &Plan,
-    commit: &Commit,
-    place: &Place,
-    policy: &Policy,
-) -> Result<Vec<String>> {
-    let target = Target {
-        place: Some(place.clone()),
-        index_interval_bytes: policy.topic.index_interval_bytes,
-        modified: SystemTime::now(),
-        limits: None,
-        now: policy.now,
-    };
-    let keep_damage = policy.on_damage == OnDamage::Keep;
-    let is_given_up = |survey: &Survey| !keep_damage && commit.gives_up(survey);
-    (plan.cleaned..surveys.len())
-        .into_par_iter()
-        .filter(|at| !plan.is_reworked(*at))
-        .filter_map(|at| surveys.get(at))
-        .filter(|survey| !is_given_up(survey))
-        .try_for_each(|survey| {
-            let is_its = |(base, _): &&(Offset, Vec<u8>)| *base == survey.segment.base;
-            let txn_index = commit.txn_indexes.iter().find(is_its);
-            let txn_index = txn_index.map(|(_, bytes)| bytes.as_slice());
-            carry_segment(survey, txn_index, keep_damage, &target)
-        })?;
-    commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;
-    let stands = |name: &String| task.round.is_some_and(|round| round.stands(name));
-    let is_read = |name: &String| commit.unread.iter().all(|unread| unread.name != name);
-    let companions = companions_of(task.source, snapshots).into_iter().filter(is_read);
-    let (as_before, companions): (Vec<String>, Vec<String>) = companions.partition(stands);
-    companions.iter().try_for_each(|name| place.copy(&task.source.file(name), name))?;
-    for (name, text) in commit.unread.iter().filter_map(|it| Some((it.name, it.text.as_ref()?))) {
-        place.put_beside(&place.dir.join(name), text.as_bytes(), None)?;
-    }
-    let snapshot = commit.snapshot.as_ref();
-    snapshot.map_or(Ok(()), |(at, bytes)| place.put(*at, Kind::Snapshot, bytes, None))?;
-    Ok(as_before)
 }
