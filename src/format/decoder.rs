@@ -5,9 +5,10 @@
 use std::ops::Range;
 
 use super::codec::{Room, Workbench};
+use super::fields::Fields;
 use super::legacy::MessageSet;
 use super::{Batch, BatchHeader, Codec, Flaw, Record};
-use crate::bytes::{Cursor, Overrun};
+use crate::bytes::Cursor;
 use crate::units::{Offset, Timestamp};
 
 /// Turns batches into records, with compression contexts and scratch that live as long as it does.
@@ -148,7 +149,7 @@ pub struct RecordsV2<'a> {
     header: BatchHeader,
     cursor: Cursor<'a>,
     index: u32,
-    least_delta: i32,
+    least_delta: i64,
     done: bool,
 }
 
@@ -160,7 +161,7 @@ impl<'a> RecordsV2<'a> {
 
     /// Where it is: the header, the index of the next record and the least delta it may have.
     pub(super) fn state(&self) -> (&BatchHeader, u32, i64) {
-        (&self.header, self.index, i64::from(self.least_delta))
+        (&self.header, self.index, self.least_delta)
     }
 
     /// The bytes of the records to come.
@@ -250,23 +251,12 @@ impl<'a> RecordsV2<'a> {
     #[inline(always)]
     fn read(&mut self) -> Result<Record<'a>, Flaw> {
         let index = self.index;
-        let flaw = |overrun| Flaw::Record { index, overrun };
-        let length = self.cursor.varint().map_err(flaw)?;
-        let bytes = self.cursor.nullable(i64::from(length)).map_err(flaw)?;
-        let mut inner = Cursor::new(bytes.ok_or(flaw(Overrun::Length(-1)))?);
-        let _unused_attributes = inner.i8().map_err(flaw)?;
-        let timestamp_delta_ms = inner.varlong().map_err(flaw)?;
-        let offset_delta = inner.varint().map_err(flaw)?;
-        let wire_tail = inner.rest();
-        let key_bytes = inner.varint().map_err(flaw)?;
-        let key = inner.nullable(i64::from(key_bytes)).map_err(flaw)?;
-        let value_bytes = inner.varint().map_err(flaw)?;
-        let value = inner.nullable(i64::from(value_bytes)).map_err(flaw)?;
-        if inner.is_empty() {
-            return Err(flaw(Overrun::Short)); // even no headers are a count of 0
-        }
+        let (fields, behind) =
+            Fields::read(self.rest()).map_err(|overrun| Flaw::Record { index, overrun })?;
+        self.cursor = Cursor::new(behind);
+        let offset_delta = i64::from(fields.offset_delta);
         let header = &self.header;
-        let offset = header.base_offset.checked_add(i64::from(offset_delta));
+        let offset = header.base_offset.checked_add(offset_delta);
         let Some(offset) = offset.filter(|offset| *offset <= header.last_offset) else {
             let reason = "its offset lies outside the batch";
             return Err(Flaw::RecordContent { index, reason });
@@ -275,20 +265,20 @@ impl<'a> RecordsV2<'a> {
             let reason = "its offset is not above that of the record before it";
             return Err(Flaw::RecordContent { index, reason });
         }
-        self.least_delta = offset_delta.saturating_add(1);
+        self.least_delta = offset_delta + 1;
         Ok(Record {
             offset,
             timestamp: if header.attributes.is_log_append_time() {
                 header.max_timestamp
             } else {
-                Timestamp(header.base_timestamp.0.wrapping_add(timestamp_delta_ms))
+                Timestamp(header.base_timestamp.0.wrapping_add(fields.timestamp_delta_ms))
             },
-            sequence: header.sequence_at(i64::from(offset_delta)),
+            sequence: header.sequence_at(offset_delta),
             magic: 2,
-            key,
-            value,
-            wire_tail: Some(wire_tail),
-            headers: inner.rest(),
+            key: fields.key,
+            value: fields.value,
+            wire_tail: Some(fields.tail),
+            headers: fields.headers,
             message_crc: None,
         })
     }

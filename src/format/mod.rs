@@ -11,6 +11,7 @@ mod compression;
 mod control;
 mod decoder;
 mod encode;
+mod fields;
 mod flaw;
 mod legacy;
 mod partitioner;
