@@ -1,9 +1,10 @@
 //! The set of keys seen so far: every key itself, not its hash alone, in little memory.
 //!
-//! Keys are packed after a pattern (`pack`). Short ones are `words` then, which stand in their
-//! slots; longer ones lie on pages beside a `table` (`shard`). Both are a `key_set`; the `index`
-//! says what goes where.
+//! Keys are packed after a pattern (`pack`), to which most are `alike`. Short ones are `words`
+//! then, which stand in their slots; longer ones lie on pages beside a `table` (`shard`). Both are
+//! a `key_set`; the `index` says what goes where.
 
+mod alike;
 mod index;
 mod key_set;
 mod pack;
