@@ -60,12 +60,10 @@ impl<F: Front> KeySet<F> for Words<F> {
         }
         let more_slots = self.tables.slots_lacking(hash);
         if more_slots > 0 {
-            let wanted = self.tables.allocated_bytes() + more_slots * Tables::<F>::SLOT_BYTES;
-            if self.tables.held() > 0 && wanted > budget_bytes {
-                self.closed = true;
+            let Some(found) = self.grow(hash, more_slots, budget_bytes) else {
                 return Sighting::NoRoom;
-            }
-            vacant = self.tables.grow(hash, more_slots, |slot| self.hasher.hash_bits(slot));
+            };
+            vacant = found;
         }
         self.tables.put(hash, word.bits(), front(), vacant);
         Sighting::First
@@ -116,6 +114,18 @@ impl<F: Front> Words<F> {
     /// Takes it that there will be so many times as many in the end; 0 if that cannot be said.
     pub fn expect(&mut self, times: f64) {
         self.tables.expect((self.held() as f64 * times) as usize);
+    }
+
+    /// Where a word with this hash goes once there are so many slots more; the set closes if they
+    /// do not fit into the budget. Out of line, so that looking for a word stays short.
+    #[inline(never)]
+    fn grow(&mut self, hash: u32, more_slots: usize, budget_bytes: usize) -> Option<usize> {
+        let wanted = self.tables.allocated_bytes() + more_slots * Tables::<F>::SLOT_BYTES;
+        if self.tables.held() > 0 && wanted > budget_bytes {
+            self.closed = true;
+            return None;
+        }
+        Some(self.tables.grow(hash, more_slots, |slot| self.hasher.hash_bits(slot)))
     }
 
     /// How many words it holds.

@@ -161,19 +161,26 @@ impl Tally {
         candidate: Candidate,
         result: &ChunkResult,
     ) {
-        let standing = candidate.standing();
-        match (sighting, standing) {
-            (Sighting::Again(_), _) => self.superseded += 1,
+        match sighting {
+            Sighting::Again(_) => self.superseded += 1,
+            Sighting::NoRoom => result.leave_undecided(candidate.ordinal()),
+            Sighting::First => self.settle_first::<S>(candidate, result),
+        }
+    }
+
+    /// What follows for the first candidate to be heard of its key.
+    #[inline]
+    fn settle_first<S: Strategy>(&mut self, candidate: Candidate, result: &ChunkResult) {
+        match candidate.standing() {
             // Who is in the index may still be beaten by an older one; see `crown`.
-            (Sighting::First, _) if standing.hides() && !S::Entry::NEWEST_STANDS => {}
-            (Sighting::First, Standing::Expired) => {
+            standing if standing.hides() && !S::Entry::NEWEST_STANDS => {}
+            Standing::Expired => {
                 self.expired += 1;
                 result.note_expired(candidate.ordinal());
             }
             // There may be several of a key; none of them is to be heard of any more.
-            (Sighting::First, Standing::ExpiredBelowStart) => self.expired += 1,
-            (Sighting::First, _) => result.retained.insert(candidate.ordinal()),
-            (Sighting::NoRoom, _) => result.leave_undecided(candidate.ordinal()),
+            Standing::ExpiredBelowStart => self.expired += 1,
+            Standing::Stays | Standing::BelowStart => result.retained.insert(candidate.ordinal()),
         }
     }
 
