@@ -343,11 +343,11 @@ impl<S: Strategy> Pass<'_, S> {
         let Some(result) = election.chunks.get_mut(number).filter(|_| self.is_first) else {
             return Ok(());
         };
-        let retained = RecordSet::of_size(scan.voters);
+        let retained = RecordSet::of_size(scan.voters());
         scan.kept_unasked.iter().for_each(|ordinal| retained.insert(*ordinal));
         let set_sizes = std::mem::take(&mut scan.set_sizes);
         let with_tombstone = std::mem::take(&mut scan.with_tombstone);
-        *result = ChunkResult::heard(scan.voters, retained, set_sizes, with_tombstone);
+        *result = ChunkResult::heard(scan.voters(), retained, set_sizes, with_tombstone);
         let count = &mut election.count;
         count.records += scan.records;
         count.aborted += scan.aborted;

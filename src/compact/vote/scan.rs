@@ -73,8 +73,6 @@ pub struct ChunkScan<C> {
     pub bodies: Bodies,
     /// Whether there are bodies for which there was no room.
     pub lacked_room: bool,
-    /// Records in data batches that are neither aborted nor markers: what is numbered.
-    pub voters: u32,
     /// Records of all batches, markers included.
     pub records: u64,
     /// Records of aborted transactions.
@@ -85,7 +83,8 @@ pub struct ChunkScan<C> {
     pub erased: Vec<ErasedRecord>,
     /// Records with a key whose claim cannot be read.
     pub malformed: u64,
-    /// Where each numbered record lies in its batch.
+    /// Where each numbered record lies in its batch. These are the ones in data batches that are
+    /// neither aborted nor markers.
     pub marks: Vec<u32>,
     /// Ordinals that stay without a vote (`--null-keys keep`).
     pub kept_unasked: Vec<u32>,
@@ -107,7 +106,6 @@ impl<C> Default for ChunkScan<C> {
             lacks_votes: false,
             bodies: Bodies::default(),
             lacked_room: false,
-            voters: 0,
             records: 0,
             aborted: 0,
             null_keys: 0,
@@ -170,6 +168,12 @@ impl<C: Copy> ChunkScan<C> {
         Votes::of(&self.ballots, &self.offsets, packer).filter(|_| !self.lacks_votes)
     }
 
+    /// How many records are numbered.
+    #[inline]
+    pub fn voters(&self) -> u32 {
+        self.marks.len() as u32
+    }
+
     /// What its votes and bodies have allocated.
     pub fn allocated_bytes(&self) -> usize {
         let ballots = self.ballots.iter().map(Ballot::allocated_bytes);
@@ -215,7 +219,7 @@ impl<C: Copy> ChunkScan<C> {
             self.aborted += if has_aborted { count - erased } else { 0 };
             return Ok(());
         }
-        let before = self.voters;
+        let before = self.voters();
         let is_packed = header.magic == 2 && header.codec() != Codec::None;
         // Where an older record may take the place of a newer one, nothing is settled in time.
         let is_of_use = S::Entry::NEWEST_STANDS && is_packed;
@@ -239,7 +243,7 @@ impl<C: Copy> ChunkScan<C> {
             }
             None => self.all(decoder.records(batch)?, asked, at, context)?,
         };
-        let count = self.voters - before;
+        let count = self.voters() - before;
         self.records += u64::from(count);
         self.offsets.note(before, count, header);
         if header.is_wrapper() {
@@ -293,16 +297,15 @@ impl<C: Copy> ChunkScan<C> {
         at: &BatchAt,
         context: &ScanContext<'_, S>,
     ) -> Result<bool, Flaw> {
-        let before = self.voters;
+        let before = self.voters();
         let mut has_tombstone = false;
         let mut mark = records.mark();
         while let Some(record) = records.next() {
             let record = record?;
-            check_record(&record, self.voters - before, at.least)?;
+            check_record(&record, self.voters() - before, at.least)?;
             let deletes = record.deletes(context.empty_is_tombstone);
             has_tombstone |= deletes;
-            let ordinal = self.voters;
-            self.voters += 1;
+            let ordinal = self.voters();
             self.marks.push(mark);
             mark = records.mark();
             if asked.is_none_or(|asked| asked.contains(ordinal)) {
