@@ -239,7 +239,8 @@ fn a_unit_that_is_done_touches_nothing_when_it_is_carried_out_once_more_nor_its_
 fn who_does_not_share_the_output_and_the_same_unit_wait_while_a_unit_is_at_work() {
     let mut cluster = Cluster::new();
     cluster.grow(300);
-    let (plan, _) = cluster.plan(&["--units", "2"]);
+    let (plan, planned) = cluster.plan(&["--units", "2"]);
+    let id = planned["id"].as_str().unwrap();
     cluster.all_units(&plan, 2);
     let (logs, out) = (cluster.path("logs"), cluster.path("out"));
     let is_refused = |args: &[&str], why: &str| {
@@ -252,13 +253,23 @@ fn who_does_not_share_the_output_and_the_same_unit_wait_while_a_unit_is_at_work(
         let folder = File::open(&out).unwrap();
         folder.lock_shared().unwrap();
         is_refused(&["compact", &logs, "--out", &out], "another logcompact is at work here");
-        let own = cluster.path("out/.logcompact-staging/unit-1");
+        let own = cluster.path(&format!("out/.logcompact-staging/{id}-1"));
         fs::create_dir_all(&own).unwrap();
         let own = File::open(own).unwrap();
         own.lock().unwrap();
         is_refused(&["unit", &plan, "1"], "another logcompact is at work here");
         done(&["unit", &plan, "0", "-q"]);
     }
+    // So do those of another plan.
+    {
+        let (other, _) = cluster.plan(&["--units", "3"]);
+        let own = cluster.path("out/.logcompact-staging/another-0");
+        fs::create_dir_all(&own).unwrap();
+        let own = File::open(own).unwrap();
+        own.lock().unwrap();
+        is_refused(&["unit", &other, "0"], "units of another plan are at work here");
+    }
+    let (plan, _) = cluster.plan(&["--units", "2"]);
     // And as anybody else does.
     let folder = File::open(&out).unwrap();
     folder.lock().unwrap();
@@ -305,6 +316,7 @@ fn a_plan_is_the_same_again_and_holds_the_options_with_full_paths() {
     let now = format!("--now={NOW}");
     let wanted = ["--drop-tombstones", &now, "--strategy=timestamp", &config];
     assert_eq!(arguments, wanted);
+    assert_eq!(plan["files"][0]["path"], cluster.path("topic.properties"));
     assert_eq!(plan["out"], cluster.path("out"));
     assert_eq!(plan["dirs"], serde_json::json!([cluster.path("logs")]));
     assert!(!Path::new(&cluster.path("out")).exists(), "planning writes nothing");
@@ -323,6 +335,12 @@ fn what_cannot_be_planned_is_refused_with_a_reason() {
         &["--out", &out, "--report", "-"],
         &["--out", &out, "--erase-keys", &keys],
         &["--out", &out, "--keep-rounds", "0"],
+        &["--out", &out, "--full"],
+        &["--out", &out, "--reindex"],
+        &["--out", &out, "--rebase-from", &logs],
+        &["--out", &logs],
+        &["--out", &keys],
+        &["--out", &out, "--topic-config", "/dev/stdin"],
         &["--out", &out, "--strategy", "best"],
         &["--out", &out, "--units", "0"],
         &["--out", &out, "--unit-bytes", "1KB", "--units", "2"],
@@ -337,7 +355,7 @@ fn what_cannot_be_planned_is_refused_with_a_reason() {
     let refused: Vec<&Output> = outcomes.iter().filter(|it| !it.status.success()).collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].status.code(), Some(2));
-    assert!(said(refused[0]).contains("people-3: is not there any more"));
+    assert!(said(refused[0]).contains("people-3: was planned, and is not there any more"));
 }
 
 #[test]
@@ -370,10 +388,13 @@ fn a_partition_that_no_report_tells_of_is_a_problem_and_one_that_two_tell_of_is_
         assert!(output.stdout.is_empty() && said(&output).contains(why), "{}", said(&output));
     };
     is_refused(&[&reports[0], &reports[0]], "both tell of people-");
+    fs::write(cluster.path("total.json"), serde_json::to_vec(&total).unwrap()).unwrap();
+    is_refused(&[&cluster.path("total.json")], "it is a sum itself");
     is_refused(&[&reports[0], &plan], "is no report of logcompact compact");
     cluster.at_once("first", &["--strategy", "first"]);
     let first = cluster.path("first/logcompact-report.json");
     is_refused(&[&reports[0], &first], "different compactions");
+    is_refused(&["--plan", &plan, &first], "none of these reports is of the plan");
     is_refused(&[], "required arguments were not provided");
 }
 
@@ -411,4 +432,112 @@ fn units_go_on_in_a_folder_on_which_a_broker_was_started() {
     cluster.grow(500);
     let (plan, _) = cluster.plan(&["--units", "2"]);
     cluster.all_units(&plan, 2);
+}
+
+#[test]
+fn reports_of_the_night_before_do_not_count_for_a_plan() {
+    let mut cluster = Cluster::new();
+    cluster.grow(1000);
+    let (plan, _) = cluster.plan(&["--units", "5"]);
+    cluster.all_units(&plan, 5);
+    cluster.grow(200);
+    let (plan, _) = cluster.plan(&["--units", "2", "--max-compaction-lag-ms", "8d"]);
+    // As a shell gives them: those that this plan has not written are there as well.
+    let reports = cluster.reports(5);
+    let output = run(&[&["report", "merge", "--plan", &plan], &strs(&reports)[..]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    cluster.all_units(&plan, 1);
+    let (status, total) = cluster.merged(&plan, &reports);
+    assert_eq!((status, &total["reports"]), (Some(1), &Value::from(1)));
+    cluster.all_units(&plan, 2);
+    let (status, total) = cluster.merged(&plan, &reports);
+    assert_eq!((status, &total["reports"]), (Some(0), &Value::from(2)));
+    let first = &total["partitions"][0]["records_read"];
+    assert!(first.as_u64().unwrap() > 0, "{total}");
+}
+
+fn strs(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_report_of_problems_gives_way_once_they_are_gone() {
+    let mut cluster = Cluster::new();
+    cluster.grow(300);
+    let (plan, _) = cluster.plan(&["--units", "1"]);
+    let log = cluster.path("logs/people-2/00000000000000000000.log");
+    let whole = fs::read(&log).unwrap();
+    let mut bytes = whole.clone();
+    bytes[80] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    assert_eq!(cluster.unit(&plan, 0).wait().unwrap().code(), Some(1));
+    fs::write(&log, whole).unwrap();
+    cluster.all_units(&plan, 1);
+    assert_eq!(cluster.merged(&plan, &cluster.reports(1)).0, Some(0));
+}
+
+#[test]
+fn a_folder_in_which_a_unit_was_killed_is_not_called_complete() {
+    let mut cluster = Cluster::new();
+    cluster.grow(300);
+    let (plan, _) = cluster.plan(&["--units", "2"]);
+    cluster.all_units(&plan, 2);
+    let left = cluster.path("out/.logcompact-staging/gone-7/staged/people-0");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(Path::new(&left).join("00000000000000000000.log"), "half").unwrap();
+    let (status, total) = cluster.merged(&plan, &cluster.reports(2));
+    assert_eq!((status, &total["staging_left"]), (Some(1), &Value::Bool(true)));
+    // Any unit takes away what nobody is at work on.
+    cluster.all_units(&plan, 1);
+    assert_eq!(cluster.merged(&plan, &cluster.reports(2)).0, Some(0));
+}
+
+#[test]
+fn a_plan_or_a_file_that_it_names_is_not_changed_between_units() {
+    let mut cluster = Cluster::new();
+    cluster.grow(300);
+    let config = cluster.path("topic.properties");
+    fs::write(&config, "delete.retention.ms=5\n").unwrap();
+    let (plan, _) = cluster.plan(&["--units", "2", "--topic-config", &config]);
+    cluster.all_units(&plan, 1);
+    fs::write(&config, "compaction.strategy=timestamp\n").unwrap();
+    let is_refused = |args: &[&str], why: &str| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    };
+    is_refused(&["unit", &plan, "1"], "topic.properties: has changed since it was planned");
+    fs::write(&config, "delete.retention.ms=5\n").unwrap();
+    is_refused(&["unit", &plan, "1", "--report", &plan], "is read");
+    cluster.all_units(&plan, 2);
+    let text = fs::read_to_string(&plan).unwrap();
+    fs::write(&plan, text.replace(NOW, "1795300000001")).unwrap();
+    is_refused(&["unit", &plan, "1"], "was changed after it was made");
+}
+
+#[test]
+fn numbers_of_a_report_that_cannot_be_are_added_up_to_the_most_there_is() {
+    let mut cluster = Cluster::new();
+    cluster.grow(300);
+    let (plan, _) = cluster.plan(&["--units", "2"]);
+    cluster.all_units(&plan, 2);
+    let reports = cluster.reports(2);
+    let mut report: Value = serde_json::from_slice(&fs::read(&reports[0]).unwrap()).unwrap();
+    report["totals"]["records_read"] = Value::from(u64::MAX);
+    fs::write(&reports[0], serde_json::to_vec(&report).unwrap()).unwrap();
+    let (_, total) = cluster.merged(&plan, &reports);
+    assert_eq!(total["totals"]["records_read"], Value::from(u64::MAX));
+}
+
+#[test]
+fn compressed_sets_of_old_magic_are_counted_by_their_offsets() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("out");
+    for (name, records) in [("v1-gzip-0", 2763), ("v2-plain-0", 2474)] {
+        let source = support::testdata(&format!("storage-4.1.1/{name}"));
+        let args = ["plan", source.to_str().unwrap(), "--out", out.to_str().unwrap(), "-q"];
+        let plan: Value = serde_json::from_slice(&done(&args)).unwrap();
+        let counted = plan["totals"]["records"].as_u64().unwrap();
+        assert!(counted.abs_diff(records) < records / 10, "{name}: {counted}");
+    }
 }

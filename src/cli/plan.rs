@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::cli::args::{CommonArgs, CompactArgs, PlanArgs};
 use crate::cli::terminal::{Bar, messages};
 use crate::cli::{Outcome, compact, report_file};
-use crate::cluster::{Estimate, PlannedPartition, Size, WorkPlan, estimate};
+use crate::cluster::{Estimate, PlannedFile, PlannedPartition, Request, Size, WorkPlan, estimate};
 use crate::compact::{CompactOptions, Output};
 use crate::report::{Progress, counted, size};
 use crate::segment::{PartitionDir, Sources, TopicPartition, find_partitions, partition_name};
@@ -28,12 +28,22 @@ pub fn run(args: PlanArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let Output::Folder(out) = &options.output else { bail!("a plan is for a folder of its own") };
     let out = full(out)?;
     let dirs = args.compact.dirs.iter().map(|dir| full(dir)).collect::<Result<_, _>>()?;
+    let files = args.compact.topic.topic_config.iter().map(|file| full(file));
+    let files = files.map(|file| Ok(PlannedFile::read(&file?)?));
+    let files = files.collect::<anyhow::Result<_>>()?;
     let partitions = planned(&sources, &options, &out, common)?;
+    let names = partitions.iter().map(PlannedPartition::name).collect();
+    options.output.refuse_sources_within(&sources.partitions)?;
+    if out.exists() && !out.is_dir() {
+        bail!("{}: is no folder; name another with --out", out.display());
+    }
+    Output::refuse_strangers(&out, &names)?;
     let size = match args.units {
         Some(count) => Size::Count(count.get()),
         None => Size::Bytes(args.unit_bytes.as_u64()),
     };
-    let plan = WorkPlan::of(dirs, out, arguments, partitions, size);
+    let request = Request { dirs, out, arguments, files };
+    let plan = WorkPlan::of(request, partitions, size);
     report_file::write(&plan, Some(Path::new("-")), None)?;
     if !common.quiet {
         sources.logs_passed_over().for_each(|it| messages::warning(&it.to_string()));
@@ -42,7 +52,10 @@ pub fn run(args: PlanArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// What makes sense only where one run does all of it.
+const AGAIN: &str = "a unit that is tried again would begin again; compact with it, and plan what \
+                     comes behind";
+
+/// What makes sense only where one run does all of it, or where each is made once.
 fn refuse_whole(args: &CompactArgs) -> anyhow::Result<()> {
     let refused = [
         (args.in_place, "--in-place", "units would wait for each other; compact --in-place"),
@@ -53,6 +66,9 @@ fn refuse_whole(args: &CompactArgs) -> anyhow::Result<()> {
             "--erase-keys",
             "only a run over all partitions knows which keys were not found; compact --erase-keys",
         ),
+        (args.rounds.full, "--full", AGAIN),
+        (args.rounds.rebase_from.is_some(), "--rebase-from", AGAIN),
+        (args.rounds.reindex, "--reindex", AGAIN),
         (
             args.rounds.keep_rounds == 0,
             "--keep-rounds 0",
@@ -77,7 +93,7 @@ fn planned(
         let name = partition_name(path).with_context(|| {
             format!("{}: a partition directory must be called <topic>-<n>", path.display())
         })?;
-        // One that cannot be listed is work too: who carries that out says what is wrong.
+        // One that cannot be read is work too: who carries that out says what is wrong.
         let dir = as_finished(&options.disk, path).ok().map(|(dir, _)| dir);
         if let Some((other, _)) = opened.insert(name.clone(), (path.clone(), dir)) {
             let (one, other) = (path.display(), other.display());
@@ -88,8 +104,8 @@ fn planned(
     let segments = opened.values().flat_map(|(_, dir)| dir).flat_map(|dir| &dir.segments);
     progress.begin("planning", segments.map(|segment| segment.size_bytes).sum());
     let planned = opened.par_iter().map(|(name, (path, dir))| {
-        let estimate = |dir| estimate(dir, &out.join(name.to_string()), &progress);
-        let estimate = dir.as_ref().map(estimate).transpose()?.unwrap_or_default();
+        let estimate = |dir| estimate(dir, &out.join(name.to_string()), &progress).ok();
+        let estimate = dir.as_ref().and_then(estimate).unwrap_or_default();
         let TopicPartition { topic, partition } = name.clone();
         Ok(PlannedPartition { topic, partition, source: full(path)?, estimate })
     });

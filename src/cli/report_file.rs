@@ -59,8 +59,11 @@ pub fn refuse_lost(
     }
     if let Some(out) = out.filter(|out| lies_in(path, out)) {
         let is_beside = path.parent().is_some_and(|folder| is_same(folder, out));
-        let is_kafkas = |name: &str| CHECKPOINT_NAMES.contains(&name) || name == META_PROPERTIES;
-        if !is_beside || path.file_name().and_then(|name| name.to_str()).is_none_or(is_kafkas) {
+        let is_reserved = |name: &str| {
+            let is_ours = name.starts_with(".logcompact");
+            is_ours || CHECKPOINT_NAMES.contains(&name) || name == META_PROPERTIES
+        };
+        if !is_beside || path.file_name().and_then(|name| name.to_str()).is_none_or(is_reserved) {
             bail!("{}", cannot(&format!(": {} is for the output", out.display())));
         }
         if !out.is_dir() {

@@ -7,26 +7,33 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::cli::args::{CommonArgs, CompactArgs, UnitArgs};
-use crate::cli::{Outcome, compact};
-use crate::cluster::{PlannedPartition, UnitReport, WorkPlan};
+use crate::cli::{Outcome, compact, report_file};
+use crate::cluster::{PlannedFile, PlannedPartition, UnitReport, WorkPlan};
 use crate::compact::{CompactOptions, Output};
 use crate::disk::REPORT_OF_UNIT;
 use crate::report::RunReport;
 use crate::segment::find_partitions;
-use crate::units::Timestamp;
 
 /// Runs the command.
 pub fn run(args: &UnitArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let plan = read_plan(&args.plan)?;
-    let unit = plan.unit(args.unit).with_context(|| args.plan.display().to_string())?;
-    let asked = CompactArgs::of_plan(&plan.arguments, &plan.out, &plan.dirs)
-        .with_context(|| format!("{}: its arguments", args.plan.display()))?;
-    let asked = CompactArgs { report: args.report.clone(), ..asked };
-    let sources = find_partitions(&plan.dirs)?;
+    let at_plan = || args.plan.display().to_string();
+    let unit = plan.unit(args.unit).with_context(at_plan)?;
+    let asked =
+        CompactArgs::of_plan(&plan.arguments, &plan.out, &plan.dirs).with_context(at_plan)?;
+    let read: Vec<Option<&Path>> = [args.plan.as_path()]
+        .into_iter()
+        .chain(plan.files.iter().map(|file| file.path.as_path()))
+        .map(Some)
+        .collect();
+    let report = (args.report.as_deref(), "--report");
+    report_file::refuse_lost(report, &plan.dirs, Some(&plan.out), &read)?;
+    plan.files.iter().try_for_each(PlannedFile::check)?;
     let names = unit.partitions.iter().map(PlannedPartition::name).collect();
-    let sources = sources.only(&names)?;
+    let sources = find_partitions(&plan.dirs)?.only(&names)?;
     let output = Output::SharedFolder {
         folder: plan.out.clone(),
+        plan: plan.id.clone(),
         unit: args.unit,
         partitions: Arc::new(plan.partitions()),
     };
@@ -34,17 +41,16 @@ pub fn run(args: &UnitArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     let place = plan.out.join(format!("{REPORT_OF_UNIT}{}.json", args.unit));
     // Who carries out once more what is done has nothing to tell that was not told then.
     let default = |report: &RunReport| {
-        let is_told = report.left_output_alone() && tells_of(&place, options.policy.now);
+        let is_told = report.left_output_alone() && is_told(&place, &plan.id);
         (!is_told).then(|| place.clone())
     };
-    compact::carry_out(&sources, &options, asked.report.as_deref(), default, common)
+    compact::carry_out(&sources, &options, args.report.as_deref(), default, common)
 }
 
-/// Whether the file at `path` is the report of a run that went by this clock, as all units of a
-/// plan do.
-fn tells_of(path: &Path, now: Timestamp) -> bool {
+/// Whether the file at `path` is the report of a unit of the plan in which nothing went wrong.
+fn is_told(path: &Path, plan: &str) -> bool {
     let text = fs::read(path).unwrap_or_default();
-    UnitReport::parse(path, &text).is_ok_and(|report| report.now() == now)
+    UnitReport::parse(path, &text).is_ok_and(|report| report.is_of(plan) && report.is_ok())
 }
 
 /// Reads the plan in the file at `path`.

@@ -11,5 +11,5 @@ mod plan;
 mod total;
 
 pub use estimate::{Estimate, estimate};
-pub use plan::{PlannedPartition, Size, WorkPlan, WorkUnit};
+pub use plan::{PlannedFile, PlannedPartition, Request, Size, WorkPlan, WorkUnit};
 pub use total::{Total, UnitReport};

@@ -6,12 +6,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Estimate;
+use crate::disk::open_named;
 use crate::error::{Error, Result};
+use crate::report::Sha256Sum;
 use crate::segment::TopicPartition;
 
 const SCHEMA_VERSION: u32 = 1;
@@ -30,16 +34,51 @@ pub struct WorkPlan {
     pub version: String,
     /// `plan`.
     pub command: String,
+    /// The SHA-256 of all the rest: reports name it, and a plan that was changed has another.
+    pub id: String,
     /// What is compacted: log directories and partition directories.
     pub dirs: Vec<PathBuf>,
     /// Where to.
     pub out: PathBuf,
     /// The options of `logcompact compact`, the clock (`--now`) among them.
     pub arguments: Vec<String>,
+    /// The files that they name, which must be then what they are now.
+    pub files: Vec<PlannedFile>,
     /// The units, by number.
     pub units: Vec<WorkUnit>,
     /// How much work all of them are.
     pub totals: Estimate,
+}
+
+/// What any version's plan has.
+#[derive(Deserialize)]
+struct Known {
+    schema_version: u32,
+    tool: String,
+    version: String,
+    command: String,
+}
+
+/// A file that is read with the options.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// What is to be done, as the command line says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// As in the plan.
+    pub dirs: Vec<PathBuf>,
+    /// As in the plan.
+    pub out: PathBuf,
+    /// As in the plan.
+    pub arguments: Vec<String>,
+    /// As in the plan.
+    pub files: Vec<PlannedFile>,
 }
 
 /// A unit: partitions that one worker compacts.
@@ -77,6 +116,37 @@ pub enum Size {
     Bytes(u64),
 }
 
+impl PlannedFile {
+    /// Reads the file at `path`, which must be one: a pipe would be another each time.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn read(path: &Path) -> Result<PlannedFile> {
+        let read = || {
+            let mut bytes = Vec::new();
+            open_named(path)?.read_to_end(&mut bytes)?;
+            Ok(PlannedFile { path: path.into(), sha256: sha256_of(&bytes) })
+        };
+        read().map_err(|error| Error::io(path, "cannot read", error))
+    }
+
+    /// Refuses a file that is no longer what it was.
+    ///
+    /// # Errors
+    /// That; the system's.
+    pub fn check(&self) -> Result<()> {
+        if PlannedFile::read(&self.path)? == *self {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Error::refused(format!("{path}: has changed since it was planned; plan anew")))
+    }
+}
+
+fn sha256_of(bytes: &[u8]) -> String {
+    Sha256Sum(Sha256::digest(bytes).into()).to_string()
+}
+
 impl PlannedPartition {
     /// What it is called.
     pub fn name(&self) -> TopicPartition {
@@ -87,13 +157,7 @@ impl PlannedPartition {
 impl WorkPlan {
     /// Shares `partitions` out so that units are as even as they can be: the one that has the most
     /// to read goes to the unit that has the least so far.
-    pub fn of(
-        dirs: Vec<PathBuf>,
-        out: PathBuf,
-        arguments: Vec<String>,
-        mut partitions: Vec<PlannedPartition>,
-        size: Size,
-    ) -> WorkPlan {
+    pub fn of(request: Request, mut partitions: Vec<PlannedPartition>, size: Size) -> WorkPlan {
         let mut totals = Estimate::default();
         partitions.iter().for_each(|partition| totals += partition.estimate);
         let count = match size {
@@ -118,17 +182,27 @@ impl WorkPlan {
             }
         }
         units.iter_mut().for_each(|unit| unit.partitions.sort_by_key(PlannedPartition::name));
-        WorkPlan {
+        let Request { dirs, out, arguments, files } = request;
+        let plan = WorkPlan {
             schema_version: SCHEMA_VERSION,
             tool: TOOL.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             command: COMMAND.into(),
+            id: String::new(),
             dirs,
             out,
             arguments,
+            files,
             units,
             totals,
-        }
+        };
+        WorkPlan { id: plan.sum(), ..plan }
+    }
+
+    /// What `id` is to be.
+    fn sum(&self) -> String {
+        let plan = WorkPlan { id: String::new(), ..self.clone() };
+        sha256_of(&serde_json::to_vec(&plan).unwrap_or_default())
     }
 
     /// Reads a plan.
@@ -136,18 +210,25 @@ impl WorkPlan {
     /// # Errors
     /// Refused: what is none, or one of another version.
     pub fn parse(text: &[u8]) -> Result<WorkPlan> {
-        let plan: WorkPlan = serde_json::from_slice(text)
-            .map_err(|error| Error::refused(format!("it is no plan of logcompact: {error}")))?;
-        if (plan.tool.as_str(), plan.command.as_str()) != (TOOL, COMMAND) {
-            return Err(Error::refused("it is no plan of logcompact"));
+        let none = |why: String| Error::refused(format!("it is no plan of logcompact: {why}"));
+        let known: Known = serde_json::from_slice(text).map_err(|error| none(error.to_string()))?;
+        if (known.tool.as_str(), known.command.as_str()) != (TOOL, COMMAND) {
+            return Err(none(format!("it is of {} {}", known.tool, known.command)));
         }
-        if plan.schema_version != SCHEMA_VERSION || plan.version != env!("CARGO_PKG_VERSION") {
+        if known.schema_version != SCHEMA_VERSION || known.version != env!("CARGO_PKG_VERSION") {
             return Err(Error::refused(format!(
-                "logcompact {} made this plan, and this is {}: one version is to carry out all \
-                 units; plan anew",
-                plan.version,
-                env!("CARGO_PKG_VERSION")
+                "logcompact {} made this plan (schema_version {}), and this is {} ({}): one \
+                 version is to carry out all units; plan anew",
+                known.version,
+                known.schema_version,
+                env!("CARGO_PKG_VERSION"),
+                SCHEMA_VERSION
             )));
+        }
+        let plan: WorkPlan =
+            serde_json::from_slice(text).map_err(|error| none(error.to_string()))?;
+        if plan.id != plan.sum() {
+            return Err(Error::refused("the plan was changed after it was made; plan anew"));
         }
         Ok(plan)
     }
@@ -185,7 +266,8 @@ mod tests {
             estimate: Estimate { bytes: *bytes, records: 1, ..Estimate::default() },
         };
         let partitions = sizes.iter().enumerate().map(partition).collect();
-        WorkPlan::of(vec!["/logs".into()], "/out".into(), Vec::new(), partitions, size)
+        let request = Request { out: "/out".into(), ..Request::default() };
+        WorkPlan::of(request, partitions, size)
     }
 
     fn bytes_of(plan: &WorkPlan) -> Vec<u64> {
@@ -226,6 +308,8 @@ mod tests {
             (version.as_str(), "\"version\":\"0.0.9\""),
             ("\"command\":\"plan\"", "\"command\":\"compact\""),
             ("\"units\"", "\"parts\""),
+            ("/out", "/elsewhere"),
+            ("\"unit\":1", "\"unit\":0"),
             ("}", ""),
         ] {
             assert!(of(from, to).is_err(), "{to}");

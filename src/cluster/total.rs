@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::WorkPlan;
 use crate::error::{Error, Result};
-use crate::report::Counters;
+use crate::report::{Counters, UnitOfPlan};
 use crate::segment::TopicPartition;
 use crate::units::Timestamp;
 
@@ -31,6 +31,10 @@ pub struct UnitReport<'a> {
     peak_memory_bytes: u64,
     dry_run: bool,
     in_place: bool,
+    #[serde(default)]
+    unit: Option<UnitOfPlan>,
+    #[serde(default)]
+    reports: Option<u64>,
     #[serde(default)]
     keys_to_erase: u64,
     #[serde(default)]
@@ -68,6 +72,8 @@ pub struct Total<'a> {
     peak_memory_bytes: u64,
     dry_run: bool,
     in_place: bool,
+    /// The sum is of no one unit.
+    unit: Option<UnitOfPlan>,
     /// What only a run over all partitions can say of erased keys.
     keys_to_erase: u64,
     keys_not_found: u64,
@@ -77,6 +83,8 @@ pub struct Total<'a> {
     failure: Option<String>,
     /// How many reports it is of.
     reports: usize,
+    /// Units are at work in the output folder, or were killed there.
+    staging_left: bool,
     /// Partitions of the plan that no report tells of.
     partitions_missing: Vec<String>,
     partitions: Vec<&'a RawValue>,
@@ -104,6 +112,9 @@ impl<'a> UnitReport<'a> {
         if report.schema_version != 1 {
             return Err(none(format!("its schema_version is {}", report.schema_version)));
         }
+        if report.reports.is_some() {
+            return Err(none("it is a sum itself; name those that it is of".into()));
+        }
         if report.keys_to_erase > 0 {
             return Err(none(
                 "it tells of erased keys, and no sum of several could say which were not found"
@@ -113,26 +124,36 @@ impl<'a> UnitReport<'a> {
         Ok(report)
     }
 
-    /// The clock that the rules went by.
-    pub fn now(&self) -> Timestamp {
-        self.now_ms
+    /// Whether it is of a unit of the plan with this `id`.
+    pub fn is_of(&self, id: &str) -> bool {
+        self.unit.as_ref().is_some_and(|unit| unit.plan == id)
+    }
+
+    /// Whether it tells of nothing that went wrong.
+    pub fn is_ok(&self) -> bool {
+        self.outcome == OK && self.failure.is_none()
     }
 }
 
 impl<'a> Total<'a> {
     /// Adds up `reports`, which come with the files that they are in; `plan` says of which
-    /// partitions they are to tell.
+    /// partitions they are to tell, and `is_left` that its output folder is not complete whatever
+    /// they say.
     ///
     /// # Errors
     /// Refused: none at all, reports of different compactions, or two that tell of the same
     /// partition, which would be counted twice.
-    pub fn of(reports: &[(&Path, UnitReport<'a>)], plan: Option<&WorkPlan>) -> Result<Total<'a>> {
+    pub fn of(
+        reports: &[(&Path, UnitReport<'a>)],
+        plan: Option<&WorkPlan>,
+        is_left: bool,
+    ) -> Result<Total<'a>> {
         let Some((first_path, first)) = reports.first() else {
-            return Err(Error::refused("there is no report to add up"));
+            return Err(Error::refused("none of these reports is of the plan"));
         };
         let mut partitions: BTreeMap<TopicPartition, (&Path, &'a RawValue)> = BTreeMap::new();
         let mut totals = Counters::default();
-        let mut is_ok = true;
+        let mut is_ok = !is_left;
         for (path, report) in reports {
             if report.rules() != first.rules() {
                 return Err(Error::refused(format!(
@@ -150,14 +171,15 @@ impl<'a> Total<'a> {
                 let name = TopicPartition { topic: named.topic, partition: named.partition };
                 if let Some((other, _)) = partitions.get(&name) {
                     return Err(Error::refused(format!(
-                        "{} and {} both tell of {name}, which would be counted twice",
+                        "{} and {} both tell of {name}, which would be counted twice; --plan \
+                         leaves out what is of other plans",
                         other.display(),
                         path.display()
                     )));
                 }
                 partitions.insert(name, (path, raw));
             }
-            is_ok &= report.outcome == OK && report.failure.is_none();
+            is_ok &= report.is_ok();
             totals.add(&report.totals);
         }
         let planned = plan.map(WorkPlan::partitions).unwrap_or_default();
@@ -183,6 +205,7 @@ impl<'a> Total<'a> {
             peak_memory_bytes: most(|report| report.peak_memory_bytes),
             dry_run: first.dry_run,
             in_place: first.in_place,
+            unit: None,
             keys_to_erase: 0,
             keys_not_found: 0,
             not_searched_for_keys: [],
@@ -190,6 +213,7 @@ impl<'a> Total<'a> {
             outcome: if is_ok { OK } else { PROBLEMS },
             failure: all().find_map(|report| report.failure.clone()),
             reports: reports.len(),
+            staging_left: is_left,
             partitions_missing: missing.into_iter().map(ToString::to_string).collect(),
             partitions: partitions.into_values().map(|(_, raw)| raw).collect(),
             totals,

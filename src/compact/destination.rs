@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::commit::Commit;
 use super::round::holds_rounds;
-use crate::disk::{Disk, Owner, Staging};
+use crate::disk::{Disk, Member, Owner, Staging};
 use crate::error::{Error, Result};
-use crate::report::{PartitionOutcome, PartitionReport};
+use crate::report::{PartitionOutcome, PartitionReport, UnitOfPlan};
 use crate::rounds::RoundKind;
 use crate::segment::{
     CLEANER_CHECKPOINT, FileName, Kind, LOG_START_CHECKPOINT, OffsetCheckpoint, PartitionDir,
@@ -29,7 +29,9 @@ pub enum Output {
         /// The folder, which must not exist, be empty, or hold what these runs write, and earlier
         /// rounds of it.
         folder: PathBuf,
-        /// Which of the runs this is.
+        /// What tells these runs from others.
+        plan: String,
+        /// Which of them this is.
         unit: usize,
         /// The partitions of all of them.
         partitions: Arc<BTreeSet<TopicPartition>>,
@@ -55,6 +57,24 @@ impl Output {
         }
     }
 
+    /// Which unit of which plan is to write, if it is one.
+    pub fn unit(&self) -> Option<UnitOfPlan> {
+        match self {
+            Output::SharedFolder { plan, unit, .. } => {
+                Some(UnitOfPlan { plan: plan.clone(), number: *unit })
+            }
+            Output::Folder(_) | Output::InPlace { .. } => None,
+        }
+    }
+
+    /// Refuses a folder that is to be shared, but holds what none of its runs would put there.
+    ///
+    /// # Errors
+    /// That, with what to do.
+    pub fn refuse_strangers(folder: &Path, partitions: &BTreeSet<TopicPartition>) -> Result<()> {
+        Staging::refuse_strangers(folder, may_be_there(folder, partitions))
+    }
+
     /// Refuses to read what lies in the output folder: without `--in-place` nothing that is read
     /// is changed.
     ///
@@ -77,6 +97,18 @@ impl Output {
                 out.display()
             ))),
         }
+    }
+}
+
+/// What may lie in a folder that runs share which put these partitions there.
+fn may_be_there(folder: &Path, partitions: &BTreeSet<TopicPartition>) -> impl Fn(&str) -> bool {
+    let mut places = partitions.iter().map(|name| folder.join(name.to_string()));
+    // A broker may have been started on what earlier rounds have left.
+    let holds_rounds = places.any(|place| holds_rounds(&place));
+    move |name| {
+        let planned = TopicPartition::parse(name);
+        let is_planned = planned.is_some_and(|name| partitions.contains(&name));
+        holds_rounds || is_planned || is_carried(name)
     }
 }
 
@@ -111,16 +143,10 @@ impl Destination {
                 let staging = open(disk, out)?;
                 Ok(Destination::Folder { staging, _claim: Claim::on_folder(out)? })
             }
-            Output::SharedFolder { folder, unit, partitions } => {
-                let mut places = partitions.iter().map(|name| folder.join(name.to_string()));
-                // A broker may have been started on what earlier rounds have left.
-                let is_ours = places.any(|place| holds_rounds(&place));
-                let may_be_there = |name: &str| {
-                    let planned = TopicPartition::parse(name);
-                    let is_planned = planned.is_some_and(|name| partitions.contains(&name));
-                    is_ours || is_planned || is_carried(name)
-                };
-                let staging = Staging::join(disk, folder, *unit, may_be_there)?;
+            Output::SharedFolder { folder, plan, unit, partitions } => {
+                let member = Member { group: plan, number: *unit };
+                let may_be_there = may_be_there(folder, partitions);
+                let staging = Staging::join(disk, folder, member, may_be_there)?;
                 Ok(Destination::Folder { staging, _claim: Claim::on_shared_folder(folder)? })
             }
             Output::InPlace { force } => {

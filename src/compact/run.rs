@@ -136,6 +136,7 @@ pub fn run(
         peak_memory_bytes: crate::report::peak_memory_bytes(),
         dry_run: options.dry_run,
         in_place: options.output.is_in_place(),
+        unit: options.output.unit(),
         keys_to_erase: erased.map_or(0, |erased| erased.count() as u64),
         keys_not_found: erased.map_or(0, |erased| erased.lines_not_found().len() as u64),
         not_searched_for_keys,

@@ -22,7 +22,7 @@ pub use occupied::{Busy, LockedDir, LockedFile};
 pub use past_cache::ALIGNED_BYTES;
 pub use scratch::Scratch;
 pub use share::LEAST_SHARED_BYTES;
-pub use staging::{REPORT_OF_UNIT, STAGING, Staging};
+pub use staging::{Member, REPORT_OF_UNIT, STAGING, Staging};
 pub use system::System;
 pub use together::SyncTogether;
 pub use turns::{Turn, Turns};

@@ -1,6 +1,7 @@
 //! The staging folder: nothing half-written ever has a final name.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,21 @@ pub struct Staging {
     can_be_resumed: bool,
     joined: Option<Joined>,
     finished: bool,
+}
+
+/// One of a group of runs, by its number.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// Which one of it.
+    pub number: usize,
+}
+
+impl fmt::Display for Member<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.group, self.number)
+    }
 }
 
 /// What a run has of the staging folder that shares it with others.
@@ -114,40 +130,39 @@ impl Staging {
         Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed, joined, finished })
     }
 
-    /// The same for one of several runs that fill an output folder side by side, each with
-    /// partitions of its own: run `number` of those whose partitions' names `may_be_there`. What
-    /// the same run has left that did not finish goes.
+    /// The same for a `member` of a group of runs that fill an output folder side by side, each
+    /// with partitions of its own, whose names `may_be_there`. What members have left that did not
+    /// finish goes.
     ///
     /// # Errors
-    /// Refused: an output folder that holds anything else, or in which somebody is at work who
-    /// does not share it, or this very run. The system's.
+    /// Refused: an output folder that holds anything else, or in which somebody is at work who is
+    /// not of the group, or this very member. The system's.
     pub fn join(
         disk: &Disk,
         out: &Path,
-        number: usize,
+        member: Member<'_>,
         may_be_there: impl Fn(&str) -> bool,
     ) -> Result<Staging> {
-        let is_known = |name: &OsString| is_ours(name) || name.to_str().is_some_and(&may_be_there);
-        if let Some(other) = names_in(out).find(|name| !is_known(name)) {
-            return Err(Error::refused(format!(
-                "{}: there is {}, which no unit of the plan would put there; name another folder \
-                 with --out when you plan, or remove that",
-                out.display(),
-                other.display()
-            )));
-        }
+        Staging::refuse_strangers(out, &may_be_there)?;
         disk.create_durable_dir(out)?;
         let lock = LockedDir::share(out).map_err(|busy| busy.by_us(out))?;
-        let own = out.join(STAGING).join(format!("unit-{number}"));
-        let held = loop {
-            disk.create_dir(&own)?;
-            match LockedDir::take(&own) {
-                Ok(held) => break held,
-                // Another one that ends now took it with it.
+        let all = out.join(STAGING);
+        let turn = loop {
+            disk.create_dir(&all)?;
+            match LockedDir::wait_for(&all) {
+                Ok(turn) => break turn,
+                // The last one of others took it with it.
                 Err(Busy::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(busy) => return Err(busy.by_us(&own)),
+                Err(busy) => return Err(busy.by_us(&all)),
             }
         };
+        // Others may have come to it meanwhile.
+        Staging::refuse_strangers(out, &may_be_there)?;
+        let own = all.join(member.to_string());
+        sweep(disk, &all, &own, Some(member))?;
+        disk.create_dir(&own)?;
+        let held = LockedDir::take(&own).map_err(|busy| busy.by_us(&own))?;
+        drop(turn);
         let dir = own.join("staged");
         disk.remove_dir_if_there(&dir)?;
         disk.create_dir(&dir)?;
@@ -155,6 +170,24 @@ impl Staging {
         let joined = Some(Joined { own, _lock: held });
         let (can_be_resumed, finished) = (false, false);
         Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed, joined, finished })
+    }
+
+    /// Refuses an output folder that holds what no member of a group would put there; nothing
+    /// comes to be.
+    ///
+    /// # Errors
+    /// That, with what to do.
+    pub fn refuse_strangers(out: &Path, may_be_there: impl Fn(&str) -> bool) -> Result<()> {
+        let is_known = |name: &OsString| is_ours(name) || name.to_str().is_some_and(&may_be_there);
+        match names_in(out).find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(other) => Err(Error::refused(format!(
+                "{}: there is {}, which no unit of this plan would put there; name another folder \
+                 with --out when you plan, or remove that",
+                out.display(),
+                other.display()
+            ))),
+        }
     }
 
     /// Waits until nobody who shares the output folder holds what this gives; at once, if it is
@@ -221,9 +254,13 @@ impl Staging {
         match &self.joined {
             None => self.disk.remove_dir_if_there(&self.dir)?,
             Some(joined) => {
+                let turn = self.in_turn()?;
                 self.disk.remove_dir_if_there(&joined.own)?;
+                let all = self.out.join(STAGING);
+                sweep(&self.disk, &all, &joined.own, None)?;
                 // The last one of all takes the folder with it.
-                let _ = fs::remove_dir(self.out.join(STAGING));
+                let _ = fs::remove_dir(all);
+                drop(turn);
             }
         }
         self.disk.sync_dir(&self.out)
@@ -261,6 +298,29 @@ impl Drop for Staging {
             let _ = self.disk.sync_dir(&self.out);
         }
     }
+}
+
+/// Removes what members of groups have left in the folder `all` that are no longer at work, but for
+/// `own`; refuses where one is that is not of the group of `member`. For who has the turn.
+fn sweep(disk: &Disk, all: &Path, own: &Path, member: Option<Member<'_>>) -> Result<()> {
+    for name in names_in(all) {
+        let path = all.join(&name);
+        if path == *own {
+            continue;
+        }
+        let group = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(group, _)| group);
+        match LockedDir::take(&path) {
+            Ok(_dead) => disk.remove_dir_if_there(&path)?,
+            Err(Busy::Held) if member.is_some_and(|member| group != Some(member.group)) => {
+                return Err(Error::refused(format!(
+                    "{}: units of another plan are at work here; wait for them to end",
+                    path.display()
+                )));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// What any run leaves in its output folder that does not finish, or that leaves all alone.

@@ -16,6 +16,6 @@ pub use progress::{NoProgress, Progress};
 pub use repair_report::{PartitionRepair, RepairOutcome, RepairReport};
 pub use round_report::RoundReport;
 pub use run_report::{
-    Counters, Damage, PartitionOutcome, PartitionReport, Removed, RunOutcome, RunReport,
+    Counters, Damage, PartitionOutcome, PartitionReport, Removed, RunOutcome, RunReport, UnitOfPlan,
 };
 pub use shown::{counted, grouped, size};

@@ -142,7 +142,8 @@ impl Counters {
             (&mut self.bytes_dropped_outside, other.bytes_dropped_outside),
         ];
         for (sum, value) in sums {
-            *sum += value;
+            // What a report of another run says may be anything.
+            *sum = sum.saturating_add(value);
         }
     }
 }
@@ -219,6 +220,15 @@ impl PartitionReport {
     }
 }
 
+/// One of the runs into which a plan has cut a compaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitOfPlan {
+    /// The plan's `id`.
+    pub plan: String,
+    /// The number of the unit.
+    pub number: usize,
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
@@ -248,6 +258,8 @@ pub struct RunReport {
     pub dry_run: bool,
     /// The source itself was rewritten.
     pub in_place: bool,
+    /// Which unit of which plan this was; null, if it was a compaction as a whole.
+    pub unit: Option<UnitOfPlan>,
     /// How many keys were to be erased.
     pub keys_to_erase: u64,
     /// How many of them no record had.

@@ -171,7 +171,9 @@ impl Sources {
         let found: BTreeSet<TopicPartition> = found.collect();
         match names.difference(&found).next() {
             None => Ok(Sources { partitions, links, ..self }),
-            Some(name) => Err(Error::refused(format!("{name}: is not there any more"))),
+            Some(name) => Err(Error::refused(format!(
+                "{name}: was planned, and is not there any more; plan anew"
+            ))),
         }
     }
 

@@ -94,7 +94,16 @@ pub struct MergeArgs {
 const NOT_PLANNED: [&str; 5] = ["dirs", "out", "report", "units", "unit_bytes"];
 
 /// What makes sense only where one run does all of it.
-pub(super) const REFUSED: [&str; 4] = ["in_place", "dry_run", "report", "erase_keys"];
+pub(super) const REFUSED: [&str; 8] = [
+    "in_place",
+    "dry_run",
+    "report",
+    "erase_keys",
+    "full",
+    "rebase_from",
+    "rebase_high_watermark",
+    "reindex",
+];
 
 impl PlanArgs {
     /// The options of `logcompact compact` among those that were given on the command line of the
@@ -153,16 +162,15 @@ impl CompactArgs {
         options: &[String],
         out: &Path,
         dirs: &[PathBuf],
-    ) -> Result<CompactArgs, clap::Error> {
+    ) -> anyhow::Result<CompactArgs> {
         let words = ["logcompact", "compact"].map(OsString::from).into_iter();
         let words = words.chain(options.iter().map(OsString::from));
         let words = words.chain(["--out".into(), out.into(), "--".into()]);
         let words = words.chain(dirs.iter().map(OsString::from));
-        let mut parser = command();
-        let matches = parser.try_get_matches_from_mut(words)?;
-        match Cli::from_arg_matches(&matches)?.command {
-            Command::Compact(args) => Ok(*args),
-            _ => Err(parser.error(clap::error::ErrorKind::InvalidSubcommand, "not compact")),
+        let parsed = command().try_get_matches_from_mut(words);
+        match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(Cli { command: Command::Compact(args), .. }) => Ok(*args),
+            _ => anyhow::bail!("its arguments are none of logcompact compact"),
         }
     }
 }
