@@ -235,6 +235,15 @@ fn a_unit_that_is_done_touches_nothing_when_it_is_carried_out_once_more_nor_its_
     assert!(total["totals"]["records_read"].as_u64().unwrap() > 700);
 }
 
+/// Part `name` of the staging folder, as a run holds it.
+fn held(cluster: &Cluster, name: &str) -> File {
+    let own = cluster.path(&format!("out/.logcompact-staging/{name}"));
+    fs::create_dir_all(&own).unwrap();
+    let lock = File::create(Path::new(&own).join("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
 #[test]
 fn who_does_not_share_the_output_and_the_same_unit_wait_while_a_unit_is_at_work() {
     let mut cluster = Cluster::new();
@@ -253,20 +262,15 @@ fn who_does_not_share_the_output_and_the_same_unit_wait_while_a_unit_is_at_work(
         let folder = File::open(&out).unwrap();
         folder.lock_shared().unwrap();
         is_refused(&["compact", &logs, "--out", &out], "another logcompact is at work here");
-        let own = cluster.path(&format!("out/.logcompact-staging/{id}-1"));
-        fs::create_dir_all(&own).unwrap();
-        let own = File::open(own).unwrap();
-        own.lock().unwrap();
+        let own = held(&cluster, &format!("{id}-1"));
         is_refused(&["unit", &plan, "1"], "another logcompact is at work here");
         done(&["unit", &plan, "0", "-q"]);
+        drop(own);
     }
     // So do those of another plan.
     {
         let (other, _) = cluster.plan(&["--units", "3"]);
-        let own = cluster.path("out/.logcompact-staging/another-0");
-        fs::create_dir_all(&own).unwrap();
-        let own = File::open(own).unwrap();
-        own.lock().unwrap();
+        let _own = held(&cluster, "another-0");
         is_refused(&["unit", &other, "0"], "units of another plan are at work here");
     }
     let (plan, _) = cluster.plan(&["--units", "2"]);
@@ -487,9 +491,24 @@ fn a_folder_in_which_a_unit_was_killed_is_not_called_complete() {
     fs::write(Path::new(&left).join("00000000000000000000.log"), "half").unwrap();
     let (status, total) = cluster.merged(&plan, &cluster.reports(2));
     assert_eq!((status, &total["staging_left"]), (Some(1), &Value::Bool(true)));
+    fs::write(cluster.path("out/.logcompact-staging/odd"), "").unwrap();
+    let elsewhere = cluster.path("elsewhere");
+    fs::create_dir_all(Path::new(&elsewhere).join("folder")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, cluster.path("out/.logcompact-staging/link")).unwrap();
     // Any unit takes away what nobody is at work on.
     cluster.all_units(&plan, 1);
     assert_eq!(cluster.merged(&plan, &cluster.reports(2)).0, Some(0));
+    assert!(Path::new(&elsewhere).join("folder").is_dir());
+    // What stands in its place is not looked into.
+    std::os::unix::fs::symlink(&elsewhere, cluster.path("out/.logcompact-staging")).unwrap();
+    let output = cluster.unit(&plan, 0).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(Path::new(&elsewhere).join("folder").is_dir());
+    fs::remove_file(cluster.path("out/.logcompact-staging")).unwrap();
+    // A partition that is gone since is not called complete, either.
+    fs::remove_dir_all(cluster.path("out/people-4")).unwrap();
+    let (status, total) = cluster.merged(&plan, &cluster.reports(2));
+    assert_eq!((status, &total["partitions_missing"][0]), (Some(1), &Value::from("people-4")));
 }
 
 #[test]
@@ -509,6 +528,10 @@ fn a_plan_or_a_file_that_it_names_is_not_changed_between_units() {
     is_refused(&["unit", &plan, "1"], "topic.properties: has changed since it was planned");
     fs::write(&config, "delete.retention.ms=5\n").unwrap();
     is_refused(&["unit", &plan, "1", "--report", &plan], "is read");
+    for name in ["zero.json", "logcompact-report.unit-0.json"] {
+        let report = cluster.path(&format!("out/{name}"));
+        is_refused(&["unit", &plan, "1", "--report", &report], "is for the output");
+    }
     cluster.all_units(&plan, 2);
     let text = fs::read_to_string(&plan).unwrap();
     fs::write(&plan, text.replace(NOW, "1795300000001")).unwrap();
@@ -540,4 +563,19 @@ fn compressed_sets_of_old_magic_are_counted_by_their_offsets() {
         let counted = plan["totals"]["records"].as_u64().unwrap();
         assert!(counted.abs_diff(records) < records / 10, "{name}: {counted}");
     }
+}
+
+#[test]
+fn a_unit_that_is_refused_once_more_is_not_called_done() {
+    let mut cluster = Cluster::new();
+    cluster.grow(300);
+    let (plan, _) = cluster.plan(&["--units", "1"]);
+    cluster.all_units(&plan, 1);
+    // The source is another by now.
+    fs::remove_dir_all(cluster.path("logs")).unwrap();
+    fs::create_dir(cluster.path("logs")).unwrap();
+    cluster.grow(200);
+    let output = cluster.unit(&plan, 0).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert_eq!(cluster.merged(&plan, &cluster.reports(1)).0, Some(1));
 }

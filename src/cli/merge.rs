@@ -40,7 +40,8 @@ pub fn run(args: &MergeArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
     if let [first, rest @ ..] = total.missing() {
         let more = if rest.is_empty() { "" } else { " and others" };
         messages::error(&format!(
-            "{first}{more}: planned, but in none of these reports; `partitions_missing` lists all"
+            "{first}{more}: planned, but in none of these reports, or not in the output folder; \
+             `partitions_missing` lists all"
         ));
     }
     Ok(if total.is_ok() { Outcome::Clean } else { Outcome::Problems })

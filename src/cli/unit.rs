@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::cli::args::{CommonArgs, CompactArgs, UnitArgs};
 use crate::cli::{Outcome, compact, report_file};
 use crate::cluster::{PlannedFile, PlannedPartition, UnitReport, WorkPlan};
 use crate::compact::{CompactOptions, Output};
-use crate::disk::REPORT_OF_UNIT;
+use crate::disk::report_of_unit;
 use crate::report::RunReport;
 use crate::segment::find_partitions;
 
@@ -28,6 +28,13 @@ pub fn run(args: &UnitArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         .collect();
     let report = (args.report.as_deref(), "--report");
     report_file::refuse_lost(report, &plan.dirs, Some(&plan.out), &read)?;
+    let place = plan.out.join(report_of_unit(args.unit));
+    if let Some(asked) = args.report.as_deref().filter(|asked| is_within(asked, &plan.out))
+        && std::path::absolute(asked)? != place
+    {
+        let (asked, out) = (asked.display(), plan.out.display());
+        bail!("{asked}: the report cannot be written there: {out} is for the output");
+    }
     plan.files.iter().try_for_each(PlannedFile::check)?;
     let names = unit.partitions.iter().map(PlannedPartition::name).collect();
     let sources = find_partitions(&plan.dirs)?.only(&names)?;
@@ -38,13 +45,17 @@ pub fn run(args: &UnitArgs, common: &CommonArgs) -> anyhow::Result<Outcome> {
         partitions: Arc::new(plan.partitions()),
     };
     let options = CompactOptions { output, ..compact::options(&asked, common)? };
-    let place = plan.out.join(format!("{REPORT_OF_UNIT}{}.json", args.unit));
     // Who carries out once more what is done has nothing to tell that was not told then.
     let default = |report: &RunReport| {
-        let is_told = report.left_output_alone() && is_told(&place, &plan.id);
-        (!is_told).then(|| place.clone())
+        let is_done = report.left_output_alone() && report.is_ok();
+        (!(is_done && is_told(&place, &plan.id))).then(|| place.clone())
     };
     compact::carry_out(&sources, &options, args.report.as_deref(), default, common)
+}
+
+/// Whether `path` lies in `folder`, be they there yet or not.
+fn is_within(path: &Path, folder: &Path) -> bool {
+    std::path::absolute(path).is_ok_and(|path| path.starts_with(folder))
 }
 
 /// Whether the file at `path` is the report of a unit of the plan in which nothing went wrong.

@@ -52,6 +52,7 @@ pub struct UnitReport<'a> {
 struct Named {
     topic: String,
     partition: i32,
+    outcome: String,
 }
 
 /// The sum of several reports; as JSON, a report of `logcompact compact` with two fields more.
@@ -85,7 +86,7 @@ pub struct Total<'a> {
     reports: usize,
     /// Units are at work in the output folder, or were killed there.
     staging_left: bool,
-    /// Partitions of the plan that no report tells of.
+    /// Partitions of the plan that no report tells of, or that are not in its output folder.
     partitions_missing: Vec<String>,
     partitions: Vec<&'a RawValue>,
     totals: Counters,
@@ -137,8 +138,8 @@ impl<'a> UnitReport<'a> {
 
 impl<'a> Total<'a> {
     /// Adds up `reports`, which come with the files that they are in; `plan` says of which
-    /// partitions they are to tell, and `is_left` that its output folder is not complete whatever
-    /// they say.
+    /// partitions they are to tell, which must lie in its output folder, and `is_left` that this is
+    /// not complete whatever they say.
     ///
     /// # Errors
     /// Refused: none at all, reports of different compactions, or two that tell of the same
@@ -152,6 +153,7 @@ impl<'a> Total<'a> {
             return Err(Error::refused("none of these reports is of the plan"));
         };
         let mut partitions: BTreeMap<TopicPartition, (&Path, &'a RawValue)> = BTreeMap::new();
+        let mut left_out: BTreeSet<TopicPartition> = BTreeSet::new();
         let mut totals = Counters::default();
         let mut is_ok = !is_left;
         for (path, report) in reports {
@@ -177,14 +179,21 @@ impl<'a> Total<'a> {
                         path.display()
                     )));
                 }
+                if named.outcome == "failed" {
+                    left_out.insert(name.clone());
+                }
                 partitions.insert(name, (path, raw));
             }
             is_ok &= report.is_ok();
             totals.add(&report.totals);
         }
         let planned = plan.map(WorkPlan::partitions).unwrap_or_default();
-        let missing: BTreeSet<_> =
-            planned.iter().filter(|name| !partitions.contains_key(name)).collect();
+        let out = plan.map(|plan| plan.out.as_path()).unwrap_or(Path::new(""));
+        let is_there = |name: &TopicPartition| {
+            let is_told = partitions.contains_key(name);
+            is_told && (left_out.contains(name) || out.join(name.to_string()).is_dir())
+        };
+        let missing: BTreeSet<_> = planned.iter().filter(|name| !is_there(name)).collect();
         is_ok &= missing.is_empty();
         let all = || reports.iter().map(|(_, report)| report);
         let started_ms = all().map(|report| report.started_ms).min().unwrap_or_default();
@@ -225,7 +234,7 @@ impl<'a> Total<'a> {
         self.outcome == OK
     }
 
-    /// Partitions of the plan that no report tells of, by name.
+    /// Partitions of the plan that no report tells of, or that are not there, by name.
     pub fn missing(&self) -> &[String] {
         &self.partitions_missing
     }

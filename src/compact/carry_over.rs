@@ -4,6 +4,7 @@
 //! What becomes of those segments does not depend on the vote. So they are copied while that goes
 //! on, and while its outcome is written: the disk is at work while the processors are.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
@@ -35,11 +36,23 @@ pub struct CarryOver<'a> {
     /// What the `.txnindex` of a segment that is not compacted is to hold where it holds something
     /// else, by the segment's base.
     pub txn_indexes: Vec<(Offset, Vec<u8>)>,
+    /// Which of the segments is copied next, and whether none is any more.
+    next: AtomicUsize,
+    is_over: AtomicBool,
 }
 
-/// The segments on their way, or not begun yet.
+/// The segments on their way, or not begun yet. Where this is dropped, the partition is left alone,
+/// and no further one is begun.
 #[derive(Default)]
-pub struct Copying<'scope>(Option<ScopedJoinHandle<'scope, Result<()>>>);
+pub struct Copying<'scope>(Option<(ScopedJoinHandle<'scope, Result<()>>, &'scope AtomicBool)>);
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        if let Some((_, is_over)) = &self.0 {
+            is_over.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 impl<'a> CarryOver<'a> {
     /// Decides it.
@@ -65,7 +78,8 @@ impl<'a> CarryOver<'a> {
                 txn_indexes.extend(bytes.map(|bytes| (survey.segment.base, bytes)));
             }
         }
-        Ok(CarryOver { task, surveys, plan, policy, new_active, txn_indexes })
+        let (next, is_over) = Default::default();
+        Ok(CarryOver { task, surveys, plan, policy, new_active, txn_indexes, next, is_over })
     }
 
     /// Begins to copy the segments, if there is something to do meanwhile, and room for both.
@@ -76,9 +90,9 @@ impl<'a> CarryOver<'a> {
         if self.place().is_none() || !is_room || !is_worth_it {
             return Copying::default();
         }
-        let copy = || self.segments().try_for_each(|survey| self.copy(survey));
         // Without a thread it is done when it is asked for.
-        Copying(Builder::new().name("carry".to_owned()).spawn_scoped(scope, copy).ok())
+        let thread = Builder::new().name("carry".to_owned()).spawn_scoped(scope, || self.copy());
+        Copying(thread.ok().map(|thread| (thread, &self.is_over)))
     }
 
     /// Where segments are carried over to; in place they lie there.
@@ -95,7 +109,16 @@ impl<'a> CarryOver<'a> {
         behind.filter_map(|at| self.surveys.get(at)).filter(move |survey| !is_given_up(survey))
     }
 
-    fn copy(&self, survey: &Survey) -> Result<()> {
+    /// Copies what is left, together with whoever else does.
+    fn copy(&self) -> Result<()> {
+        let next = || self.segments().nth(self.next.fetch_add(1, Ordering::Relaxed));
+        while let Some(survey) = next().filter(|_| !self.is_over.load(Ordering::Relaxed)) {
+            self.copy_segment(survey)?;
+        }
+        Ok(())
+    }
+
+    fn copy_segment(&self, survey: &Survey) -> Result<()> {
         let target = Target {
             place: self.place().cloned(),
             index_interval_bytes: self.policy.topic.index_interval_bytes,
@@ -109,23 +132,24 @@ impl<'a> CarryOver<'a> {
         carry_segment(survey, txn_index, self.policy.on_damage == OnDamage::Keep, &target)
     }
 
-    /// Copies the segments, if that was not begun, and else waits for it. Then come the files
-    /// beside them, the producer `snapshots` among them, and what the `commit` has, but for
-    /// companions that a round's destination has as they are, whose names it gives.
+    /// Copies what is left of the segments, on all threads. Then come the files beside them, the
+    /// producer `snapshots` among them, and what the `commit` has, but for companions that a
+    /// round's destination has as they are, whose names it gives.
     ///
     /// # Errors
     /// The system's.
     pub fn finish(
         &self,
-        copying: Copying<'_>,
+        mut copying: Copying<'_>,
         snapshots: &[Offset],
         commit: &Commit,
     ) -> Result<Vec<String>> {
         let Some(place) = self.place() else { return Ok(Vec::new()) };
-        let failed = |_| Err(Error::bug("the thread that carries segments over failed"));
-        match copying.0 {
-            Some(thread) => thread.join().unwrap_or_else(failed)?,
-            None => self.segments().par_bridge().try_for_each(|survey| self.copy(survey))?,
+        let threads = rayon::current_num_threads();
+        (0..threads).into_par_iter().with_max_len(1).try_for_each(|_| self.copy())?;
+        if let Some((thread, _)) = copying.0.take() {
+            let failed = |_| Err(Error::bug("the thread that carries segments over failed"));
+            thread.join().unwrap_or_else(failed)?;
         }
         let task = self.task;
         commit.new_active.map_or(Ok(()), |base| put_empty_segment(base, place))?;

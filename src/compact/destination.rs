@@ -286,7 +286,7 @@ impl Destination {
                 if included.is_empty() {
                     return staging.finish().map(|()| false);
                 }
-                let turn = staging.in_turn()?;
+                let turn = staging.turn()?;
                 let (disk, out) = (staging.disk(), staging.out());
                 let said =
                     carry_checkpoints(disk, sources, out, &included, |name, before, all| {

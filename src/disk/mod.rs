@@ -2,6 +2,7 @@
 
 mod durable;
 mod files;
+mod joined;
 mod listed;
 mod map;
 mod occupied;
@@ -16,13 +17,14 @@ mod whole_file;
 
 pub use durable::{Disk, StagedFile};
 pub use files::{Files, NewFile, Owner};
+pub use joined::{Joined, Member};
 pub use listed::{oddity, open_listed, open_named};
 pub use map::Map;
 pub use occupied::{Busy, LockedDir, LockedFile};
 pub use past_cache::ALIGNED_BYTES;
 pub use scratch::Scratch;
 pub use share::LEAST_SHARED_BYTES;
-pub use staging::{Member, REPORT_OF_UNIT, STAGING, Staging};
+pub use staging::{STAGING, Staging, report_of_unit};
 pub use system::System;
 pub use together::SyncTogether;
 pub use turns::{Turn, Turns};

@@ -62,19 +62,33 @@ impl LockedFile {
         LockedFile::by(path, FlockOperation::NonBlockingLockShared, share)
     }
 
+    /// The same once everybody else has let it go.
+    ///
+    /// # Errors
+    /// [`Busy::Io`].
+    pub fn wait_for(path: &Path) -> Result<LockedFile, Busy> {
+        LockedFile::by(path, FlockOperation::LockExclusive, |file| file.lock().map_err(Busy::Io))
+    }
+
     fn by(
         path: &Path,
         operation: FlockOperation,
         flock: impl Fn(&File) -> Result<(), Busy>,
     ) -> Result<LockedFile, Busy> {
-        let file = open_or_create(path).map_err(Busy::Io)?;
-        match fcntl_lock(&file, operation) {
-            Ok(()) => {}
-            Err(Errno::ACCESS | Errno::AGAIN) => return Err(Busy::Held),
-            Err(errno) => return Err(Busy::Io(errno.into())),
+        loop {
+            let file = open_or_create(path).map_err(Busy::Io)?;
+            match fcntl_lock(&file, operation) {
+                Ok(()) => {}
+                Err(Errno::ACCESS | Errno::AGAIN) => return Err(Busy::Held),
+                Err(errno) => return Err(Busy::Io(errno.into())),
+            }
+            flock(&file)?;
+            // Who held it may have removed it, and somebody else have made another of that name.
+            let locked = file.metadata().map_err(Busy::Io)?;
+            if fs::metadata(path).is_ok_and(|named| identity(&named) == identity(&locked)) {
+                return Ok(LockedFile { _file: file });
+            }
         }
-        flock(&file)?;
-        Ok(LockedFile { _file: file })
     }
 
     /// The same for whoever changes nothing, and may be able to change nothing: no file comes to
@@ -116,25 +130,10 @@ impl LockedDir {
         LockedDir::by(path, share)
     }
 
-    /// The same once everybody else has let it go.
-    ///
-    /// # Errors
-    /// [`Busy::Io`].
-    pub fn wait_for(path: &Path) -> Result<LockedDir, Busy> {
-        LockedDir::by(path, |dir| dir.lock().map_err(Busy::Io))
-    }
-
     fn by(path: &Path, lock: impl Fn(&File) -> Result<(), Busy>) -> Result<LockedDir, Busy> {
-        loop {
-            let dir = File::open(path).map_err(Busy::Io)?;
-            lock(&dir)?;
-            // Who held it may have removed it, and somebody else have made another of that name.
-            let locked = dir.metadata().map_err(Busy::Io)?;
-            let named = fs::metadata(path).map_err(Busy::Io)?;
-            if identity(&locked) == identity(&named) {
-                return Ok(LockedDir { _dir: dir });
-            }
-        }
+        let dir = File::open(path).map_err(Busy::Io)?;
+        lock(&dir)?;
+        Ok(LockedDir { _dir: dir })
     }
 }
 
@@ -142,7 +141,11 @@ fn open_or_create(path: &Path) -> io::Result<File> {
     match File::options().read(true).write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let owner = path.parent().map(Owner::in_dir).transpose()?;
-            System::default().create(path, owner)?.finish(None)?;
+            match System::default().create(path, owner) {
+                // Somebody else was quicker.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?.finish(None)?,
+            }
             File::options().read(true).write(true).open(path)
         }
         outcome => outcome,
@@ -187,24 +190,24 @@ mod tests {
         let held = LockedDir::take(dir.path()).unwrap();
         assert!(matches!(LockedDir::share(dir.path()), Err(Busy::Held)));
         drop(held);
-        assert!(LockedDir::wait_for(dir.path()).is_ok());
     }
 
     #[test]
-    fn who_waited_for_a_folder_that_was_removed_has_the_one_that_is_there_now() {
+    fn who_waited_for_a_file_that_was_removed_has_the_one_that_is_there_now() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("folder");
-        fs::create_dir(&path).unwrap();
-        let held = LockedDir::take(&path).unwrap();
+        let path = dir.path().join("lock");
+        fs::write(&path, "").unwrap();
+        // As another process would hold it.
+        let held = File::open(&path).unwrap();
+        held.lock().unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| LockedDir::wait_for(&path).unwrap());
+            let waiting = scope.spawn(|| LockedFile::wait_for(&path).unwrap());
             // Whether it waits by now or not, what it gets is the new one.
             std::thread::sleep(std::time::Duration::from_millis(20));
             fs::rename(&path, dir.path().join("gone")).unwrap();
-            fs::create_dir(&path).unwrap();
             drop(held);
             let _waited = waiting.join().unwrap();
-            assert!(matches!(LockedDir::take(&path), Err(Busy::Held)));
+            assert!(File::open(&path).unwrap().try_lock().is_err());
         });
     }
 }

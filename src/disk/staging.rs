@@ -1,20 +1,24 @@
 //! The staging folder: nothing half-written ever has a final name.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::whole_file::is_aside;
-use super::{Busy, Disk, LockedDir};
+use super::{Disk, Joined, LockedDir, LockedFile, Member};
 use crate::error::{Error, Result};
 
 /// Where partitions are written before they have their names.
 pub const STAGING: &str = ".logcompact-staging";
 const REPORT: &str = "logcompact-report.json";
-/// What the reports of several runs are called that fill one folder, with a number behind it.
-pub const REPORT_OF_UNIT: &str = "logcompact-report.unit-";
+/// What the reports of several runs that fill one folder begin with.
+const REPORT_OF_UNIT: &str = "logcompact-report.unit-";
+
+/// What the report of one of several runs is called that fill one folder.
+pub fn report_of_unit(number: usize) -> String {
+    format!("{REPORT_OF_UNIT}{number}.json")
+}
+
 /// What lies in an output folder until a run has ended that can be begun again.
 const UNFINISHED: &str = ".logcompact-unfinished";
 const UNFINISHED_TEXT: &str = "What logcompact repair writes here is not finished. \
@@ -30,28 +34,6 @@ pub struct Staging {
     can_be_resumed: bool,
     joined: Option<Joined>,
     finished: bool,
-}
-
-/// One of a group of runs, by its number.
-#[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
-    /// The group.
-    pub group: &'a str,
-    /// Which one of it.
-    pub number: usize,
-}
-
-impl fmt::Display for Member<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.group, self.number)
-    }
-}
-
-/// What a run has of the staging folder that shares it with others.
-struct Joined {
-    /// Its part of it, in which `dir` lies.
-    own: PathBuf,
-    _lock: LockedDir,
 }
 
 impl Staging {
@@ -146,29 +128,12 @@ impl Staging {
         Staging::refuse_strangers(out, &may_be_there)?;
         disk.create_durable_dir(out)?;
         let lock = LockedDir::share(out).map_err(|busy| busy.by_us(out))?;
-        let all = out.join(STAGING);
-        let turn = loop {
-            disk.create_dir(&all)?;
-            match LockedDir::wait_for(&all) {
-                Ok(turn) => break turn,
-                // The last one of others took it with it.
-                Err(Busy::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(busy) => return Err(busy.by_us(&all)),
-            }
-        };
+        disk.remove_dead_of(&out.join(report_of_unit(member.number)));
         // Others may have come to it meanwhile.
-        Staging::refuse_strangers(out, &may_be_there)?;
-        let own = all.join(member.to_string());
-        sweep(disk, &all, &own, Some(member))?;
-        disk.create_dir(&own)?;
-        let held = LockedDir::take(&own).map_err(|busy| busy.by_us(&own))?;
-        drop(turn);
-        let dir = own.join("staged");
-        disk.remove_dir_if_there(&dir)?;
-        disk.create_dir(&dir)?;
-        let (disk, out) = (disk.clone(), out.into());
-        let joined = Some(Joined { own, _lock: held });
-        let (can_be_resumed, finished) = (false, false);
+        let check = || Staging::refuse_strangers(out, &may_be_there);
+        let joined = Joined::join(disk, &out.join(STAGING), member, check)?;
+        let (disk, out, dir) = (disk.clone(), out.into(), joined.staged());
+        let (can_be_resumed, joined, finished) = (false, Some(joined), false);
         Ok(Staging { disk, out, dir, _lock: lock, can_be_resumed, joined, finished })
     }
 
@@ -190,17 +155,13 @@ impl Staging {
         }
     }
 
-    /// Waits until nobody who shares the output folder holds what this gives; at once, if it is
-    /// not shared. For what all of them change.
+    /// Waits until nobody else who shares the output folder changes what all of them change; at
+    /// once, if it is not shared. The turn ends when what this gives is dropped.
     ///
     /// # Errors
     /// The system's.
-    pub fn in_turn(&self) -> Result<Option<LockedDir>> {
-        if self.joined.is_none() {
-            return Ok(None);
-        }
-        let all = self.out.join(STAGING);
-        LockedDir::wait_for(&all).map(Some).map_err(|busy| busy.by_us(&all))
+    pub fn turn(&self) -> Result<Option<LockedFile>> {
+        self.joined.as_ref().map(Joined::turn).transpose()
     }
 
     /// The disk.
@@ -253,15 +214,7 @@ impl Staging {
     pub fn close(&self) -> Result<()> {
         match &self.joined {
             None => self.disk.remove_dir_if_there(&self.dir)?,
-            Some(joined) => {
-                let turn = self.in_turn()?;
-                self.disk.remove_dir_if_there(&joined.own)?;
-                let all = self.out.join(STAGING);
-                sweep(&self.disk, &all, &joined.own, None)?;
-                // The last one of all takes the folder with it.
-                let _ = fs::remove_dir(all);
-                drop(turn);
-            }
+            Some(joined) => joined.leave(&self.disk)?,
         }
         self.disk.sync_dir(&self.out)
     }
@@ -298,29 +251,6 @@ impl Drop for Staging {
             let _ = self.disk.sync_dir(&self.out);
         }
     }
-}
-
-/// Removes what members of groups have left in the folder `all` that are no longer at work, but for
-/// `own`; refuses where one is that is not of the group of `member`. For who has the turn.
-fn sweep(disk: &Disk, all: &Path, own: &Path, member: Option<Member<'_>>) -> Result<()> {
-    for name in names_in(all) {
-        let path = all.join(&name);
-        if path == *own {
-            continue;
-        }
-        let group = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(group, _)| group);
-        match LockedDir::take(&path) {
-            Ok(_dead) => disk.remove_dir_if_there(&path)?,
-            Err(Busy::Held) if member.is_some_and(|member| group != Some(member.group)) => {
-                return Err(Error::refused(format!(
-                    "{}: units of another plan are at work here; wait for them to end",
-                    path.display()
-                )));
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// What any run leaves in its output folder that does not finish, or that leaves all alone.

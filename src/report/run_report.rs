@@ -283,6 +283,11 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// Whether all was done, and nothing is wrong with the data.
+    pub fn is_ok(&self) -> bool {
+        self.outcome == RunOutcome::Ok && self.failure.is_none()
+    }
+
     /// Whether the output folder is as it was: there was nothing to do for any partition, or it
     /// was refused to go on with its rounds.
     pub fn left_output_alone(&self) -> bool {

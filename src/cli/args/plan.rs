@@ -48,10 +48,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub compact: CompactArgs,
     /// So many units, some of them with nothing to do if need be
-    #[arg(long, value_name = "N", conflicts_with = "unit_bytes")]
+    #[arg(long, value_name = "N", conflicts_with = "unit_bytes", help_heading = "Units")]
     pub units: Option<NonZeroUsize>,
     /// About so much log to read for each; a partition is never cut
-    #[arg(long, value_name = "SIZE", default_value = "5GB")]
+    #[arg(long, value_name = "SIZE", default_value = "5GB", help_heading = "Units")]
     pub unit_bytes: ByteSize,
 }
 
@@ -94,8 +94,9 @@ pub struct MergeArgs {
 const NOT_PLANNED: [&str; 5] = ["dirs", "out", "report", "units", "unit_bytes"];
 
 /// What makes sense only where one run does all of it.
-pub(super) const REFUSED: [&str; 8] = [
+pub(super) const REFUSED: [&str; 9] = [
     "in_place",
+    "force",
     "dry_run",
     "report",
     "erase_keys",
