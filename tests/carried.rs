@@ -7,14 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use logcompact::compact::OnDamage;
-use logcompact::disk::Disk;
-use logcompact::report::{PartitionOutcome, RunOutcome};
+use logcompact::report::PartitionOutcome;
 use logcompact::segment::parse_txn_index;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use support::compacting::{Way, by, files_in};
+use support::compacting::by;
 use support::log::{Log, put};
-use support::power::{Refusing, tree};
+use support::power::tree;
 use support::{copy_folder, logcompact, testdata};
 
 const TAIL: &str = "00000000000000000006.txnindex";
@@ -217,27 +216,12 @@ fn with_much_behind(root: &Path) -> PathBuf {
 
 #[test]
 fn a_disk_that_is_full_while_the_rest_is_copied_ends_the_run_and_leaves_the_whole_or_nothing() {
-    const ENOSPC: i32 = 28;
     let temp = tempfile::tempdir().unwrap();
     let source = with_much_behind(temp.path());
-    let (whole, _) = by("offset").compact(&source, &temp.path().join("whole"));
+    let (whole, _) = by("offset").compact(&source, &temp.path().join("copied"));
     let behind = "00000000000000000002.log";
     assert!(fs::read(whole.join(behind)).unwrap() == fs::read(source.join(behind)).unwrap());
-    for n in 0.. {
-        let out = temp.path().join(format!("out-{n}"));
-        let refusing = Refusing::write(n, ENOSPC);
-        let way = Way { disk: Disk::of(refusing.clone()), ..by("offset") };
-        let outcome = way.try_compact(&source, &out);
-        if !refusing.has_refused() {
-            assert_eq!(outcome.unwrap().outcome, RunOutcome::Ok);
-            assert!(n > 10, "so few?");
-            return;
-        }
-        let error = outcome.expect_err("a full disk");
-        assert!(error.contains("No space left"), "write {n}: {error}");
-        let dir = out.join("t-0");
-        assert!(!out.exists() || files_in(&dir) == files_in(&whole), "write {n}");
-    }
+    by("offset").on_disks_that_are_full(&source, temp.path());
 }
 
 #[test]

@@ -13,10 +13,9 @@ use logcompact::disk::{Disk, Files, Map, NewFile, Owner, System};
 use logcompact::report::RunOutcome;
 use support::compacting::{Way, by, files_in};
 use support::log::{Log, put, tombstone};
-use support::power::{Noting, Op, Refusing};
+use support::power::{Noting, Op};
 use support::{copy_folder, logcompact};
 
-const ENOSPC: i32 = 28;
 /// Too few to tell all keys apart in one pass.
 const FEW_BYTES: u64 = 256 << 10;
 const LOG: &str = "00000000000000000000.log";
@@ -325,21 +324,5 @@ fn a_log_that_is_replaced_meanwhile_is_copied_as_it_was_opened() {
 #[test]
 fn a_disk_that_is_full_at_any_write_ends_the_run_and_leaves_the_whole_or_nothing() {
     let temp = tempfile::tempdir().unwrap();
-    let source = a_log(temp.path(), Odd::Nothing);
-    let (whole, _) = by("offset").compact(&source, &temp.path().join("whole"));
-    for n in 0.. {
-        let out = temp.path().join(format!("out-{n}"));
-        let refusing = Refusing::write(n, ENOSPC);
-        let way = Way { disk: Disk::of(refusing.clone()), ..by("offset") };
-        let outcome = way.try_compact(&source, &out);
-        if !refusing.has_refused() {
-            assert_eq!(outcome.unwrap().outcome, RunOutcome::Ok);
-            assert!(n > 10, "so few?");
-            return;
-        }
-        let error = outcome.expect_err("a full disk");
-        assert!(error.contains("No space left"), "write {n}: {error}");
-        let dir = out.join("t-0");
-        assert!(!out.exists() || files_in(&dir) == files_in(&whole), "write {n}");
-    }
+    by("offset").on_disks_that_are_full(&a_log(temp.path(), Odd::Nothing), temp.path());
 }

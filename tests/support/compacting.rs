@@ -9,9 +9,11 @@ use logcompact::compact::{
 };
 use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
-use logcompact::report::{NoProgress, Progress, RunReport};
+use logcompact::report::{NoProgress, Progress, RunOutcome, RunReport};
 use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
+
+use super::power::Refusing;
 
 /// Far behind all times in the tests.
 pub const NOW_MS: i64 = 1_795_300_000_000;
@@ -86,6 +88,28 @@ impl Way {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().unwrap();
         let report = pool.install(|| run(&sources, &options, progress));
         report.map_err(|error| error.to_string())
+    }
+
+    /// Compacts `t-0` onto disks that are full from one write on, whichever it is: the run fails,
+    /// and leaves all or nothing.
+    pub fn on_disks_that_are_full(&self, source: &Path, root: &Path) {
+        const ENOSPC: i32 = 28;
+        let (whole, _) = self.compact(source, &root.join("whole"));
+        for n in 0.. {
+            let out = root.join(format!("out-{n}"));
+            let refusing = Refusing::write(n, ENOSPC);
+            let way = Way { disk: Disk::of(refusing.clone()), ..self.clone() };
+            let outcome = way.try_compact(source, &out);
+            if !refusing.has_refused() {
+                assert_eq!(outcome.unwrap().outcome, RunOutcome::Ok);
+                assert!(n > 10, "so few?");
+                return;
+            }
+            let error = outcome.expect_err("a full disk");
+            assert!(error.contains("No space left"), "write {n}: {error}");
+            let dir = out.join("t-0");
+            assert!(!out.exists() || files_in(&dir) == files_in(&whole), "write {n}");
+        }
     }
 }
 
