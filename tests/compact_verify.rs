@@ -15,6 +15,7 @@ use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::report::{NoProgress, PartitionOutcome};
 use logcompact::segment::{PartitionDir, find_partitions};
+use logcompact::swap::Replaced;
 use logcompact::units::{Offset, Timestamp};
 use support::log::{Log, put, tombstone};
 use support::power::tree;
@@ -100,7 +101,7 @@ fn a_result_that_is_not_what_it_should_be_gets_no_final_name() {
         let before = tree(&dir);
         let out = temp.path().join("out");
         let output = match in_place {
-            true => Output::InPlace { force: false },
+            true => Output::InPlace { force: false, replaced: Replaced::Removed },
             false => Output::Folder(out.clone()),
         };
         let policy = Policy {

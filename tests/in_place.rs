@@ -410,6 +410,52 @@ fn what_an_interrupted_run_left_is_named_by_verify_and_ended_by_the_next_run() {
 }
 
 #[test]
+fn what_was_replaced_may_be_left_as_deleted_files_until_the_next_run_or_a_broker_comes() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, plain) = (stopped_broker(&temp.path().join("a")), stopped_broker(temp.path()));
+    let before = tree(&dir);
+    let state = content_of(&dir.join("lab-raw-0")).state;
+    in_place(&plain).args(["--include-active"]).assert().success();
+    let left = ["--include-active", "--leave-deleted"];
+    in_place(&dir).args(left).assert().success().stdout(contains("lies there as .deleted"));
+    let is_left = |path: &Path| path.extension().is_some_and(|end| end == "deleted");
+    let (deleted, rest): (Vec<_>, Vec<_>) =
+        tree(&dir).into_iter().partition(|(path, ..)| is_left(path));
+    let contents = |tree: Vec<(PathBuf, Vec<u8>, SystemTime)>| -> Vec<(PathBuf, Vec<u8>)> {
+        tree.into_iter().map(|(path, bytes, _)| (path, bytes)).collect()
+    };
+    assert!(contents(rest) == contents(tree(&plain)), "more has changed than what becomes of old");
+    assert!(deleted.len() > 3);
+    for (path, bytes, _) in &deleted {
+        let was = path.with_extension("");
+        assert!(before.iter().any(|(path, old, _)| *path == was && old == bytes), "{was:?}");
+    }
+    logcompact().args(["verify", "-q"]).arg(&dir).assert().success();
+    logcompact()
+        .args(["verify", "--strict"])
+        .arg(&dir)
+        .assert()
+        .code(1)
+        .stdout(contains("replaced and waiting to be removed; a broker removes it"));
+    // Where nothing else is to do, too.
+    in_place(&dir).args(["--include-active"]).assert().success();
+    assert!(!tree(&dir).iter().any(|(path, ..)| is_left(path)));
+    assert_eq!(content_of(&dir.join("lab-raw-0")).state, state);
+}
+
+#[test]
+fn what_is_to_be_erased_is_not_left_as_deleted_files() {
+    let temp = tempfile::tempdir().unwrap();
+    let keys = temp.path().join("keys");
+    fs::write(&keys, "key\n").unwrap();
+    let dir = stopped_broker(temp.path());
+    let before = tree(&dir);
+    in_place(&dir).args(["--leave-deleted", "--erase-keys"]).arg(&keys).assert().code(2);
+    logcompact().args(["compact", "--leave-deleted"]).arg(&dir).assert().code(2);
+    assert!(tree(&dir) == before);
+}
+
+#[test]
 fn a_swap_that_cannot_be_believed_is_left_for_somebody_to_look_at() {
     let temp = tempfile::tempdir().unwrap();
     let dir = stopped_broker(temp.path()).join("lab-raw-0");

@@ -15,6 +15,7 @@ use logcompact::disk::Disk;
 use logcompact::format::{Codec, Compression, MessageFormat};
 use logcompact::report::{NoProgress, RunOutcome};
 use logcompact::segment::find_partitions;
+use logcompact::swap::Replaced;
 use logcompact::units::Timestamp;
 use logcompact::verify::Severity;
 use support::log::{Log, put, tombstone};
@@ -169,7 +170,7 @@ fn compact(
     report.failure.map_or(Ok(report.outcome), Err)
 }
 
-const IN_PLACE: Output = Output::InPlace { force: false };
+const IN_PLACE: Output = Output::InPlace { force: false, replaced: Replaced::Removed };
 
 #[test]
 fn what_stays_where_it_lies_is_durable_before_what_lost_to_it_goes() {

@@ -11,7 +11,7 @@ use super::policy::Policy;
 use super::rewrite::{Written, put_empty_segment};
 use crate::error::Result;
 use crate::segment::{FileName, Kind, Place, Unread};
-use crate::swap::{Replacement, carry_out, list};
+use crate::swap::{Replaced, Replacement, carry_out, list};
 use crate::units::Offset;
 
 /// The decision.
@@ -100,11 +100,11 @@ impl Commit {
         new_active.max(rolled_to.filter(|rolled_to| *rolled_to > log_end))
     }
 
-    /// Carries it out where the new files lie as `.cleaned`.
+    /// Carries it out where the new files lie as `.cleaned`; what is `replaced` goes or is left.
     ///
     /// # Errors
     /// The system's. What is left undone then, the next run or a broker finishes or undoes.
-    pub fn carry_out(&self, place: &Place) -> Result<()> {
+    pub fn carry_out(&self, place: &Place, replaced: Replaced) -> Result<()> {
         if !self.replacements.is_empty() || self.new_active.is_some() {
             self.sync_untouched(place)?;
         }
@@ -125,7 +125,7 @@ impl Commit {
             put_empty_segment(base, &Place { suffix: None, ..place.clone() })?;
         }
         for replacement in &self.replacements {
-            let steps = replacement.steps(&list(&place.dir)?);
+            let steps = replacement.steps(&list(&place.dir)?, replaced);
             carry_out(&steps, &place.disk, &place.dir)?;
         }
         place.disk.sync_dir(&place.dir)

@@ -16,7 +16,7 @@ use crate::segment::{
     Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
     change_checkpoints, is_carried, partition_name, partitions_in,
 };
-use crate::swap::{Claim, PartitionClaim, list, unclean_shutdown};
+use crate::swap::{Claim, PartitionClaim, Replaced, list, unclean_shutdown};
 use crate::units::Offset;
 
 /// Where the output is to go.
@@ -40,6 +40,8 @@ pub enum Output {
     InPlace {
         /// Also where a broker did not stop as it should.
         force: bool,
+        /// What becomes of the segments that are replaced.
+        replaced: Replaced,
     },
 }
 
@@ -123,8 +125,15 @@ pub enum Destination {
         /// Ours as long as this lives.
         _claim: Claim,
     },
-    /// In place of the source, which is ours as long as this lives.
-    InPlace(Disk, Claim),
+    /// In place of the source.
+    InPlace {
+        /// The disk that it lies on.
+        disk: Disk,
+        /// What becomes of the segments that are replaced.
+        replaced: Replaced,
+        /// The source is ours as long as this lives.
+        _claim: Claim,
+    },
 }
 
 impl Destination {
@@ -149,7 +158,7 @@ impl Destination {
                 let staging = Staging::join(disk, folder, member, may_be_there)?;
                 Ok(Destination::Folder { staging, _claim: Claim::on_shared_folder(folder)? })
             }
-            Output::InPlace { force } => {
+            Output::InPlace { force, replaced } => {
                 let claim = Claim::on(sources)?;
                 if let Some(dir) = unclean_shutdown(sources).filter(|_| !force) {
                     return Err(Error::refused(format!(
@@ -164,14 +173,14 @@ impl Destination {
                 for path in &sources.partitions {
                     PartitionClaim::on(path)?;
                 }
-                Ok(Destination::InPlace(disk.clone(), claim))
+                Ok(Destination::InPlace { disk: disk.clone(), replaced: *replaced, _claim: claim })
             }
         }
     }
 
     /// Whether the source itself is changed.
     pub fn is_in_place(&self) -> bool {
-        matches!(self, Destination::InPlace(..))
+        matches!(self, Destination::InPlace { .. })
     }
 
     /// Where the temporary file of the whole run goes if nothing is said: what is staged may come
@@ -188,7 +197,7 @@ impl Destination {
         match self {
             Destination::Nowhere => None,
             Destination::Folder { staging, .. } => Some(staging.dir()),
-            Destination::InPlace(..) => Some(source),
+            Destination::InPlace { .. } => Some(source),
         }
     }
 
@@ -204,7 +213,7 @@ impl Destination {
                 source.disk.create_dir(&dir)?;
                 Ok(Some(Place::folder(&source.disk, &dir)))
             }
-            Destination::InPlace(disk, _) => {
+            Destination::InPlace { disk, .. } => {
                 let log = source.segments.first().map(|segment| segment.path(Kind::Log));
                 let unreadable = |path: &Path, error| Error::io(path, "cannot read", error);
                 let owner = log
@@ -233,7 +242,7 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(()),
             Destination::Folder { staging, .. } => staging.commit(&name.to_string()),
-            Destination::InPlace(..) => commit.carry_out(place),
+            Destination::InPlace { replaced, .. } => commit.carry_out(place, *replaced),
         }
     }
 
@@ -245,7 +254,7 @@ impl Destination {
         match self {
             Destination::Nowhere => Ok(()),
             Destination::Folder { staging, .. } => staging.discard(&name.to_string()),
-            Destination::InPlace(disk, _) => {
+            Destination::InPlace { disk, .. } => {
                 let is_ours = |file: &FileName| file.suffix == Some(Suffix::Cleaned);
                 let files = list(&place.dir)?;
                 let paths = files.iter().filter(|file| is_ours(file));
@@ -304,7 +313,7 @@ impl Destination {
                 staging.finish().map(|()| said || who)
             }
             // `LogCleanerManager.updateCheckpoints`.
-            Destination::InPlace(disk, _claim) => {
+            Destination::InPlace { disk, _claim, .. } => {
                 let by_source: HashMap<&Path, &PartitionReport> =
                     reports.iter().map(|report| (report.source.as_path(), report)).collect();
                 let by_dir =

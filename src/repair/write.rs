@@ -16,7 +16,7 @@ use crate::segment::{
     FileName, INDEX_ENTRY_BYTES, Kind, LEADER_EPOCHS, OffsetIndex, PartitionDir, Place, Suffix,
     TIME_ENTRY_BYTES, TimeIndex, Unread,
 };
-use crate::swap::{Replacement, carry_out, list};
+use crate::swap::{Replaced, Replacement, carry_out, list};
 use crate::units::Offset;
 
 /// The files that a repair changes, by name.
@@ -134,7 +134,11 @@ impl Plan {
             replacements.push(Replacement { old, new, snapshots: Vec::new() });
         }
         for replacement in &replacements {
-            carry_out(&replacement.steps(&list(&dir.path)?), &dir.disk, &dir.path)?;
+            carry_out(
+                &replacement.steps(&list(&dir.path)?, Replaced::Removed),
+                &dir.disk,
+                &dir.path,
+            )?;
         }
         for (kept, companions) in self.segments.iter().filter(|(kept, _)| kept.is_whole()) {
             for (kind, companion) in companions.all() {

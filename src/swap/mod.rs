@@ -16,5 +16,5 @@ mod step;
 pub use claim::{Claim, PartitionClaim, unclean_shutdown};
 pub use clean_mark::CleanMarks;
 pub use recovery::{Recovery, SwapLog, as_finished, recover, view};
-pub use replacement::Replacement;
+pub use replacement::{Replaced, Replacement};
 pub use step::{Step, carry_out, list};

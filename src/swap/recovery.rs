@@ -150,9 +150,7 @@ impl Recovery {
             _ if self.steps.is_empty() => None,
             ([], true) => Some("an interrupted swap is undone".into()),
             ([], false) if removed == 0 => Some("an interrupted swap is finished".into()),
-            ([], false) => {
-                Some(format!("{removed} files that an interrupted run left are removed"))
-            }
+            ([], false) => Some(format!("{removed} files that an earlier run left are removed")),
             (_, false) => Some("an interrupted swap is finished".into()),
             (_, true) => Some("an interrupted swap is finished, the one behind it undone".into()),
         }

@@ -9,13 +9,23 @@
 //! 3. `.swap` goes from the names, `.log`s first: beside a `.log.swap`, a broker takes companions
 //!    under final names for old ones. The lowest `.log` goes first, and each is synced: between
 //!    the first and the last `.log.swap` a broker takes a `.log` for an old one.
-//! 4. The `.deleted` files go.
+//! 4. The `.deleted` files go, or stay for the next who comes by ([`Replaced`]).
 
 use std::collections::BTreeSet;
 
 use super::Step;
 use crate::segment::{FileName, Kind, Suffix};
 use crate::units::Offset;
+
+/// What becomes of files that are replaced, in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// They go at once.
+    Removed,
+    /// They stay under `.deleted` names, as Kafka leaves them for `file.delete.delay.ms`; a broker
+    /// that starts, and the next run in place, remove them.
+    LeftDeleted,
+}
 
 /// Which segments are replaced by which.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +40,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// The steps, given the files that are there.
-    pub fn steps(&self, files: &BTreeSet<FileName>) -> Vec<Step> {
+    pub fn steps(&self, files: &BTreeSet<FileName>, replaced: Replaced) -> Vec<Step> {
         // Up to here nothing says that the names of the new files are durable.
         let mut steps = vec![Step::Sync];
         for base in self.new.iter().rev() {
@@ -46,9 +56,11 @@ impl Replacement {
         steps.extend(oldest_first(&self.old, &self.snapshots, files, retire));
         let new = self.new.iter().flat_map(|base| of_segment(files, *base, Some(Suffix::Cleaned)));
         steps.extend(finish(new.map(|name| FileName { suffix: Some(Suffix::Swap), ..name })));
-        let gone = self.old.iter().flat_map(|base| of_segment(files, *base, None));
-        let snapshots = self.snapshots.iter().filter_map(|offset| snapshot(files, *offset));
-        steps.extend(gone.chain(snapshots).map(|name| Step::Remove(deleted(name))));
+        if replaced == Replaced::Removed {
+            let gone = self.old.iter().flat_map(|base| of_segment(files, *base, None));
+            let snapshots = self.snapshots.iter().filter_map(|offset| snapshot(files, *offset));
+            steps.extend(gone.chain(snapshots).map(|name| Step::Remove(deleted(name))));
+        }
         steps
     }
 }
@@ -132,7 +144,7 @@ mod tests {
             snapshots: vec![Offset(7)],
         };
         let told: Vec<String> = replacement
-            .steps(&files)
+            .steps(&files, Replaced::Removed)
             .into_iter()
             .map(|step| match step {
                 Step::Rename(from, to) => {
@@ -177,7 +189,8 @@ mod tests {
         ]);
         let new = [0, 5, 9].map(Offset).to_vec();
         let replacement = Replacement { old: vec![Offset(0)], new, snapshots: vec![] };
-        let steps = replacement.steps(&files);
+        let steps = replacement.steps(&files, Replaced::LeftDeleted);
+        assert!(!steps.iter().any(|step| matches!(step, Step::Remove(_))));
         let is_last = |step: &Step| {
             matches!(step, Step::Rename(from, to)
                 if from.suffix == Some(Suffix::Swap) && to.suffix.is_none())

@@ -11,6 +11,7 @@ use logcompact::disk::Disk;
 use logcompact::format::MessageFormat;
 use logcompact::report::{NoProgress, Progress, RunOutcome, RunReport};
 use logcompact::segment::find_partitions;
+use logcompact::swap::Replaced;
 use logcompact::units::Timestamp;
 
 use super::power::Refusing;
@@ -71,7 +72,7 @@ impl Way {
         progress: &dyn Progress,
     ) -> Result<RunReport, String> {
         let output = match self.in_place {
-            true => Output::InPlace { force: true },
+            true => Output::InPlace { force: true, replaced: Replaced::Removed },
             false => Output::Folder(out.to_path_buf()),
         };
         let options = CompactOptions {

@@ -94,8 +94,9 @@ pub struct MergeArgs {
 const NOT_PLANNED: [&str; 5] = ["dirs", "out", "report", "units", "unit_bytes"];
 
 /// What makes sense only where one run does all of it.
-pub(super) const REFUSED: [&str; 9] = [
+pub(super) const REFUSED: [&str; 10] = [
     "in_place",
+    "leave_deleted",
     "force",
     "dry_run",
     "report",

@@ -21,7 +21,7 @@ use crate::disk::{Disk, System};
 use crate::format::MessageFormat;
 use crate::report::{PartitionOutcome, PartitionReport, RunOutcome, RunReport, counted, grouped};
 use crate::segment::{Sources, find_partitions};
-use crate::swap::unclean_shutdown;
+use crate::swap::{Replaced, unclean_shutdown};
 use crate::units::Timestamp;
 
 /// Runs the command.
@@ -138,7 +138,11 @@ pub fn options(args: &CompactArgs, common: &CommonArgs) -> anyhow::Result<Compac
 
 fn output(args: &CompactArgs) -> anyhow::Result<Output> {
     if args.in_place {
-        return Ok(Output::InPlace { force: args.force });
+        let replaced = match args.leave_deleted {
+            true => Replaced::LeftDeleted,
+            false => Replaced::Removed,
+        };
+        return Ok(Output::InPlace { force: args.force, replaced });
     }
     let choose = if args.dry_run { out_folder::suppose } else { out_folder::choose };
     Ok(Output::Folder(choose(args.out.as_deref(), &args.dirs, "compacted")?))

@@ -8,6 +8,7 @@ use crate::compact::{CompactOptions, NothingToClean, Output};
 use crate::report::{
     Counters, PartitionOutcome, PartitionReport, RoundReport, RunReport, counted, grouped, size,
 };
+use crate::swap::Replaced;
 
 /// Partitions listed without `-v`; the report has them all.
 const MOST_LISTED: usize = 40;
@@ -82,7 +83,7 @@ fn write(
         Output::Folder(out) | Output::SharedFolder { folder: out, .. } => {
             format!("Written to {}", plain(&out.to_string_lossy()))
         }
-        Output::InPlace { .. } => in_place(&report.totals),
+        Output::InPlace { replaced, .. } => in_place(&report.totals, *replaced),
     };
     match report_file {
         Some(file) => {
@@ -92,10 +93,10 @@ fn write(
     }
 }
 
-/// What became of the segments of the range.
-fn in_place(totals: &Counters) -> String {
+/// What became of the segments of the range, and of those that were `replaced`.
+fn in_place(totals: &Counters, replaced: Replaced) -> String {
     let Counters { segments_after, segments_untouched, .. } = *totals;
-    match segments_untouched {
+    let segments = match segments_untouched {
         0 => "Rewritten in place".to_owned(),
         _ if segments_untouched == segments_after => {
             format!("Cleaned in place: {} left untouched", counted(segments_after, "segment"))
@@ -105,6 +106,10 @@ fn in_place(totals: &Counters) -> String {
             grouped(segments_untouched),
             counted(segments_after, "segment"),
         ),
+    };
+    match replaced {
+        Replaced::Removed => segments,
+        Replaced::LeftDeleted => format!("{segments}; what was replaced lies there as .deleted"),
     }
 }
 

@@ -1,7 +1,8 @@
 // logcompact against Kafka's own cleaner and dump tool on the same directories, in turns, in one run:
 // medians of the times, and the ratio with its spread. Kafka's time is that of one call, with the JVM
 // long warm, and once more in a JVM of its own; ours is the whole process, everything synced: into a
-// folder of its own, and in place. The disk is at rest when a clock starts.
+// folder of its own, in place with the old segments left as Kafka leaves them, which does not count
+// what becomes of them a minute later, and in place. The disk is at rest when a clock starts.
 package oracle;
 
 import java.nio.file.Path;
@@ -19,19 +20,47 @@ public final class Bench {
     private static final String STRATEGIES = "other strategies";
     private static final String ROUNDS = "a round over the newest 1 %";
 
-    // Seconds of each contestant in each turn of a case.
-    private record Times(String name, double[][] seconds) {
-        private static final int OURS = 1;
-        private static final int CHECKSUMS = 3;
-        private static final int COPY = 4;
-        private static final int IN_PLACE = 6;
-        private static final int SYNCED_COPY = 7;
+    // Who takes part in a case of compaction, in the order of the columns.
+    private enum Who {
+        KAFKA("Kafka's cleaner"),
+        FRESH_KAFKA("in a fresh JVM"),
+        FOLDER("into a folder"),
+        ONE_THREAD("one thread"),
+        LEFT("in place, old segments left"),
+        IN_PLACE("in place"),
+        CHECKSUMS("CRC only"),
+        COPY("cp"),
+        SYNCED_COPY("cp, synced");
 
-        // How many times as long `who` takes as `other`, with its spread.
-        private String times(int who, int other) {
-            return ratio(seconds[who], seconds[other]);
+        private final String title;
+
+        Who(String title) {
+            this.title = title;
         }
     }
+
+    // Seconds of each contestant in each turn of a case.
+    private record Times(String name, long bytes, double[][] seconds) {
+        private double[] of(Who who) {
+            return seconds[who.ordinal()];
+        }
+
+        private String medians() {
+            StringBuilder line = new StringBuilder("| " + name + " | " + (bytes >> 20) + " |");
+            for (Who who : Who.values()) {
+                line.append(String.format(" %.2f s |", median(of(who))));
+            }
+            return line.toString();
+        }
+
+        // How many times as long `who` takes as `other`, with its spread.
+        private String times(Who who, Who other) {
+            return ratio(of(who), of(other));
+        }
+    }
+
+    // What is printed of all cases: how many times as long one takes as another.
+    private record Ratio(String title, Who who, Who other) { }
 
     private final Contestants contestants;
     private final Path work;
@@ -94,9 +123,8 @@ public final class Bench {
     }
 
     private void cleaning() throws Exception {
-        System.out.println("| compact | MiB | Kafka's cleaner | logcompact | ratio | worst..best "
-            + "| in a fresh JVM | ratio | logcompact in place | ratio | one thread | CRC only | cp | cp, synced |");
-        System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        List<String> titles = Arrays.stream(Who.values()).map(who -> who.title).toList();
+        head("compact | MiB", titles);
         List<Times> all = new ArrayList<>();
         for (Load load : loads()) {
             if (wanted.test(load.name())) {
@@ -116,47 +144,61 @@ public final class Bench {
             }
             all.add(clean(several(), bytes, sources, dir));
         }
+        compare("compact, times as fast as Kafka's cleaner", all, List.of(
+            new Ratio("into a folder", Who.KAFKA, Who.FOLDER),
+            new Ratio("old segments left", Who.KAFKA, Who.LEFT),
+            new Ratio("in place", Who.KAFKA, Who.IN_PLACE),
+            new Ratio("fresh JVM: into a folder", Who.FRESH_KAFKA, Who.FOLDER),
+            new Ratio("fresh JVM: old segments left", Who.FRESH_KAFKA, Who.LEFT),
+            new Ratio("fresh JVM: in place", Who.FRESH_KAFKA, Who.IN_PLACE)));
+        compare("compact, times as long as", all, List.of(
+            new Ratio("into a folder: cp", Who.FOLDER, Who.COPY),
+            new Ratio("into a folder: cp, synced", Who.FOLDER, Who.SYNCED_COPY),
+            new Ratio("into a folder: CRC only", Who.FOLDER, Who.CHECKSUMS),
+            new Ratio("old segments left: cp", Who.LEFT, Who.COPY),
+            new Ratio("old segments left: CRC only", Who.LEFT, Who.CHECKSUMS)));
+    }
+
+    private static void head(String first, List<String> titles) {
+        System.out.println("| " + first + " | " + String.join(" | ", titles) + " |");
+        System.out.println("|---".repeat(first.split("\\|").length + titles.size()) + "|");
+    }
+
+    private static void compare(String first, List<Times> all, List<Ratio> ratios) {
         System.out.println();
-        System.out.println("| compact, times as long as | cp | cp, synced | CRC only "
-            + "| in place: cp | in place: CRC only |");
-        System.out.println("|---|---|---|---|---|---|");
+        head(first, ratios.stream().map(Ratio::title).toList());
         for (Times times : all) {
-            System.out.printf("| %s | %s | %s | %s | %s | %s |%n", times.name(),
-                times.times(Times.OURS, Times.COPY), times.times(Times.OURS, Times.SYNCED_COPY),
-                times.times(Times.OURS, Times.CHECKSUMS), times.times(Times.IN_PLACE, Times.COPY),
-                times.times(Times.IN_PLACE, Times.CHECKSUMS));
+            StringBuilder line = new StringBuilder("| " + times.name() + " |");
+            ratios.forEach(it -> line.append(' ').append(times.times(it.who(), it.other())).append(" |"));
+            System.out.println(line);
         }
+        System.out.flush();
     }
 
     private Times clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
         int threads = Math.min(2, partitions.size());
-        double[][] seconds = new double[8][turns];
+        double[][] seconds = new double[Who.values().length][turns];
         for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
-            double[] here = {
-                contestants.kafkaCleans(partitions, threads),
-                contestants.logcompactCleans(source),
-                contestants.logcompactCleans(source, "--threads", "1"),
-                contestants.checksums(partitions),
-                contestants.copies(source),
-                contestants.freshKafkaCleans(partitions, threads),
-                contestants.logcompactCleansInPlace(source),
-                contestants.copiesAndSyncs(source),
-            };
-            for (int who = 0; who < here.length && turn >= 0; who++) {
-                seconds[who][turn] = here[who];
+            for (Who who : Who.values()) {
+                double here = switch (who) {
+                    case KAFKA -> contestants.kafkaCleans(partitions, threads);
+                    case FRESH_KAFKA -> contestants.freshKafkaCleans(partitions, threads);
+                    case FOLDER -> contestants.logcompactCleans(source);
+                    case ONE_THREAD -> contestants.logcompactCleans(source, "--threads", "1");
+                    case LEFT -> contestants.logcompactCleansInPlace(source, "--leave-deleted");
+                    case IN_PLACE -> contestants.logcompactCleansInPlace(source);
+                    case CHECKSUMS -> contestants.checksums(partitions);
+                    case COPY -> contestants.copies(source);
+                    case SYNCED_COPY -> contestants.copiesAndSyncs(source);
+                };
+                seconds[who.ordinal()][Math.max(turn, 0)] = here; // the first turn is taken again
             }
         }
-        double ours = median(seconds[1]);
-        double fresh = median(seconds[5]);
-        double inPlace = median(seconds[6]);
-        System.out.printf("| %s | %d | %s | %.2f s | **%.1f** | %.2f s | **%.1f** | %.2f s | %.2f s "
-                + "| %.2f s | %.2f s |%n",
-            name, bytes >> 20, versus(seconds[0], seconds[1]), fresh, fresh / ours, inPlace,
-            median(seconds[0]) / inPlace, median(seconds[2]), median(seconds[3]),
-            median(seconds[4]), median(seconds[7]));
+        Times times = new Times(name, bytes, seconds);
+        System.out.println(times.medians());
         System.out.flush();
-        return new Times(name, seconds);
+        return times;
     }
 
     // Strategies side by side, without the state of rounds.

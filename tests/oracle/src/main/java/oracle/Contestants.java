@@ -119,12 +119,15 @@ final class Contestants {
     }
 
     // In place, as Kafka does it, on a copy; the copying not counted.
-    double logcompactCleansInPlace(Path source) throws Exception {
+    double logcompactCleansInPlace(Path source, String... options) throws Exception {
         Path copy = cleared("logcompact").resolve(source.getFileName());
         Files.createDirectories(copy.getParent());
         process(List.of("cp", "-r", source.toString(), copy.toString()));
         settle(copy);
-        return logcompact("compact", copy, "--quiet", "--now", NOW_MS, "--in-place");
+        List<Object> command = new ArrayList<>(List.of("compact", copy, "--quiet", "--now", NOW_MS,
+            "--in-place"));
+        command.addAll(Arrays.asList(options));
+        return logcompact(command.toArray());
     }
 
     double logcompactReads(String command, Path source, String... options) throws Exception {

@@ -74,8 +74,13 @@ public final class Crash {
         for (int round = 0; round < 8; round++) {
             Path killed = dir.resolve("kill-" + round).resolve(source.getFileName());
             KafkaLog.copy(source, killed);
-            Process process = new ProcessBuilder(binary, "compact", "--in-place", killed.toString(),
-                "--now", Long.toString(NOW_MS), "--quiet", "--segment-bytes", "20000")
+            List<String> command = new ArrayList<>(List.of(binary, "compact", "--in-place",
+                killed.toString(), "--now", Long.toString(NOW_MS), "--quiet", "--segment-bytes",
+                "20000"));
+            if (random.nextBoolean()) {
+                command.add("--leave-deleted");
+            }
+            Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.DISCARD).start();
             process.waitFor(random.nextInt(12_000), TimeUnit.MICROSECONDS);
             process.destroyForcibly().waitFor();
