@@ -3,12 +3,16 @@
 //! `cargo bench` measures them; `cargo bench -- walk` those whose name has that in it.
 
 use std::hint::black_box;
+use std::path::PathBuf;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use logcompact::bytes::{crc32c, put_varint, put_varlong, varint_len, varlong_len};
 use logcompact::compact::{KeyHasher, KeySet, KeyWord, Packer, SHARDS, Shard, Words};
+use logcompact::dump::{BatchView, Content, Encoding, Json, LogKind, RecordView, Sink, Source};
 use logcompact::format::codec::{Codec, Room, Workbench};
-use logcompact::format::{Batch, Decoder, HEADER_BYTES, Records};
+use logcompact::format::{Batch, Decoder, HEADER_BYTES, Rebuild, Records};
+use logcompact::segment::TopicPartition;
+use logcompact::units::{Offset, Position};
 
 const RECORDS: usize = 200;
 const VALUE_BYTES: usize = 120;
@@ -69,6 +73,19 @@ fn batch(codec: Codec, noise: &mut Noise) -> Vec<u8> {
     batch
 }
 
+fn log_of_a_partition() -> Source {
+    let name = "00000000000000000000.log";
+    let base = Offset(0);
+    let (next_base, is_active, index, time_index) = (None, true, None, None);
+    Source {
+        path: PathBuf::from("orders-0").join(name),
+        name: name.to_owned(),
+        at: TopicPartition::parse("orders-0"),
+        content: Content::Log(LogKind::Segment { base, next_base, is_active, index, time_index }),
+        is_named: false,
+    }
+}
+
 fn batches(c: &mut Criterion) {
     let mut group = c.benchmark_group("batch of 200 records");
     let plain = batch(Codec::None, &mut Noise(1));
@@ -94,6 +111,44 @@ fn batches(c: &mut Criterion) {
             let Ok(Records::V2(records)) = decoder.records(black_box(&batch)) else { panic!() };
             let keys = records.filter_map(|record| record.unwrap().key);
             keys.map(|key| hasher.hash(key, SHARDS).within).fold(0, u32::wrapping_add)
+        });
+    });
+    group.bench_function("sweep the records, as verify does", |b| {
+        let batch = Batch::parse(&plain).unwrap();
+        let mut decoder = Decoder::new();
+        b.iter(|| {
+            let Ok(Records::V2(records)) = decoder.records(black_box(&batch)) else { panic!() };
+            records.sweep().unwrap().records
+        });
+    });
+    group.bench_function("rebuild from every tenth record", |b| {
+        let batch = Batch::parse(&plain).unwrap();
+        let (mut decoder, mut workbench) = (Decoder::new(), Workbench::new());
+        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        b.iter(|| {
+            out.clear();
+            let Ok(Records::V2(records)) = decoder.records(black_box(&batch)) else { panic!() };
+            let mut rebuild = Rebuild::new(&batch.header, None, &mut out, &mut scratch);
+            records.step_by(10).for_each(|record| rebuild.push(&record.unwrap()));
+            rebuild.finish(&mut workbench).unwrap().size_bytes
+        });
+    });
+    group.bench_function("write a line of JSON each", |b| {
+        let batch = Batch::parse(&plain).unwrap();
+        let (json, source) = (Json::new(Encoding::Auto), log_of_a_partition());
+        let common = json.common(&source);
+        let (mut decoder, mut out) = (Decoder::new(), Vec::new());
+        b.iter(|| {
+            out.clear();
+            let (header, position) = (batch.header, Position(0));
+            let common = common.as_slice();
+            let view = BatchView { source: &source, common, position, header, is_valid: true };
+            let Ok(Records::V2(records)) = decoder.records(black_box(&batch)) else { panic!() };
+            for record in records {
+                json.record(&mut out, &RecordView { batch: &view, record: record.unwrap() })
+                    .unwrap();
+            }
+            out.len()
         });
     });
     group.finish();

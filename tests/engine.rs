@@ -15,7 +15,7 @@ use logcompact::segment::find_partitions;
 use logcompact::units::Timestamp;
 use serde_json::Value;
 use support::log::{BatchKind, Log, Pair, put, tombstone};
-use support::{folders_in, logcompact, testdata};
+use support::{copy_folder, folders_in, logcompact, testdata};
 
 const NOW_MS: i64 = 1_795_300_000_000;
 
@@ -80,6 +80,72 @@ fn threads_and_memory_change_neither_a_byte_of_the_output_nor_a_number_of_the_re
             assert!(files == files_in(&out), "{options:?}");
             assert_eq!(without_passes(&report), without_passes(&other), "{options:?}");
             fs::remove_dir_all(&out).unwrap();
+        }
+    }
+}
+
+/// A log of many chunks and two segments, larger than what a partition may be that has one thread.
+fn log_of_many_chunks(root: &Path) -> PathBuf {
+    let mut log = Log::create(root, "t-0");
+    let value = "etaoin shrdlu ".repeat(12);
+    for batch in 0..600u32 {
+        let key = |n: u32| format!("key-{}", (batch * 100 + n).wrapping_mul(0x9e37_79b9) % 25_000);
+        let keys: Vec<String> = (0..100).map(key).collect();
+        let mut pairs: Vec<Pair<'_>> = keys.iter().map(|key| put(key, &value)).collect();
+        pairs.iter_mut().skip(7).step_by(40).for_each(|(_, value)| *value = None);
+        log.batch(&pairs);
+        // By event time later ones lose to earlier ones now and then.
+        log.now_ms -= if batch % 3 == 0 { 150 } else { 0 };
+        if batch == 350 {
+            log.roll();
+        }
+    }
+    log.roll().batch(&[put("Z", "1")]).flush()
+}
+
+#[test]
+fn threads_and_memory_change_no_byte_where_there_is_work_for_many_threads_whatever_is_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = log_of_many_chunks(&temp.path().join("source"));
+    let bytes = |base: &str| fs::metadata(source.join(base).with_extension("log")).unwrap().len();
+    assert!(bytes("00000000000000000000") > 6 << 20);
+    let limits = [("1", "1GiB"), ("2", "64MiB"), ("16", "1GiB"), ("16", "2MiB")];
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["--strategy", "timestamp"],
+        &["--compression", "lz4", "--segment-bytes", "3MiB"],
+        &["--cleanup-policy", "compact,delete", "--retention-bytes", "4MiB", "--include-active"],
+    ];
+    for way in ways {
+        let [mut wanted, mut wanted_in_place, mut wanted_of_rounds] = [const { None }; 3];
+        for (threads, memory) in limits {
+            let options = [&["--threads", threads, "--memory", memory][..], way].concat();
+            let fresh = |name: &str| {
+                let dir = temp.path().join(name);
+                let _ = fs::remove_dir_all(&dir);
+                dir
+            };
+            let is_same = |wanted: &mut Option<_>, files: Vec<(PathBuf, Vec<u8>)>| {
+                assert!(!files.is_empty());
+                *wanted.get_or_insert(files.clone()) == files
+            };
+            let out = fresh("out");
+            compact(&source, &out, &options);
+            assert!(is_same(&mut wanted, files_in(&out)), "{options:?}");
+            let copy = fresh("in place");
+            copy_folder(&source, &copy.join("t-0"));
+            let now = NOW_MS.to_string();
+            let mut command = logcompact();
+            command.args(["compact", "--in-place", "-q", "--now", &now]).arg(copy.join("t-0"));
+            command.args(&options).assert().success();
+            assert!(is_same(&mut wanted_in_place, files_in(&copy)), "in place: {options:?}");
+            if way.contains(&"compact,delete") {
+                continue; // there are no rounds with it
+            }
+            let rounds = fresh("rounds");
+            compact(&source, &rounds, &[&options[..], &["--to-offset", "20000"]].concat());
+            compact(&source, &rounds, &options);
+            assert!(is_same(&mut wanted_of_rounds, files_in(&rounds)), "rounds: {options:?}");
         }
     }
 }

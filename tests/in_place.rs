@@ -10,8 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use logcompact::format::codec::{Codec, Workbench};
+use predicates::prelude::*;
 use predicates::str::contains;
 use rustix::fs::{FlockOperation, fcntl_lock};
+use serde_json::Value;
 use support::log::{Log, put, tombstone};
 use support::power::{Die, tree};
 use support::state::content_of;
@@ -409,50 +411,83 @@ fn what_an_interrupted_run_left_is_named_by_verify_and_ended_by_the_next_run() {
     assert_eq!(names.filter(|name| leftover(name)).count(), 0);
 }
 
+/// The files of replaced segments that lie in `dir`, and the others.
+fn deleted_and_others(dir: &Path) -> [Vec<(PathBuf, Vec<u8>)>; 2] {
+    let files = tree(dir).into_iter().map(|(path, bytes, _)| (path, bytes));
+    let (deleted, others) =
+        files.partition(|(path, _)| path.extension().is_some_and(|end| end == "deleted"));
+    [deleted, others]
+}
+
+fn report_of(command: &mut assert_cmd::Command) -> Value {
+    let output = command.args(["--report", "-", "-q"]).assert().success().get_output().clone();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 #[test]
-fn what_was_replaced_may_be_left_as_deleted_files_until_the_next_run_or_a_broker_comes() {
+fn what_was_replaced_may_be_left_as_deleted_files_until_somebody_next_changes_the_directory() {
     let temp = tempfile::tempdir().unwrap();
-    let (dir, plain) = (stopped_broker(&temp.path().join("a")), stopped_broker(temp.path()));
-    let before = tree(&dir);
-    let state = content_of(&dir.join("lab-raw-0")).state;
-    in_place(&plain).args(["--include-active"]).assert().success();
-    let left = ["--include-active", "--leave-deleted"];
-    in_place(&dir).args(left).assert().success().stdout(contains("lies there as .deleted"));
-    let is_left = |path: &Path| path.extension().is_some_and(|end| end == "deleted");
-    let (deleted, rest): (Vec<_>, Vec<_>) =
-        tree(&dir).into_iter().partition(|(path, ..)| is_left(path));
-    let contents = |tree: Vec<(PathBuf, Vec<u8>, SystemTime)>| -> Vec<(PathBuf, Vec<u8>)> {
-        tree.into_iter().map(|(path, bytes, _)| (path, bytes)).collect()
-    };
-    assert!(contents(rest) == contents(tree(&plain)), "more has changed than what becomes of old");
-    assert!(deleted.len() > 3);
-    for (path, bytes, _) in &deleted {
-        let was = path.with_extension("");
-        assert!(before.iter().any(|(path, old, _)| *path == was && old == bytes), "{was:?}");
+    let policies = [
+        &["--include-active"][..],
+        &["--cleanup-policy", "compact,delete", "--retention-bytes", "1"],
+        &["--verify", "--segment-bytes", "4096"],
+    ];
+    let old_log = "lab-raw-0/00000000000000000000.log.deleted";
+    for (number, options) in policies.into_iter().enumerate() {
+        let dir = stopped_broker(&temp.path().join(format!("left-{number}")));
+        let plain = stopped_broker(&temp.path().join(format!("removed-{number}")));
+        let [_, before] = deleted_and_others(&dir);
+        in_place(&plain).args(options).assert().success();
+        let report = report_of(in_place(&dir).args(options).arg("--leave-deleted"));
+        let [deleted, others] = deleted_and_others(&dir);
+        assert!(others == deleted_and_others(&plain)[1], "{options:?}: more is different");
+        assert!(deleted.len() > 3, "{options:?}");
+        for (path, bytes) in &deleted {
+            let was = path.with_extension("");
+            assert!(before.contains(&(was, bytes.clone())), "{options:?}: {path:?}");
+        }
+        let left: usize = deleted.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert_eq!(report["totals"]["bytes_left_deleted"], left, "{options:?}");
+        // Who reads does not mind them.
+        logcompact().args(["verify", "-q"]).arg(&dir).assert().success();
+        let (log, _) = deleted.iter().find(|(path, _)| path.ends_with(old_log)).unwrap();
+        logcompact().arg("dump").arg(dir.join(log)).assert().success().stdout(contains("  A  "));
+        let out = temp.path().join(format!("out-{number}"));
+        let mut elsewhere = logcompact();
+        elsewhere.arg("compact").args(NOW).arg(&dir).arg("--out").arg(out);
+        elsewhere.assert().success().stderr(contains("left are removed").not());
+        assert!(deleted_and_others(&dir)[0] == deleted, "{options:?}");
+        // A second run retires the same names once more, and leaves only what it replaced.
+        let again = report_of(in_place(&dir).args(["--leave-deleted", "--drop-tombstones"]));
+        let left: usize = deleted_and_others(&dir)[0].iter().map(|(_, bytes)| bytes.len()).sum();
+        assert_eq!(again["totals"]["bytes_left_deleted"], left, "{options:?}");
+        // Where nothing else is to do, too.
+        let last = in_place(&dir).arg("--drop-tombstones").assert().success();
+        last.stdout(contains(".deleted").not());
+        assert!(deleted_and_others(&dir)[0].is_empty(), "{options:?}");
     }
-    logcompact().args(["verify", "-q"]).arg(&dir).assert().success();
-    logcompact()
-        .args(["verify", "--strict"])
-        .arg(&dir)
-        .assert()
-        .code(1)
-        .stdout(contains("replaced and waiting to be removed; a broker removes it"));
-    // Where nothing else is to do, too.
-    in_place(&dir).args(["--include-active"]).assert().success();
-    assert!(!tree(&dir).iter().any(|(path, ..)| is_left(path)));
-    assert_eq!(content_of(&dir.join("lab-raw-0")).state, state);
 }
 
 #[test]
 fn what_is_to_be_erased_is_not_left_as_deleted_files() {
     let temp = tempfile::tempdir().unwrap();
     let keys = temp.path().join("keys");
-    fs::write(&keys, "key\n").unwrap();
+    fs::write(&keys, "user1\n").unwrap();
     let dir = stopped_broker(temp.path());
     let before = tree(&dir);
     in_place(&dir).args(["--leave-deleted", "--erase-keys"]).arg(&keys).assert().code(2);
     logcompact().args(["compact", "--leave-deleted"]).arg(&dir).assert().code(2);
     assert!(tree(&dir) == before);
+    // What an earlier run left goes.
+    let dir = dir.join("lab-raw-0");
+    let has = |files: &[(PathBuf, Vec<u8>)]| {
+        files.iter().any(|(_, bytes)| bytes.windows(5).any(|window| window == b"user1"))
+    };
+    in_place(&dir).args(["--include-active", "--leave-deleted"]).assert().success();
+    assert!(has(&deleted_and_others(&dir)[0]));
+    in_place(&dir).args(["--include-active", "--erase-keys"]).arg(&keys).assert().success();
+    let [deleted, others] = deleted_and_others(&dir);
+    assert!(deleted.is_empty() && !has(&others));
 }
 
 #[test]

@@ -171,6 +171,7 @@ fn compact(
 }
 
 const IN_PLACE: Output = Output::InPlace { force: false, replaced: Replaced::Removed };
+const LEFT_DELETED: Output = Output::InPlace { force: false, replaced: Replaced::LeftDeleted };
 
 #[test]
 fn what_stays_where_it_lies_is_durable_before_what_lost_to_it_goes() {
@@ -232,6 +233,10 @@ fn losses(at: usize) -> [Loss; 5] {
 
 /// Cuts the power before each operation of a compaction in place, in each way, and recovers.
 fn cut_everywhere(case: fn(&Path) -> Case) {
+    cut_everywhere_where(case, IN_PLACE);
+}
+
+fn cut_everywhere_where(case: fn(&Path) -> Case, output: Output) {
     let temp = tempfile::tempdir().unwrap();
     let case = case(temp.path());
     let work = temp.path().join("work");
@@ -239,7 +244,7 @@ fn cut_everywhere(case: fn(&Path) -> Case) {
     let before = content_of(&case.source.join("t-0"));
     let noting = Noting::default();
     let disk = Disk::of(noting.clone());
-    let outcome = alone(|| compact(&work, IN_PLACE, case.policy.clone(), disk));
+    let outcome = alone(|| compact(&work, output.clone(), case.policy.clone(), disk));
     assert_eq!(outcome.unwrap(), RunOutcome::Ok);
     let after = content_of(&work.join("t-0"));
     assert!(after.records.len() < before.records.len());
@@ -264,7 +269,7 @@ fn cut_everywhere(case: fn(&Path) -> Case) {
             assert!(has("snapshot") || !has("log"), "{what}: rolled without a snapshot");
             if cuts % 5 == 0 {
                 // A new run recovers first, and then goes on.
-                let again = || compact(&left, IN_PLACE, case.policy.clone(), Disk::default());
+                let again = || compact(&left, output.clone(), case.policy.clone(), Disk::default());
                 assert_eq!(alone(again).expect(&what), RunOutcome::Ok, "{what}");
             } else {
                 logcompact::swap::recover(&Disk::default(), &left.join("t-0"), false).expect(&what);
@@ -281,6 +286,21 @@ fn cut_everywhere(case: fn(&Path) -> Case) {
 #[test]
 fn a_power_cut_at_any_step_brings_no_deleted_key_back() {
     cut_everywhere(tombstones_at_once);
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_run_that_leaves_deleted_files_brings_no_deleted_key_back() {
+    // On top of what a run before has left.
+    let case = |temp: &Path| {
+        let case = tombstones_at_once(temp);
+        let first = Policy { drop_tombstones: false, ..case.policy.clone() };
+        alone(|| compact(&case.source, LEFT_DELETED, first, Disk::default())).unwrap();
+        let files = tree(&case.source).into_iter().map(|(path, ..)| path);
+        let left = files.filter(|path| path.extension().is_some_and(|end| end == "deleted"));
+        assert!(left.count() > 3);
+        case
+    };
+    cut_everywhere_where(case, LEFT_DELETED);
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub fn counters(
         bad_version_headers: count.bad_versions,
         records_dropped_outside: 0,
         bytes_dropped_outside: 0,
+        bytes_left_deleted: 0,
     }
 }
 

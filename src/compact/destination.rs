@@ -16,7 +16,7 @@ use crate::segment::{
     Place, Sources, Suffix, TopicPartition, by_log_dir, carry_checkpoints, carry_identity,
     change_checkpoints, is_carried, partition_name, partitions_in,
 };
-use crate::swap::{Claim, PartitionClaim, Replaced, list, unclean_shutdown};
+use crate::swap::{Claim, PartitionClaim, Replaced, deleted_bytes, list, unclean_shutdown};
 use crate::units::Offset;
 
 /// Where the output is to go.
@@ -234,15 +234,22 @@ impl Destination {
         }
     }
 
-    /// Gives what was written of a partition its final names.
+    /// Gives what was written of a partition its final names. How many bytes of what it replaces
+    /// are left as `.deleted` files.
     ///
     /// # Errors
     /// The system's.
-    pub fn commit(&self, name: &TopicPartition, place: &Place, commit: &Commit) -> Result<()> {
+    pub fn commit(&self, name: &TopicPartition, place: &Place, commit: &Commit) -> Result<u64> {
         match self {
-            Destination::Nowhere => Ok(()),
-            Destination::Folder { staging, .. } => staging.commit(&name.to_string()),
-            Destination::InPlace { replaced, .. } => commit.carry_out(place, *replaced),
+            Destination::Nowhere => Ok(0),
+            Destination::Folder { staging, .. } => staging.commit(&name.to_string()).map(|()| 0),
+            Destination::InPlace { replaced, .. } => {
+                commit.carry_out(place, *replaced)?;
+                match replaced {
+                    Replaced::Removed => Ok(0),
+                    Replaced::LeftDeleted => deleted_bytes(&place.dir),
+                }
+            }
         }
     }
 

@@ -211,7 +211,9 @@ impl Opened {
         // As it will be once somebody has ended an interrupted swap.
         let dir = match view(&options.disk, path, options.policy.on_damage != OnDamage::Fail) {
             Ok((dir, recovery)) => {
-                let what = recovery.describe();
+                // What only waits for its removal is not read, and removed in place.
+                let is_told = options.output.is_in_place() || recovery.ends_a_swap();
+                let what = recovery.describe().filter(|_| is_told);
                 warnings.extend(what.map(|what| format!("as it is read, {what}")));
                 Ok(dir)
             }
@@ -423,10 +425,11 @@ impl Run<'_> {
         let done = compact(&task, &self.policy_of(opened), self.progress);
         let done = done.or_else(|error| self.survive(error, temp_dir));
         let Some(place) = place else { return done };
-        let done = done.and_then(|done| self.ask_about(source, &place, done));
-        match &done {
+        let mut done = done.and_then(|done| self.ask_about(source, &place, done));
+        match &mut done {
             Ok(done) if done.left_alone.is_none() => {
-                self.destination.commit(&opened.name, &place, &done.commit)?;
+                let left = self.destination.commit(&opened.name, &place, &done.commit)?;
+                done.counters.bytes_left_deleted = left;
             }
             Ok(_) => self.destination.discard(&opened.name, &place)?,
             // The failure is what counts; what stays behind has no final name.

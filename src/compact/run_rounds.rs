@@ -61,7 +61,7 @@ impl Run<'_> {
                 if options.keep_rounds == 0 {
                     disk.remove_dir_if_there(begun.round.state.path())?;
                 }
-                self.destination.commit(&opened.name, place, &done.commit)
+                self.destination.commit(&opened.name, place, &done.commit).map(|_| ())
             });
         }
         let mut standing = Standing::open(disk, path, options, dry_run)?;

@@ -107,6 +107,8 @@ pub struct Counters {
     pub records_dropped_outside: u64,
     /// And bytes of log.
     pub bytes_dropped_outside: u64,
+    /// What files of replaced segments, which are left as `.deleted` in place, take up.
+    pub bytes_left_deleted: u64,
 }
 
 impl Counters {
@@ -140,6 +142,7 @@ impl Counters {
             (&mut self.bad_version_headers, other.bad_version_headers),
             (&mut self.records_dropped_outside, other.records_dropped_outside),
             (&mut self.bytes_dropped_outside, other.bytes_dropped_outside),
+            (&mut self.bytes_left_deleted, other.bytes_left_deleted),
         ];
         for (sum, value) in sums {
             // What a report of another run says may be anything.

@@ -17,4 +17,4 @@ pub use claim::{Claim, PartitionClaim, unclean_shutdown};
 pub use clean_mark::CleanMarks;
 pub use recovery::{Recovery, SwapLog, as_finished, recover, view};
 pub use replacement::{Replaced, Replacement};
-pub use step::{Step, carry_out, list};
+pub use step::{Step, carry_out, deleted_bytes, list};

@@ -143,6 +143,13 @@ impl Recovery {
         }
     }
 
+    /// Whether a swap was interrupted. If none was, all that is left to do is to remove files that
+    /// nobody reads.
+    pub fn ends_a_swap(&self) -> bool {
+        let is_removal = |step: &Step| matches!(step, Step::Remove(_) | Step::Sync);
+        self.undone || !self.steps.iter().all(is_removal)
+    }
+
     /// What was done, for people; `None` if nothing was left to be done.
     pub fn describe(&self) -> Option<String> {
         let removed = self.steps.iter().filter(|step| matches!(step, Step::Remove(_))).count();
@@ -250,10 +257,7 @@ pub fn view(disk: &Disk, dir: &Path, may_be_damaged: bool) -> Result<(PartitionD
 /// The system's.
 pub fn as_finished(disk: &Disk, dir: &Path) -> Result<(PartitionDir, Option<String>)> {
     let (dir, recovery) = view(disk, dir, true)?;
-    // What only waits for its removal is not read anyway.
-    let is_removal = |step: &Step| matches!(step, Step::Remove(_) | Step::Sync);
-    let is_swap = recovery.undone || !recovery.steps.iter().all(is_removal);
-    let said = recovery.describe().filter(|_| is_swap);
+    let said = recovery.describe().filter(|_| recovery.ends_a_swap());
     let said = said.map(|what| format!("as it is read, {what}"));
     Ok((dir, said))
 }

@@ -9,7 +9,7 @@
 //! 3. `.swap` goes from the names, `.log`s first: beside a `.log.swap`, a broker takes companions
 //!    under final names for old ones. The lowest `.log` goes first, and each is synced: between
 //!    the first and the last `.log.swap` a broker takes a `.log` for an old one.
-//! 4. The `.deleted` files go, or stay for the next who comes by ([`Replaced`]).
+//! 4. The `.deleted` files go, or wait for who comes next ([`Replaced`]).
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ use crate::units::Offset;
 pub enum Replaced {
     /// They go at once.
     Removed,
-    /// They stay under `.deleted` names, as Kafka leaves them for `file.delete.delay.ms`; a broker
-    /// that starts, and the next run in place, remove them.
+    /// They stay under `.deleted` names, as Kafka leaves them for `file.delete.delay.ms`. Whoever
+    /// next changes the partition removes them ([`super::recover`]), or a broker that starts.
     LeftDeleted,
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::segment::FileName;
+use crate::segment::{FileName, Suffix};
 
 /// A step. Steps between two syncs may reach the disk in any order, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,21 @@ pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path) -> Result<()> {
         Step::Sync => disk.sync_dir(dir),
     };
     steps.chunk_by(go).try_for_each(|together| together.par_iter().try_for_each(carry_out))
+}
+
+/// How many bytes the files in the partition directory `dir` have that wait for their removal.
+///
+/// # Errors
+/// The system's.
+pub fn deleted_bytes(dir: &Path) -> Result<u64> {
+    let files = list(dir)?;
+    let deleted = files.iter().filter(|name| name.suffix == Some(Suffix::Deleted));
+    let size = |name: &FileName| {
+        let path = dir.join(name.to_string());
+        let metadata = path.symlink_metadata();
+        Ok(metadata.map_err(|source| Error::io(&path, "cannot look at", source))?.len())
+    };
+    deleted.map(size).sum()
 }
 
 /// The files of a partition directory that are named after an offset.

@@ -292,7 +292,7 @@ fn names(dir: &PartitionDir, found: &mut Findings) {
             Some(Suffix::Cleaned) => "left of a cleaning that did not finish; a broker removes it",
             Some(Suffix::Tmp) => "left of a file that was to replace another; nobody reads it",
             Some(Suffix::Swap) => "left of a swap that did not finish; a broker finishes it",
-            _ => "replaced and waiting to be removed; a broker removes it",
+            _ => "replaced and left to be removed; a broker does that, and compact --in-place",
         };
         let path = dir.file(&name.to_string());
         found.push(Finding::about("leftover", Severity::Warning, &path, text));

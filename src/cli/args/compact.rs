@@ -61,8 +61,9 @@ pub struct CompactArgs {
     /// Rewrite DIR itself, by Kafka's own swap protocol; no broker may be running on it
     #[arg(long, conflicts_with = "out")]
     pub in_place: bool,
-    /// With --in-place: leave what was replaced as .deleted files, as Kafka does for a minute; the
-    /// next run with --in-place, or a broker when it starts, removes them
+    /// With --in-place: leave what is replaced as .deleted files, as Kafka does for a minute. They
+    /// take up their room until somebody next changes the directory: this command, repair
+    /// --in-place, write, or a broker when it starts, removes them
     #[arg(long, requires = "in_place", conflicts_with = "erase_keys")]
     pub leave_deleted: bool,
     /// With --in-place: also where the broker was not shut down cleanly. Starting over with

@@ -8,7 +8,6 @@ use crate::compact::{CompactOptions, NothingToClean, Output};
 use crate::report::{
     Counters, PartitionOutcome, PartitionReport, RoundReport, RunReport, counted, grouped, size,
 };
-use crate::swap::Replaced;
 
 /// Partitions listed without `-v`; the report has them all.
 const MOST_LISTED: usize = 40;
@@ -83,7 +82,7 @@ fn write(
         Output::Folder(out) | Output::SharedFolder { folder: out, .. } => {
             format!("Written to {}", plain(&out.to_string_lossy()))
         }
-        Output::InPlace { replaced, .. } => in_place(&report.totals, *replaced),
+        Output::InPlace { .. } => in_place(&report.totals),
     };
     match report_file {
         Some(file) => {
@@ -93,9 +92,9 @@ fn write(
     }
 }
 
-/// What became of the segments of the range, and of those that were `replaced`.
-fn in_place(totals: &Counters, replaced: Replaced) -> String {
-    let Counters { segments_after, segments_untouched, .. } = *totals;
+/// What became of the segments of the range, and of those that were replaced.
+fn in_place(totals: &Counters) -> String {
+    let Counters { segments_after, segments_untouched, bytes_left_deleted, .. } = *totals;
     let segments = match segments_untouched {
         0 => "Rewritten in place".to_owned(),
         _ if segments_untouched == segments_after => {
@@ -107,9 +106,9 @@ fn in_place(totals: &Counters, replaced: Replaced) -> String {
             counted(segments_after, "segment"),
         ),
     };
-    match replaced {
-        Replaced::Removed => segments,
-        Replaced::LeftDeleted => format!("{segments}; what was replaced lies there as .deleted"),
+    match bytes_left_deleted {
+        0 => segments,
+        bytes => format!("{segments}; what was replaced is left as .deleted, {}", size(bytes)),
     }
 }
 

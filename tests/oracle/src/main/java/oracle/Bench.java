@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.apache.kafka.common.record.CompressionType;
@@ -17,6 +18,7 @@ public final class Bench {
     private static final int PARTITIONS = 8;
     private static final String ALL = "none, all survive";
     private static final String MEMORY = "memory a distinct key";
+    private static final String BEYOND_MEMORY = "a hundred million keys";
     private static final String STRATEGIES = "other strategies";
     private static final String ROUNDS = "a round over the newest 1 %";
 
@@ -87,13 +89,14 @@ public final class Bench {
         bench.choosing();
         bench.goingOn();
         bench.remembering();
+        bench.beyondMemory();
         System.exit(0);
     }
 
     private List<String> names() {
         List<String> names = new ArrayList<>();
         loads().forEach(load -> names.add(load.name()));
-        names.addAll(List.of(several(), STRATEGIES, ROUNDS, MEMORY));
+        names.addAll(List.of(several(), STRATEGIES, ROUNDS, MEMORY, BEYOND_MEMORY));
         return names;
     }
 
@@ -156,7 +159,10 @@ public final class Bench {
             new Ratio("into a folder: cp, synced", Who.FOLDER, Who.SYNCED_COPY),
             new Ratio("into a folder: CRC only", Who.FOLDER, Who.CHECKSUMS),
             new Ratio("old segments left: cp", Who.LEFT, Who.COPY),
-            new Ratio("old segments left: CRC only", Who.LEFT, Who.CHECKSUMS)));
+            new Ratio("old segments left: CRC only", Who.LEFT, Who.CHECKSUMS),
+            new Ratio("in place: cp", Who.IN_PLACE, Who.COPY),
+            new Ratio("in place: CRC only", Who.IN_PLACE, Who.CHECKSUMS),
+            new Ratio("one thread: two", Who.ONE_THREAD, Who.FOLDER)));
     }
 
     private static void head(String first, List<String> titles) {
@@ -266,6 +272,41 @@ public final class Bench {
         }
     }
 
+    // Small values: what is of interest is the number of keys.
+    private Load keys(Load.Keys drawn, int keys) {
+        String name = "keys " + drawn.name().toLowerCase(Locale.ROOT) + " " + keys;
+        return new Load(name, CompressionType.NONE, records, keys, 10, 500, drawn);
+    }
+
+    // So many keys that they have no room in the memory that is allowed: the same bytes as with it.
+    private void beyondMemory() throws Exception {
+        if (!wanted.test(BEYOND_MEMORY)) {
+            return;
+        }
+        Load load = new Load(BEYOND_MEMORY, CompressionType.NONE, 28 * records + records / 3,
+            25 * records, 10, 500, Load.Keys.EVEN);
+        Path source = load.place(work);
+        long mebibytes = load.write(source) >> 20;
+        System.out.println();
+        System.out.println("| " + BEYOND_MEMORY + " | MiB | records | keys | passes | peak | time |");
+        System.out.println("|---|---|---|---|---|---|---|");
+        Path first = null;
+        for (String memory : List.of("8GiB", "512MiB")) {
+            double seconds = contestants.logcompactCleans(source, "--memory", memory);
+            System.out.printf("| --memory %s | %d | %d | %d | %d | %d MiB | %.1f s |%n", memory,
+                mebibytes, contestants.reported("records_read"),
+                contestants.reported("distinct_keys"), contestants.reported("passes"),
+                contestants.reported("peak_memory_bytes") >> 20, seconds);
+            System.out.flush();
+            Path kept = contestants.kept("memory-" + memory);
+            if (first != null) {
+                contestants.compares(first, kept);
+                System.out.println("\nThe same bytes.");
+            }
+            first = kept;
+        }
+    }
+
     private static Load orders(int records) {
         return new Load("orders, segments of 64 MiB", CompressionType.NONE, records, 0, 120, 200,
                 Load.Keys.ORDERS);
@@ -282,14 +323,21 @@ public final class Bench {
             return;
         }
         System.out.println();
-        remembering("", "--keep-rounds", "0");
-        remembering(", with the state of rounds");
+        for (Load.Keys drawn : List.of(Load.Keys.EVEN, Load.Keys.BYTES, Load.Keys.UUIDS)) {
+            remembering(drawn, "", "--keep-rounds", "0");
+            remembering(drawn, ", with the state of rounds");
+        }
     }
 
-    private void remembering(String what, String... options) throws Exception {
+    private void remembering(Load.Keys drawn, String also, String... options) throws Exception {
         long[] peakBytes = new long[2];
         long[] keys = new long[2];
-        List<Load> fewAndMany = List.of(loads().get(0), manyKeys(records));
+        String what = switch (drawn) {
+            case BYTES -> " of 16 random bytes";
+            case UUIDS -> " that is a UUID's text";
+            default -> "";
+        } + also;
+        List<Load> fewAndMany = List.of(keys(drawn, records / 12), keys(drawn, records - 1));
         for (int which = 0; which < 2; which++) {
             Path source = fewAndMany.get(which).place(work);
             fewAndMany.get(which).write(source);

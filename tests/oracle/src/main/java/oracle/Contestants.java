@@ -14,6 +14,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -21,9 +24,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import org.apache.kafka.storage.internals.log.Cleaner;
 
 final class Contestants {
     private static final long NOW_MS = 1_795_300_000_000L;
+    // Of all who can use several.
+    static final int THREADS = 2;
     private static final int READ_BYTES = 1 << 20;
 
     private final String binary;
@@ -69,14 +75,16 @@ final class Contestants {
             Path copy = out.resolve(partition.getFileName());
             cleaners.add(new KafkaCleaner(partition, copy, NOW_MS, false, 0));
         }
+        List<Callable<Void>> works = new ArrayList<>();
+        Queue<KafkaCleaner> waiting = new ConcurrentLinkedQueue<>(cleaners);
+        for (int thread = 0; thread < threads; thread++) {
+            Cleaner cleaner = KafkaCleaner.cleaner(threads, NOW_MS);
+            works.add(() -> cleanAll(waiting, cleaner));
+        }
         ExecutorService pool = Executors.newFixedThreadPool(threads);
         settle(out);
         long start = System.nanoTime();
-        List<Future<Double>> running = new ArrayList<>();
-        for (KafkaCleaner cleaner : cleaners) {
-            running.add(pool.submit(() -> cleaner.clean()));
-        }
-        for (Future<Double> one : running) {
+        for (Future<Void> one : pool.invokeAll(works)) {
             one.get();
         }
         double seconds = (System.nanoTime() - start) / 1e9;
@@ -85,6 +93,13 @@ final class Contestants {
             cleaner.close();
         }
         return seconds;
+    }
+
+    private static Void cleanAll(Queue<KafkaCleaner> waiting, Cleaner cleaner) throws Exception {
+        for (KafkaCleaner one = waiting.poll(); one != null; one = waiting.poll()) {
+            one.clean(cleaner);
+        }
+        return null;
     }
 
     double logcompactCleans(Path source, String... options) throws Exception {
@@ -109,6 +124,17 @@ final class Contestants {
         settle(source, out);
         command.addAll(List.of("--min-rewrite-ratio", ratio));
         return logcompact(command.toArray());
+    }
+
+    // Whether two directories have the same files with the same bytes, reports aside.
+    void compares(Path one, Path other) throws Exception {
+        process(List.of("diff", "-r", "-x", "logcompact-report.json", "-x", "round-*.json",
+            one.toString(), other.toString()));
+    }
+
+    // Where the last result lies, which is kept under this name.
+    Path kept(String name) throws IOException {
+        return Files.move(work.resolve("logcompact"), cleared(name));
     }
 
     // A number of the report that logcompact has left.
@@ -142,6 +168,9 @@ final class Contestants {
         for (Object word : words) {
             command.add(word.toString());
         }
+        if (!command.contains("--threads")) {
+            command.addAll(List.of("--threads", Integer.toString(THREADS)));
+        }
         return process(command);
     }
 
@@ -156,13 +185,13 @@ final class Contestants {
         return copies(source) + process(List.of("sync"));
     }
 
-    // Reads all logs on all threads and takes a CRC-32C over them: the least that a tool can do
+    // Reads all logs on both threads and takes a CRC-32C over them: the least that a tool can do
     // which trusts nothing.
     double checksums(List<Path> partitions) throws Exception {
         settle(partitions.toArray(Path[]::new));
         long start = System.nanoTime();
         List<Runnable> parts = new ArrayList<>();
-        int threads = Runtime.getRuntime().availableProcessors();
+        int threads = THREADS;
         for (Path partition : partitions) {
             for (String name : Comparison.namesOf(partition, ".log")) {
                 for (int part = 0; part < threads; part++) {

@@ -104,6 +104,10 @@ public final class Crash {
             TreeMap<String, String> now;
             try (KafkaLog kafka = KafkaLog.open(copy, new Clock(NOW_MS), clean, new Properties())) {
                 now = Committed.of(kafka.log);
+                if (!Comparison.namesOf(copy, ".deleted").isEmpty()) {
+                    problem = Optional.of("Kafka leaves .deleted files where it starts");
+                    break;
+                }
             } catch (RuntimeException e) {
                 problem = Optional.of("Kafka does not open it: " + e);
                 break;

@@ -21,7 +21,6 @@ public final class KafkaCleaner implements AutoCloseable {
 
     private final Path dir;
     private final long nowMs;
-    private final Clock clock;
     private final KafkaLog kafka;
     private final long start;
     private final long end;
@@ -32,8 +31,10 @@ public final class KafkaCleaner implements AutoCloseable {
         KafkaLog.copy(from, to);
         this.dir = to;
         this.nowMs = nowMs;
-        this.clock = new Clock(nowMs);
-        this.kafka = KafkaLog.open(to, clock, true, new Properties(), start);
+        // Replaced segments are not removed while others are being cleaned.
+        Properties later = new Properties();
+        later.put("file.delete.delay.ms", "60000");
+        this.kafka = KafkaLog.open(to, new Clock(nowMs), true, later, start);
         UnifiedLog log = kafka.log;
         log.updateHighWatermark(log.logEndOffset());
         // Where an open transaction leaves nothing to clean, a roll would be for nothing.
@@ -49,16 +50,25 @@ public final class KafkaCleaner implements AutoCloseable {
 
     // Cleans; gives the seconds that the cleaner took, nothing else counted.
     double clean() throws Exception {
+        return clean(cleaner(1, nowMs));
+    }
+
+    // The same by a cleaner that there is.
+    double clean(Cleaner cleaner) throws Exception {
         if (start >= end) {
             return 0;
         }
-        Throttler unthrottled =
-            new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
-        Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES),
-            IO_BUFFER_BYTES, 104_857_612, 0.9, unthrottled, clock, partition -> { });
         long began = System.nanoTime();
         cleaner.doClean(new LogToClean(kafka.log, start, end, false), nowMs);
         return (System.nanoTime() - began) / 1e9;
+    }
+
+    // What one of so many threads of a broker cleans with, for as long as that runs.
+    static Cleaner cleaner(int threads, long nowMs) throws Exception {
+        Throttler unthrottled =
+            new Throttler(Double.MAX_VALUE, 300, "cleaner", "bytes", Time.SYSTEM);
+        return new Cleaner(0, new SkimpyOffsetMap(DEDUPE_BUFFER_BYTES / threads), IO_BUFFER_BYTES,
+            104_857_612, 0.9, unthrottled, new Clock(nowMs), partition -> { });
     }
 
     @Override

@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
 import java.util.Random;
+import java.util.SplittableRandom;
+import java.util.UUID;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.record.CompressionType;
 import org.apache.kafka.common.record.MemoryRecords;
@@ -18,8 +20,9 @@ record Load(String name, CompressionType codec, int records, int keys, int value
             int batchRecords, Keys drawn) {
 
     // How keys are drawn: evenly; by Zipf's law; as of orders, each written when it begins and now and
-    // then until so many others have begun, in segments of a size at which there are many.
-    enum Keys { EVEN, ZIPF, ORDERS }
+    // then until so many others have begun, in segments of a size at which there are many. Those that
+    // are drawn evenly may be without a pattern: bytes, or the text of a UUID.
+    enum Keys { EVEN, ZIPF, ORDERS, BYTES, UUIDS }
 
     static final String ORDERS_SEGMENT_BYTES = "67108864";
     private static final int ORDERS_AT_A_TIME = 60_000;
@@ -84,9 +87,29 @@ record Load(String name, CompressionType codec, int records, int keys, int value
         long key = switch (drawn) {
             case ORDERS -> Math.max(0, newest - (begins ? 0 : random.nextInt(ORDERS_AT_A_TIME)));
             case ZIPF -> (long) Math.pow(keys, random.nextDouble());
-            case EVEN -> keys >= records ? number : random.nextInt(keys);
+            case EVEN, BYTES, UUIDS -> keys >= records ? number : random.nextInt(keys);
         };
-        return bytes(String.format("user-%012d", key));
+        return switch (drawn) {
+            case BYTES -> withoutPattern(key).array();
+            case UUIDS -> {
+                ByteBuffer drawn = withoutPattern(key);
+                yield bytes(new UUID(drawn.getLong(), drawn.getLong()).toString());
+            }
+            default -> numbered(key);
+        };
+    }
+
+    private static byte[] numbered(long key) {
+        byte[] text = bytes("user-000000000000");
+        for (int at = text.length - 1; key > 0; at--, key /= 10) {
+            text[at] = (byte) ('0' + key % 10);
+        }
+        return text;
+    }
+
+    private static ByteBuffer withoutPattern(long key) {
+        SplittableRandom random = new SplittableRandom(key);
+        return ByteBuffer.allocate(16).putLong(random.nextLong()).putLong(random.nextLong()).flip();
     }
 
     private MemoryRecordsBuilder builder(ByteBuffer buffer) {
