@@ -1,10 +1,11 @@
 //! The set of keys seen so far: every key itself, not its hash alone, in little memory.
 //!
-//! Keys are packed after a pattern (`pack`), to which most are `alike`. Short ones are `words`
-//! then, which stand in their slots; longer ones lie on pages beside a `table` (`shard`). Both are
-//! a `key_set`; the `index` says what goes where.
+//! Keys are packed after a pattern (`pack`), to which most are `alike`, or which ends in `hex`
+//! digits as they do. Short ones are `words` then, which stand in their slots; longer ones lie on
+//! pages beside a `table` (`shard`). Both are a `key_set`; the `index` says what goes where.
 
 mod alike;
+mod hex;
 mod index;
 mod key_set;
 mod pack;

@@ -5,13 +5,19 @@
 //! highest whether it is as long as the pattern. If it is not, its length follows, as a varint of
 //! seven bits a byte. Then comes the key from where the pattern ends to be like it. So a packed key
 //! says itself where it ends, and two are the same bytes only if the keys are.
+//!
+//! Where the pattern ends in hexadecimal digits, keys that do so too are a byte that cannot begin
+//! any other, and their digits ([`HexTail`]), if that is shorter.
 
 use super::alike::Alike;
+use super::hex::HexTail;
 use super::words::KeyWord;
 
 /// The most that seven bits can say.
 const MOST_SHARED: usize = 0x7f;
 const AS_LONG: u8 = 0x80;
+/// Shares more with the pattern than any key can, where patterns have a tail of digits.
+const DIGITS: u8 = MOST_SHARED as u8;
 /// Rests up to this are copied in one step of a fixed size.
 const SHORT_BYTES: usize = 16;
 /// Fronts up to this too.
@@ -24,6 +30,7 @@ pub struct Packer {
     /// The first bytes of the pattern, or all, and zeros behind them.
     front: [u8; FRONT_BYTES],
     alike: Alike,
+    hex: Option<HexTail>,
 }
 
 impl Packer {
@@ -31,7 +38,8 @@ impl Packer {
     pub fn like(pattern: &[u8]) -> Packer {
         let mut front = [0; FRONT_BYTES];
         front.iter_mut().zip(pattern).for_each(|(front, byte)| *front = *byte);
-        Packer { pattern: pattern.to_vec(), front, alike: Alike::of(pattern) }
+        let hex = HexTail::of(pattern).filter(|_| pattern.len() < MOST_SHARED);
+        Packer { pattern: pattern.to_vec(), front, alike: Alike::of(pattern), hex }
     }
 
     /// Appends the packed key to `out`.
@@ -39,6 +47,13 @@ impl Packer {
     pub fn pack(&self, key: &[u8], out: &mut Vec<u8>) {
         let shared = self.shared_front(key).min(MOST_SHARED);
         let rest = key.get(shared..).unwrap_or_default();
+        if let Some(hex) = &self.hex
+            && hex.packed_bytes() < rest.len()
+            && key.len() == self.pattern.len()
+            && hex.pack(DIGITS, key, out)
+        {
+            return;
+        }
         if key.len() == self.pattern.len() {
             out.push(shared as u8 | AS_LONG);
         } else {
@@ -86,6 +101,11 @@ impl Packer {
     pub fn unpack(&self, packed: &[u8], key: &mut Vec<u8>) {
         key.clear();
         let Some((&front, mut rest)) = packed.split_first() else { return };
+        if let Some(hex) = &self.hex
+            && front == DIGITS
+        {
+            return hex.unpack(rest, key);
+        }
         let shared = usize::from(front & !AS_LONG);
         let length = if front & AS_LONG != 0 { self.pattern.len() } else { take_length(&mut rest) };
         let rest = rest.get(..length.saturating_sub(shared)).unwrap_or_default();
@@ -196,6 +216,12 @@ mod tests {
 
     /// Reads one packed key off the front of `bytes`, as the format says.
     fn unpacked<'a>(pattern: &[u8], bytes: &'a [u8]) -> (Vec<u8>, &'a [u8]) {
+        if let Some(hex) = HexTail::of(pattern).filter(|_| bytes[0] == 0x7f && pattern.len() < 0x7f)
+        {
+            let mut key = Vec::new();
+            hex.unpack(&bytes[1..], &mut key);
+            return (key, &bytes[1 + hex.packed_bytes()..]);
+        }
         let shared = usize::from(bytes[0] & 0x7f);
         let (mut length, mut at) = (pattern.len(), 1);
         if bytes[0] & AS_LONG == 0 {
@@ -215,8 +241,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_packed_key_says_what_it_was_and_where_it_ends(
-            pattern in "[ab]{0,12}|[a-d]{120,140}",
-            keys in prop::collection::vec("[ab]{0,40}|[a-d]{100,300}", 1..6),
+            pattern in
+                "[ab]{0,12}|[a-d]{120,140}|[ab]{24}|k[ab]{8}-[ab]{4}-[ab]{4}-[ab]{4}-[ab]{12}",
+            keys in prop::collection::vec(
+                "[ab]{0,40}|[a-d]{100,300}|[ab]{24}|k[ab]{8}-[abB]{4}-[ab]{4}-[ab]{4}-[ab]{12}",
+                1..6,
+            ),
         ) {
             let mut out = Vec::new();
             let packer = Packer::like(pattern.as_bytes());
@@ -277,5 +307,13 @@ mod tests {
         assert_eq!(packed(pattern, pattern), [AS_LONG | 17]);
         assert_eq!(packed(pattern, b""), [0, 0]);
         assert_eq!(packed(b"", b"k"), [0, 1, b'k']);
+    }
+
+    #[test]
+    fn a_uuid_takes_a_byte_and_sixteen_unless_it_shares_more_with_the_pattern() {
+        let pattern = b"123e4567-e89b-12d3-a456-426614174000";
+        assert_eq!(packed(pattern, b"00112233-4455-6677-8899-aabbccddeeff").len(), 17);
+        assert_eq!(packed(pattern, b"123e4567-e89b-12d3-a456-426614174fff").len(), 4);
+        assert_eq!(packed(pattern, b"00112233-4455-6677-8899-AABBCCDDEEFF").len(), 37);
     }
 }
