@@ -64,6 +64,11 @@ public final class Bench {
     // What is printed of all cases: how many times as long one takes as another.
     private record Ratio(String title, Who who, Who other) { }
 
+    // Does its work once, and says how many seconds that took.
+    private interface Contestant {
+        double takes() throws Exception;
+    }
+
     private final Contestants contestants;
     private final Path work;
     private final int turns;
@@ -150,22 +155,18 @@ public final class Bench {
             }
             all.add(clean(several(), bytes, sources, dir));
         }
-        compare("compact, times as fast as Kafka's cleaner", all, List.of(
-            new Ratio("into a folder", Who.KAFKA, Who.FOLDER),
-            new Ratio("old segments left", Who.KAFKA, Who.LEFT),
-            new Ratio("in place", Who.KAFKA, Who.IN_PLACE),
-            new Ratio("fresh JVM: into a folder", Who.FRESH_KAFKA, Who.FOLDER),
-            new Ratio("fresh JVM: old segments left", Who.FRESH_KAFKA, Who.LEFT),
-            new Ratio("fresh JVM: in place", Who.FRESH_KAFKA, Who.IN_PLACE)));
-        compare("compact, times as long as", all, List.of(
-            new Ratio("into a folder: cp", Who.FOLDER, Who.COPY),
-            new Ratio("into a folder: cp, synced", Who.FOLDER, Who.SYNCED_COPY),
-            new Ratio("into a folder: CRC only", Who.FOLDER, Who.CHECKSUMS),
-            new Ratio("old segments left: cp", Who.LEFT, Who.COPY),
-            new Ratio("old segments left: CRC only", Who.LEFT, Who.CHECKSUMS),
-            new Ratio("in place: cp", Who.IN_PLACE, Who.COPY),
-            new Ratio("in place: CRC only", Who.IN_PLACE, Who.CHECKSUMS),
-            new Ratio("one thread: two", Who.ONE_THREAD, Who.FOLDER)));
+        List<Ratio> faster = new ArrayList<>();
+        List<Ratio> longer = new ArrayList<>();
+        for (Who our : List.of(Who.FOLDER, Who.LEFT, Who.IN_PLACE)) {
+            faster.add(new Ratio(our.title, Who.KAFKA, our));
+            faster.add(new Ratio(our.title + ", fresh JVM", Who.FRESH_KAFKA, our));
+            longer.add(new Ratio(our.title + ": cp", our, Who.COPY));
+            longer.add(new Ratio(our.title + ": CRC only", our, Who.CHECKSUMS));
+        }
+        longer.add(new Ratio("into a folder: cp, synced", Who.FOLDER, Who.SYNCED_COPY));
+        longer.add(new Ratio("one thread: two", Who.ONE_THREAD, Who.FOLDER));
+        compare("compact, times as fast as Kafka's cleaner", all, faster);
+        compare("compact, times as long as", all, longer);
     }
 
     private static void head(String first, List<String> titles) {
@@ -187,27 +188,40 @@ public final class Bench {
     private Times clean(String name, long bytes, List<Path> partitions, Path source)
             throws Exception {
         int threads = Math.min(2, partitions.size());
-        double[][] seconds = new double[Who.values().length][turns];
-        for (int turn = -1; turn < turns; turn++) { // the first turn warms caches and the JVM
-            for (Who who : Who.values()) {
-                double here = switch (who) {
-                    case KAFKA -> contestants.kafkaCleans(partitions, threads);
-                    case FRESH_KAFKA -> contestants.freshKafkaCleans(partitions, threads);
-                    case FOLDER -> contestants.logcompactCleans(source);
-                    case ONE_THREAD -> contestants.logcompactCleans(source, "--threads", "1");
-                    case LEFT -> contestants.logcompactCleansInPlace(source, "--leave-deleted");
-                    case IN_PLACE -> contestants.logcompactCleansInPlace(source);
-                    case CHECKSUMS -> contestants.checksums(partitions);
-                    case COPY -> contestants.copies(source);
-                    case SYNCED_COPY -> contestants.copiesAndSyncs(source);
-                };
-                seconds[who.ordinal()][Math.max(turn, 0)] = here; // the first turn is taken again
-            }
+        List<Contestant> contest = new ArrayList<>();
+        for (Who who : Who.values()) {
+            contest.add(switch (who) {
+                case KAFKA -> () -> contestants.kafkaCleans(partitions, threads);
+                case FRESH_KAFKA -> () -> contestants.freshKafkaCleans(partitions, threads);
+                case FOLDER -> () -> contestants.logcompactCleans(source);
+                case ONE_THREAD -> () -> contestants.logcompactCleans(source, "--threads", "1");
+                case LEFT -> () ->
+                    contestants.logcompactCleansInPlace(source, "--leave-deleted");
+                case IN_PLACE -> () -> contestants.logcompactCleansInPlace(source);
+                case CHECKSUMS -> () -> contestants.checksums(partitions);
+                case COPY -> () -> contestants.copies(source);
+                case SYNCED_COPY -> () -> contestants.copiesAndSyncs(source);
+            });
         }
-        Times times = new Times(name, bytes, seconds);
+        Times times = new Times(name, bytes, inTurns(contest));
         System.out.println(times.medians());
         System.out.flush();
         return times;
+    }
+
+    // Seconds of each contestant in each turn. What one turn more in front of them took does not
+    // count: it warms caches and the JVM.
+    private double[][] inTurns(List<Contestant> contest) throws Exception {
+        double[][] seconds = new double[contest.size()][turns];
+        for (int turn = -1; turn < turns; turn++) {
+            for (int who = 0; who < contest.size(); who++) {
+                double here = contest.get(who).takes();
+                if (turn >= 0) {
+                    seconds[who][turn] = here;
+                }
+            }
+        }
+        return seconds;
     }
 
     // Strategies side by side, without the state of rounds.
@@ -226,14 +240,12 @@ public final class Bench {
             }
             Path source = load.place(work);
             load.write(source);
-            double[][] seconds = new double[strategies.size()][turns];
-            for (int turn = -1; turn < turns; turn++) {
-                for (int which = 0; which < strategies.size(); which++) {
-                    double here = contestants.logcompactCleans(source, "--keep-rounds", "0",
-                        "--strategy", strategies.get(which));
-                    seconds[which][Math.max(turn, 0)] = here; // the first turn is taken again
-                }
+            List<Contestant> contest = new ArrayList<>();
+            for (String strategy : strategies) {
+                contest.add(() -> contestants.logcompactCleans(source, "--keep-rounds", "0",
+                    "--strategy", strategy));
             }
+            double[][] seconds = inTurns(contest);
             System.out.printf("| %s | %.2f s | %s | %s | %s |%n", load.name(), median(seconds[0]),
                 ratio(seconds[1], seconds[0]), ratio(seconds[2], seconds[0]),
                 ratio(seconds[3], seconds[0]));
@@ -257,17 +269,10 @@ public final class Bench {
             String behind = Long.toString(load.records() / 100L * 99 - 1);
             String[] cut = load.drawn() == Load.Keys.ORDERS
                 ? new String[] {"--segment-bytes", Load.ORDERS_SEGMENT_BYTES} : new String[0];
-            double[][] seconds = new double[3][turns];
-            for (int turn = -1; turn < turns; turn++) {
-                double[] here = {
-                    contestants.logcompactCleans(source, cut),
-                    contestants.logcompactGoesOn(source, behind, 0, cut),
-                    contestants.logcompactGoesOn(source, behind, 0.5, cut),
-                };
-                for (int who = 0; who < here.length; who++) {
-                    seconds[who][Math.max(turn, 0)] = here[who];
-                }
-            }
+            double[][] seconds = inTurns(List.of(
+                () -> contestants.logcompactCleans(source, cut),
+                () -> contestants.logcompactGoesOn(source, behind, 0, cut),
+                () -> contestants.logcompactGoesOn(source, behind, 0.5, cut)));
             System.out.printf("| %s | %d | %.2f s | %.3f s | %s | %.3f s | %s |%n", load.name(),
                 mebibytes, median(seconds[0]), median(seconds[1]), share(seconds[1], seconds[0]),
                 median(seconds[2]), share(seconds[2], seconds[0]));
@@ -368,13 +373,11 @@ public final class Bench {
         for (Load load : looked) {
             Path source = load.place(work);
             long mebibytes = load.write(source) >> 20;
-            double[][] seconds = new double[4][turns];
-            for (int turn = 0; turn < turns; turn++) {
-                seconds[0][turn] = contestants.kafkaDumps(source, "--print-data-log");
-                seconds[1][turn] = contestants.logcompactReads("dump", source, "--format", "json");
-                seconds[2][turn] = contestants.kafkaDumps(source, "--deep-iteration");
-                seconds[3][turn] = contestants.logcompactReads("verify", source);
-            }
+            double[][] seconds = inTurns(List.of(
+                () -> contestants.kafkaDumps(source, "--print-data-log"),
+                () -> contestants.logcompactReads("dump", source, "--format", "json"),
+                () -> contestants.kafkaDumps(source, "--deep-iteration"),
+                () -> contestants.logcompactReads("verify", source)));
             System.out.printf("| dump --format json, %s, against --print-data-log | %d | %s |%n",
                 load.name(), mebibytes, versus(seconds[0], seconds[1]));
             System.out.printf("| verify, %s, against --deep-iteration | %d | %s |%n",
