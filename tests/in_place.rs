@@ -456,6 +456,13 @@ fn what_was_replaced_may_be_left_as_deleted_files_until_somebody_next_changes_th
         let mut elsewhere = logcompact();
         elsewhere.arg("compact").args(NOW).arg(&dir).arg("--out").arg(out);
         elsewhere.assert().success().stderr(contains("left are removed").not());
+        // Where a log is missing that others belong to, that is told.
+        let orphan = dir.join("lab-raw-0/00000000000000900000.index");
+        fs::write(&orphan, "").unwrap();
+        let mut elsewhere = logcompact();
+        elsewhere.arg("compact").args(NOW).arg(&dir).arg("--dry-run");
+        elsewhere.assert().success().stderr(contains("that an earlier run left are removed"));
+        fs::remove_file(orphan).unwrap();
         assert!(deleted_and_others(&dir)[0] == deleted, "{options:?}");
         // A second run retires the same names once more, and leaves only what it replaced.
         let again = report_of(in_place(&dir).args(["--leave-deleted", "--drop-tombstones"]));
@@ -476,7 +483,12 @@ fn what_is_to_be_erased_is_not_left_as_deleted_files() {
     let dir = stopped_broker(temp.path());
     let before = tree(&dir);
     in_place(&dir).args(["--leave-deleted", "--erase-keys"]).arg(&keys).assert().code(2);
-    logcompact().args(["compact", "--leave-deleted"]).arg(&dir).assert().code(2);
+    for elsewhere in [&[][..], &["--out", "out"], &["--to-offset", "1", "--out", "out"]] {
+        let mut command = logcompact();
+        command.current_dir(temp.path()).args(["compact", "--leave-deleted"]).args(elsewhere);
+        command.arg(&dir).assert().code(2);
+    }
+    assert!(!temp.path().join("out").exists());
     assert!(tree(&dir) == before);
     // What an earlier run left goes.
     let dir = dir.join("lab-raw-0");

@@ -341,6 +341,7 @@ fn what_cannot_be_planned_is_refused_with_a_reason() {
     let keys = cluster.path("keys");
     for options in [
         &["--in-place"][..],
+        &["--out", &out, "--leave-deleted"],
         &["--out", &out, "--dry-run"],
         &["--out", &out, "--report", "-"],
         &["--out", &out, "--erase-keys", &keys],

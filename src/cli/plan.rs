@@ -59,6 +59,7 @@ const AGAIN: &str = "a unit that is tried again would begin again; compact with 
 fn refuse_whole(args: &CompactArgs) -> anyhow::Result<()> {
     let refused = [
         (args.in_place, "--in-place", "units would wait for each other; compact --in-place"),
+        (args.leave_deleted, "--leave-deleted", "it is for --in-place"),
         (args.dry_run, "--dry-run", "the plan has estimates; compact --dry-run knows exactly"),
         (args.report.is_some(), "--report", "each unit writes its own; report merge adds them up"),
         (

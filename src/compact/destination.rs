@@ -245,10 +245,10 @@ impl Destination {
             Destination::Folder { staging, .. } => staging.commit(&name.to_string()).map(|()| 0),
             Destination::InPlace { replaced, .. } => {
                 commit.carry_out(place, *replaced)?;
-                match replaced {
-                    Replaced::Removed => Ok(0),
+                Ok(match replaced {
+                    Replaced::Removed => 0,
                     Replaced::LeftDeleted => deleted_bytes(&place.dir),
-                }
+                })
             }
         }
     }

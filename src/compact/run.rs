@@ -211,8 +211,8 @@ impl Opened {
         // As it will be once somebody has ended an interrupted swap.
         let dir = match view(&options.disk, path, options.policy.on_damage != OnDamage::Fail) {
             Ok((dir, recovery)) => {
-                // What only waits for its removal is not read, and removed in place.
-                let is_told = options.output.is_in_place() || recovery.ends_a_swap();
+                // What was replaced is nothing that who reads the rest would miss.
+                let is_told = options.output.is_in_place() || !recovery.only_removes_deleted();
                 let what = recovery.describe().filter(|_| is_told);
                 warnings.extend(what.map(|what| format!("as it is read, {what}")));
                 Ok(dir)

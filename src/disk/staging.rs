@@ -127,9 +127,11 @@ impl Staging {
     ) -> Result<Staging> {
         Staging::refuse_strangers(out, &may_be_there)?;
         disk.create_durable_dir(out)?;
-        // Another one may have made it that was killed before its name was durable.
+        // Another one may have made it that was killed before its name was durable. Who may not
+        // open the folder above it has not made it.
         let above = out.parent().filter(|above| !above.as_os_str().is_empty());
-        disk.sync_dir(above.unwrap_or(Path::new(".")))?;
+        let synced = disk.sync_dir(above.unwrap_or(Path::new(".")));
+        synced.or_else(|error| if error.is_denied() { Ok(()) } else { Err(error) })?;
         let lock = LockedDir::share(out).map_err(|busy| busy.by_us(out))?;
         disk.remove_dead_of(&out.join(report_of_unit(member.number)));
         // Others may have come to it meanwhile.

@@ -145,9 +145,19 @@ impl Recovery {
 
     /// Whether a swap was interrupted. If none was, all that is left to do is to remove files that
     /// nobody reads.
-    pub fn ends_a_swap(&self) -> bool {
+    fn ends_a_swap(&self) -> bool {
         let is_removal = |step: &Step| matches!(step, Step::Remove(_) | Step::Sync);
         self.undone || !self.steps.iter().all(is_removal)
+    }
+
+    /// Whether all that is left to do is to remove what was replaced.
+    pub fn only_removes_deleted(&self) -> bool {
+        let is_so = |step: &Step| match step {
+            Step::Remove(name) => name.suffix == Some(Suffix::Deleted),
+            Step::Sync => true,
+            Step::Rename(..) => false,
+        };
+        !self.undone && self.steps.iter().all(is_so)
     }
 
     /// What was done, for people; `None` if nothing was left to be done.
@@ -157,7 +167,10 @@ impl Recovery {
             _ if self.steps.is_empty() => None,
             ([], true) => Some("an interrupted swap is undone".into()),
             ([], false) if removed == 0 => Some("an interrupted swap is finished".into()),
-            ([], false) => Some(format!("{removed} files that an earlier run left are removed")),
+            ([], false) => {
+                let files = if removed == 1 { "file" } else { "files" };
+                Some(format!("{removed} {files} that an earlier run left are removed"))
+            }
             (_, false) => Some("an interrupted swap is finished".into()),
             (_, true) => Some("an interrupted swap is finished, the one behind it undone".into()),
         }

@@ -38,18 +38,12 @@ pub fn carry_out(steps: &[Step], disk: &Disk, dir: &Path) -> Result<()> {
 }
 
 /// How many bytes the files in the partition directory `dir` have that wait for their removal.
-///
-/// # Errors
-/// The system's.
-pub fn deleted_bytes(dir: &Path) -> Result<u64> {
-    let files = list(dir)?;
+/// Somebody may remove them meanwhile: what cannot be looked at is none.
+pub fn deleted_bytes(dir: &Path) -> u64 {
+    let files = list(dir).unwrap_or_default();
     let deleted = files.iter().filter(|name| name.suffix == Some(Suffix::Deleted));
-    let size = |name: &FileName| {
-        let path = dir.join(name.to_string());
-        let metadata = path.symlink_metadata();
-        Ok(metadata.map_err(|source| Error::io(&path, "cannot look at", source))?.len())
-    };
-    deleted.map(size).sum()
+    let size = |name: &FileName| dir.join(name.to_string()).symlink_metadata().map(|it| it.len());
+    deleted.map(|name| size(name).unwrap_or(0)).sum()
 }
 
 /// The files of a partition directory that are named after an offset.

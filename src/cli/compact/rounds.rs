@@ -34,6 +34,10 @@ pub fn options(args: &CompactArgs, strategy: &Chosen) -> anyhow::Result<RoundOpt
              would count again when the deletion behind it goes"
         );
     }
+    // Where something excludes --in-place, clap does not ask for it.
+    if args.leave_deleted && !args.in_place {
+        bail!("--leave-deleted is for --in-place");
+    }
     if args.force && !(args.in_place || *full || rebase_from.is_some()) {
         bail!("--force is for --in-place, --full and --rebase-from");
     }

@@ -206,6 +206,22 @@ mod tests {
         }
 
         #[test]
+        fn a_run_in_which_one_byte_is_no_digit_is_not_packed(
+            pattern in "[0-9a-f]{16,64}",
+            at in any::<prop::sample::Index>(),
+            byte in prop::sample::select(b"/:@`gAFG\0\x7f\x80\xff-".as_slice()),
+        ) {
+            let tail = HexTail::of(pattern.as_bytes()).unwrap();
+            let front = pattern.len() - 2 * tail.packed_bytes();
+            let mut key = pattern.into_bytes();
+            let at = front + at.index(key.len() - front);
+            key[at] = byte;
+            let mut out = b"before".to_vec();
+            prop_assert!(!tail.pack(b'!', &key, &mut out));
+            prop_assert_eq!(out, b"before");
+        }
+
+        #[test]
         fn whatever_eight_digits_say_is_said_by_them_alone(number in any::<u32>()) {
             let digits = text(number).to_le_bytes();
             prop_assert!(digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')));
